@@ -397,9 +397,9 @@ deployment: {local: {plugin_dir: /vault/plugins}}
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("api-key"), "hunter2\n").expect("a file");
         let yaml = PluginYaml::parse(WHOLE, directory.path().to_owned()).expect("the file");
-        let wanted =
+        let desired =
             yaml.resolve_value("api_key", &yaml.mounts[0].write["config"]["api_key"]).expect("a value");
-        assert!(matches!(wanted, DesiredValue::Secret(secret) if secret.expose() == "hunter2"));
+        assert!(matches!(desired, DesiredValue::Secret(secret) if secret.expose() == "hunter2"));
         let error = yaml.resolve_value("api_key", &Value::from("hunter2")).expect_err("written out");
         assert!(!error.render().contains("hunter2"));
     }

@@ -236,22 +236,22 @@ fn error_chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a
 
 /// The finding that matches the text of an error or of its causes, if they are of a plugin.
 fn known_finding_hint(error: &(dyn Error + 'static)) -> Option<String> {
-    let told =
-        error_chain(error).find_map(|cause| explain(&cause.to_string()).first().map(|told| told.kind))?;
-    Some(format!("{}: {}. {} More: `{}`.", told.id, told.title, told.remediation, told.explain()))
+    let finding = error_chain(error)
+        .find_map(|cause| explain(&cause.to_string()).first().map(|finding| finding.kind))?;
+    Some(format!("{}: {}. {} More: `{}`.", finding.id, finding.title, finding.remediation, finding.explain()))
 }
 
 fn call_error_hint(error: &CallError) -> Option<&'static str> {
     match error {
         CallError::Sealed { .. } => Some("Unseal it with `vault operator unseal`, and run this again."),
-        CallError::Api(answer) if answer.is_permission_denied() => Some(
+        CallError::Api(api_error) if api_error.is_permission_denied() => Some(
             "Check that the token is valid, and that its policy permits this path. It is taken from VAULT_TOKEN, or else from ~/.vault-token.",
         ),
-        CallError::Api(answer) if answer.has_message("namespace not found") => Some(
+        CallError::Api(api_error) if api_error.has_message("namespace not found") => Some(
             "--namespace and VAULT_NAMESPACE name a namespace of Vault or OpenBao, and the server has none of that name. The Kubernetes \
              namespace of the server's pods is given with -n/--kube-namespace.",
         ),
-        CallError::Api(answer) if answer.is_no_route() => {
+        CallError::Api(api_error) if api_error.is_no_route() => {
             Some("Nothing is mounted there. `vault-token-plugin status` shows what is mounted.")
         }
         CallError::Api(_) => None,

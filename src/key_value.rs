@@ -48,12 +48,12 @@ const SECRET_FIELDS: [&str; 1] = ["api_key"];
 pub fn parse(pair: &str) -> Result<(String, DesiredValue), KeyValueError> {
     let (key, value) =
         pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or(KeyValueError::Malformed)?;
-    let wanted = match value.strip_prefix('@') {
+    let value_source = match value.strip_prefix('@') {
         Some(path) => DesiredValue::Secret(secret_from_file(key, Path::new(path))?),
         None if value == "-" => DesiredValue::Secret(secret_from_stdin(key)?),
         None => inline_value(key, value),
     };
-    Ok((key.to_owned(), wanted))
+    Ok((key.to_owned(), value_source))
 }
 
 /// A value on the command line.

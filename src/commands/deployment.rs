@@ -27,16 +27,17 @@ pub(crate) async fn connect(
             connection_mode: ConnectionMode::Address,
         });
     };
-    let site = StatefulSetDeployment::connect(choice, context.client_config()?).await.map_err(|error| {
-        let hint = namespace_hint(&error, context);
-        let failed = CommandError::failed("could not find the pods of the server").caused_by(error);
-        hint.into_iter().fold(failed, CommandError::hint)
-    })?;
+    let deployment =
+        StatefulSetDeployment::connect(choice, context.client_config()?).await.map_err(|error| {
+            let hint = namespace_hint(&error, context);
+            let failed = CommandError::failed("could not find the pods of the server").caused_by(error);
+            hint.into_iter().fold(failed, CommandError::hint)
+        })?;
     let (client, way) = match context.has_address() {
         true => (context.client()?, ConnectionMode::Address),
-        false => (site.client(), ConnectionMode::PortForward),
+        false => (deployment.client(), ConnectionMode::PortForward),
     };
-    Ok(Environment { client, deployment: Some(Arc::new(site)), connection_mode: way })
+    Ok(Environment { client, deployment: Some(Arc::new(deployment)), connection_mode: way })
 }
 
 /// Flags take precedence over the file. `None` if neither selects a cluster.

@@ -45,17 +45,19 @@ pub struct DeregisterArgs {
 pub async fn run(args: DeregisterArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let DeregisterArgs { plugin, versions, all, kind, directory: PluginDirArgs { plugin_dir }, consent } =
         args;
-    let (world, name) = unless_interrupted(async {
-        let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+    let (environment, name) = unless_interrupted(async {
+        let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
         let name = match plugin {
             Some(name) => name,
-            None => plugin_name::only_registered(&observe_server(&world).await?, kind, "deregister", ui)?,
+            None => {
+                plugin_name::only_registered(&observe_server(&environment).await?, kind, "deregister", ui)?
+            }
         };
-        Ok((world, name))
+        Ok((environment, name))
     })
     .await?;
     let versions = if all { VersionSelector::All } else { VersionSelector::Only(versions) };
     let goal = Goal::Deregister(DeregisterGoal { kind, name, versions });
-    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(PlanReport::new(result, describe_removal))
 }

@@ -37,7 +37,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub struct DevArgs {
     #[command(flatten)]
-    subject: dev_plugin::DevPluginArgs,
+    plugin: dev_plugin::DevPluginArgs,
     /// Address to listen on [default: 127.0.0.1:8200]
     ///
     /// With COMMAND the default is any free port.
@@ -69,10 +69,10 @@ pub struct DevArgs {
 /// If the server cannot start, the smoke test fails, or the command cannot be started.
 pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let started = Instant::now();
-    let DevArgs { subject, listen, data, server, watch, command, mount_data } = args;
+    let DevArgs { plugin, listen, data, server, watch, command, mount_data } = args;
     let mut interrupts = TerminationSignals::new()?;
-    let subject = DevPlugin::resolve(subject, &mount_data, data.as_deref(), context, ui).await?;
-    let door = match listen {
+    let plugin = DevPlugin::resolve(plugin, &mount_data, data.as_deref(), context, ui).await?;
+    let listen_address = match listen {
         Some(address) => ListenAddress::explicit(address),
         None if command.is_empty() => ListenAddress::default_port(),
         None => ListenAddress::any_port(),
@@ -80,7 +80,7 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitRe
     let (lines, mut log) = mpsc::unbounded_channel();
     let started_server = DevServer::start(
         server,
-        door,
+        listen_address,
         data.clone(),
         context.isolation(NetworkAccess::Allowed),
         lines.clone(),
@@ -88,10 +88,10 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitRe
     .await;
     let mut server = started_server.inspect_err(|_| print_pending_logs(&mut log, ui))?;
     if let Some(data) = &data {
-        subject.save_sample_address(data)?;
+        plugin.save_sample_address(data)?;
     }
-    let stay = DevSession { context, subject: &subject, started, watch, lines, command: &command };
-    let ended = stay.run_until_end(&mut server, &mut interrupts, &mut log, ui).await;
+    let session = DevSession { context, plugin: &plugin, started, watch, lines, command: &command };
+    let ended = session.run_until_end(&mut server, &mut interrupts, &mut log, ui).await;
     let stopped = server.stop().await;
     print_pending_logs(&mut log, ui);
     let code = ended?;
@@ -108,7 +108,7 @@ fn print_pending_logs(log: &mut UnboundedReceiver<String>, ui: &mut Ui) {
 
 struct DevSession<'a> {
     context: &'a Context,
-    subject: &'a DevPlugin,
+    plugin: &'a DevPlugin,
     started: Instant,
     watch: bool,
     /// Sender of log lines.
@@ -125,13 +125,13 @@ impl DevSession<'_> {
         ui: &mut Ui,
     ) -> Result<ExitCode, CommandError> {
         let client = self.context.client_for(server.address(), server.token())?;
-        let world = Environment {
+        let environment = Environment {
             client,
             deployment: Some(Arc::new(server.deployment().clone())),
             connection_mode: ConnectionMode::Address,
         };
-        let proof = tokio::select! {
-            proof = provision::register_and_smoke_test(&world, self.subject.register()) => proof?,
+        let smoke_reports = tokio::select! {
+            smoke_reports = provision::register_and_smoke_test(&environment, self.plugin.register()) => smoke_reports?,
             gone = server.wait_exited() => return Err(gone),
             _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was running")),
         };
@@ -140,8 +140,8 @@ impl DevSession<'_> {
         let watch = match self.watch {
             true => Some(
                 BinaryWatcher::new(
-                    &world,
-                    self.subject.register(),
+                    &environment,
+                    self.plugin.register(),
                     self.context.isolation(NetworkAccess::Allowed),
                 )
                 .await?,
@@ -152,7 +152,7 @@ impl DevSession<'_> {
         let mut child = match self.command.split_first() {
             Some((program, args)) => Some(DevChild::start(program, args, server)?),
             None => {
-                ui.report(&ReadyReport::new(server, self.subject, proof, self.started.elapsed()))?;
+                ui.report(&ReadyReport::new(server, self.plugin, smoke_reports, self.started.elapsed()))?;
                 None
             }
         };

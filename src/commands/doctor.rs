@@ -145,16 +145,21 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     } else if let Some(binary) = binary {
         DoctorReport::new(diagnose_file(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
-        let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-        let observed = without_vouched_nodes(observe_deep(&world).await?, &placed_on);
+        let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+        let observed = without_vouched_nodes(observe_deep(&environment).await?, &placed_on);
         let reloadable = if fix { reloadable_mounts(&diagnose(&observed).0) } else { Vec::new() };
         if !reloadable.is_empty() {
-            reload_mounts(&world, reloadable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
+            reload_mounts(&environment, reloadable, if yes { Consent::Given } else { Consent::Ask }, ui)
+                .await?;
             // The run of the fix has replaced the signal handlers.
             unless_interrupted_at(AFTER_THE_CURE, async {
                 let again = async {
-                    of_server(&world, without_vouched_nodes(observe_deep(&world).await?, &placed_on), logs)
-                        .await
+                    of_server(
+                        &environment,
+                        without_vouched_nodes(observe_deep(&environment).await?, &placed_on),
+                        logs,
+                    )
+                    .await
                 };
                 again.await.map_err(|error| {
                     error.after_changes(
@@ -164,7 +169,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
             })
             .await?
         } else {
-            of_server(&world, observed, logs).await?
+            of_server(&environment, observed, logs).await?
         }
     };
     let worst = report.findings.first().map(|finding| finding.severity);
@@ -178,13 +183,14 @@ const AFTER_THE_CURE: &str =
 
 /// Diagnoses a server, and searches its logs if requested.
 async fn of_server(
-    world: &Environment,
+    environment: &Environment,
     observed: Observed,
     logs: bool,
 ) -> Result<DoctorReport, CommandError> {
     let (findings, mut unobserved) = diagnose(&observed);
-    let heard = if logs { Some(log_findings::read_logs(world, &mut unobserved).await?) } else { None };
-    Ok(DoctorReport { logs: heard, ..DoctorReport::new(findings, unobserved) })
+    let found_in_logs =
+        if logs { Some(log_findings::read_logs(environment, &mut unobserved).await?) } else { None };
+    Ok(DoctorReport { logs: found_in_logs, ..DoctorReport::new(findings, unobserved) })
 }
 
 /// Removes the nodes of `--placed-on` from the unobserved ones.
@@ -233,7 +239,7 @@ fn reloadable_mounts(findings: &[Finding]) -> Vec<MountPath> {
 }
 
 async fn reload_mounts(
-    world: &Environment,
+    environment: &Environment,
     mounts: Vec<MountPath>,
     consent: Consent,
     ui: &mut Ui,
@@ -241,7 +247,7 @@ async fn reload_mounts(
     // Restarts that need consent are left to `reload`.
     let restarts = RestartConsent::default();
     let goal = Goal::Reload(ReloadGoal { target: ReloadTarget::Mounts(mounts), restart_consent: restarts });
-    execute(world, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
+    execute(environment, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
 }
 
 impl FailOn {
@@ -272,10 +278,13 @@ impl DoctorReport {
 
     fn for_text(text: &str) -> Self {
         let mut lines: Vec<ExplainedLine> = Vec::new();
-        for told in explain(text) {
+        for explained_line in explain(text) {
             // A log contains the same message many times.
-            if lines.iter().all(|line| line.known.id != told.kind.id) {
-                lines.push(ExplainedLine { line: told.line.trim().to_owned(), known: told.kind });
+            if lines.iter().all(|line| line.known.id != explained_line.kind.id) {
+                lines.push(ExplainedLine {
+                    line: explained_line.line.trim().to_owned(),
+                    known: explained_line.kind,
+                });
             }
         }
         Self { explained: Some(lines), ..Self::new(Vec::new(), Vec::new()) }

@@ -35,8 +35,8 @@ pub struct GcArgs {
 /// If the removal is refused, fails, or is interrupted.
 pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let GcArgs { plugin, keep, directory: PluginDirArgs { plugin_dir }, consent } = args;
-    let world = unless_interrupted(plugin_dir::connect_with_plugin_dir(context, plugin_dir)).await?;
+    let environment = unless_interrupted(plugin_dir::connect_with_plugin_dir(context, plugin_dir)).await?;
     let goal = Goal::GarbageCollect(GarbageCollectGoal { name: plugin, keep });
-    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(PlanReport::new(result, describe_removal))
 }

@@ -47,8 +47,8 @@ struct Received {
 }
 
 impl Received {
-    fn respond(&mut self, came: StopSignal) -> Response {
-        match came {
+    fn respond(&mut self, signal: StopSignal) -> Response {
+        match signal {
             StopSignal::Sigint if std::mem::replace(&mut self.interrupted, true) => Response::Exit,
             StopSignal::Sigint => {
                 Response::StopAfterStep("Stopping after this step; interrupt again to exit immediately.")
@@ -121,17 +121,17 @@ pub(crate) async fn unless_interrupted_at<T>(
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
     let mut signals = StopSignals::listen()?;
-    let (tell, told) = oneshot::channel();
+    let (interrupt_sender, interrupted) = oneshot::channel();
     // In a separate task, because a prompt blocks the task that does the work.
     let watching = tokio::spawn(async move {
         signals.next().await;
-        let _ended = tell.send(());
+        let _ended = interrupt_sender.send(());
         tokio::time::sleep(SHUTDOWN_GRACE_PERIOD).await;
         std::process::exit(CommandErrorKind::Interrupted.code().into());
     });
     let ended = tokio::select! {
         ended = work => ended,
-        Ok(()) = told => Err(CommandError::interrupted(when)),
+        Ok(()) = interrupted => Err(CommandError::interrupted(when)),
     };
     watching.abort();
     ended
@@ -161,18 +161,21 @@ impl Interrupts {
     }
 
     /// Makes a signal exit the process. Used while a prompt blocks the thread and nothing has been changed.
-    pub(crate) fn exit_on_signal(&mut self, aside: StatusWriter) -> Result<(), CommandError> {
+    pub(crate) fn exit_on_signal(&mut self, status_writer: StatusWriter) -> Result<(), CommandError> {
         let mut signals = StopSignals::listen()?;
         self.replace_listener(tokio::spawn(async move {
             signals.next().await;
-            aside.print(CommandError::interrupted(BEFORE_ANY_CHANGE).render().trim_end());
+            status_writer.print(CommandError::interrupted(BEFORE_ANY_CHANGE).render().trim_end());
             std::process::exit(CommandErrorKind::Interrupted.code().into());
         }));
         Ok(())
     }
 
     /// Makes the first signal request a stop after the current step. Only a second SIGINT exits immediately.
-    pub(crate) fn stop_after_step_on_signal(&mut self, aside: StatusWriter) -> Result<(), CommandError> {
+    pub(crate) fn stop_after_step_on_signal(
+        &mut self,
+        status_writer: StatusWriter,
+    ) -> Result<(), CommandError> {
         let (mut signals, cancel) = (StopSignals::listen()?, self.cancel.clone());
         self.replace_listener(tokio::spawn(async move {
             let mut received = Received::default();
@@ -180,7 +183,7 @@ impl Interrupts {
                 match received.respond(signals.next().await) {
                     Response::StopAfterStep(text) => {
                         cancel.cancel();
-                        aside.print(text);
+                        status_writer.print(text);
                     }
                     Response::Exit => std::process::exit(CommandErrorKind::Interrupted.code().into()),
                     Response::Ignore => {}
@@ -210,9 +213,9 @@ impl Drop for Interrupts {
 mod tests {
     use super::*;
 
-    fn responses(came: &[StopSignal]) -> Vec<Response> {
+    fn responses(signals: &[StopSignal]) -> Vec<Response> {
         let mut received = Received::default();
-        came.iter().map(|&signal| received.respond(signal)).collect()
+        signals.iter().map(|&signal| received.respond(signal)).collect()
     }
 
     #[test]

@@ -56,47 +56,47 @@ pub struct LoaderReport {
 /// If a version cannot be copied. A sidecar retries instead, once it has started.
 pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandError> {
     let LoaderArgs { from, to, owner, overwrite, watch, this_program } = args;
-    let site = LocalDeployment::new(&to);
-    let site = owner.into_iter().fold(site, LocalDeployment::owned_by);
+    let deployment = LocalDeployment::new(&to);
+    let deployment = owner.into_iter().fold(deployment, LocalDeployment::owned_by);
     if this_program {
-        let plugins = vec![install_self(&site, ui)?];
+        let plugins = vec![install_self(&deployment, ui)?];
         return Ok(LoaderReport { directory: to, plugins, others: Vec::new(), already_printed: false });
     }
     let existing = if overwrite { OverwritePolicy::Replace } else { OverwritePolicy::Refuse };
     // Started before the first check, so that no later change is missed.
     let watcher = if watch { Some(watch::PluginDirWatcher::new(&to)?) } else { None };
-    let carried = BundledPlugins::read(&from).map_err(load_error)?;
-    let loaded = carried.load(&site, existing, &mut |done, total| ui.progress("copying", done, total));
+    let bundled = BundledPlugins::read(&from).map_err(load_error)?;
+    let loaded = bundled.load(&deployment, existing, &mut |done, total| ui.progress("copying", done, total));
     ui.end_progress();
     let mut report = LoaderReport {
         plugins: loaded.map_err(load_error)?,
-        others: carried.unbundled_files(&site),
+        others: bundled.unbundled_files(&deployment),
         directory: to,
         already_printed: false,
     };
     if let Some(watcher) = watcher {
         ui.report(&report)?;
         report.already_printed = true;
-        watcher.run(&from, &site, ui).await?;
+        watcher.run(&from, &deployment, ui).await?;
     }
     Ok(report)
 }
 
 /// Copies only this program, without the plugins, into the container of an application.
-fn install_self(site: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, CommandError> {
+fn install_self(deployment: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, CommandError> {
     let unplaced = || CommandError::failed("could not copy this program to the directory");
     let program = std::env::current_exe().map_err(|error| unplaced().caused_by(error))?;
     let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| unplaced().caused_by(error))?;
     let file = env!("CARGO_PKG_NAME");
     let mut progress = |done, total| ui.progress("copying", done, total);
-    let there = Binary::read(&site.directory().join(file), &mut |_, _| ());
-    let (did, placed) = match there {
-        Ok(there) if there.sha256 == binary.sha256 => (LoadAction::Kept, Ok(())),
-        _ => (LoadAction::Placed, site.place(&binary, file, &mut progress)),
+    let installed = Binary::read(&deployment.directory().join(file), &mut |_, _| ());
+    let (action, placed) = match installed {
+        Ok(installed) if installed.sha256 == binary.sha256 => (LoadAction::Kept, Ok(())),
+        _ => (LoadAction::Placed, deployment.place(&binary, file, &mut progress)),
     };
     ui.end_progress();
     placed.map_err(|error| unplaced().caused_by(error))?;
-    Ok(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action: did })
+    Ok(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action })
 }
 
 fn load_error(error: LoadError) -> CommandError {
@@ -105,8 +105,8 @@ fn load_error(error: LoadError) -> CommandError {
 }
 
 /// Describes an action.
-fn describe_action(did: LoadAction) -> &'static str {
-    match did {
+fn describe_action(action: LoadAction) -> &'static str {
+    match action {
         LoadAction::Kept => "is up to date",
         LoadAction::Placed => "copied",
         LoadAction::ReplacedTruncated => "replaced: the existing copy was truncated",
@@ -118,18 +118,18 @@ fn describe_action(did: LoadAction) -> &'static str {
 
 impl Report for LoaderReport {
     fn render(&self) -> String {
-        let Self { directory, plugins, others, already_printed: shown } = self;
-        if *shown {
+        let Self { directory, plugins, others, already_printed } = self;
+        if *already_printed {
             return String::new();
         }
         let mut text = String::new();
-        for LoadedPlugin { file, sha256, action: did } in plugins {
+        for LoadedPlugin { file, sha256, action } in plugins {
             let short = sha256.get(..12).unwrap_or(sha256);
             let _ = writeln!(
                 text,
                 "{} {} (sha256 {short}…)",
                 directory.join(file).display(),
-                describe_action(*did)
+                describe_action(*action)
             );
         }
         for other in others {

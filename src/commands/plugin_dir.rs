@@ -49,15 +49,15 @@ pub(crate) async fn connect_with_plugin_dir(
     context: &Context,
     flag: Option<PathBuf>,
 ) -> Result<Environment, CommandError> {
-    let mut world = deployment::connect(context, None, flag.as_ref()).await?;
-    if world.deployment.is_none() {
-        world.deployment = match flag {
+    let mut environment = deployment::connect(context, None, flag.as_ref()).await?;
+    if environment.deployment.is_none() {
+        environment.deployment = match flag {
             Some(directory) => local_deployment(Some(directory)),
             None => {
-                let observed = observe_server(&world).await?;
+                let observed = observe_server(&environment).await?;
                 match observed.plugin_directory {
                     PluginDirectory::At(directory)
-                        if directory.is_dir() && is_local_address(world.client.address()).await =>
+                        if directory.is_dir() && is_local_address(environment.client.address()).await =>
                     {
                         local_deployment(Some(directory))
                     }
@@ -66,7 +66,7 @@ pub(crate) async fn connect_with_plugin_dir(
             }
         };
     }
-    Ok(world)
+    Ok(environment)
 }
 
 /// A directory of this machine as a deployment.

@@ -87,13 +87,13 @@ impl<'a> PluginRequest<'a> {
     /// If the server or its cluster does not respond.
     pub(crate) async fn connect(&self) -> Result<(Environment, Observed), CommandError> {
         let directory = self.flags.directory.plugin_dir.as_ref();
-        let world = deployment::connect(self.context, self.yaml.deployment.as_ref(), directory).await?;
+        let environment = deployment::connect(self.context, self.yaml.deployment.as_ref(), directory).await?;
         let observed = match self.source {
             // The architecture of the nodes determines which binary of the image is extracted.
-            PluginSource::Image(_) => observe(&world, None).await?,
-            PluginSource::File(_) | PluginSource::ThisProgram(_) => observe_server(&world).await?,
+            PluginSource::Image(_) => observe(&environment, None).await?,
+            PluginSource::File(_) | PluginSource::ThisProgram(_) => observe_server(&environment).await?,
         };
-        Ok((world, observed))
+        Ok((environment, observed))
     }
 
     /// Whether the plugin is this program.
@@ -137,7 +137,7 @@ impl<'a> PluginRequest<'a> {
     pub(crate) async fn prepare(
         self,
         registration: Registration,
-        world: &Environment,
+        environment: &Environment,
         observed: &Observed,
         ui: &mut Ui,
     ) -> Result<PreparedPlugin, CommandError> {
@@ -155,13 +155,13 @@ impl<'a> PluginRequest<'a> {
         // Before the binary is started, so that it cannot read the files of secrets.
         let mounts = mounts_from_file(&yaml)?;
         let launch = untrusted_launch(&program, &args, &env, context, ui);
-        let probe = probe_for_deployment(world, &binary, kind, launch.clone()).await?;
+        let probe = probe_for_deployment(environment, &binary, kind, launch.clone()).await?;
         let downgrade = flags.downgrade();
         let version = plugin_version(flags.version, &yaml, &program, &probe, is_own)?;
         let MountData { mut writes, typed } = data;
         if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
             let sensitive =
-                SensitiveFields::query(&name, &binary, launch.clone(), &world.client, observed).await;
+                SensitiveFields::query(&name, &binary, launch.clone(), &environment.client, observed).await;
             sensitive.apply(&mounts, &mut writes, &typed, ui)?;
         }
         let durability = flags.durability.durability(extracted.as_ref());

@@ -64,7 +64,7 @@ impl PluginImage {
         let machine = observed
             .deployment
             .as_ref()
-            .and_then(|site| site.nodes.values().next())
+            .and_then(|deployment| deployment.nodes.values().next())
             .map(|node| node.architecture);
         let machine = machine.unwrap_or_else(Architecture::host);
         let (name, only) = (plugin.to_owned(), version.cloned());

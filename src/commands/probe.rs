@@ -20,7 +20,7 @@ use crate::ui::Ui;
 /// # Errors
 /// If the binary could not run in the deployment.
 pub(crate) async fn probe_for_deployment(
-    world: &Environment,
+    environment: &Environment,
     binary: &Binary,
     kind: PluginType,
     plugin: PluginCommand,
@@ -32,7 +32,7 @@ pub(crate) async fn probe_for_deployment(
         }
         Ok(()) => Ok(probe(plugin).await),
         // The nodes of a cluster report their own architecture.
-        Err(Refusal::WrongArchitecture { binary, node, .. }) if world.deployment.is_some() => {
+        Err(Refusal::WrongArchitecture { binary, node, .. }) if environment.deployment.is_some() => {
             Ok(ProbeOutcome::NotRun {
                 reason: format!("it is built for {binary} and this machine is {node}"),
             })
@@ -134,9 +134,9 @@ pub(crate) fn inspect_error_hint(error: &InspectError) -> Option<&'static str> {
 const COOKIE_MISMATCH_MESSAGE: &str = "This binary is a plugin. These are not meant to be executed directly";
 
 /// A plugin of another type expects another cookie, and reports that it was started by hand.
-fn explain_cookie_mismatch(said: String) -> String {
-    if !said.contains(COOKIE_MISMATCH_MESSAGE) {
-        return said;
+fn explain_cookie_mismatch(output: String) -> String {
+    if !output.contains(COOKIE_MISMATCH_MESSAGE) {
+        return output;
     }
     "it is neither a secrets engine nor an auth method, but for example a database plugin (--type database)"
         .into()

@@ -49,12 +49,13 @@ pub struct RegisterReport {
 /// If a value is missing and there is no terminal to ask for it, or the registration is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
     let RegisterArgs { flags, consent } = args;
-    let (world, register, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
+    let (environment, register, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
-    let (result, lock) = execute_and_hold(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
+    let (result, lock) =
+        execute_and_hold(&environment, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match result.result {
-        PlanStatus::Done => smoke_test_mounts(&world, &lock, &register, &result, &interrupts, ui).await,
+        PlanStatus::Done => smoke_test_mounts(&environment, &lock, &register, &result, &interrupts, ui).await,
         PlanStatus::DryRun | PlanStatus::NothingToDo => Ok(Vec::new()),
     };
     lock.release().await;
@@ -74,7 +75,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
 
 /// Smoke-tests the mounts while the Lease is held, and rolls back if a test fails.
 async fn smoke_test_mounts(
-    world: &Environment,
+    environment: &Environment,
     lock: &LeaseLock,
     register: &RegisterGoal,
     result: &PlanResult,
@@ -95,11 +96,11 @@ async fn smoke_test_mounts(
             );
             return Err(error.caused_by(lost).hint("All steps before it were applied."));
         }
-        match run_smoke_test(&world.client, &path, &mut |event| ui.show_event(event)).await {
+        match run_smoke_test(&environment.client, &path, &mut |event| ui.show_event(event)).await {
             Ok(report) => reports.push(report),
             Err(error) => {
                 return Err(roll_back_after_failed_smoke_test(
-                    world,
+                    environment,
                     lock,
                     &register.plugin,
                     &path,
@@ -116,7 +117,7 @@ async fn smoke_test_mounts(
 
 /// Moves mounts back from a version that failed its smoke test.
 async fn roll_back_after_failed_smoke_test(
-    world: &Environment,
+    environment: &Environment,
     lock: &LeaseLock,
     plugin: &Plugin,
     path: &str,
@@ -128,11 +129,11 @@ async fn roll_back_after_failed_smoke_test(
     let (done, failover) = (&result.done, Failover::of(&result.observed));
     // Revoked before the mounts are moved back, because the previous version may be unable to revoke it.
     let unrevoked = match error.unrevoked_lease() {
-        Some(lease) => revoke_and_verify(&world.client, lease).await.is_err().then(|| lease.to_owned()),
+        Some(lease) => revoke_and_verify(&environment.client, lease).await.is_err().then(|| lease.to_owned()),
         None => None,
     };
     let rolled_back =
-        roll_back(world, lock, failover, done, &message, &mut |event| ui.show_event(event)).await;
+        roll_back(environment, lock, failover, done, &message, &mut |event| ui.show_event(event)).await;
     let (kind, hints) = match rolled_back {
         Ok(mounts) => {
             let remaining = changes_not_rolled_back(&plugin.name, &plugin.version, done, &mounts);

@@ -145,7 +145,7 @@ fn matches_pattern(pattern: &str, path: &str) -> bool {
             (None, None) => return true,
             (Some(part), Some(_)) if part.starts_with('{') && pattern.peek().is_none() => return true,
             (Some(part), Some(_)) if part.starts_with('{') => {}
-            (Some(part), Some(there)) if part == there => {}
+            (Some(part), Some(actual)) if part == actual => {}
             _ => return false,
         }
     }

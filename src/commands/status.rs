@@ -43,8 +43,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// If the server does not respond, or the directory cannot be read. With --watch such an error is shown and the observation repeated.
 pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<StatusReport, CommandError> {
     let StatusArgs { plugin, directory: PluginDirArgs { plugin_dir }, watch } = args;
-    let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-    let mut report = observe_status(&world, plugin.as_deref()).await?;
+    let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+    let mut report = observe_status(&environment, plugin.as_deref()).await?;
     if !watch {
         return Ok(report);
     }
@@ -59,7 +59,7 @@ pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<Sta
             }
             () = tokio::time::sleep(WATCH_INTERVAL) => {}
         }
-        match observe_status(&world, plugin.as_deref()).await {
+        match observe_status(&environment, plugin.as_deref()).await {
             Ok(seen) => report = seen,
             // The server is unavailable for a moment during a failover.
             Err(error) => ui.warn(&error.to_string()),
@@ -67,8 +67,11 @@ pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<Sta
     }
 }
 
-async fn observe_status(world: &Environment, plugin: Option<&str>) -> Result<StatusReport, CommandError> {
-    let mut observed = observe_health(world).await?;
+async fn observe_status(
+    environment: &Environment,
+    plugin: Option<&str>,
+) -> Result<StatusReport, CommandError> {
+    let mut observed = observe_health(environment).await?;
     if let Some(name) = plugin {
         retain_plugin(&mut observed, name);
     }
@@ -79,7 +82,7 @@ fn retain_plugin(observed: &mut Observed, name: &str) {
     observed.catalog.retain(|entry| entry.name == name);
     observed.mounts.retain(|_, mount| mount.plugin == name);
     let files = format!("{name}-");
-    for node in observed.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+    for node in observed.deployment.iter_mut().flat_map(|deployment| deployment.nodes.values_mut()) {
         node.files.retain(|file| file.name.starts_with(&files));
         node.processes.retain(|process| process.file.starts_with(&files));
     }

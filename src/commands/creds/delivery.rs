@@ -74,16 +74,16 @@ impl FromStr for FileMapping {
 ///
 /// Without a mapping, each field becomes the variable with its name in capitals: `token` becomes `TOKEN`.
 pub(super) fn env_variables(
-    wanted: &[EnvMapping],
+    mappings: &[EnvMapping],
     files: &[FileMapping],
     credential: &Credential,
 ) -> Result<BTreeMap<String, SecretString>, CommandError> {
     let mut variables = BTreeMap::new();
-    for EnvMapping { name, field } in wanted {
+    for EnvMapping { name, field } in mappings {
         variables.insert(name.clone(), field_value(field, credential)?.clone());
     }
     // With --write-file, the variables are set only if they are asked for.
-    if wanted.is_empty() && files.is_empty() {
+    if mappings.is_empty() && files.is_empty() {
         for (field, secret) in credential.fields() {
             variables.insert(default_variable_name(field)?, secret.clone());
         }
@@ -102,9 +102,9 @@ fn default_variable_name(field: &str) -> Result<String, CommandError> {
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' })
         .collect();
-    let taken = RESERVED_VARIABLES.contains(&name.as_str())
+    let is_reserved = RESERVED_VARIABLES.contains(&name.as_str())
         || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    if taken || name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
+    if is_reserved || name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(CommandError::usage(format!(
             "the field {field} does not become the variable {name:?} by default"
         ))
@@ -189,11 +189,11 @@ mod tests {
     #[test]
     fn every_field_is_a_variable_unless_somebody_says_which() {
         let credential = credential(json!({"token": "hunter2", "api-host": "h"}));
-        let names = |wanted: &[&str], files: &[&str]| {
-            let wanted: Vec<EnvMapping> =
-                wanted.iter().map(|text| text.parse().expect("a variable")).collect();
+        let names = |mappings: &[&str], files: &[&str]| {
+            let mappings: Vec<EnvMapping> =
+                mappings.iter().map(|text| text.parse().expect("a variable")).collect();
             let files: Vec<FileMapping> = files.iter().map(|text| text.parse().expect("a file")).collect();
-            env_variables(&wanted, &files, &credential).map(|found| found.into_keys().collect::<Vec<_>>())
+            env_variables(&mappings, &files, &credential).map(|found| found.into_keys().collect::<Vec<_>>())
         };
         assert_eq!(names(&[], &[]).expect("variables"), ["API_HOST", "TOKEN"]);
         assert_eq!(names(&["MY_TOKEN=token"], &[]).expect("variables"), ["MY_TOKEN"]);
@@ -207,8 +207,8 @@ mod tests {
         for field in ["path", "ld_preload", "vault_token", "1st"] {
             assert!(env_variables(&[], &[], &credential(json!({field: "x"}))).is_err(), "{field}");
         }
-        let wanted = ["PATH=path".parse().expect("a variable")];
-        assert!(env_variables(&wanted, &[], &credential(json!({"path": "x"}))).is_ok());
+        let mappings = ["PATH=path".parse().expect("a variable")];
+        assert!(env_variables(&mappings, &[], &credential(json!({"path": "x"}))).is_ok());
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<ExitR
     }
     let tokens = if keep_vault_token { TokenForwarding::Forward } else { TokenForwarding::Withhold };
     let mut signals = SignalListener::new()?;
-    let mut keeping = login.start_watcher(path.clone(), context)?;
+    let mut watcher = login.start_watcher(path.clone(), context)?;
     let run = ExecSession {
         path: &path,
         variables: &variables,
@@ -102,18 +102,18 @@ pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<ExitR
         tokens,
         command: &command,
     };
-    let ended = run.supervise(&mut keeping, &mut signals, ui).await;
+    let ended = run.supervise(&mut watcher, &mut signals, ui).await;
     delivery::remove_files(&files).iter().for_each(|left| ui.warn(left));
-    let lives_on = keeping.shutdown().await;
-    exit_report(ended, lives_on)
+    let unrevoked = watcher.shutdown().await;
+    exit_report(ended, unrevoked)
 }
 
 /// The report: the exit code of the command, unless a secret could not be revoked.
 pub(super) fn exit_report(
     ended: Result<u8, CommandError>,
-    lives_on: Vec<UnrevokedSecret>,
+    unrevoked: Vec<UnrevokedSecret>,
 ) -> Result<ExitReport, CommandError> {
-    if lives_on.is_empty() {
+    if unrevoked.is_empty() {
         return ended.map(ExitReport::new);
     }
     let error = match ended {
@@ -126,7 +126,7 @@ pub(super) fn exit_report(
                 .caused_by(error)
         }
     };
-    Err(lives_on.iter().map(|secret| format!("{secret}.")).fold(error, CommandError::hint))
+    Err(unrevoked.iter().map(|secret| format!("{secret}.")).fold(error, CommandError::hint))
 }
 
 struct ExecSession<'a> {
@@ -155,18 +155,18 @@ pub(super) const WRITE_RETRY_DELAY: Duration = Duration::from_secs(5);
 impl ExecSession<'_> {
     async fn supervise(
         &self,
-        keeping: &mut LifetimeWatcher,
+        watcher: &mut LifetimeWatcher,
         signals: &mut SignalListener,
         ui: &mut Ui,
     ) -> Result<u8, CommandError> {
-        let mut credential = first_credential(keeping, signals, self.path, ui).await?;
+        let mut credential = first_credential(watcher, signals, self.path, ui).await?;
         delivery::write_files(self.files, &credential)?;
         let mut child = self.start(&credential)?;
-        let mut course = ChildState::Running;
+        let mut state = ChildState::Running;
         let (mut kill_at, mut write_at) = (None, None);
         loop {
             tokio::select! {
-                event = keeping.next() => {
+                event = watcher.next() => {
                     print_event(&event, self.path, ui);
                     if let Event::Issued { credential: another, .. } = event {
                         credential = another;
@@ -178,33 +178,33 @@ impl ExecSession<'_> {
                     if let Err(error) = delivery::write_files(self.files, &credential) {
                         ui.error(&error);
                         write_at = Some(Instant::now() + WRITE_RETRY_DELAY);
-                    } else if course == ChildState::Running {
+                    } else if state == ChildState::Running {
                         match self.on_change {
                             OnChange::None => {}
                             OnChange::Signal(signal) => child.send(signal),
                             OnChange::Restart => {
-                                course = ChildState::Restarting;
+                                state = ChildState::Restarting;
                                 kill_at = Some(self.terminate(&child, Signal::TERM));
                             }
                         }
                     }
                 }
-                came = signals.next() => match came {
+                signal_event = signals.next() => match signal_event {
                     SignalEvent::ChildExited => {
                         let Some(code) = reap(child.pid()) else { continue };
-                        if course != ChildState::Restarting {
+                        if state != ChildState::Restarting {
                             return Ok(code);
                         }
                         child = self.start(&credential)?;
-                        (course, kill_at) = (ChildState::Running, None);
-                        keeping.revoke_previous();
+                        (state, kill_at) = (ChildState::Running, None);
+                        watcher.revoke_previous();
                     }
                     // The terminal has sent the signal to the command too, which may handle it.
                     SignalEvent::Terminate(Signal::INT) | SignalEvent::Forward(Signal::QUIT) if ui.is_interactive() => {}
                     // A second Ctrl-C asks for an immediate exit.
-                    SignalEvent::Terminate(_) if course == ChildState::Stopping => child.send(Signal::KILL),
+                    SignalEvent::Terminate(_) if state == ChildState::Stopping => child.send(Signal::KILL),
                     SignalEvent::Terminate(signal) => {
-                        course = ChildState::Stopping;
+                        state = ChildState::Stopping;
                         kill_at = Some(self.terminate(&child, signal));
                     }
                     SignalEvent::Forward(signal) => child.send(signal),
@@ -231,14 +231,14 @@ impl ExecSession<'_> {
 
 /// Waits for the first credential.
 pub(super) async fn first_credential(
-    keeping: &mut LifetimeWatcher,
+    watcher: &mut LifetimeWatcher,
     signals: &mut SignalListener,
     path: &str,
     ui: &mut Ui,
 ) -> Result<Credential, CommandError> {
     loop {
         tokio::select! {
-            event = keeping.next() => {
+            event = watcher.next() => {
                 print_event(&event, path, ui);
                 match event {
                     Event::Issued { credential, .. } => return Ok(credential),
@@ -248,7 +248,7 @@ pub(super) async fn first_credential(
                     _ => {}
                 }
             }
-            came = signals.next() => if let SignalEvent::Terminate(_) = came {
+            signal_event = signals.next() => if let SignalEvent::Terminate(_) = signal_event {
                 return Err(CommandError::interrupted("before a credential was issued"));
             },
         }
@@ -258,7 +258,7 @@ pub(super) async fn first_credential(
 fn print_event(event: &Event, path: &str, ui: &mut Ui) {
     match LeaseEvent::from_event(event, path) {
         Some(retrying @ LeaseEvent::Retrying { .. }) => ui.warn(retrying.render().trim_end()),
-        Some(told) => ui.status(told.render().trim_end()),
+        Some(lease_event) => ui.status(lease_event.render().trim_end()),
         None => {}
     }
     if let Event::Issued { warnings, .. } = event {

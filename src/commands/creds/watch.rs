@@ -35,18 +35,18 @@ pub struct WatchArgs {
 pub async fn run(args: WatchArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let WatchArgs { path, files, login } = args;
     let mut signals = SignalListener::new()?;
-    let mut keeping = login.start_watcher(path.clone(), context)?;
-    let ended = watch_until_interrupt(&mut keeping, &mut signals, &path, &files, ui).await;
+    let mut watcher = login.start_watcher(path.clone(), context)?;
+    let ended = watch_until_interrupt(&mut watcher, &mut signals, &path, &files, ui).await;
     delivery::remove_files(&files).iter().for_each(|left| ui.warn(left));
-    let lives_on = keeping.shutdown().await;
-    if lives_on.is_empty() && ended.is_ok() {
+    let unrevoked = watcher.shutdown().await;
+    if unrevoked.is_empty() && ended.is_ok() {
         ui.report_item(&LeaseEvent::Revoked { path })?;
     }
-    exit_report(ended.map(|()| 0), lives_on)
+    exit_report(ended.map(|()| 0), unrevoked)
 }
 
 async fn watch_until_interrupt(
-    keeping: &mut LifetimeWatcher,
+    watcher: &mut LifetimeWatcher,
     signals: &mut SignalListener,
     path: &str,
     files: &[FileMapping],
@@ -56,8 +56,8 @@ async fn watch_until_interrupt(
     let mut write_at = None;
     loop {
         tokio::select! {
-            event = keeping.next() => {
-                let told = LeaseEvent::from_event(&event, path);
+            event = watcher.next() => {
+                let lease_event = LeaseEvent::from_event(&event, path);
                 match event {
                     Event::Failed { error } => {
                         return Err(CommandError::failed(format!("could not get a credential from {path}")).caused_by(error));
@@ -77,8 +77,8 @@ async fn watch_until_interrupt(
                     }
                     _ => {}
                 }
-                if let Some(told) = told {
-                    ui.report_item(&told)?;
+                if let Some(lease_event) = lease_event {
+                    ui.report_item(&lease_event)?;
                 }
             }
             () = sleep_until_or_forever(write_at) => {
@@ -89,7 +89,7 @@ async fn watch_until_interrupt(
                     write_at = Some(Instant::now() + WRITE_RETRY_DELAY);
                 }
             }
-            came = signals.next() => if let SignalEvent::Terminate(_) = came {
+            signal_event = signals.next() => if let SignalEvent::Terminate(_) = signal_event {
                 return match newest {
                     Some(_) => Ok(()),
                     None => Err(CommandError::interrupted("before a credential was issued")),

@@ -18,7 +18,7 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 
 /// A watched binary.
 pub(super) struct BinaryWatcher {
-    world: Environment,
+    environment: Environment,
     plugin: Plugin,
     mounts: Vec<String>,
     running: Inspection,
@@ -51,7 +51,7 @@ pub(super) async fn reload_on_change(
 
 impl BinaryWatcher {
     pub(super) async fn new(
-        world: &Environment,
+        environment: &Environment,
         register: &RegisterGoal,
         isolation: Isolation,
     ) -> Result<BinaryWatcher, CommandError> {
@@ -73,7 +73,7 @@ impl BinaryWatcher {
         watcher.watch(directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
         let running = inspect_plugin(&plugin, isolation.clone()).await?;
         Ok(BinaryWatcher {
-            world: world.clone(),
+            environment: environment.clone(),
             plugin,
             mounts: register.mounts.iter().map(|mount| mount.path.to_string()).collect(),
             running,
@@ -100,10 +100,10 @@ impl BinaryWatcher {
         }
         let changed = Plugin { binary, ..self.plugin.clone() };
         let inspection = inspect_plugin(&changed, self.isolation.clone()).await?;
-        let Some(site) = &self.world.deployment else {
+        let Some(deployment) = &self.environment.deployment else {
             return Err(CommandError::failed("the server has no plugin directory"));
         };
-        let file = copy_to_plugin_dir(site.as_ref(), &changed).await?;
+        let file = copy_to_plugin_dir(deployment.as_ref(), &changed).await?;
         let register = catalog::Register {
             entry: catalog::PluginRef {
                 kind: changed.kind,
@@ -115,7 +115,7 @@ impl BinaryWatcher {
             args: changed.args.clone(),
             env: changed.env.clone(),
         };
-        let client = &self.world.client;
+        let client = &self.environment.client;
         client
             .send(&register)
             .await
@@ -148,11 +148,11 @@ async fn inspect_plugin(plugin: &Plugin, isolation: Isolation) -> Result<Inspect
 }
 
 /// Copies the binary beside the files of versions, under a name that contains its checksum.
-async fn copy_to_plugin_dir(site: &dyn Deployment, plugin: &Plugin) -> Result<String, CommandError> {
+async fn copy_to_plugin_dir(deployment: &dyn Deployment, plugin: &Plugin) -> Result<String, CommandError> {
     let short = plugin.binary.sha256.get(..12).unwrap_or(&plugin.binary.sha256);
     let name = format!("{}-{}.{short}", plugin.name, plugin.version);
     let (progress, _nobody_listens) = mpsc::unbounded_channel();
-    site.place(&plugin.binary, &name, &[NodeName::local()], progress).await.map_err(|error| {
+    deployment.place(&plugin.binary, &name, &[NodeName::local()], progress).await.map_err(|error| {
         CommandError::failed("could not copy the binary to the plugin directory").caused_by(error)
     })?;
     Ok(name)

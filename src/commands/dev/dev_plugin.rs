@@ -62,7 +62,7 @@ impl DevPlugin {
     pub(super) async fn resolve(
         args: DevPluginArgs,
         data: &MountDataArgs,
-        kept: Option<&Path>,
+        data_dir: Option<&Path>,
         context: &Context,
         ui: &mut Ui,
     ) -> Result<DevPlugin, CommandError> {
@@ -98,7 +98,7 @@ impl DevPlugin {
         };
 
         let sample = if own && data.is_empty() {
-            let started = match kept.and_then(saved_sample_address) {
+            let started = match data_dir.and_then(saved_sample_address) {
                 Some(address) => TokenService::start_at(address).await,
                 None => TokenService::start().await,
             };
@@ -150,8 +150,8 @@ impl DevPlugin {
     }
 }
 
-fn saved_sample_address(kept: &Path) -> Option<SocketAddr> {
-    std::fs::read_to_string(kept.join(SAMPLE_SERVICE_FILE)).ok()?.trim().parse().ok()
+fn saved_sample_address(data_dir: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(data_dir.join(SAMPLE_SERVICE_FILE)).ok()?.trim().parse().ok()
 }
 
 fn probed_version(probed: &ProbeOutcome, program: &Path) -> Result<Version, CommandError> {
@@ -166,9 +166,9 @@ fn probed_version(probed: &ProbeOutcome, program: &Path) -> Result<Version, Comm
             ));
         }
         ProbeOutcome::Ran(probe) => probe.version.as_deref(),
-        ProbeOutcome::Failed { output: said } => {
+        ProbeOutcome::Failed { output } => {
             return Err(CommandError::failed(format!(
-                "{} is not a working plugin: {said}",
+                "{} is not a working plugin: {output}",
                 program.display()
             ))
             .hint("`vault-token-plugin inspect FILE` shows details."));

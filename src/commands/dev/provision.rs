@@ -8,13 +8,13 @@ use crate::error::CommandError;
 
 /// Registers, mounts and configures the plugin, and runs its smoke tests.
 pub(super) async fn register_and_smoke_test(
-    world: &Environment,
+    environment: &Environment,
     register: &RegisterGoal,
 ) -> Result<Vec<SmokeReport>, CommandError> {
     let goal = Goal::Register(Box::new(register.clone()));
-    let observed = observe(world, Some(&goal)).await?;
+    let observed = observe(environment, Some(&goal)).await?;
     let plan = plan(&observed, &goal)?;
-    let outcome = apply(world, &goal, &plan, &mut |_| {}, &CancelFlag::new()).await;
+    let outcome = apply(environment, &goal, &plan, &mut |_| {}, &CancelFlag::new()).await;
     if let Some(error) = CommandError::from_outcome(outcome) {
         return Err(error);
     }
@@ -22,7 +22,7 @@ pub(super) async fn register_and_smoke_test(
     for mount in &register.mounts {
         let Some(smoke_path) = &mount.smoke else { continue };
         let path = mount.path.join(smoke_path);
-        let tested = run_smoke_test(&world.client, &path, &mut |_| {}).await;
+        let tested = run_smoke_test(&environment.client, &path, &mut |_| {}).await;
         reports.push(tested.map_err(|error| {
             CommandError::failed(format!("the smoke test of {path} failed")).caused_by(error)
         })?);

@@ -35,11 +35,11 @@ pub(super) struct ReadyReport {
 impl ReadyReport {
     pub(super) fn new(
         server: &DevServer,
-        subject: &DevPlugin,
+        dev_plugin: &DevPlugin,
         smoke: Vec<SmokeReport>,
         after: Duration,
     ) -> ReadyReport {
-        let register = subject.register();
+        let register = dev_plugin.register();
         let mount = register.mounts.first().map_or_else(String::new, |mount| mount.path.to_string());
         let read =
             register.mounts.first().and_then(|mount| mount.smoke.as_ref().map(|path| mount.path.join(path)));
@@ -72,7 +72,7 @@ impl ReadyReport {
             token: server.token().expose().to_owned(),
             plugin: register.plugin.name.clone(),
             version: register.plugin.version.to_string(),
-            upstream: subject.sample_endpoint(),
+            upstream: dev_plugin.sample_endpoint(),
             smoke,
             ready_milliseconds: after.as_millis(),
             commands,
@@ -100,7 +100,7 @@ impl Report for ReadyReport {
             smoke,
             ready_milliseconds,
             commands,
-            valid_in: works,
+            valid_in,
             token: _,
         } = self;
         let mut text = String::new();
@@ -117,7 +117,7 @@ impl Report for ReadyReport {
         if let Some(upstream) = upstream {
             let _ = writeln!(text, "Its tokens come from a sample service at {upstream}.");
         }
-        let _ = match works {
+        let _ = match valid_in {
             ValidIn::AnyDirectory => writeln!(text, "\nPaste into another terminal:\n"),
             ValidIn::ThisDirectory => writeln!(text, "\nPaste into another terminal, in this directory:\n"),
         };

@@ -104,7 +104,7 @@ impl DevServer {
                 .caused_by(error)
                 .hint("Pass a writable directory with --data. It is created if it does not exist.")
         })?;
-        let site = match &data {
+        let deployment = match &data {
             Some(_) => LocalDeployment::for_development(&plugin_directory),
             None => LocalDeployment::scratch(&plugin_directory),
         };
@@ -125,7 +125,7 @@ impl DevServer {
                     address: vault.address(),
                     token: SecretString::new(vault.root_token()),
                     kind: ServerKind::Embedded(vault),
-                    deployment: site,
+                    deployment,
                     _scratch: Some(scratch),
                 })
             }
@@ -136,7 +136,7 @@ impl DevServer {
                         program.display()
                     )));
                 }
-                DevServer::spawn(&program, listen, site, scratch, lines).await
+                DevServer::spawn(&program, listen, deployment, scratch, lines).await
             }
         }
     }
@@ -144,7 +144,7 @@ impl DevServer {
     async fn spawn(
         program: &Path,
         listen: SocketAddr,
-        site: LocalDeployment,
+        deployment: LocalDeployment,
         scratch: TempDir,
         lines: UnboundedSender<String>,
     ) -> Result<DevServer, CommandError> {
@@ -152,7 +152,7 @@ impl DevServer {
         let token = SecretString::new(format!("dev-{}", uuid::Uuid::new_v4().simple()));
         // `-dev-plugin-dir` would use the directory too, but the server would not report it.
         let configuration = scratch.path().join("server.json");
-        let content = serde_json::json!({"plugin_directory": site.directory()}).to_string();
+        let content = serde_json::json!({"plugin_directory": deployment.directory()}).to_string();
         std::fs::write(&configuration, content).map_err(|error| {
             CommandError::failed(format!("could not write {}", configuration.display())).caused_by(error)
         })?;
@@ -161,7 +161,7 @@ impl DevServer {
             kind: ServerKind::External(program),
             address: format!("http://{listen}"),
             token,
-            deployment: site,
+            deployment,
             _scratch: Some(scratch),
         };
         server.wait_active().await?;

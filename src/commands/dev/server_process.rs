@@ -69,14 +69,15 @@ impl ServerProcess {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let mut process = command.spawn().map_err(spawn_error)?;
-        let (mut reading, said) = (JoinSet::new(), StartupOutput::new(Mutex::new(Some(Vec::new()))));
+        let (mut output_readers, startup_output) =
+            (JoinSet::new(), StartupOutput::new(Mutex::new(Some(Vec::new()))));
         if let Some(stdout) = process.stdout.take() {
-            reading.spawn(forward_output(stdout, lines.clone(), Arc::clone(&said)));
+            output_readers.spawn(forward_output(stdout, lines.clone(), Arc::clone(&startup_output)));
         }
         if let Some(stderr) = process.stderr.take() {
-            reading.spawn(forward_output(stderr, lines, Arc::clone(&said)));
+            output_readers.spawn(forward_output(stderr, lines, Arc::clone(&startup_output)));
         }
-        Ok(ServerProcess { path: path.to_owned(), process, output_readers: reading, startup_output: said })
+        Ok(ServerProcess { path: path.to_owned(), process, output_readers, startup_output })
     }
 
     /// Its path, or its name in `PATH`.
@@ -124,30 +125,34 @@ impl ServerProcess {
                 .hint("Without --server, the embedded server is used.");
         }
         let ended = CommandError::failed(format!("the server {path} exited: {status}"));
-        let said = self.startup_output.lock().take().unwrap_or_default();
-        if said.is_empty() {
+        let startup_output = self.startup_output.lock().take().unwrap_or_default();
+        if startup_output.is_empty() {
             ended.hint("Its last log lines are above.")
         } else {
-            ended.caused_by(std::io::Error::other(said.join(" ")))
+            ended.caused_by(std::io::Error::other(startup_output.join(" ")))
         }
     }
 }
 
 /// Lines that start with a time are log lines. Other lines are the banner, which contains an unseal key and a root token, or the reason of
 /// a failed start.
-async fn forward_output(stream: impl AsyncRead + Unpin, lines: UnboundedSender<String>, said: StartupOutput) {
+async fn forward_output(
+    stream: impl AsyncRead + Unpin,
+    lines: UnboundedSender<String>,
+    startup_output: StartupOutput,
+) {
     let mut read = BufReader::new(stream).lines();
     while let Ok(Some(line)) = read.next_line().await {
         if line.starts_with(|first: char| first.is_ascii_digit()) {
             // Fails if the receiver was dropped. The channel is unbounded, because the server must not wait for a reader.
             let _heard = lines.send(line);
-        } else if let Some(said) = said.lock().as_mut()
+        } else if let Some(startup_output) = startup_output.lock().as_mut()
             && !line.trim().is_empty()
             && !BANNER_SECRETS.iter().any(|secret| line.contains(secret))
         {
-            said.push(line.trim().to_owned());
-            let surplus = said.len().saturating_sub(MAX_STARTUP_LINES);
-            said.drain(..surplus);
+            startup_output.push(line.trim().to_owned());
+            let surplus = startup_output.len().saturating_sub(MAX_STARTUP_LINES);
+            startup_output.drain(..surplus);
         }
     }
 }

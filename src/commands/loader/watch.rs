@@ -50,7 +50,7 @@ impl PluginDirWatcher {
     pub(super) async fn run(
         mut self,
         from: &Path,
-        site: &LocalDeployment,
+        deployment: &LocalDeployment,
         ui: &mut Ui,
     ) -> Result<(), CommandError> {
         let unheard = |error| CommandError::failed("could not listen for signals").caused_by(error);
@@ -64,7 +64,7 @@ impl PluginDirWatcher {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
             }
-            let now = repair(from, site, ui);
+            let now = repair(from, deployment, ui);
             // Each failure is reported once, not at every retry.
             if let Some(text) = now.as_ref().filter(|text| failure.as_ref() != Some(*text)) {
                 ui.warn(text);
@@ -81,12 +81,12 @@ impl PluginDirWatcher {
 }
 
 /// Restores files that differ. Returns why it failed, if it did. All these files were verified once, so any other content is damage.
-fn repair(from: &Path, site: &LocalDeployment, ui: &mut Ui) -> Option<String> {
-    let load = || BundledPlugins::read(from)?.load(site, OverwritePolicy::Replace, &mut |_, _| ());
+fn repair(from: &Path, deployment: &LocalDeployment, ui: &mut Ui) -> Option<String> {
+    let load = || BundledPlugins::read(from)?.load(deployment, OverwritePolicy::Replace, &mut |_, _| ());
     match load() {
         Ok(loaded) => {
             for plugin in loaded.iter().filter(|plugin| plugin.action != LoadAction::Kept) {
-                let path = site.directory().join(&plugin.file);
+                let path = deployment.directory().join(&plugin.file);
                 let missing = if plugin.action == LoadAction::Placed {
                     "restored: it was missing"
                 } else {

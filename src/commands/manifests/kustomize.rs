@@ -57,21 +57,21 @@ pub(super) fn write(
 
     fs::create_dir_all(directory).map_err(|error| io_error("make the directory", directory, error))?;
     let listed = read_checksums(directory)?;
-    let mut wanted: BTreeMap<String, String> =
+    let mut checksums: BTreeMap<String, String> =
         files.iter().map(|(file, text)| (file.clone(), sha256(text.as_bytes()))).collect();
-    wanted.insert(KUSTOMIZATION.to_owned(), sha256(kustomization.as_bytes()));
+    checksums.insert(KUSTOMIZATION.to_owned(), sha256(kustomization.as_bytes()));
     let stale: Vec<String> = listed
         .iter()
         .map(|(file, _)| file.clone())
-        .filter(|file| !wanted.contains_key(file))
+        .filter(|file| !checksums.contains_key(file))
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
     if existing == ConflictPolicy::Keep {
-        refuse_modified_files(directory, wanted.keys().chain(&stale), &listed, &wanted)?;
+        refuse_modified_files(directory, checksums.keys().chain(&stale), &listed, &checksums)?;
     }
 
-    let both: BTreeSet<(String, String)> = listed.into_iter().chain(wanted.clone()).collect();
+    let both: BTreeSet<(String, String)> = listed.into_iter().chain(checksums.clone()).collect();
     write_file(directory, CHECKSUMS_FILE, &format_checksums(&both))?;
     for (file, text) in &files {
         write_file(directory, file, text)?;
@@ -85,8 +85,8 @@ pub(super) fn write(
             Err(error) => return Err(io_error("remove", &directory.join(file), error)),
         }
     }
-    let files: Vec<String> = wanted.keys().cloned().collect();
-    write_file(directory, CHECKSUMS_FILE, &format_checksums(&wanted.into_iter().collect()))?;
+    let files: Vec<String> = checksums.keys().cloned().collect();
+    write_file(directory, CHECKSUMS_FILE, &format_checksums(&checksums.into_iter().collect()))?;
     Ok(WrittenDirectory { directory: directory.to_owned(), files, removed, component })
 }
 
@@ -122,17 +122,17 @@ fn refuse_modified_files<'a>(
     directory: &Path,
     files: impl Iterator<Item = &'a String>,
     listed: &BTreeSet<(String, String)>,
-    wanted: &BTreeMap<String, String>,
+    checksums: &BTreeMap<String, String>,
 ) -> Result<(), CommandError> {
     let mut foreign = Vec::new();
     for file in files {
         let path = directory.join(file);
-        let there = match fs::read(&path) {
+        let current = match fs::read(&path) {
             Ok(content) => sha256(&content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(io_error("read", &path, error)),
         };
-        if wanted.get(file) != Some(&there) && !listed.contains(&(file.clone(), there)) {
+        if checksums.get(file) != Some(&current) && !listed.contains(&(file.clone(), current)) {
             foreign.push(file.as_str());
         }
     }

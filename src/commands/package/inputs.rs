@@ -108,7 +108,7 @@ impl PackageInputs {
     }
 
     /// Requires each version once per platform. A missing one would fail only on some nodes.
-    fn check_complete(&self, wanted: &[Platform]) -> Result<(), CommandError> {
+    fn check_complete(&self, requested: &[Platform]) -> Result<(), CommandError> {
         for pair in self.inputs.windows(2) {
             let [one, other] = pair else { continue };
             if (&one.platform, one.file()) == (&other.platform, other.file()) {
@@ -121,10 +121,10 @@ impl PackageInputs {
         }
         let files: BTreeSet<String> = self.inputs.iter().map(PackageInput::file).collect();
         let platforms: BTreeSet<Platform> =
-            self.platforms().into_iter().chain(wanted.iter().cloned()).collect();
+            self.platforms().into_iter().chain(requested.iter().cloned()).collect();
         for platform in &platforms {
-            let there: BTreeSet<String> = self.for_platform(platform).map(PackageInput::file).collect();
-            if let Some(missing) = files.difference(&there).next() {
+            let present: BTreeSet<String> = self.for_platform(platform).map(PackageInput::file).collect();
+            if let Some(missing) = files.difference(&present).next() {
                 return Err(CommandError::usage(format!("{missing} is missing for {platform}"))
                     .hint("Pass a binary of every version for every platform."));
             }
@@ -205,8 +205,8 @@ fn input_version(
         (Some(reported), named) => match (reported.parse::<Version>(), named) {
             (Ok(reported), None) => Ok(reported),
             (Ok(reported), Some(named)) if reported == named => Ok(named),
-            (Ok(_), Some(wanted)) => Err(CommandError::failed(format!(
-                "{} reports version {reported}, but its file name contains {wanted}",
+            (Ok(_), Some(requested)) => Err(CommandError::failed(format!(
+                "{} reports version {reported}, but its file name contains {requested}",
                 path.display()
             ))
             .hint("Rename it, or pass the right binary. A server refuses a version that differs from the reported one.")),

@@ -56,7 +56,7 @@ pub(super) async fn resolve(
     let RegisterFlags { plugin, kind, mount, smoke: SmokeArgs { smoke }, rewrite, placement, restarts, data } =
         flags;
     let request = PluginRequest::parse(plugin, &data, context)?;
-    let (mut world, observed) = request.connect().await?;
+    let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
         Some(name) => name,
         None if ui.is_interactive() => ui.prompt("Name of the plugin", Some(DEFAULT_NAME))?,
@@ -70,7 +70,7 @@ pub(super) async fn resolve(
     let (env, own, has_data) = (request.env()?, request.is_own(), request.has_data() || smoke.is_some());
     let directory = request.directory();
     let registration = Registration { kind, name: name.clone(), args, env };
-    let prepared = request.prepare(registration, &world, &observed, ui).await?;
+    let prepared = request.prepare(registration, &environment, &observed, ui).await?;
     let PreparedPlugin { plugin, launch: _, mut mounts, mut writes, downgrade, durability, extracted } =
         prepared;
 
@@ -90,8 +90,9 @@ pub(super) async fn resolve(
         merge_mount_flags(&mut mounts, path, writes, smoke);
     }
 
-    if world.deployment.is_none() {
-        world.deployment = plugin_dir::local_deployment(directory.resolve(&observed.plugin_directory, ui)?);
+    if environment.deployment.is_none() {
+        environment.deployment =
+            plugin_dir::local_deployment(directory.resolve(&observed.plugin_directory, ui)?);
     }
     let register = RegisterGoal {
         plugin,
@@ -102,7 +103,7 @@ pub(super) async fn resolve(
         restart_consent: restarts.consent(),
         placement: placement.placement(),
     };
-    Ok((world, register, extracted))
+    Ok((environment, register, extracted))
 }
 
 /// Flags override single fields of the file for the same path.
@@ -138,8 +139,8 @@ fn prompt_for_config(
     }
     let config = writes.entry("config".to_owned()).or_default();
     if !config.contains_key("api_endpoint") {
-        let answer = ui.prompt("Address of the upstream API (api_endpoint)", None)?;
-        config.insert("api_endpoint".to_owned(), key_value::inline_value("api_endpoint", &answer));
+        let endpoint = ui.prompt("Address of the upstream API (api_endpoint)", None)?;
+        config.insert("api_endpoint".to_owned(), key_value::inline_value("api_endpoint", &endpoint));
     }
     if !config.contains_key("api_key") {
         config.insert(
@@ -151,8 +152,8 @@ fn prompt_for_config(
 }
 
 fn default_mount(observed: &Observed, plugin: &str) -> String {
-    let there = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
-    there.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
+    let mounted = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
+    mounted.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -170,9 +171,9 @@ mod tests {
     fn a_flag_changes_one_field_of_the_file() {
         let path: MountPath = "custom".parse().expect("a path");
         let data = BTreeMap::from([("ttl".to_owned(), key_value::inline_value("ttl", "1h"))]);
-        let there = DesiredWrite { path: "roles/dev".into(), data };
+        let mounted = DesiredWrite { path: "roles/dev".into(), data };
         let mut mounts =
-            vec![DesiredMount { path: path.clone(), writes: vec![there], smoke: Some("creds/dev".into()) }];
+            vec![DesiredMount { path: path.clone(), writes: vec![mounted], smoke: Some("creds/dev".into()) }];
         let flags = parse_writes(&[], &texts(&["dev:permissions=read"]), &[]).expect("writes");
         merge_mount_flags(&mut mounts, path, flags, None);
         assert_eq!(mounts.len(), 1);

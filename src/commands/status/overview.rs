@@ -21,9 +21,9 @@ pub(super) fn render_status(observed: &Observed) -> String {
         text.push('\n');
         text.push_str(&render_plugin(observed, &plugin));
     }
-    if let Some(site) = observed.deployment.as_ref().filter(|site| !is_local(site)) {
+    if let Some(deployment) = observed.deployment.as_ref().filter(|deployment| !is_local(deployment)) {
         text.push_str("\nNodes\n");
-        text.push_str(&render_nodes(site));
+        text.push_str(&render_nodes(deployment));
     }
     let others = observed.mounts.values().filter(|mount| !is_external(observed, mount)).count();
     if others > 0 {
@@ -48,14 +48,14 @@ fn render_header(observed: &Observed) -> String {
             PluginDirectory::At(directory) => directory.display().to_string(),
             PluginDirectory::NotConfigured => "none: external plugins are disabled".to_owned(),
             PluginDirectory::NotVisible => match &observed.deployment {
-                Some(site) => site.directory.display().to_string(),
+                Some(deployment) => deployment.directory.display().to_string(),
                 None => "not shown to this token".to_owned(),
             },
         },
     ));
-    if let Some(site) = &observed.deployment {
-        rows.push(("Restarts", describe_storage(site)));
-        rows.extend(site.lock_holder.iter().map(|holder| ("Held", format!("by {}", holder.name))));
+    if let Some(deployment) = &observed.deployment {
+        rows.push(("Restarts", describe_storage(deployment)));
+        rows.extend(deployment.lock_holder.iter().map(|holder| ("Held", format!("by {}", holder.name))));
     }
     rows.extend(observed.caller.denied.iter().map(|path| ("Denied", path.clone())));
     let mut text = String::new();
@@ -65,8 +65,8 @@ fn render_header(observed: &Observed) -> String {
     text
 }
 
-fn describe_storage(site: &DeploymentObserved) -> String {
-    match &site.plugin_storage {
+fn describe_storage(deployment: &DeploymentObserved) -> String {
+    match &deployment.plugin_storage {
         PluginStorage::LocalDirectory => "files stay on this machine".to_owned(),
         PluginStorage::PersistentVolume { description: what } => format!("files stay in {what}"),
         PluginStorage::InitContainer { name, image, files: brings } => match brings {
@@ -136,7 +136,11 @@ fn known_versions(
     for (_, mount) in mounts {
         all.extend([observed.configured_version(mount).to_owned(), mount.running_version.clone()]);
     }
-    let files = observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
+    let files = observed
+        .deployment
+        .iter()
+        .flat_map(|deployment| deployment.nodes.values())
+        .flat_map(|node| &node.files);
     let bare =
         files.filter_map(|file| file.name.strip_prefix(name)?.strip_prefix('-')?.parse::<Version>().ok());
     all.extend(bare.map(|version| version.v_prefixed()));
@@ -157,8 +161,8 @@ fn version_row(
         || format!("{name}-{}", version.strip_prefix('v').unwrap_or(version)),
         CatalogEntry::file_name,
     );
-    let of = |wanted: &dyn Fn(&MountObserved) -> bool| {
-        let number = mounts.iter().filter(|(_, mount)| wanted(mount)).count();
+    let of = |expected: &dyn Fn(&MountObserved) -> bool| {
+        let number = mounts.iter().filter(|(_, mount)| expected(mount)).count();
         if number == 0 { String::new() } else { pluralize(number, "mount") }
     };
     vec![
@@ -175,45 +179,50 @@ fn version_row(
 /// The checksum in the catalog, or else that of the file; twelve characters suffice to compare them.
 fn short_sha256(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
     let registered = entry.map(|entry| entry.sha256.clone()).filter(|sha256| !sha256.is_empty());
-    let files = observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
-    let there = files.filter(|there| there.name == file).map(|there| there.sha256.clone()).next();
-    registered.or(there).unwrap_or_default().chars().take(12).collect()
+    let files = observed
+        .deployment
+        .iter()
+        .flat_map(|deployment| deployment.nodes.values())
+        .flat_map(|node| &node.files);
+    let present = files.filter(|present| present.name == file).map(|present| present.sha256.clone()).next();
+    registered.or(present).unwrap_or_default().chars().take(12).collect()
 }
 
 /// Number of nodes whose file matches the catalog, and of nodes whose file differs.
 fn count_nodes_with_file(
-    site: &DeploymentObserved,
+    deployment: &DeploymentObserved,
     entry: Option<&CatalogEntry>,
     file: &str,
 ) -> (usize, usize) {
-    let wanted = entry.map(|entry| entry.sha256.as_str()).filter(|sha256| !sha256.is_empty());
+    let expected = entry.map(|entry| entry.sha256.as_str()).filter(|sha256| !sha256.is_empty());
     let has = |node: &&NodeObserved, same: bool| {
-        let mut files = node.files.iter().filter(|there| there.name == file);
-        files.any(|there| wanted.is_none_or(|wanted| wanted == there.sha256) == same)
+        let mut files = node.files.iter().filter(|present| present.name == file);
+        files.any(|present| expected.is_none_or(|expected| expected == present.sha256) == same)
     };
-    let count = |same| site.nodes.values().filter(|node| has(node, same)).count();
+    let count = |same| deployment.nodes.values().filter(|node| has(node, same)).count();
     (count(true), count(false))
 }
 
 /// Number of nodes whose file matches the catalog.
 fn on_disk_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
-    let Some(site) = &observed.deployment else { return "?".to_owned() };
-    match count_nodes_with_file(site, entry, file) {
+    let Some(deployment) = &observed.deployment else { return "?".to_owned() };
+    match count_nodes_with_file(deployment, entry, file) {
         (0, 0) => String::new(),
-        (right, 0) if is_local(site) && right == 1 => "yes".to_owned(),
-        (right, 0) => format!("{right} of {}", site.nodes.len()),
+        (right, 0) if is_local(deployment) && right == 1 => "yes".to_owned(),
+        (right, 0) => format!("{right} of {}", deployment.nodes.len()),
         (_, wrong) => format!("{wrong} WRONG"),
     }
 }
 
 /// What a restart does to the version.
 fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
-    let Some(site) = &observed.deployment else { return "?".to_owned() };
-    if count_nodes_with_file(site, entry, file).1 > 0 {
+    let Some(deployment) = &observed.deployment else { return "?".to_owned() };
+    if count_nodes_with_file(deployment, entry, file).1 > 0 {
         return "BREAKS".to_owned();
     }
-    let is_there = site.nodes.values().any(|node| node.files.iter().any(|there| there.name == file));
-    let kept = match &site.plugin_storage {
+    let is_there =
+        deployment.nodes.values().any(|node| node.files.iter().any(|present| present.name == file));
+    let kept = match &deployment.plugin_storage {
         PluginStorage::LocalDirectory
         | PluginStorage::PersistentVolume { .. }
         | PluginStorage::ImageVolume { .. } => is_there,
@@ -234,17 +243,17 @@ fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -
 fn render_mount_groups(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> String {
     let mut groups: BTreeMap<(bool, bool, &str, &str), Vec<&str>> = BTreeMap::new();
     for (path, mount) in mounts {
-        let (told, runs) = (observed.configured_version(mount), mount.running_version.as_str());
-        groups.entry((mount.may_answer(), told == runs, told, runs)).or_default().push(path);
+        let (configured, runs) = (observed.configured_version(mount), mount.running_version.as_str());
+        groups.entry((mount.may_answer(), configured == runs, configured, runs)).or_default().push(path);
     }
     let mut text = String::new();
-    for ((answers, same, told, runs), paths) in groups {
-        let title = match (answers, same, told, runs) {
-            (false, ..) => format!("NOT RESPONDING, configured {}", or_none(told)),
+    for ((responds, same, configured, runs), paths) in groups {
+        let title = match (responds, same, configured, runs) {
+            (false, ..) => format!("NOT RESPONDING, configured {}", or_none(configured)),
             (true, true, _, "") => "without a version".to_owned(),
             (true, true, _, runs) => runs.to_owned(),
-            (true, false, told, "") => format!("NOT RUNNING, configured {}", or_none(told)),
-            (true, false, told, runs) => format!("RUNNING {runs}, configured {}", or_none(told)),
+            (true, false, configured, "") => format!("NOT RUNNING, configured {}", or_none(configured)),
+            (true, false, configured, runs) => format!("RUNNING {runs}, configured {}", or_none(configured)),
         };
         text.push_str(&wrap_words(&format!("  {title}: "), 4, paths.into_iter().map(str::to_owned)));
     }
@@ -255,8 +264,8 @@ fn or_none(version: &str) -> &str {
     if version.is_empty() { "none" } else { version }
 }
 
-fn render_nodes(site: &DeploymentObserved) -> String {
-    let rows: Vec<Vec<String>> = site.nodes.iter().map(|(name, node)| node_row(name, node)).collect();
+fn render_nodes(deployment: &DeploymentObserved) -> String {
+    let rows: Vec<Vec<String>> = deployment.nodes.iter().map(|(name, node)| node_row(name, node)).collect();
     render_table(&["NODE", "ROLE", "SERVER", "FREE", "FILES", "RUNS"], &rows)
 }
 
@@ -281,8 +290,8 @@ fn node_row(name: &NodeName, node: &NodeObserved) -> Vec<String> {
     vec![name.to_string(), role, server, free, node.files.len().to_string(), runs.join(" ")]
 }
 
-fn is_local(site: &DeploymentObserved) -> bool {
-    site.nodes.keys().all(NodeName::is_local)
+fn is_local(deployment: &DeploymentObserved) -> bool {
+    deployment.nodes.keys().all(NodeName::is_local)
 }
 
 fn pluralize(number: usize, what: &str) -> String {

@@ -72,7 +72,7 @@ pub(super) async fn resolve(
     ui: &mut Ui,
 ) -> Result<(Environment, UpgradeGoal, Option<ExtractedBinary>), CommandError> {
     let request = PluginRequest::parse(flags.plugin, &flags.data, context)?;
-    let (mut world, observed) = request.connect().await?;
+    let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
         Some(name) => name,
         None => plugin_name::only_mounted(&observed, "upgrade", ui)?,
@@ -81,7 +81,7 @@ pub(super) async fn resolve(
         .mounts_of(PluginType::Secret, &name)
         .find(|(path, _)| flags.mounts.is_empty() || flags.mounts.contains(path));
     let entry = match &running {
-        Some((_, mount)) => running_catalog_entry(&world, &name, &mount.running_version).await?,
+        Some((_, mount)) => running_catalog_entry(&environment, &name, &mount.running_version).await?,
         None => None,
     };
     let args = match (request.args(), &entry) {
@@ -89,7 +89,7 @@ pub(super) async fn resolve(
         (None, Some(entry)) => entry.args.clone(),
         (None, None) => Vec::new(),
     };
-    let directory = match world.deployment {
+    let directory = match environment.deployment {
         Some(_) => None,
         None => request.directory().resolve(&observed.plugin_directory, ui)?,
     };
@@ -99,7 +99,7 @@ pub(super) async fn resolve(
         None => InheritedEnv { env, warning: None },
     };
     let registration = Registration { kind: PluginType::Secret, name, args, env };
-    let prepared = request.prepare(registration, &world, &observed, ui).await?;
+    let prepared = request.prepare(registration, &environment, &observed, ui).await?;
     let PreparedPlugin { plugin, launch, mounts, writes, downgrade, durability, extracted } = prepared;
     let changed = running.filter(|(_, mount)| mount.running_version != plugin.version.v_prefixed());
     if changed.is_some() {
@@ -107,12 +107,12 @@ pub(super) async fn resolve(
     }
     let breaking_changes = match changed {
         Some((path, _)) if !flags.allow_breaking => {
-            breaking_changes(&world.client, &path, launch, ui).await?
+            breaking_changes(&environment.client, &path, launch, ui).await?
         }
         _ => Vec::new(),
     };
-    if world.deployment.is_none() {
-        world.deployment = plugin_dir::local_deployment(directory);
+    if environment.deployment.is_none() {
+        environment.deployment = plugin_dir::local_deployment(directory);
     }
 
     let SmokeArgs { smoke } = flags.smoke;
@@ -135,18 +135,18 @@ pub(super) async fn resolve(
         failover_test: if flags.test_failover { FailoverTest::EveryNode } else { FailoverTest::None },
         restart_consent: flags.restarts.consent(),
     };
-    Ok((world, upgrade, extracted))
+    Ok((environment, upgrade, extracted))
 }
 
 /// The command of the running version; `None` for a built-in plugin.
 async fn running_catalog_entry(
-    world: &Environment,
+    environment: &Environment,
     name: &str,
     version: &str,
 ) -> Result<Option<PluginDetails>, CommandError> {
     let version = Some(version.to_owned()).filter(|version| !version.is_empty());
     let name = PluginRef { kind: PluginType::Secret, name: name.to_owned(), version };
-    let entry = world.client.send(&catalog::Read(name)).await.map_err(|error| {
+    let entry = environment.client.send(&catalog::Read(name)).await.map_err(|error| {
         CommandError::failed("could not read the arguments of the running version").caused_by(error)
     })?;
     Ok(entry.filter(|entry| !entry.builtin))

@@ -54,13 +54,13 @@ pub(super) fn inherit_env(
     let is_given = |name: &str| {
         given.iter().any(|line| line.expose().split_once('=').is_some_and(|(given, _)| given == name))
     };
-    let taken: Vec<(String, SecretString)> =
+    let inherited: Vec<(String, SecretString)> =
         running.into_iter().filter(|(name, _)| !is_given(name)).collect();
-    if !taken.is_empty() {
-        let names: Vec<&str> = taken.iter().map(|(name, _)| name.as_str()).collect();
+    if !inherited.is_empty() {
+        let names: Vec<&str> = inherited.iter().map(|(name, _)| name.as_str()).collect();
         ui.status(&format!("The new version gets {} from the environment of {file}.", names.join(", ")));
     }
-    let lines = taken.iter().map(|(name, value)| SecretString::new(format!("{name}={}", value.expose())));
+    let lines = inherited.iter().map(|(name, value)| SecretString::new(format!("{name}={}", value.expose())));
     let lines: Vec<SecretString> = lines.collect();
     Ok(InheritedEnv { env: given.into_iter().chain(lines).collect(), warning: None })
 }

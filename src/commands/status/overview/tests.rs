@@ -50,10 +50,10 @@ fn entry(version: &str) -> CatalogEntry {
     }
 }
 
-fn mount(told: &str, runs: &str) -> MountObserved {
+fn mount(configured: &str, runs: &str) -> MountObserved {
     MountObserved {
         plugin: "custom".into(),
-        configured_version: format!("v{told}"),
+        configured_version: format!("v{configured}"),
         running_version: format!("v{runs}"),
         running_sha256: sha(runs),
         ..MountObserved::default()
