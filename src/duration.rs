@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Text that is not a duration.
+/// Not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a duration such as 90, 90s, 15m, 1h or 1h30m")]
 pub struct DurationError {

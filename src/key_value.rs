@@ -10,7 +10,7 @@ use rollout::DesiredValue;
 use serde_json::Value;
 use vault_api::SecretString;
 
-/// A pair that is not usable. Values are not repeated.
+/// An unusable pair. Values are not repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyValueError {
     /// There is no `=`, or nothing before it. The text may be a secret, so only its position is shown.

@@ -137,7 +137,7 @@ pub(crate) async fn unless_interrupted_at<T>(
     ended
 }
 
-/// Time in which work that is not blocked has stopped.
+/// Time in which unblocked work has stopped.
 const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 const BEFORE_ANY_CHANGE: &str = "before anything was changed";

@@ -76,7 +76,7 @@ async fn a_reload_of_one_mount_waits_for_what_another_in_its_process_is_at() {
     lab.read_credential("first").await;
 }
 
-/// A process that is not shutting down responds within milliseconds. One that is waits ten seconds for its requests.
+/// A running process responds within milliseconds. One that is shutting down waits ten seconds for its requests.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[tokio::test]

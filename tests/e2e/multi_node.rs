@@ -106,7 +106,7 @@ async fn a_node_that_is_down_is_not_forgotten() {
     assert!(output.stderr.contains(SECOND_NODE), "{}", output.stderr);
 }
 
-/// Simulates a machine that is not a node of the server, so no plugin directory can be inspected.
+/// Simulates a machine outside of the server's nodes, so no plugin directory can be inspected.
 #[tokio::test]
 async fn a_rollback_that_sees_no_plugin_directory_names_the_nodes_that_are_not_proven_and_is_done() {
     let (lab, _second) = two_nodes().await;

@@ -44,7 +44,7 @@ pub(crate) fn fresh_log_folder(name: &str) -> PathBuf {
 /// Adds the logs of the pods.
 pub(crate) async fn save_pod_logs(lab: &Lab, folder: &Path) {
     for pod in lab.pods.names() {
-        // A pod that is not there has none.
+        // A missing pod has none.
         if let Ok(Some(text)) = timeout(LOG_TIMEOUT, lab.pods.logs_if_there(pod)).await {
             fs::write(folder.join(format!("{pod}.log")), text).unwrap();
         }

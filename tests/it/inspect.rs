@@ -1,4 +1,4 @@
-//! `inspect`: shows what a file is by starting it, and rejects a file that is not a plugin.
+//! `inspect`: shows what a file is by starting it, and rejects other files than plugins.
 
 use std::fs;
 

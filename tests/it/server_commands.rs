@@ -54,7 +54,7 @@ async fn reload_proves_what_runs() {
     let json = lab.program.run(["reload", "custom-plugin", "-q", "--output", "json"]).await;
     assert_snapshot("reload --output json", &lab.snapshot_text(&json));
     let unknown = lab.program.run(["reload", "--mount", "nowhere"]).await;
-    assert_snapshot("reload of a mount that is not there", &lab.snapshot_text(&unknown));
+    assert_snapshot("reload of a missing mount", &lab.snapshot_text(&unknown));
 }
 
 #[tokio::test]

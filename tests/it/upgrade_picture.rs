@@ -121,7 +121,7 @@ fn without_differences(rows: Vec<Vec<StyledText>>, directory: &str) -> Vec<Vec<S
         ("[\u{2801}-\u{28ff}]".to_owned(), "\u{2819}"),
     ];
     let patterns = patterns.map(|(pattern, word)| (Regex::new(&pattern).unwrap(), word));
-    // The lines before the plan are warnings about the user and the kernel of the test, and about a server that is not a process.
+    // The lines before the plan are warnings about the user and the kernel of the test, and about a server without a process.
     let is_before_plan = |row: &Vec<StyledText>| !row.iter().any(|styled| styled.text.contains("Plan:"));
     let mut rows: Vec<Vec<StyledText>> = rows.into_iter().skip_while(is_before_plan).collect();
     for styled in rows.iter_mut().flatten() {

@@ -58,7 +58,7 @@ async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
     }
 }
 
-/// The document names no image when it registers, because the version is found in the init container. A version that is not in it is
+/// The document names no image when it registers, because the version is found in the init container. A version outside of it is
 /// refused.
 async fn assert_image_content_known(shell: &Program) {
     let status =

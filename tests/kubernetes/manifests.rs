@@ -117,7 +117,7 @@ async fn the_api_server_takes_every_manifest_and_a_comparison_tells_what_differs
     hands.kubectl(&["delete", "--wait=false", "--kustomize", &made]).await;
 }
 
-/// Judged by the API server's own admission: a pod that is not permitted is never created.
+/// Judged by the API server's own admission: a forbidden pod is never created.
 #[tokio::test]
 async fn every_pod_that_is_generated_is_allowed_in_a_namespace_that_restricts_its_pods() {
     let hands = ClusterClients::new(&["restricted", "restricted-front"]).await;

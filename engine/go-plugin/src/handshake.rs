@@ -109,7 +109,7 @@ pub enum HandshakeLineError {
         /// The fourth field.
         address: String,
     },
-    /// The plugin serves net/rpc or something else that is not gRPC.
+    /// The plugin serves net/rpc or another protocol than gRPC.
     #[error("transport `{0}` instead of `grpc`")]
     Transport(String),
     /// The certificate is not unpadded base64.

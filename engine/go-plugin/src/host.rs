@@ -2,7 +2,7 @@
 //!
 //! [`launch`] starts a plugin with [`LaunchOptions`] and returns a [`PluginProcess`]. Its [`channel`](PluginProcess::channel)
 //! calls the plugin's services, [`serve_brokered`](PluginProcess::serve_brokered) offers services to the plugin, and
-//! [`shutdown`](PluginProcess::shutdown) stops it. [`Isolation`] restricts a plugin that is not trusted.
+//! [`shutdown`](PluginProcess::shutdown) stops it. [`Isolation`] restricts an untrusted plugin.
 
 mod error;
 mod executable;

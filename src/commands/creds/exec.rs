@@ -62,7 +62,7 @@ pub(super) enum OnChange {
     None,
 }
 
-/// A text that is not a reaction.
+/// Not a reaction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected restart, none, HUP, INT, QUIT, USR1, USR2, TERM, WINCH or CONT")]
 pub(super) struct OnChangeError;

@@ -68,7 +68,7 @@ impl ListenAddress {
     }
 }
 
-/// A running server. Data that is not in the data directory is lost when it is dropped.
+/// A running server. Data outside of the data directory is lost when it is dropped.
 pub(super) struct DevServer {
     kind: ServerKind,
     address: String,

@@ -56,7 +56,7 @@ impl ManifestFile {
         })
     }
 
-    /// The same as a document of a stream for `kubectl`: content that is not an object becomes a comment.
+    /// The same as a document of a stream for `kubectl`: content other than objects becomes a comment.
     ///
     /// # Errors
     /// Never for values that this program makes.

@@ -28,7 +28,7 @@ pub(super) fn metadata(names: &ManifestValues, name: &ObjectName, namespace: &Ob
     }
 }
 
-/// Name and namespace of an object that is not generated here.
+/// Name and namespace of an existing object.
 pub(super) fn name_and_namespace(name: &ObjectName, namespace: &ObjectName) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_string()),

@@ -17,7 +17,7 @@ pub(super) fn command_in(cure: &Value) -> &str {
     command.unwrap_or_else(|| panic!("no command in {cure}"))
 }
 
-/// Copies a plugin of the Go SDK that is not a token engine. Returns its checksum.
+/// Copies a plugin of the Go SDK, of another kind than the token engine. Returns its checksum.
 async fn place_kv_plugin(server: &DoctoredServer) -> String {
     let path = build::go_kv("v1.0.0").await;
     server.place("kv", &fs::read(&path).unwrap());
@@ -121,7 +121,7 @@ fn vtp_161_a_reload_of_what_is_not_there() {
         let told = server.doctor.assert_explains(&text, "VTP-161").await;
         let shown = server.doctor.run_in_shell(command_in(&told["remediation"])).await;
         assert!(shown.contains("custom/"), "{shown}");
-        let answer = server.write("sys/plugins/reload/backend", json!({"plugin": "nobody"})).await;
+        let answer = server.write("sys/plugins/reload/backend", json!({"plugin": "unknown"})).await;
         server.doctor.assert_explains(&answer.to_string(), "VTP-161").await;
         server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
     });

@@ -105,7 +105,7 @@ pub async fn kubectl() -> PathBuf {
     build_once("kubernetes", &[]).await.with_file_name("kubectl")
 }
 
-/// Path of a Debian program that is not installed on every machine: `ctr`, `skopeo`, `umoci`, `docker-registry`.
+/// Path of a Debian program that many machines lack: `ctr`, `skopeo`, `umoci`, `docker-registry`.
 ///
 /// Unpacks Debian's packages into the cache on first use; installs nothing.
 ///

@@ -40,7 +40,7 @@ fn vtp_307_a_file_is_no_executable() {
     assert_cannot_start("VTP-307", "VTP-307", async || b"<html>not found</html>".to_vec());
 }
 
-/// The kernel returns the same error for a file that is not an executable.
+/// The kernel returns the same error for a file of another format.
 #[test]
 fn vtp_308_a_file_is_for_another_machine() {
     assert_cannot_start("VTP-308", "VTP-307", async || {

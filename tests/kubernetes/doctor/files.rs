@@ -58,7 +58,7 @@ fn vtp_207_the_volume_of_a_pod_is_full() {
 fn vtp_208_the_file_of_a_pod_is_a_symbolic_link() {
     on_three_pods(async |pods| {
         let file = pods.file_of_a_standby().await;
-        // A folder of the pod that is not the plugin directory.
+        // Another folder of the pod than the plugin directory.
         let elsewhere = file.parent().unwrap().with_file_name("data").join("elsewhere");
         fs::copy(&file, elsewhere).unwrap();
         fs::remove_file(&file).unwrap();

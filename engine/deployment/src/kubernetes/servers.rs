@@ -151,7 +151,7 @@ impl Servers {
     pub(super) async fn plugin_directory(&self) -> PluginDirectory {
         let mut poll = Poll::every(POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
-            // The token is not sent to a server that is not active.
+            // The token is only sent to the active server.
             let shown = match self.active.client.send(&health::Read).await {
                 Ok(health) if is_active(&health) => self.active.client.send(&ReadSanitized).await.map(Some),
                 Ok(_) => Ok(None),

@@ -91,7 +91,7 @@ pub enum TokenType {
     Default,
     /// A token that is stored, can be renewed, and can have child tokens.
     Service,
-    /// A self-contained token that is not stored and expires at the end of its TTL.
+    /// A self-contained token without storage, which expires at the end of its TTL.
     Batch,
     /// A value for the mount's tuning: `service`, unless the login sets another type.
     DefaultService,

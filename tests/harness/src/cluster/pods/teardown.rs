@@ -21,7 +21,7 @@ impl Drop for VaultPods {
         if let Some(kept) = &kept {
             self.save_log_files(kept);
         }
-        // The runtime of the test may be shutting down, so a new one sends the request. Anything that is not deleted ends with the cluster.
+        // The runtime of the test may be shutting down, so a new one sends the request. Remaining objects end with the cluster.
         let (cluster, namespace) = (self.cluster, self.namespace.clone());
         let ending = std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
