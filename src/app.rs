@@ -1,4 +1,4 @@
-//! Which commands there are, and who runs them.
+//! Defines the commands and dispatches them.
 
 use std::process::ExitCode;
 
@@ -25,7 +25,7 @@ pub struct App {
     command: Option<Invocation>,
 }
 
-/// Which runtime a command runs on.
+/// The runtime that a command needs.
 #[derive(Debug, Subcommand)]
 enum Invocation {
     /// Run the plugin (started by Vault or OpenBao)
@@ -79,11 +79,11 @@ enum Command {
 }
 
 impl Command {
-    /// In which format this command prints.
+    /// Returns the output format of this command.
     fn output_format(&self, global: &GlobalArgs) -> Result<Format, CommandError> {
         let is_raw = matches!(self, Command::Node(_) | Command::ParentDeath(_) | Command::Completions(_));
         if is_raw {
-            // Their output has no format, so the variable of a shell or of a container cannot be wrong for them.
+            // These commands have no output format, so they must not fail because of an invalid VAULT_FORMAT of the shell or the container.
             return Ok(Format::Human);
         }
         let format = global.output_format()?;
@@ -97,8 +97,8 @@ impl Command {
 
 /// Runs the process.
 ///
-/// Without arguments it is the plugin when a host's cookie is in the environment, because a catalog entry may have no
-/// arguments, and prints its help otherwise.
+/// Without arguments the process is the plugin if the environment contains a host's magic cookie, because a catalog entry may have no
+/// arguments. Otherwise it prints its help.
 pub fn main() -> ExitCode {
     let app = match App::try_parse() {
         Ok(app) => app,
@@ -123,7 +123,7 @@ pub fn main() -> ExitCode {
         }
     };
     let command = match command {
-        // On a runtime of its own, which starts its threads once the process is hardened.
+        // `serve` creates the runtime itself, because threads must start after the process is hardened.
         Invocation::Serve(args) => return finish(serve::run(args), &mut ui),
         Invocation::Tool(command) => *command,
     };
@@ -138,7 +138,7 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(dispatch(command, &Context::new(global), &mut ui));
-    // What still reads a terminal or waits for a server does not hold the process.
+    // A pending read from the terminal or a pending request must not keep the process alive.
     runtime.shutdown_background();
     ended
 }

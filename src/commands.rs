@@ -1,4 +1,4 @@
-//! One module per command, and what several of them need.
+//! One module per command, and what several of them share.
 
 pub mod completions;
 pub mod creds;

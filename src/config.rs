@@ -1,4 +1,4 @@
-//! `-f plugin.yaml`: the whole of a registration in one file, for CI.
+//! `-f plugin.yaml`: a complete registration in one file, for CI.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,23 +13,23 @@ use crate::error::CommandError;
 use crate::key_value;
 use crate::yaml::{self, YamlError};
 
-/// The file. Relative paths in it start at its directory. Flags come before it.
+/// The file. Relative paths in it start at its directory. Flags take precedence.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginYaml {
-    /// What is registered.
+    /// The plugin to register.
     #[serde(default, deserialize_with = "null_as_default")]
     pub plugin: PluginSection,
-    /// Where it is mounted, and with what.
+    /// Its mounts and their data.
     #[serde(default, deserialize_with = "null_as_default")]
     pub mounts: Vec<MountSection>,
-    /// Where the server's plugins are.
+    /// Where the plugins of the server are.
     pub deployment: Option<DeploymentSection>,
     #[serde(skip)]
     directory: PathBuf,
 }
 
-/// What is registered.
+/// The plugin to register.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginSection {
@@ -38,7 +38,7 @@ pub struct PluginSection {
     /// `secret`, `auth` or `database`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Version; what the binary reports when it is missing.
+    /// Version; by default what the binary reports.
     pub version: Option<String>,
     /// The binary.
     pub binary: Option<PathBuf>,
@@ -65,17 +65,17 @@ pub struct MountSection {
     pub smoke: Option<String>,
 }
 
-/// Where the server's plugins are: one of these.
+/// Where the plugins of the server are: one of these.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentSection {
     /// On this machine.
     pub local: Option<LocalSection>,
-    /// In pods of a cluster.
+    /// In the pods of a cluster.
     pub kubernetes: Option<KubernetesSection>,
 }
 
-/// Pods of a cluster; the cluster itself is that of the caller's kubeconfig. What is missing is found.
+/// The pods of a cluster, which is selected by the caller's kubeconfig. Missing values are detected.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KubernetesSection {
@@ -85,11 +85,11 @@ pub struct KubernetesSection {
     pub namespace: Option<String>,
     /// Their StatefulSet.
     pub statefulset: Option<String>,
-    /// Their labels, in place of it.
+    /// Their labels, instead of the StatefulSet.
     pub selector: Option<String>,
     /// The container of the server.
     pub container: Option<String>,
-    /// An image with this program in it.
+    /// An image that contains this program.
     pub tool_image: Option<String>,
 }
 
@@ -113,18 +113,18 @@ impl PluginYaml {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it cannot be read, is no YAML, or has a key that is not known.
+    /// If it cannot be read, is not YAML, or has an unknown key.
     pub fn read(path: &Path) -> Result<Self, CommandError> {
         let text = fs::read_to_string(path).map_err(|source| {
             CommandError::usage(format!("could not read {}", path.display())).caused_by(source)
         })?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         Self::parse(&text, directory).map_err(|source| {
-            CommandError::usage(format!("could not understand {}", path.display())).caused_by(source)
+            CommandError::usage(format!("could not parse {}", path.display())).caused_by(source)
         })
     }
 
-    /// The plugin directory on this machine, as seen from here.
+    /// The plugin directory on this machine, relative to the working directory.
     pub fn plugin_dir(&self) -> Option<PathBuf> {
         let local = self.deployment.as_ref()?.local.as_ref()?;
         Some(self.resolve_path(&local.plugin_dir))
@@ -134,22 +134,22 @@ impl PluginYaml {
         self.deployment.as_ref()?.kubernetes.as_ref()
     }
 
-    /// The image of the plugin; a directory, as seen from here.
+    /// The image of the plugin; a directory is relative to the working directory.
     pub fn image(&self) -> Option<String> {
         let image = self.plugin.image.as_ref()?;
         let directory = self.resolve_path(Path::new(image));
         Some(if directory.is_dir() { directory.to_string_lossy().into_owned() } else { image.clone() })
     }
 
-    /// A path of the file, as seen from here.
+    /// A path of the file, relative to the working directory.
     pub fn resolve_path(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
     }
 
-    /// A value of the file: itself, or what it refers to.
+    /// The value in the file, or what it refers to.
     ///
     /// # Errors
-    /// When a reference leads nowhere, and when a secret is written out.
+    /// If a reference cannot be resolved, or a secret is written out.
     pub fn resolve_value(&self, key: &str, value: &Value) -> Result<DesiredValue, CommandError> {
         let is_reference = value
             .as_object()
@@ -162,12 +162,12 @@ impl PluginYaml {
             };
         }
         let reference = serde_json::from_value(value.clone()).map_err(|source| {
-            CommandError::usage(format!("could not understand the reference for {key}")).caused_by(source)
+            CommandError::usage(format!("invalid reference for {key}")).caused_by(source)
         })?;
         match reference {
             SecretReference::File(path) => key_value::secret_from_file(key, &self.resolve_path(&path))
                 .map(DesiredValue::Secret)
-                .map_err(|source| CommandError::usage("could not follow a reference").caused_by(source)),
+                .map_err(|source| CommandError::usage("could not resolve a reference").caused_by(source)),
             SecretReference::Env(name) => std::env::var(&name)
                 .map(|text| DesiredValue::Secret(SecretString::new(text)))
                 .map_err(|_| CommandError::usage(format!("the variable {name} for {key} is not set"))),
@@ -187,7 +187,7 @@ impl PluginYaml {
     }
 }
 
-/// A section without content is null in YAML, and is one that is not there.
+/// A section without content is null in YAML, and counts as missing.
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     section: D,
 ) -> Result<T, D::Error> {
@@ -202,9 +202,9 @@ fn null_as_empty_data<'de, D: Deserializer<'de>>(
     Ok(paths.into_iter().map(|(path, data)| (path, data.unwrap_or_default())).collect())
 }
 
-/// What a secret is answered with that stands in the file itself. `what` names it.
+/// The error for a secret that is written out in the file. `what` is its name.
 pub(crate) fn plaintext_secret_error(what: &str, key: &str) -> CommandError {
-    CommandError::usage(format!("{what} is written out in the file, and is a secret"))
+    CommandError::usage(format!("{what} is a secret, and must not be written out in the file"))
         .hint(format!("Refer to it: {key}: {{file: ./path}} or {key}: {{env: NAME}}."))
 }
 
@@ -397,9 +397,9 @@ deployment: {local: {plugin_dir: /vault/plugins}}
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("api-key"), "hunter2\n").expect("a file");
         let yaml = PluginYaml::parse(WHOLE, directory.path().to_owned()).expect("the file");
-        let wanted =
+        let desired =
             yaml.resolve_value("api_key", &yaml.mounts[0].write["config"]["api_key"]).expect("a value");
-        assert!(matches!(wanted, DesiredValue::Secret(secret) if secret.expose() == "hunter2"));
+        assert!(matches!(desired, DesiredValue::Secret(secret) if secret.expose() == "hunter2"));
         let error = yaml.resolve_value("api_key", &Value::from("hunter2")).expect_err("written out");
         assert!(!error.render().contains("hunter2"));
     }

@@ -1,4 +1,4 @@
-//! Which server is meant and who asks: flags, then the environment, then the token file.
+//! Server and credentials: from flags, then the environment, then the token file.
 
 mod kubernetes_args;
 mod output_format;
@@ -61,27 +61,27 @@ pub struct GlobalArgs {
     /// Print only warnings and errors
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     pub quiet: bool,
-    /// Pods of a cluster.
+    /// The pods of a cluster.
     #[command(flatten)]
     pub kubernetes: KubernetesArgs,
 }
 
 impl GlobalArgs {
-    /// How much is said on standard error.
+    /// Verbosity of standard error.
     pub fn verbosity(&self) -> Verbosity {
         if self.quiet { Verbosity::Quiet } else { Verbosity::Normal }
     }
 
-    /// How data is printed on standard output.
+    /// Format of the data on standard output.
     ///
     /// # Errors
-    /// For a value of `VAULT_FORMAT` or `BAO_FORMAT` that is not supported.
+    /// If `VAULT_FORMAT` or `BAO_FORMAT` has an unsupported value.
     pub fn output_format(&self) -> Result<OutputFormat, CommandError> {
         OutputFormat::resolve(self.output, &|name| std::env::var(name).ok())
     }
 }
 
-/// What every command knows.
+/// The global settings of a command.
 #[derive(Debug)]
 pub struct Context {
     global: GlobalArgs,
@@ -90,39 +90,39 @@ pub struct Context {
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 
 impl Context {
-    /// From the flags; the environment is read when a client is asked for.
+    /// Creates a context from the flags. The environment is read when a client is created.
     pub fn new(global: GlobalArgs) -> Self {
         Self { global }
     }
 
-    /// What was said about pods of a cluster.
+    /// The flags for the pods of a cluster.
     pub fn kubernetes(&self) -> &KubernetesArgs {
         &self.global.kubernetes
     }
 
-    /// Vault's namespace that was given by a flag.
+    /// Vault's namespace, if a flag sets it.
     pub fn namespace(&self) -> Option<&str> {
         self.global.namespace.as_deref()
     }
 
-    /// Whether an address was given, by a flag or the environment.
+    /// Whether a flag or the environment sets an address.
     pub fn has_address(&self) -> bool {
         self.global.address.is_some() || env_setting(&|name| std::env::var(name).ok(), "ADDR").is_some()
     }
 
-    /// A client with the caller's token.
+    /// Creates a client with the caller's token.
     ///
     /// # Errors
-    /// When a setting cannot be used, and when there is no token.
+    /// If a setting is invalid, or there is no token.
     pub fn client(&self) -> Result<Client, CommandError> {
         Client::new(&self.client_config()?)
-            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))
+            .map_err(|error| CommandError::usage("invalid connection settings").caused_by(error))
     }
 
-    /// How to talk to the server, with the caller's token.
+    /// The client configuration with the caller's token.
     ///
     /// # Errors
-    /// When a setting cannot be read, and when there is no token.
+    /// If a setting cannot be read, or there is no token.
     pub fn client_config(&self) -> Result<ClientConfig, CommandError> {
         let variable = |name: &str| std::env::var(name).ok();
         let mut config = self.configure(&variable)?;
@@ -130,42 +130,42 @@ impl Context {
             config.token = token_file(&variable)?;
         }
         if config.token.is_none() {
-            return Err(CommandError::usage("there is no token to ask the server with")
+            return Err(CommandError::usage("no Vault token found")
                 .hint("Set VAULT_TOKEN, or log in with `vault login`, which writes ~/.vault-token."));
         }
         Ok(config)
     }
 
-    /// A client without a token, for a login.
+    /// Creates a client without a token, for a login.
     ///
     /// # Errors
-    /// When a setting cannot be used.
+    /// If a setting is invalid.
     pub fn client_without_token(&self) -> Result<Client, CommandError> {
         let mut config = self.configure(&|name: &str| std::env::var(name).ok())?;
         config.token = None;
         Client::new(&config)
-            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))
+            .map_err(|error| CommandError::usage("invalid connection settings").caused_by(error))
     }
 
-    /// How long one request may take, if the caller has said.
+    /// Timeout of one request, if it was set.
     pub fn timeout(&self) -> Option<Duration> {
         self.global.timeout
     }
 
-    /// A client of a server that this process has started, whatever the environment says.
+    /// Creates a client of a server that this process has started, whatever the environment contains.
     ///
     /// # Errors
-    /// When a setting cannot be used.
+    /// If a setting is invalid.
     pub fn client_for(&self, address: &str, token: &SecretString) -> Result<Client, CommandError> {
         let mut config = ClientConfig::new(address);
         config.token = Some(token.clone());
         config.timeout = self.global.timeout.unwrap_or(config.timeout);
         Client::new(&config)
-            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))
+            .map_err(|error| CommandError::usage("invalid connection settings").caused_by(error))
     }
 
-    /// How a plugin is started that is not trusted: with the caller's environment, home and credentials hidden from it, and
-    /// every file that a secret was read from before.
+    /// Isolation of an untrusted plugin: it cannot access the caller's environment, home and credentials, nor the files that secrets were
+    /// read from.
     pub fn isolation(&self, network: NetworkAccess) -> Isolation {
         let variable = |name: &str| std::env::var(name).ok();
         let key = self.global.client_key.clone();
@@ -175,7 +175,7 @@ impl Context {
         Isolation::Untrusted { hidden: private_paths(&variable, passwd_home(), kubeconfig, named), network }
     }
 
-    /// Where `docker login` keeps the credentials of registries, if anything says so.
+    /// The configuration file with the credentials of `docker login`, if it is set.
     pub fn docker_config(&self) -> Option<PathBuf> {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")))
@@ -224,13 +224,13 @@ impl Context {
     }
 }
 
-/// The variable that is set, and its value. OpenBao's name comes first, as in its own command line. Empty is unset.
+/// The variable that is set, and its value. OpenBao's name takes precedence, as in its own command line. Empty means unset.
 fn env_setting(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<(String, String)> {
     let named = ["BAO", "VAULT"].iter().map(|product| format!("{product}_{name}"));
     named.filter_map(|name| variable(&name).map(|value| (name, value))).find(|(_, value)| !value.is_empty())
 }
 
-/// As Go's `strconv.ParseBool`, which Vault reads it with.
+/// Like Go's `strconv.ParseBool`, with which Vault parses it.
 fn parse_go_bool(text: &str) -> bool {
     ["1", "t", "T", "TRUE", "true", "True"].contains(&text)
 }

@@ -1,18 +1,18 @@
-//! Durations as Vault's command line takes them.
+//! Durations as in Vault's command line.
 
 use std::time::Duration;
 
-/// Text that is no duration.
+/// Not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a duration such as 90, 90s, 15m, 1h or 1h30m")]
 pub struct DurationError {
     text: String,
 }
 
-/// Reads `90` (seconds), `90s`, `15m`, `1h`, `1d` and sums such as `1h30m`.
+/// Parses `90` (seconds), `90s`, `15m`, `1h`, `1d` and sums such as `1h30m`.
 ///
 /// # Errors
-/// When the text is something else or too long a time to count in seconds.
+/// If the text is not a duration, or too long to be counted in seconds.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let wrong = || DurationError { text: text.to_owned() };
     if let Ok(seconds) = text.parse() {

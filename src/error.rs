@@ -1,4 +1,4 @@
-//! How a command fails: what, why, what cures it, and with which exit code.
+//! Errors of commands: message, causes, hints and exit code.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -8,21 +8,21 @@ use rollout::{ObserveError, Outcome, PlanError, Refusal, Step, WaitingOn, explai
 use serde::Serialize;
 use vault_api::{CallError, TransportErrorKind};
 
-/// What an exit code tells the caller.
+/// The meaning of an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandErrorKind {
-    /// It failed and nothing is left half done.
+    /// It failed, and nothing is left half done.
     Failed,
-    /// The command line or the file is wrong.
+    /// The command line or the file is invalid.
     Usage,
-    /// `--dry-run` found something to do.
+    /// `--dry-run` found changes, or `doctor` findings.
     Drift,
-    /// It failed and was undone.
+    /// It failed, and was rolled back.
     RolledBack,
-    /// It failed and somebody has to look.
+    /// It failed, and manual intervention is needed.
     ManualIntervention,
-    /// It was interrupted and can be run again.
+    /// It was interrupted, and can be run again.
     Interrupted,
 }
 
@@ -45,7 +45,7 @@ impl CommandErrorKind {
     }
 }
 
-/// A command that failed.
+/// Failure of a command.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
@@ -56,35 +56,35 @@ pub struct CommandError {
 }
 
 impl CommandError {
-    /// A failure after which nothing is half done.
+    /// Creates a failure after which nothing is half done.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(CommandErrorKind::Failed, message)
     }
 
-    /// A command line or file that cannot be used.
+    /// Creates an error for an invalid command line or file.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(CommandErrorKind::Usage, message)
     }
 
-    /// An interrupt, and when it came.
+    /// Creates an error for an interrupt; `when` describes what was done before.
     pub fn interrupted(when: &str) -> Self {
         Self::new(CommandErrorKind::Interrupted, format!("interrupted {when}"))
-            .hint("Run the same command again to go on.")
+            .hint("Run the same command again to continue.")
     }
 
-    /// A failure of any kind.
+    /// Creates a failure of any kind.
     pub fn new(kind: CommandErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None, hints: Vec::new() }
     }
 
-    /// The same failure of a command that has changed something: it is not as if nothing had been done.
+    /// Turns a failure into that of a command that has changed something.
     #[must_use]
     pub fn after_changes(mut self, what: impl Into<String>) -> Self {
         self.kind = CommandErrorKind::ManualIntervention;
         self.hint(what)
     }
 
-    /// The cause. What is known to cure a failed call is added to the hints.
+    /// Adds the cause. Known hints for a failed call are added too.
     #[must_use]
     pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         let call = error_chain(&source).find_map(|cause| cause.downcast_ref::<CallError>());
@@ -96,23 +96,23 @@ impl CommandError {
         self
     }
 
-    /// What cures it.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// What the exit code tells.
+    /// The meaning of the exit code.
     pub fn kind(&self) -> CommandErrorKind {
         self.kind
     }
 
-    /// The message and its causes, one line each, then the hints.
+    /// Renders the message and its causes, one line each, then the hints.
     pub fn render(&self) -> String {
         let mut text = format!("Error: {}\n", self.message);
         for cause in self.causes() {
-            let _ = writeln!(text, "  because: {cause}");
+            let _ = writeln!(text, "  caused by: {cause}");
         }
         for hint in &self.hints {
             let _ = writeln!(text, "\n{hint}");
@@ -120,7 +120,7 @@ impl CommandError {
         text
     }
 
-    /// The document that JSON and YAML callers get.
+    /// The document for JSON and YAML.
     pub fn document(&self) -> impl Serialize {
         #[derive(Serialize)]
         struct ErrorDocument {
@@ -139,12 +139,12 @@ impl CommandError {
         }
     }
 
-    /// The run of a plan that did not end well; `None` for one that did.
+    /// Converts an unsuccessful outcome of a plan; `None` if it was successful.
     pub fn from_outcome(outcome: Outcome) -> Option<Self> {
         let at = |step: Option<Step>| match step {
             Some(Step::SmokeTestMount { path }) => format!("the smoke test of {path} failed"),
             Some(step) => format!("could not {step}"),
-            None => "could not look at the server".to_owned(),
+            None => "could not observe the server".to_owned(),
         };
         match outcome {
             Outcome::Done { done: _, observed: _ } => None,
@@ -164,7 +164,7 @@ impl CommandError {
             }
             Outcome::Failed { done: _, step, error } => {
                 Some(Self::failed(at(step)).caused_by(OpaqueError(error)).hint(
-                    "No mount runs anything that it did not run before. Run the same command again when it is cured.",
+                    "Every mount runs the same version as before. Fix the cause, and run the same command again.",
                 ))
             }
             Outcome::RolledBack { done: _, step, error, mounts } => {
@@ -200,7 +200,7 @@ impl From<PlanError> for CommandError {
             PlanError::Refused(refusal) => refusal.into(),
             PlanError::Waiting(on @ (WaitingOn::RaftServer { .. } | WaitingOn::RaftJoin { .. })) => {
                 Self::failed(on.to_string()).hint(
-                    "Nothing was changed. Bring the server back, or take one that is gone out of raft with `vault operator raft remove-peer`, \
+                    "Nothing was changed. Start the server again, or remove it from raft with `vault operator raft remove-peer`, \
                      and run this again.",
                 )
             }
@@ -216,18 +216,18 @@ impl From<ObserveError> for CommandError {
             ObserveError::Call { subject: _, source } => Self::failed(text).caused_by(source),
             ObserveError::Deployment(source) => Self::failed(text).caused_by(source),
             ObserveError::InvalidToken { address: _ } => Self::failed(text).hint(
-                "It is wrong, expired or revoked, or of another server: log in again with `vault login`. It is taken from \
-                 VAULT_TOKEN, else from ~/.vault-token.",
+                "It is wrong, expired or revoked, or of another server. Log in again with `vault login`. It is taken from \
+                 VAULT_TOKEN, or else from ~/.vault-token.",
             ),
             ObserveError::NoNamespaces { address: _, namespace: _ } => Self::failed(text)
-                .hint("Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server.")
+                .hint("Leave out --namespace and VAULT_NAMESPACE, or use a Vault Enterprise or OpenBao server.")
                 .hint("The Kubernetes namespace of the server's pods is given with -n/--kube-namespace."),
             _ => Self::failed(text),
         }
     }
 }
 
-/// A cause that is only known as text.
+/// A cause of which only the text is known.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct OpaqueError(String);
@@ -236,38 +236,38 @@ fn error_chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a
     std::iter::successors(Some(first), |error| (*error).source())
 }
 
-/// What is known of the words of an error or of its causes, where they are of a plugin.
+/// The finding that matches the text of an error or of its causes, if they are of a plugin.
 fn known_finding_hint(error: &(dyn Error + 'static)) -> Option<String> {
-    let told =
-        error_chain(error).find_map(|cause| explain(&cause.to_string()).first().map(|told| told.kind))?;
-    Some(format!("{}: {}. {} More: `{}`.", told.id, told.title, told.remediation, told.explain()))
+    let finding = error_chain(error)
+        .find_map(|cause| explain(&cause.to_string()).first().map(|finding| finding.kind))?;
+    Some(format!("{}: {}. {} More: `{}`.", finding.id, finding.title, finding.remediation, finding.explain()))
 }
 
 fn call_error_hint(error: &CallError) -> Option<&'static str> {
     match error {
         CallError::Sealed { .. } => Some("Unseal it with `vault operator unseal`, and run this again."),
-        CallError::Api(answer) if answer.is_permission_denied() => Some(
-            "Is the token valid, and does its policy allow this path? It is taken from VAULT_TOKEN, else from ~/.vault-token.",
+        CallError::Api(api_error) if api_error.is_permission_denied() => Some(
+            "Check that the token is valid, and that its policy permits this path. It is taken from VAULT_TOKEN, or else from ~/.vault-token.",
         ),
-        CallError::Api(answer) if answer.has_message("namespace not found") => Some(
+        CallError::Api(api_error) if api_error.has_message("namespace not found") => Some(
             "--namespace and VAULT_NAMESPACE name a namespace of Vault or OpenBao, and the server has none of that name. The Kubernetes \
              namespace of the server's pods is given with -n/--kube-namespace.",
         ),
-        CallError::Api(answer) if answer.is_no_route() => {
+        CallError::Api(api_error) if api_error.is_no_route() => {
             Some("Nothing is mounted there. `vault-token-plugin status` shows what is mounted.")
         }
         CallError::Api(_) => None,
-        CallError::Transport { kind: TransportErrorKind::NoConnection, .. } => {
-            Some("Does the server run, and is the address right? Give it with --address or VAULT_ADDR.")
-        }
+        CallError::Transport { kind: TransportErrorKind::NoConnection, .. } => Some(
+            "Check that the server is running, and that the address is right. Set it with --address or VAULT_ADDR.",
+        ),
         CallError::Transport { kind: TransportErrorKind::Certificate, .. } => {
-            Some("Name the authority that signed the server's certificate with --ca-cert or VAULT_CACERT.")
+            Some("Pass the CA that signed the server's certificate with --ca-cert or VAULT_CACERT.")
         }
         CallError::Transport { kind: TransportErrorKind::NotTls, .. } => {
-            Some("Does the address begin with http:// where it should? A development server speaks no TLS.")
+            Some("Check whether the address must begin with http://. A development server has no TLS.")
         }
         CallError::Transport { kind: TransportErrorKind::TimedOut, .. } => {
-            Some("Allow more time with --timeout. What was asked may have been done.")
+            Some("Allow more time with --timeout. The request may have been executed.")
         }
         _ => None,
     }
@@ -300,7 +300,7 @@ mod tests {
         };
         let error = CommandError::from_outcome(outcome).expect("an error");
         assert_eq!(error.kind(), CommandErrorKind::ManualIntervention);
-        assert!(error.render().contains("because: permission denied"), "{}", error.render());
+        assert!(error.render().contains("caused by: permission denied"), "{}", error.render());
         assert!(error.render().contains("custom/ runs v1.0.0"), "{}", error.render());
     }
 
@@ -324,7 +324,7 @@ mod tests {
             CommandError::failed("could not read creds/a").caused_by(source).render(),
             "Error: could not read creds/a\n  \
              because: could not call http://127.0.0.1:1: no connection (Connection refused)\n\n\
-             Does the server run, and is the address right? Give it with --address or VAULT_ADDR.\n"
+             Check that the server is running, and that the address is right. Set it with --address or VAULT_ADDR.\n"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `key=value`, `key=@file` and `key=-`, as Vault's own command line takes data.
+//! `key=value`, `key=@file` and `key=-`, as in Vault's own command line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,53 +10,53 @@ use rollout::DesiredValue;
 use serde_json::Value;
 use vault_api::SecretString;
 
-/// A pair that cannot be used. Values are not repeated.
+/// An unusable pair. Values are not repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyValueError {
-    /// No `=`, or nothing before it. The text may be a secret, so only its place is known.
-    #[error("data is given as key=value, key=@file or key=-")]
+    /// There is no `=`, or nothing before it. The text may be a secret, so only its position is shown.
+    #[error("expected key=value, key=@file or key=-")]
     Malformed,
-    /// The file of `key=@file`.
+    /// The file of `key=@file` cannot be read.
     #[error("could not read {path} for {key}")]
     File {
         /// Before the `=`.
         key: String,
         /// After the `@`.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// Standard input, for `key=-`.
+    /// Standard input cannot be read for `key=-`.
     #[error("could not read {key} from standard input")]
     Stdin {
         /// Before the `=`.
         key: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
 }
 
-/// Fields that are secrets wherever their value comes from.
+/// Fields that are secrets whatever their source is.
 const SECRET_FIELDS: [&str; 1] = ["api_key"];
 
-/// Reads one pair. What comes from a file or standard input is a secret and loses one line break at its end.
+/// Parses one pair. A value from a file or standard input is a secret, and loses one trailing line break.
 ///
 /// # Errors
-/// When it is no pair or its source cannot be read.
+/// If it is not a pair, or its source cannot be read.
 pub fn parse(pair: &str) -> Result<(String, DesiredValue), KeyValueError> {
     let (key, value) =
         pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or(KeyValueError::Malformed)?;
-    let wanted = match value.strip_prefix('@') {
+    let value_source = match value.strip_prefix('@') {
         Some(path) => DesiredValue::Secret(secret_from_file(key, Path::new(path))?),
         None if value == "-" => DesiredValue::Secret(secret_from_stdin(key)?),
         None => inline_value(key, value),
     };
-    Ok((key.to_owned(), wanted))
+    Ok((key.to_owned(), value_source))
 }
 
-/// A value that was typed.
+/// A value on the command line.
 pub fn inline_value(key: &str, value: &str) -> DesiredValue {
     if is_secret_field(key) {
         DesiredValue::Secret(SecretString::new(value))
@@ -65,15 +65,15 @@ pub fn inline_value(key: &str, value: &str) -> DesiredValue {
     }
 }
 
-/// Whether a field of this name never appears as text in a file or on a screen.
+/// Whether a field of this name must never appear as text in a file or on a screen.
 pub fn is_secret_field(key: &str) -> bool {
     SECRET_FIELDS.contains(&key)
 }
 
-/// The secret in a file, without one line break at its end.
+/// Reads the secret in a file, without one trailing line break.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub fn secret_from_file(key: &str, path: &Path) -> Result<SecretString, KeyValueError> {
     let content = fs::read_to_string(path).map_err(|source| KeyValueError::File {
         key: key.to_owned(),
@@ -87,7 +87,7 @@ pub fn secret_from_file(key: &str, path: &Path) -> Result<SecretString, KeyValue
 /// The files that this process has read secrets from. A plugin binary that is started later must not read them.
 static SECRET_FILES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// The files that secrets were read from so far.
+/// Returns the files that secrets were read from so far.
 pub fn secret_files() -> BTreeSet<PathBuf> {
     SECRET_FILES.lock().clone()
 }

@@ -1,4 +1,4 @@
-//! The command line around both halves: `serve` is the plugin, everything else brings a plugin to a server.
+//! The command line of both halves: `serve` is the plugin, the other commands operate plugins on a server.
 
 pub mod app;
 pub mod commands;

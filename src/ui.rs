@@ -1,4 +1,4 @@
-//! The only printer: data on standard output, talk on standard error.
+//! The only module that prints: data on standard output, everything else on standard error.
 
 mod step_progress;
 
@@ -14,7 +14,7 @@ use vault_api::SecretString;
 use crate::error::CommandError;
 use crate::yaml;
 
-/// The version of every JSON document; raised when a field changes its name or its meaning.
+/// The version of every JSON document. It is raised when a field changes its name or meaning.
 const SCHEMA_VERSION: u32 = 2;
 
 /// Format of the data.
@@ -28,12 +28,12 @@ pub enum Format {
     Yaml,
 }
 
-/// How much is said beside the data.
+/// Verbosity of standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// What is done.
+    /// Status, warnings and errors.
     Normal,
-    /// Only what went wrong.
+    /// Only warnings and errors.
     Quiet,
 }
 
@@ -46,36 +46,36 @@ pub enum PlanListing {
     Omitted,
 }
 
-/// A second voice, for what runs beside a command. It says what it has to say below what is there.
+/// A handle through which another task prints status lines.
 #[derive(Clone, Copy, Debug)]
 pub struct StatusWriter(Verbosity);
 
 impl StatusWriter {
-    /// Says something beside the data.
+    /// Prints a status line on standard error.
     pub fn print(self, text: &str) {
         if self.0 == Verbosity::Normal {
-            // A closed standard error is nobody who listens.
+            // Ignore a closed stderr.
             let _ = writeln!(stderr(), "{}", printable(text));
         }
     }
 }
 
-/// What a command found out or did.
+/// Result of a command.
 pub trait Report: Serialize {
-    /// For people; ends with a line break unless it is empty.
+    /// Renders the report for people; ends with a line break unless it is empty.
     fn render(&self) -> String;
 
-    /// What the caller is told by number.
+    /// The exit code.
     fn exit_code(&self) -> ExitCode {
         ExitCode::SUCCESS
     }
 
-    /// Whether it is of a command that has changed what people use.
+    /// Whether the command has changed something that clients use.
     fn made_changes(&self) -> bool {
         false
     }
 
-    /// Whether it is a text of its own, for which JSON makes no sense (a completion script, a bare field).
+    /// Whether it is raw text that has no JSON form (a completion script, the value of one field).
     fn is_raw(&self) -> bool {
         false
     }
@@ -99,7 +99,7 @@ struct VersionedDocument<'a, T> {
     content: &'a T,
 }
 
-/// A document that is one line among others.
+/// A document that is one line of an event stream.
 #[derive(Serialize)]
 struct EventDocument<'a, T> {
     schema_version: u32,
@@ -109,7 +109,7 @@ struct EventDocument<'a, T> {
 }
 
 impl Ui {
-    /// Looks at the terminal once. Under `CI` nothing is asked and nothing moves, as without a terminal.
+    /// Inspects the terminal once. Under `CI` nothing is asked and nothing is animated, as without a terminal.
     pub fn new(format: Format, verbosity: Verbosity) -> Self {
         let terminal =
             io::stdin().is_terminal() && stderr().is_terminal() && std::env::var_os("CI").is_none();
@@ -123,12 +123,12 @@ impl Ui {
         }
     }
 
-    /// Whether somebody is there who can be asked.
+    /// Whether a user can be asked.
     pub fn is_interactive(&self) -> bool {
         self.interactive
     }
 
-    /// From now on a JSON reader gets one line an event, the end being one of them.
+    /// Writes one JSON line per event from here on, the last one for the result.
     pub fn enable_event_stream(&mut self) {
         self.event_stream = self.format == Format::Json;
     }
@@ -148,10 +148,10 @@ impl Ui {
         self.status(&format!("Plan:\n{}", steps.join("\n")));
     }
 
-    /// Prints what a command found out.
+    /// Prints the result of a command.
     ///
     /// # Errors
-    /// When standard output takes nothing; a reader that has gone away is no error.
+    /// If standard output cannot be written; a closed pipe is not an error.
     pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
         if self.event_stream {
             self.write_event_line(&EventDocument {
@@ -175,8 +175,7 @@ impl Ui {
         write_stdout(text)
     }
 
-    /// Prints one of many things that a command finds out one after the other: a line of JSON, or a document of YAML. To people it
-    /// is said.
+    /// Prints one of several results: a line of JSON, or a document of YAML. In human format it is a status line.
     ///
     /// # Errors
     /// As [`Ui::report`].
@@ -197,13 +196,13 @@ impl Ui {
         }
     }
 
-    /// Prints a report in place of the one before, on a terminal; else below it.
+    /// On a terminal, prints a report in place of the previous one; otherwise below it.
     ///
     /// # Errors
-    /// When standard output takes nothing.
+    /// If standard output cannot be written.
     pub fn redraw(&mut self, report: &impl Report) -> Result<(), CommandError> {
         if self.format == Format::Human && stdout().is_terminal() {
-            // To the upper left, and everything gone from there on.
+            // Cursor to the top left, and clear the screen below it.
             let _ = stdout().write_all(b"\x1b[H\x1b[J");
         }
         if self.event_stream {
@@ -217,24 +216,24 @@ impl Ui {
         self.report(report)
     }
 
-    /// Says something beside the data.
+    /// Prints a status line on standard error.
     pub fn status(&mut self, text: &str) {
         if self.verbosity == Verbosity::Normal {
             self.write_stderr(text);
         }
     }
 
-    /// A voice that another task can have.
+    /// Returns a handle through which another task prints status lines.
     pub fn status_writer(&self) -> StatusWriter {
         StatusWriter(self.verbosity)
     }
 
-    /// Says what should not be missed.
+    /// Prints a warning.
     pub fn warn(&mut self, text: &str) {
         self.write_stderr(&format!("Warning: {text}"));
     }
 
-    /// Says why a command failed.
+    /// Prints the error of a command.
     pub fn error(&mut self, error: &CommandError) {
         self.end_progress();
         let document = error.document();
@@ -252,7 +251,7 @@ impl Ui {
         self.write_stderr(text.trim_end());
     }
 
-    /// Shows what happens in a run.
+    /// Shows an event of a run.
     pub fn show_event(&mut self, event: &Event) {
         self.write_event_line(&VersionedDocument { schema_version: SCHEMA_VERSION, content: event });
         match event {
@@ -290,7 +289,7 @@ impl Ui {
         }
     }
 
-    /// Shows how far something is, on a terminal.
+    /// Shows the progress of an operation on a terminal.
     pub fn progress(&mut self, what: &'static str, done: u64, total: u64) {
         if !self.is_animated() {
             return;
@@ -305,7 +304,7 @@ impl Ui {
         bar.set_position(done);
     }
 
-    /// Takes the progress away.
+    /// Clears the progress bars.
     pub fn end_progress(&mut self) {
         self.step_progress.finish();
         if let Some(bar) = self.bar.take() {
@@ -313,27 +312,27 @@ impl Ui {
         }
     }
 
-    /// Whether something may move on the terminal.
+    /// Whether output on the terminal may be animated.
     fn is_animated(&self) -> bool {
         self.interactive && self.verbosity == Verbosity::Normal && std::env::var_os("NO_COLOR").is_none()
     }
 
-    /// One line for a reader of events, who is there or not.
+    /// Writes one line to the event stream, if it is enabled.
     fn write_event_line(&mut self, document: &impl Serialize) {
         if !self.event_stream {
             return;
         }
         if let Ok(text) = serde_json::to_string(document) {
             let mut out = stdout();
-            // A reader that has gone away does not stop what is half done.
+            // A closed pipe must not stop a run that is half done.
             let _ = writeln!(out, "{}", escape_control_characters(text)).and_then(|()| out.flush());
         }
     }
 
-    /// Asks for a yes.
+    /// Asks for confirmation.
     ///
     /// # Errors
-    /// When the terminal cannot be read.
+    /// If the terminal cannot be read.
     pub fn confirm(&mut self, question: &str) -> Result<bool, CommandError> {
         Confirm::new().with_prompt(printable(question)).default(false).interact().map_err(prompt_error)
     }
@@ -341,7 +340,7 @@ impl Ui {
     /// Asks for a text.
     ///
     /// # Errors
-    /// When the terminal cannot be read.
+    /// If the terminal cannot be read.
     pub fn prompt(&mut self, question: &str, default: Option<&str>) -> Result<String, CommandError> {
         let input = Input::<String>::new().with_prompt(question);
         let input = match default {
@@ -354,13 +353,13 @@ impl Ui {
     /// Asks for a secret, without echo.
     ///
     /// # Errors
-    /// When the terminal cannot be read.
+    /// If the terminal cannot be read.
     pub fn prompt_secret(&mut self, question: &str) -> Result<SecretString, CommandError> {
         Password::new().with_prompt(question).interact().map(SecretString::new).map_err(prompt_error)
     }
 
     fn write_stderr(&mut self, text: &str) {
-        // A closed standard error is nobody who listens.
+        // Ignore a closed stderr.
         let text = printable(text);
         let line = || writeln!(stderr(), "{text}").ok();
         match &self.bar {
@@ -381,7 +380,7 @@ fn write_stdout(text: String) -> Result<(), CommandError> {
     }
 }
 
-/// JSON in which those control characters are escaped too that JSON allows in a text, and that terminals act on.
+/// Escapes the control characters that JSON permits in strings and that terminals interpret.
 fn escape_control_characters(json: String) -> String {
     let is_raw = |letter: char| letter.is_control() && letter != '\n';
     if !json.contains(is_raw) {
@@ -399,7 +398,7 @@ fn escape_control_characters(json: String) -> String {
 }
 
 fn serialization_error(error: impl std::fmt::Display) -> CommandError {
-    CommandError::failed(format!("could not make the document: {error}"))
+    CommandError::failed(format!("could not serialize the document: {error}"))
 }
 
 fn prompt_error(error: dialoguer::Error) -> CommandError {
@@ -407,7 +406,7 @@ fn prompt_error(error: dialoguer::Error) -> CommandError {
     if io.kind() == io::ErrorKind::Interrupted {
         return CommandError::interrupted("before anything was changed");
     }
-    CommandError::usage("could not read the answer from the terminal").caused_by(error)
+    CommandError::usage("could not read from the terminal").caused_by(error)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the printer that standard output belongs to")]

@@ -8,13 +8,13 @@ use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
 
-/// Why a text could not be read or written. It names the place, and never quotes the text, which may contain a secret.
+/// Why a text could not be read or written. It names the position, and never quotes the text, which may contain a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct YamlError(String);
 
 impl YamlError {
-    /// A document that is YAML, but not what was expected.
+    /// A document that is YAML, but has unexpected content.
     pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
@@ -26,11 +26,11 @@ impl From<Error> for YamlError {
     }
 }
 
-/// Reads a file of one document, by the core schema of YAML 1.2: `yes` and `010` are text. As for `kubectl`, `<<` merges a
-/// mapping. Duplicate keys, unknown tags, numbers that JSON does not have, and aliases that multiply are refused.
+/// Reads a file of one document, by the core schema of YAML 1.2: `yes` and `010` are text. As in `kubectl`, `<<` merges a mapping.
+/// Duplicate keys, unknown tags, numbers that JSON does not have, and aliases that multiply are refused.
 ///
 /// # Errors
-/// [`YamlError`] for a text that is not YAML, has more than one document, or does not describe a `T`.
+/// [`YamlError`] if the text is not YAML, has more than one document, or does not describe a `T`.
 pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     let options = serde_saphyr::options! {
         // The limit on nodes already refuses aliases that multiply; a hundred mounts may share one anchor.
@@ -45,10 +45,10 @@ pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> 
     Ok(serde_saphyr::from_str_with_options(text, options)?)
 }
 
-/// Reads every document of a file that other programs write and read, and accepts what any of them would.
+/// Reads all documents of a file that other programs write and read, and accepts what they accept.
 ///
 /// # Errors
-/// [`YamlError`] for a text that is not YAML.
+/// [`YamlError`] if the text is not YAML.
 pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false },
@@ -66,21 +66,20 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
 /// Writes one document, so that readers of YAML 1.1 and 1.2 read the same.
 ///
 /// # Errors
-/// [`YamlError`] for a value that YAML cannot express. The reports of this program are none.
+/// [`YamlError`] if YAML cannot express the value. The reports of this program are always expressible.
 pub(crate) fn to_string(value: &impl Serialize) -> Result<String, YamlError> {
     let write = |options| {
         serde_saphyr::to_string_with_options(value, options).map_err(|error| YamlError(error.to_string()))
     };
     let text = write(serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX })?;
-    // libyaml and its port to Go, which `kubectl` uses, refuse a block of text that begins with a tab.
+    // libyaml and its port to Go, which `kubectl` uses, refuse a block scalar that begins with a tab.
     if text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t')) {
         return write(serde_saphyr::ser_options! { prefer_block_scalars: false });
     }
     Ok(text)
 }
 
-/// Says what is wrong with a text and quotes nothing of it but its keys. A value, and what was meant as a value and was read
-/// as a tag, may be a secret.
+/// Describes what is wrong with a text, and quotes only its keys. A value, or a value that was parsed as a tag, may be a secret.
 struct WithoutText;
 
 impl MessageFormatter for WithoutText {

@@ -27,7 +27,7 @@ pub(crate) struct DriverReport {
 #[derive(Deserialize)]
 pub(crate) struct MemoryUsage {
     pub(crate) resident_kb: f64,
-    /// Memory that is not backed by a file. The kernel can reclaim the rest, and all processes of a binary share it.
+    /// Memory without a file behind it. The kernel can reclaim the rest, and all processes of a binary share it.
     pub(crate) anonymous_kb: f64,
 }
 

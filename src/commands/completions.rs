@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete the command line.
+//! `completions`: prints the completion script of a shell.
 
 use clap::{Args, Command, ValueEnum};
 use serde::Serialize;
@@ -6,14 +6,14 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::ui::Report;
 
-/// For which shell.
+/// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// Shell to print the script for
     shell: Shell,
 }
 
-/// Shells that are known.
+/// Supported shells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// bash
@@ -30,10 +30,10 @@ pub struct CompletionsReport {
     script: String,
 }
 
-/// Makes the script for this command line.
+/// Generates the script for this command line.
 ///
 /// # Errors
-/// Never; the result is that of every command.
+/// Never; all commands return a result.
 pub fn run(args: CompletionsArgs, command_line: Command) -> Result<CompletionsReport, CommandError> {
     let CompletionsArgs { shell } = args;
     Ok(CompletionsReport { script: completion_script(shell, command_line) })

@@ -24,7 +24,7 @@ use crate::duration;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
 
-/// What to do with credentials.
+/// Subcommands of `creds`.
 #[derive(Debug, Subcommand)]
 pub enum CredsCommand {
     /// Get a credential
@@ -39,7 +39,7 @@ pub enum CredsCommand {
     Watch(WatchArgs),
 }
 
-/// Which credential.
+/// Arguments of `creds get`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
     /// Path with the mount, such as custom/creds/developer
@@ -49,7 +49,7 @@ pub struct GetArgs {
     field: Option<String>,
 }
 
-/// Which lease, and for how long.
+/// Arguments of `creds renew`.
 #[derive(Debug, Args)]
 pub struct RenewArgs {
     /// Id of the lease
@@ -61,7 +61,7 @@ pub struct RenewArgs {
     increment: Option<Duration>,
 }
 
-/// Which lease.
+/// Arguments of `creds revoke`.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
     /// Id of the lease
@@ -80,7 +80,7 @@ pub struct CredentialReport {
     field: Option<String>,
 }
 
-/// A lease that lives on.
+/// A renewed lease.
 #[derive(Debug, Serialize)]
 pub struct RenewReport {
     lease_id: String,
@@ -88,7 +88,7 @@ pub struct RenewReport {
     renewable: bool,
 }
 
-/// A lease that is gone.
+/// A revoked lease.
 #[derive(Debug, Serialize)]
 pub struct RevokeReport {
     lease_id: String,
@@ -98,7 +98,7 @@ pub struct RevokeReport {
 /// Gets a credential.
 ///
 /// # Errors
-/// When the server refuses, and when there is nothing at the path or no such field.
+/// If the server refuses, the path returns nothing, or there is no such field.
 pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<CredentialReport, CommandError> {
     let GetArgs { path, field } = args;
     let client = context.client()?;
@@ -107,7 +107,7 @@ pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<Creden
         .await
         .map_err(|error| CommandError::failed(format!("could not read {path}")).caused_by(error))?
         .ok_or_else(|| {
-            CommandError::failed(format!("there is nothing at {path}"))
+            CommandError::failed(format!("nothing found at {path}"))
                 .hint("The path begins with the mount, as for `vault read`: custom/creds/developer.")
         })?;
     reply.warnings.iter().for_each(|warning| ui.warn(warning));
@@ -122,8 +122,8 @@ pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<Creden
                 if !reply.lease_id.is_empty() {
                     let revoke = leases::Revoke { lease_id: reply.lease_id.clone() };
                     error = error.hint(match client.send(&revoke).await {
-                        Ok(_) => "What was issued is revoked again.".to_owned(),
-                        Err(failed) => format!("The lease {} lives on: {failed}", reply.lease_id),
+                        Ok(_) => "The issued credential was revoked.".to_owned(),
+                        Err(failed) => format!("The lease {} could not be revoked: {failed}", reply.lease_id),
                     });
                 }
                 return Err(error);
@@ -144,7 +144,7 @@ pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<Creden
 /// Renews a lease.
 ///
 /// # Errors
-/// When the server refuses.
+/// If the server refuses.
 pub async fn renew(args: RenewArgs, context: &Context, ui: &mut Ui) -> Result<RenewReport, CommandError> {
     let RenewArgs { lease_id, increment } = args;
     let renewed = context
@@ -163,7 +163,7 @@ pub async fn renew(args: RenewArgs, context: &Context, ui: &mut Ui) -> Result<Re
 /// Revokes a lease.
 ///
 /// # Errors
-/// When the server refuses, or the plugin could not revoke.
+/// If the server refuses, or the plugin cannot revoke the secret.
 pub async fn revoke(args: RevokeArgs, context: &Context) -> Result<RevokeReport, CommandError> {
     let RevokeArgs { lease_id } = args;
     context

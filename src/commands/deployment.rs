@@ -1,4 +1,4 @@
-//! Which server is meant and how it is reached: by its address, or as the pods of a cluster.
+//! Connects to the server: by its address, or through the pods of a cluster.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::config::{DeploymentSection, KubernetesSection};
 use crate::context::{Context, KubernetesArgs};
 use crate::error::CommandError;
 
-/// The server and, on Kubernetes, its pods. Elsewhere the plugin directory is still to be found.
+/// Returns the server and, on Kubernetes, its pods. Elsewhere the caller determines the plugin directory.
 ///
 /// # Errors
-/// When there is no token, when the cluster cannot be asked, and when it is not clear what is meant.
+/// If there is no token, the cluster does not respond, or the deployment is ambiguous.
 pub(crate) async fn connect(
     context: &Context,
     file: Option<&DeploymentSection>,
@@ -27,19 +27,20 @@ pub(crate) async fn connect(
             connection_mode: ConnectionMode::Address,
         });
     };
-    let site = StatefulSetDeployment::connect(choice, context.client_config()?).await.map_err(|error| {
-        let hint = namespace_hint(&error, context);
-        let failed = CommandError::failed("could not find the pods of the server").caused_by(error);
-        hint.into_iter().fold(failed, CommandError::hint)
-    })?;
+    let deployment =
+        StatefulSetDeployment::connect(choice, context.client_config()?).await.map_err(|error| {
+            let hint = namespace_hint(&error, context);
+            let failed = CommandError::failed("could not find the pods of the server").caused_by(error);
+            hint.into_iter().fold(failed, CommandError::hint)
+        })?;
     let (client, way) = match context.has_address() {
         true => (context.client()?, ConnectionMode::Address),
-        false => (site.client(), ConnectionMode::PortForward),
+        false => (deployment.client(), ConnectionMode::PortForward),
     };
-    Ok(Environment { client, deployment: Some(Arc::new(site)), connection_mode: way })
+    Ok(Environment { client, deployment: Some(Arc::new(deployment)), connection_mode: way })
 }
 
-/// Flags come before the file; `None` when neither speaks of a cluster.
+/// Flags take precedence over the file. `None` if neither selects a cluster.
 fn kubernetes_choice(
     flags: &KubernetesArgs,
     file: Option<&KubernetesSection>,
@@ -51,7 +52,7 @@ fn kubernetes_choice(
     let KubernetesArgs { kube_namespace, kubeconfig, context, statefulset, selector, container, tool_image } =
         flags.clone();
     let file = file.cloned().unwrap_or_default();
-    // Either of the two says which pods are meant, so a flag leaves nothing of the other one in the file.
+    // Both flags select the pods, so either of them replaces both keys of the file.
     let (statefulset, selector) = if statefulset.is_some() || selector.is_some() {
         (statefulset, selector)
     } else {
@@ -69,7 +70,7 @@ fn kubernetes_choice(
     })
 }
 
-/// The namespaces of Vault and of Kubernetes are easily mistaken for each other. Says which one was given, where it holds no servers.
+/// Explains which of the two namespaces was given, Vault's or Kubernetes', if it contains no servers.
 fn namespace_hint(error: &KubernetesError, context: &Context) -> Option<String> {
     let KubernetesError::NotFound { object, namespace, .. } = error else {
         return None;

@@ -1,4 +1,4 @@
-//! `deregister`: versions that nothing needs, out of the catalog and off the nodes.
+//! `deregister`: removes unused versions from the catalog and from the nodes.
 
 use clap::{ArgAction, ArgGroup, Args, ValueHint};
 use rollout::{DeregisterGoal, Goal, Version, VersionSelector, observe_server};
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What to remove.
+/// Arguments of `deregister`.
 #[derive(Debug, Args)]
 #[command(
     group(ArgGroup::new("which").required(true)),
@@ -38,24 +38,26 @@ pub struct DeregisterArgs {
     consent: ConsentArgs,
 }
 
-/// Removes them, the catalog first. What a mount runs or will run is refused.
+/// Removes the versions, first from the catalog. A version that a mount runs or is configured to run is refused.
 ///
 /// # Errors
-/// When it is refused, fails, or is interrupted.
+/// If the removal is refused, fails, or is interrupted.
 pub async fn run(args: DeregisterArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let DeregisterArgs { plugin, versions, all, kind, directory: PluginDirArgs { plugin_dir }, consent } =
         args;
-    let (world, name) = unless_interrupted(async {
-        let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+    let (environment, name) = unless_interrupted(async {
+        let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
         let name = match plugin {
             Some(name) => name,
-            None => plugin_name::only_registered(&observe_server(&world).await?, kind, "deregister", ui)?,
+            None => {
+                plugin_name::only_registered(&observe_server(&environment).await?, kind, "deregister", ui)?
+            }
         };
-        Ok((world, name))
+        Ok((environment, name))
     })
     .await?;
     let versions = if all { VersionSelector::All } else { VersionSelector::Only(versions) };
     let goal = Goal::Deregister(DeregisterGoal { kind, name, versions });
-    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(PlanReport::new(result, describe_removal))
 }

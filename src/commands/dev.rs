@@ -1,4 +1,4 @@
-//! `dev`: a plugin at work in a development host: registered, mounted, configured, and tried.
+//! `dev`: runs a plugin on a development server: registers, mounts, configures and smoke-tests it.
 
 mod binary_watcher;
 mod dev_child;
@@ -33,11 +33,11 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// Which plugin, where, and for whom.
+/// Arguments of `dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
     #[command(flatten)]
-    subject: dev_plugin::DevPluginArgs,
+    plugin: dev_plugin::DevPluginArgs,
     /// Address to listen on [default: 127.0.0.1:8200]
     ///
     /// With COMMAND the default is any free port.
@@ -63,16 +63,16 @@ pub struct DevArgs {
     mount_data: MountDataArgs,
 }
 
-/// Starts the host, brings the plugin to work there, and stays until an interrupt or the end of the command.
+/// Starts the server, runs the plugin on it, and waits for an interrupt or the exit of the command.
 ///
 /// # Errors
-/// When the host cannot start, the plugin does not work, or the command cannot be started.
+/// If the server cannot start, the smoke test fails, or the command cannot be started.
 pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let started = Instant::now();
-    let DevArgs { subject, listen, data, server, watch, command, mount_data } = args;
+    let DevArgs { plugin, listen, data, server, watch, command, mount_data } = args;
     let mut interrupts = TerminationSignals::new()?;
-    let subject = DevPlugin::resolve(subject, &mount_data, data.as_deref(), context, ui).await?;
-    let door = match listen {
+    let plugin = DevPlugin::resolve(plugin, &mount_data, data.as_deref(), context, ui).await?;
+    let listen_address = match listen {
         Some(address) => ListenAddress::explicit(address),
         None if command.is_empty() => ListenAddress::default_port(),
         None => ListenAddress::any_port(),
@@ -80,7 +80,7 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitRe
     let (lines, mut log) = mpsc::unbounded_channel();
     let started_server = DevServer::start(
         server,
-        door,
+        listen_address,
         data.clone(),
         context.isolation(NetworkAccess::Allowed),
         lines.clone(),
@@ -88,10 +88,10 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitRe
     .await;
     let mut server = started_server.inspect_err(|_| print_pending_logs(&mut log, ui))?;
     if let Some(data) = &data {
-        subject.save_sample_address(data)?;
+        plugin.save_sample_address(data)?;
     }
-    let stay = DevSession { context, subject: &subject, started, watch, lines, command: &command };
-    let ended = stay.run_until_end(&mut server, &mut interrupts, &mut log, ui).await;
+    let session = DevSession { context, plugin: &plugin, started, watch, lines, command: &command };
+    let ended = session.run_until_end(&mut server, &mut interrupts, &mut log, ui).await;
     let stopped = server.stop().await;
     print_pending_logs(&mut log, ui);
     let code = ended?;
@@ -99,7 +99,7 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitRe
     Ok(ExitReport::new(code))
 }
 
-/// Says what has been logged so far.
+/// Prints the log lines received so far.
 fn print_pending_logs(log: &mut UnboundedReceiver<String>, ui: &mut Ui) {
     while let Ok(line) = log.try_recv() {
         ui.status(&line);
@@ -108,10 +108,10 @@ fn print_pending_logs(log: &mut UnboundedReceiver<String>, ui: &mut Ui) {
 
 struct DevSession<'a> {
     context: &'a Context,
-    subject: &'a DevPlugin,
+    plugin: &'a DevPlugin,
     started: Instant,
     watch: bool,
-    /// Where the log comes from.
+    /// Sender of log lines.
     lines: UnboundedSender<String>,
     command: &'a [OsString],
 }
@@ -125,23 +125,23 @@ impl DevSession<'_> {
         ui: &mut Ui,
     ) -> Result<ExitCode, CommandError> {
         let client = self.context.client_for(server.address(), server.token())?;
-        let world = Environment {
+        let environment = Environment {
             client,
             deployment: Some(Arc::new(server.deployment().clone())),
             connection_mode: ConnectionMode::Address,
         };
-        let proof = tokio::select! {
-            proof = provision::register_and_smoke_test(&world, self.subject.register()) => proof?,
+        let smoke_reports = tokio::select! {
+            smoke_reports = provision::register_and_smoke_test(&environment, self.plugin.register()) => smoke_reports?,
             gone = server.wait_exited() => return Err(gone),
-            _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was at work")),
+            _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was running")),
         };
         print_pending_logs(log, ui);
-        // Who is told that it is at work may change the binary at once.
+        // Started before the ready message, because the user may change the binary right after it.
         let watch = match self.watch {
             true => Some(
                 BinaryWatcher::new(
-                    &world,
-                    self.subject.register(),
+                    &environment,
+                    self.plugin.register(),
                     self.context.isolation(NetworkAccess::Allowed),
                 )
                 .await?,
@@ -152,7 +152,7 @@ impl DevSession<'_> {
         let mut child = match self.command.split_first() {
             Some((program, args)) => Some(DevChild::start(program, args, server)?),
             None => {
-                ui.report(&ReadyReport::new(server, self.subject, proof, self.started.elapsed()))?;
+                ui.report(&ReadyReport::new(server, self.plugin, smoke_reports, self.started.elapsed()))?;
                 None
             }
         };

@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong with a server, a binary or a text, what it breaks, and what cures it.
+//! `doctor`: diagnoses a server, a plugin binary or an error message.
 
 mod finding_page;
 #[cfg(test)]
@@ -29,7 +29,7 @@ use crate::context::{Context, OutputFormat};
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
-/// What to judge.
+/// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Plugin binary to diagnose in place of a server
@@ -77,19 +77,19 @@ pub struct DoctorArgs {
 }
 
 impl DoctorArgs {
-    /// The flag of this command, which has more formats than that of the others.
+    /// The flag of this command, which has more formats than that of other commands.
     #[cfg(test)]
     pub(crate) fn output(&self) -> Option<OutputFormat> {
         self.output
     }
 }
 
-/// The least that fails.
+/// The lowest severity that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FailOn {
     /// Requests fail at this moment
     BreaksNow,
-    /// It breaks when something is started anew
+    /// It breaks at the next restart
     BreaksAtRestart,
     /// It breaks when something else goes wrong too
     Risk,
@@ -97,7 +97,7 @@ enum FailOn {
     Note,
 }
 
-/// What was found.
+/// Result of `doctor`.
 #[derive(Debug, Serialize)]
 pub struct DoctorReport {
     healthy: bool,
@@ -109,14 +109,14 @@ pub struct DoctorReport {
     logs: Option<Vec<LogFinding>>,
     #[serde(skip)]
     output: Option<OutputFormat>,
-    /// Of the finding that was asked for by its id.
+    /// The page of the finding that was requested by its id.
     #[serde(skip)]
     page: Option<String>,
     #[serde(skip)]
     fails: bool,
 }
 
-/// A line that says something known.
+/// A line that matches a known finding.
 #[derive(Debug, Serialize)]
 struct ExplainedLine {
     line: String,
@@ -124,10 +124,10 @@ struct ExplainedLine {
     known: &'static FindingKind,
 }
 
-/// Judges. Nothing is changed without `--fix`.
+/// Diagnoses. Changes nothing without `--fix`.
 ///
 /// # Errors
-/// When the server, the cluster or the binary cannot be looked at, or a cure fails.
+/// If the server, the cluster or the binary cannot be observed, or a fix fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
     let DoctorArgs { binary, launch, explain, logs, directory, placed_on, fix, yes, fail_on, output } = args;
     let PluginDirArgs { plugin_dir } = directory;
@@ -145,16 +145,21 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     } else if let Some(binary) = binary {
         DoctorReport::new(diagnose_file(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
-        let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-        let observed = without_vouched_nodes(observe_deep(&world).await?, &placed_on);
+        let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+        let observed = without_vouched_nodes(observe_deep(&environment).await?, &placed_on);
         let reloadable = if fix { reloadable_mounts(&diagnose(&observed).0) } else { Vec::new() };
         if !reloadable.is_empty() {
-            reload_mounts(&world, reloadable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
-            // The run of the cure has made signals its own.
+            reload_mounts(&environment, reloadable, if yes { Consent::Given } else { Consent::Ask }, ui)
+                .await?;
+            // The run of the fix has replaced the signal handlers.
             unless_interrupted_at(AFTER_THE_CURE, async {
                 let again = async {
-                    of_server(&world, without_vouched_nodes(observe_deep(&world).await?, &placed_on), logs)
-                        .await
+                    of_server(
+                        &environment,
+                        without_vouched_nodes(observe_deep(&environment).await?, &placed_on),
+                        logs,
+                    )
+                    .await
                 };
                 again.await.map_err(|error| {
                     error.after_changes(
@@ -164,7 +169,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
             })
             .await?
         } else {
-            of_server(&world, observed, logs).await?
+            of_server(&environment, observed, logs).await?
         }
     };
     let worst = report.findings.first().map(|finding| finding.severity);
@@ -172,22 +177,23 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     Ok(DoctorReport { output, fails, ..report })
 }
 
-/// When a signal comes once the cure is done.
+/// When an interrupt after the fix comes.
 const AFTER_THE_CURE: &str =
     "after what only waited for a reload was reloaded, before it was looked at again";
 
-/// What is to be said of a server, with what its logs say where they are wanted.
+/// Diagnoses a server, and searches its logs if requested.
 async fn of_server(
-    world: &Environment,
+    environment: &Environment,
     observed: Observed,
     logs: bool,
 ) -> Result<DoctorReport, CommandError> {
     let (findings, mut unobserved) = diagnose(&observed);
-    let heard = if logs { Some(log_findings::read_logs(world, &mut unobserved).await?) } else { None };
-    Ok(DoctorReport { logs: heard, ..DoctorReport::new(findings, unobserved) })
+    let found_in_logs =
+        if logs { Some(log_findings::read_logs(environment, &mut unobserved).await?) } else { None };
+    Ok(DoctorReport { logs: found_in_logs, ..DoctorReport::new(findings, unobserved) })
 }
 
-/// Without the nodes that somebody vouches for.
+/// Removes the nodes of `--placed-on` from the unobserved ones.
 fn without_vouched_nodes(mut observed: Observed, placed_on: &[String]) -> Observed {
     observed.other_nodes = std::mem::take(&mut observed.other_nodes).without(placed_on);
     observed
@@ -213,12 +219,12 @@ async fn diagnose_file(
 ) -> Result<Vec<Finding>, CommandError> {
     let env = mount_data::parse_env(BTreeMap::new(), env)?;
     let unusable = |error: std::io::Error| {
-        CommandError::usage(format!("{} is no path", path.display())).caused_by(error)
+        CommandError::usage(format!("{} is not a valid path", path.display())).caused_by(error)
     };
     let path = std::path::absolute(path).map_err(unusable)?;
     let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    let binary = binary.map_err(|error| CommandError::usage("there is nothing to judge").caused_by(error))?;
+    let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
     let probed = match binary.check_runs_on(Architecture::host()) {
         Ok(()) => probe::probe(probe::untrusted_launch(&path, args, &env, context, ui)).await,
         Err(refusal) => ProbeOutcome::NotRun { reason: refusal.to_string() },
@@ -226,22 +232,22 @@ async fn diagnose_file(
     Ok(diagnose_binary(&binary, &probed))
 }
 
-/// The mounts that a reload alone cures: what they will run is registered, and is what somebody wanted.
+/// The mounts that only need a reload: the version that they will run is registered, and was configured by a user.
 fn reloadable_mounts(findings: &[Finding]) -> Vec<MountPath> {
     let by_reload = findings.iter().filter(|finding| ["VTP-502", "VTP-503"].contains(&finding.id));
     by_reload.filter_map(|finding| finding.subject.parse().ok()).collect()
 }
 
 async fn reload_mounts(
-    world: &Environment,
+    environment: &Environment,
     mounts: Vec<MountPath>,
     consent: Consent,
     ui: &mut Ui,
 ) -> Result<(), CommandError> {
-    // Who unseals nodes says so to `reload`.
+    // Restarts that need consent are left to `reload`.
     let restarts = RestartConsent::default();
     let goal = Goal::Reload(ReloadGoal { target: ReloadTarget::Mounts(mounts), restart_consent: restarts });
-    execute(world, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
+    execute(environment, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
 }
 
 impl FailOn {
@@ -272,10 +278,13 @@ impl DoctorReport {
 
     fn for_text(text: &str) -> Self {
         let mut lines: Vec<ExplainedLine> = Vec::new();
-        for told in explain(text) {
-            // A log says the same many times.
-            if lines.iter().all(|line| line.known.id != told.kind.id) {
-                lines.push(ExplainedLine { line: told.line.trim().to_owned(), known: told.kind });
+        for explained_line in explain(text) {
+            // A log contains the same message many times.
+            if lines.iter().all(|line| line.known.id != explained_line.kind.id) {
+                lines.push(ExplainedLine {
+                    line: explained_line.line.trim().to_owned(),
+                    known: explained_line.kind,
+                });
             }
         }
         Self { explained: Some(lines), ..Self::new(Vec::new(), Vec::new()) }
@@ -292,8 +301,8 @@ impl DoctorReport {
 
     fn summary_line(&self) -> &'static str {
         match (self.findings.is_empty(), self.unobserved.is_empty()) {
-            (true, true) => "Healthy: nothing is wrong.\n",
-            (true, false) => "Nothing is wrong in what was seen.\n",
+            (true, true) => "Healthy: no findings.\n",
+            (true, false) => "No findings in what was observed.\n",
             (false, _) => "",
         }
     }
@@ -334,7 +343,7 @@ impl Report for DoctorReport {
             text += &log_findings::render(logs);
         }
         if !self.unobserved.is_empty() {
-            let _ = writeln!(text, "Not seen, so nothing is said of it:");
+            let _ = writeln!(text, "Not observed:");
             for Unobserved { subject: what, reason: why } in &self.unobserved {
                 let _ = writeln!(text, "  {what}: {why}");
             }
@@ -353,7 +362,7 @@ impl Report for DoctorReport {
 
 fn render_explanations(lines: &[ExplainedLine]) -> String {
     if lines.is_empty() {
-        return "Nothing in it is known.\n".to_owned();
+        return "No known message found.\n".to_owned();
     }
     let mut text = String::new();
     for ExplainedLine { line, known } in lines {
@@ -384,7 +393,7 @@ mod tests {
             "{}",
             report.render()
         );
-        assert_eq!(DoctorReport::for_text("all is well").render(), "Nothing in it is known.\n");
+        assert_eq!(DoctorReport::for_text("all is well").render(), "No known message found.\n");
     }
 
     #[test]
@@ -392,7 +401,7 @@ mod tests {
         let unseen = Unobserved { subject: "files".into(), reason: "no directory".into() };
         let report = DoctorReport::new(Vec::new(), vec![unseen]);
         assert!(!report.healthy);
-        assert!(report.render().starts_with("Nothing is wrong in what was seen.\n"), "{}", report.render());
-        assert_eq!(DoctorReport::new(Vec::new(), Vec::new()).render(), "Healthy: nothing is wrong.\n");
+        assert!(report.render().starts_with("No findings in what was observed.\n"), "{}", report.render());
+        assert_eq!(DoctorReport::new(Vec::new(), Vec::new()).render(), "Healthy: no findings.\n");
     }
 }

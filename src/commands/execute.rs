@@ -136,13 +136,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// If the plan cannot be made, is declined, fails, or is interrupted.
 pub(crate) async fn execute(
-    world: &Environment,
+    environment: &Environment,
     goal: &Goal,
     consent: Consent,
     interrupts: &mut Interrupts,
     ui: &mut Ui,
 ) -> Result<PlanResult, CommandError> {
-    let (observed, plan) = unless_interrupted(plan_when_ready(world, goal, ui)).await?;
+    let (observed, plan) = unless_interrupted(plan_when_ready(environment, goal, ui)).await?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
     let unapplied = |result, plan, observed| {
         let result = PlanResult { result, plan, done: Vec::new(), elapsed: Duration::ZERO, observed };
@@ -161,13 +161,13 @@ pub(crate) async fn execute(
     if asks {
         interrupts.exit_on_signal(ui.status_writer())?;
         if !ui.confirm("Apply this plan?")? {
-            return Err(CommandError::failed("nothing was done, as answered"));
+            return Err(CommandError::failed("the plan was declined, nothing was changed"));
         }
     }
     interrupts.stop_after_step_on_signal(ui.status_writer())?;
     let started = Instant::now();
     let outcome =
-        apply(world, goal, &plan, &mut |event| ui.show_event(event), interrupts.cancel_flag()).await;
+        apply(environment, goal, &plan, &mut |event| ui.show_event(event), interrupts.cancel_flag()).await;
     ui.end_progress();
     let elapsed = started.elapsed();
     let applied =
@@ -184,14 +184,14 @@ pub(crate) async fn execute(
 
 /// Returns the plan once a node is active and the nodes that it needs are ready, which takes seconds after a failover.
 async fn plan_when_ready(
-    world: &Environment,
+    environment: &Environment,
     goal: &Goal,
     ui: &mut Ui,
 ) -> Result<(Observed, Plan), CommandError> {
     let started = Instant::now();
     let mut is_reported = false;
     loop {
-        let observed = observe(world, Some(goal)).await?;
+        let observed = observe(environment, Some(goal)).await?;
         match plan(&observed, goal) {
             Ok(plan) => return Ok((observed, plan)),
             Err(PlanError::Waiting(on)) if started.elapsed() < MAX_ELECTION_TIME => {

@@ -1,4 +1,4 @@
-//! The end of a command that has shown what there was to show before, or whose output is another program's.
+//! Report of a command that prints nothing itself: it has streamed its output, or has run another program.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::ui::Report;
 
-/// How it ended.
+/// The exit code of a command.
 #[derive(Debug, Serialize)]
 pub struct ExitReport {
     #[serde(skip)]
@@ -14,7 +14,7 @@ pub struct ExitReport {
 }
 
 impl ExitReport {
-    /// With this exit code.
+    /// Creates a report with this exit code.
     pub(crate) fn new(code: impl Into<ExitCode>) -> ExitReport {
         ExitReport { code: code.into() }
     }

@@ -1,4 +1,4 @@
-//! `gc`: every version that nothing can need any more, out of the catalog and off the nodes.
+//! `gc`: removes all unneeded versions from the catalog and from the nodes.
 
 use clap::{Args, ValueHint};
 use rollout::{GarbageCollectGoal, Goal};
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What to keep.
+/// Arguments of `gc`.
 #[derive(Debug, Args)]
 pub struct GcArgs {
     /// Name of the plugin in the catalog [default: all plugins]
@@ -20,7 +20,7 @@ pub struct GcArgs {
     plugin: Option<String>,
     /// Number of older versions to keep
     ///
-    /// They are the newest of those that are older than all versions in use, and are there for a rollback.
+    /// They are the newest ones older than all versions in use, for a rollback.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     keep: usize,
     #[command(flatten)]
@@ -29,14 +29,14 @@ pub struct GcArgs {
     consent: ConsentArgs,
 }
 
-/// Removes what is older than all that is configured, pinned or running, except the versions before it that are kept.
+/// Removes the versions that are older than all configured, pinned or running ones, except those that are kept.
 ///
 /// # Errors
-/// When it is refused, fails, or is interrupted.
+/// If the removal is refused, fails, or is interrupted.
 pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let GcArgs { plugin, keep, directory: PluginDirArgs { plugin_dir }, consent } = args;
-    let world = unless_interrupted(plugin_dir::connect_with_plugin_dir(context, plugin_dir)).await?;
+    let environment = unless_interrupted(plugin_dir::connect_with_plugin_dir(context, plugin_dir)).await?;
     let goal = Goal::GarbageCollect(GarbageCollectGoal { name: plugin, keep });
-    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(PlanReport::new(result, describe_removal))
 }

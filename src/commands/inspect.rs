@@ -1,4 +1,4 @@
-//! `inspect`: what a plugin is and offers, or what differs between two of them.
+//! `inspect`: shows what a plugin is and offers, or the differences between two plugins.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
-/// Which plugin, and how it is started.
+/// Arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Plugin binary
@@ -35,26 +35,26 @@ pub struct InspectArgs {
     options: Vec<String>,
 }
 
-/// What was seen: of one plugin, or of two and between them.
+/// Result of `inspect`: one plugin, or two and their differences.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum InspectReport {
-    /// One.
+    /// One plugin.
     Single(Box<InspectedPlugin>),
-    /// Two.
+    /// Two plugins.
     Comparison {
-        /// The first.
+        /// The plugin.
         before: Box<InspectedPlugin>,
-        /// The second.
+        /// Both plugins.
         after: Box<InspectedPlugin>,
-        /// Everything that differs in what they offer.
+        /// All differences between what they offer.
         differences: Vec<DifferenceLine>,
-        /// Whether clients of the first would fail with the second.
+        /// Whether a difference breaks clients of the first plugin.
         breaks_clients: bool,
     },
 }
 
-/// A file and the plugin in it.
+/// A binary and the plugin in it.
 #[derive(Debug, Serialize)]
 pub struct InspectedPlugin {
     #[serde(flatten)]
@@ -69,17 +69,17 @@ pub struct InspectedPlugin {
     paths: BTreeMap<String, PathInfo>,
 }
 
-/// A difference, in words.
+/// A difference, as a sentence.
 #[derive(Debug, Serialize)]
 pub struct DifferenceLine {
     text: String,
     breaks_clients: bool,
 }
 
-/// Starts the plugin as Vault would, asks it, and ends it. No server is needed, and nothing stays behind.
+/// Starts the plugin as Vault does, queries it, and stops it. Needs no server, and leaves no files behind.
 ///
 /// # Errors
-/// When a file cannot be read, or is no plugin that starts.
+/// If a file cannot be read or is not a working plugin.
 pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<InspectReport, CommandError> {
     let InspectArgs { binary, other, launch: LaunchArgs { args, env }, options } = args;
     let start = LaunchOptions {
@@ -102,7 +102,7 @@ pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<In
     })
 }
 
-/// How plugins are started.
+/// How the plugins are started.
 struct LaunchOptions<'a> {
     args: Vec<String>,
     env: Vec<SecretString>,
@@ -113,12 +113,11 @@ struct LaunchOptions<'a> {
 impl LaunchOptions<'_> {
     async fn inspect(&self, path: &Path, ui: &mut Ui) -> Result<(Binary, Inspection), CommandError> {
         let path = std::path::absolute(path).map_err(|error| {
-            CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
+            CommandError::usage(format!("{} is not a valid path", path.display())).caused_by(error)
         })?;
         let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
-        let binary =
-            binary.map_err(|error| CommandError::usage("there is no plugin to inspect").caused_by(error))?;
+        let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
         let mut launch = untrusted_launch(&path, &self.args, &self.env, self.context, ui);
         launch.start_timeout = self.context.timeout().unwrap_or(launch.start_timeout);
         match host::inspect(launch, self.options.clone()).await {
@@ -186,13 +185,13 @@ impl InspectedPlugin {
         let version = if version.is_empty() { "reports none" } else { version };
         row("version", &one_line(version));
         row("type", kind);
-        let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
+        let sharing = if *multiplexed { "many mounts in one process" } else { "one process per mount" };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
         row("handshake", &format_args!("{handshake_milliseconds} ms"));
         if *shutdown == ShutdownBehavior::Killed {
             row(
                 "end",
-                &"goes on when told to end, and was killed: main has to return when serving has ended",
+                &"does not exit when its host stops it, and was killed: main must return when serving has ended",
             );
         }
         if let Format::Elf(elf) = &binary.format {
@@ -226,7 +225,7 @@ impl InspectedPlugin {
     }
 }
 
-/// What a plugin calls something: it can neither act on the terminal nor write lines of its own into the report.
+/// Text from a plugin. It must not control the terminal or add lines to the report.
 fn one_line(text: &str) -> String {
     printable_line(text, 300)
 }
@@ -244,7 +243,7 @@ impl Report for InspectReport {
             InspectReport::Comparison { before, after, differences, breaks_clients } => {
                 let mut text = before.render() + &after.render();
                 if differences.is_empty() {
-                    return text + "They offer the same.\n";
+                    return text + "No differences.\n";
                 }
                 text.push_str("What differs\n");
                 for line in differences {
@@ -299,7 +298,7 @@ mod tests {
         };
         let text = seen.render();
         assert!(!text.contains(|letter: char| letter.is_control() && letter != '\n'), "{text:?}");
-        // The name, six rows, the heading, a path and its fields.
+        // The heading of the plugin, six rows, the heading of the paths, one path and its fields.
         assert_eq!(text.lines().count(), 11, "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP: at once while nothing has changed, after the step from then on.
+//! Handles SIGINT, SIGTERM and SIGHUP: they stop a command immediately before any change, and after the current step later.
 
 use std::fs;
 use std::future;
@@ -12,34 +12,34 @@ use tokio::task::JoinHandle;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::StatusWriter;
 
-/// The signals that ask a run to stop. A supervisor or a terminal may send several of them, one after the other.
+/// The signals that ask a run to stop. A supervisor or a terminal may send several of them.
 struct StopSignals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
 }
 
-/// Which signal came.
+/// A received signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StopSignal {
-    /// SIGINT: somebody at a terminal, who may send a second one to leave at once.
+    /// SIGINT. A second one stops the run immediately.
     Sigint,
-    /// SIGTERM or SIGHUP: a supervisor, or a terminal that has gone.
+    /// SIGTERM or SIGHUP, from a supervisor or a closed terminal.
     Other,
 }
 
-/// What a run does about a signal.
+/// Reaction of a run to a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Response {
-    /// Stops after the step, and says this.
+    /// Stops after the current step, and prints this message.
     StopAfterStep(&'static str),
-    /// Leaves at once.
+    /// Exits immediately.
     Exit,
-    /// The stop was already asked for.
+    /// Does nothing, because the stop was requested before.
     Ignore,
 }
 
-/// The signals that came so far. A cancelled CI job sends SIGINT and then SIGTERM, so only a second SIGINT leaves at once.
+/// The signals received so far. A cancelled CI job sends SIGINT and then SIGTERM, so only a second SIGINT stops immediately.
 #[derive(Debug, Default)]
 struct Received {
     interrupted: bool,
@@ -47,26 +47,26 @@ struct Received {
 }
 
 impl Received {
-    fn respond(&mut self, came: StopSignal) -> Response {
-        match came {
+    fn respond(&mut self, signal: StopSignal) -> Response {
+        match signal {
             StopSignal::Sigint if std::mem::replace(&mut self.interrupted, true) => Response::Exit,
             StopSignal::Sigint => {
-                Response::StopAfterStep("Stopping after this step; interrupt again to leave at once.")
+                Response::StopAfterStep("Stopping after this step; interrupt again to exit immediately.")
             }
             StopSignal::Other if std::mem::replace(&mut self.other, true) || self.interrupted => {
                 Response::Ignore
             }
             StopSignal::Other => {
-                Response::StopAfterStep("Stopping after this step; interrupt twice to leave at once.")
+                Response::StopAfterStep("Stopping after this step; interrupt twice to exit immediately.")
             }
         }
     }
 }
 
 impl StopSignals {
-    /// Listens from now on. A signal that the caller ignores, as `nohup` does, stays ignored.
+    /// Starts to listen. A signal that the caller ignores, as `nohup` does, stays ignored.
     fn listen() -> Result<Self, CommandError> {
-        // Where the kernel does not say, nothing is ignored.
+        // If the kernel does not show the mask, no signal counts as ignored.
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let catch = |kind: SignalKind| {
             if is_ignored(&status, kind) {
@@ -101,48 +101,48 @@ async fn recv_signal(signal: &mut Option<Signal>) {
     future::pending::<()>().await;
 }
 
-/// Whether the process ignores a signal, by the mask in its status. No handler may be installed yet.
+/// Whether the process ignores a signal, according to its status in `/proc`. Must be called before a handler is installed.
 fn is_ignored(status: &str, kind: SignalKind) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
-/// Does what changes nothing, before anything has changed; a signal ends it at once, with all that it has started.
+/// Runs work that changes nothing, before the first change. A signal stops it immediately, including the processes that it has started.
 pub(crate) async fn unless_interrupted<T>(
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
     unless_interrupted_at(BEFORE_ANY_CHANGE, work).await
 }
 
-/// As [`unless_interrupted`]; `when` says what has changed by then.
+/// Like [`unless_interrupted`]; `when` describes what has been changed so far.
 pub(crate) async fn unless_interrupted_at<T>(
     when: &str,
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
     let mut signals = StopSignals::listen()?;
-    let (tell, told) = oneshot::channel();
-    // A task of its own, because a prompt at the terminal blocks the one that works.
+    let (interrupt_sender, interrupted) = oneshot::channel();
+    // In a separate task, because a prompt blocks the task that does the work.
     let watching = tokio::spawn(async move {
         signals.next().await;
-        let _ended = tell.send(());
+        let _ended = interrupt_sender.send(());
         tokio::time::sleep(SHUTDOWN_GRACE_PERIOD).await;
         std::process::exit(CommandErrorKind::Interrupted.code().into());
     });
     let ended = tokio::select! {
         ended = work => ended,
-        Ok(()) = told => Err(CommandError::interrupted(when)),
+        Ok(()) = interrupted => Err(CommandError::interrupted(when)),
     };
     watching.abort();
     ended
 }
 
-/// What is not blocked stops at once.
+/// Time in which unblocked work has stopped.
 const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 const BEFORE_ANY_CHANGE: &str = "before anything was changed";
 
-/// What signals ask of a run that changes something.
+/// Stop requests of a run that changes something.
 #[derive(Debug, Default)]
 pub(crate) struct Interrupts {
     cancel: CancelFlag,
@@ -150,24 +150,27 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Set by the first signal after [`Interrupts::stop_after_step_on_signal`].
+    /// The flag that the first signal sets after [`Interrupts::stop_after_step_on_signal`].
     pub(crate) fn cancel_flag(&self) -> &CancelFlag {
         &self.cancel
     }
 
-    /// From now on a signal ends the process, as nothing has changed yet: a prompt at the terminal blocks whoever waits for it.
-    pub(crate) fn exit_on_signal(&mut self, aside: StatusWriter) -> Result<(), CommandError> {
+    /// Makes a signal exit the process. Used while a prompt blocks the thread and nothing has been changed.
+    pub(crate) fn exit_on_signal(&mut self, status_writer: StatusWriter) -> Result<(), CommandError> {
         let mut signals = StopSignals::listen()?;
         self.replace_listener(tokio::spawn(async move {
             signals.next().await;
-            aside.print(CommandError::interrupted(BEFORE_ANY_CHANGE).render().trim_end());
+            status_writer.print(CommandError::interrupted(BEFORE_ANY_CHANGE).render().trim_end());
             std::process::exit(CommandErrorKind::Interrupted.code().into());
         }));
         Ok(())
     }
 
-    /// From now on the first signal asks for a stop after the step; only a second SIGINT leaves at once.
-    pub(crate) fn stop_after_step_on_signal(&mut self, aside: StatusWriter) -> Result<(), CommandError> {
+    /// Makes the first signal request a stop after the current step. Only a second SIGINT exits immediately.
+    pub(crate) fn stop_after_step_on_signal(
+        &mut self,
+        status_writer: StatusWriter,
+    ) -> Result<(), CommandError> {
         let (mut signals, cancel) = (StopSignals::listen()?, self.cancel.clone());
         self.replace_listener(tokio::spawn(async move {
             let mut received = Received::default();
@@ -175,7 +178,7 @@ impl Interrupts {
                 match received.respond(signals.next().await) {
                     Response::StopAfterStep(text) => {
                         cancel.cancel();
-                        aside.print(text);
+                        status_writer.print(text);
                     }
                     Response::Exit => std::process::exit(CommandErrorKind::Interrupted.code().into()),
                     Response::Ignore => {}
@@ -185,7 +188,7 @@ impl Interrupts {
         Ok(())
     }
 
-    /// The one before listens until the next one does, so that no signal is lost.
+    /// The previous listener is stopped after the new one has started, so that no signal is lost.
     fn replace_listener(&mut self, watching: JoinHandle<()>) {
         if let Some(before) = self.listener.replace(watching) {
             before.abort();
@@ -205,16 +208,16 @@ impl Drop for Interrupts {
 mod tests {
     use super::*;
 
-    fn responses(came: &[StopSignal]) -> Vec<Response> {
+    fn responses(signals: &[StopSignal]) -> Vec<Response> {
         let mut received = Received::default();
-        came.iter().map(|&signal| received.respond(signal)).collect()
+        signals.iter().map(|&signal| received.respond(signal)).collect()
     }
 
     #[test]
     fn only_a_second_interrupt_leaves() {
         use StopSignal::{Other, Sigint};
-        let again = Response::StopAfterStep("Stopping after this step; interrupt again to leave at once.");
-        let twice = Response::StopAfterStep("Stopping after this step; interrupt twice to leave at once.");
+        let again = Response::StopAfterStep("Stopping after this step; interrupt again to exit immediately.");
+        let twice = Response::StopAfterStep("Stopping after this step; interrupt twice to exit immediately.");
         assert_eq!(responses(&[Sigint, Sigint]), [again, Response::Exit]);
         assert_eq!(responses(&[Sigint, Other, Other]), [again, Response::Ignore, Response::Ignore]);
         assert_eq!(responses(&[Other, Other]), [twice, Response::Ignore]);

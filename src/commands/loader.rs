@@ -1,4 +1,4 @@
-//! `loader`: what an image that `package` made starts: its plugins into the plugin directory.
+//! `loader`: the entry point of an image made by `package`. It copies the plugins of the image into the plugin directory.
 
 mod watch;
 
@@ -16,7 +16,7 @@ use crate::commands::owner;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
 
-/// What to copy, and where.
+/// Arguments of `loader`.
 #[derive(Debug, Args)]
 pub struct LoaderArgs {
     /// Directory of the versions and their SHA256SUMS
@@ -39,108 +39,106 @@ pub struct LoaderArgs {
     this_program: bool,
 }
 
-/// What is in place.
+/// Result of the loader.
 #[derive(Debug, Serialize)]
 pub struct LoaderReport {
     directory: PathBuf,
     plugins: Vec<LoadedPlugin>,
-    /// Versions that are there and not carried.
+    /// Versions in the directory that are not part of the image.
     others: Vec<String>,
     #[serde(skip)]
     already_printed: bool,
 }
 
-/// Loads once, and then stays if that is wanted.
+/// Copies the plugins once, and watches them with --watch.
 ///
 /// # Errors
-/// When a version cannot be put in place. A sidecar that has started once tries again instead.
+/// If a version cannot be copied. A sidecar retries instead, once it has started.
 pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandError> {
     let LoaderArgs { from, to, owner, overwrite, watch, this_program } = args;
-    let site = LocalDeployment::new(&to);
-    let site = owner.into_iter().fold(site, LocalDeployment::owned_by);
+    let deployment = LocalDeployment::new(&to);
+    let deployment = owner.into_iter().fold(deployment, LocalDeployment::owned_by);
     if this_program {
-        let plugins = vec![install_self(&site, ui)?];
+        let plugins = vec![install_self(&deployment, ui)?];
         return Ok(LoaderReport { directory: to, plugins, others: Vec::new(), already_printed: false });
     }
     let existing = if overwrite { OverwritePolicy::Replace } else { OverwritePolicy::Refuse };
-    // Before the first look: what changes from then on is seen.
+    // Started before the first check, so that no later change is missed.
     let watcher = if watch { Some(watch::PluginDirWatcher::new(&to)?) } else { None };
-    let carried = BundledPlugins::read(&from).map_err(load_error)?;
-    let loaded = carried.load(&site, existing, &mut |done, total| ui.progress("copying", done, total));
+    let bundled = BundledPlugins::read(&from).map_err(load_error)?;
+    let loaded = bundled.load(&deployment, existing, &mut |done, total| ui.progress("copying", done, total));
     ui.end_progress();
     let mut report = LoaderReport {
         plugins: loaded.map_err(load_error)?,
-        others: carried.unbundled_files(&site),
+        others: bundled.unbundled_files(&deployment),
         directory: to,
         already_printed: false,
     };
     if let Some(watcher) = watcher {
         ui.report(&report)?;
         report.already_printed = true;
-        watcher.run(&from, &site, ui).await?;
+        watcher.run(&from, &deployment, ui).await?;
     }
     Ok(report)
 }
 
-/// An application's container has the program beside its own, and nothing of the plugins.
-fn install_self(site: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, CommandError> {
-    let unplaced = || CommandError::failed("could not put this program into the directory");
+/// Copies only this program, without the plugins, into the container of an application.
+fn install_self(deployment: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, CommandError> {
+    let unplaced = || CommandError::failed("could not copy this program to the directory");
     let program = std::env::current_exe().map_err(|error| unplaced().caused_by(error))?;
     let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| unplaced().caused_by(error))?;
     let file = env!("CARGO_PKG_NAME");
     let mut progress = |done, total| ui.progress("copying", done, total);
-    let there = Binary::read(&site.directory().join(file), &mut |_, _| ());
-    let (did, placed) = match there {
-        Ok(there) if there.sha256 == binary.sha256 => (LoadAction::Kept, Ok(())),
-        _ => (LoadAction::Placed, site.place(&binary, file, &mut progress)),
+    let installed = Binary::read(&deployment.directory().join(file), &mut |_, _| ());
+    let (action, placed) = match installed {
+        Ok(installed) if installed.sha256 == binary.sha256 => (LoadAction::Kept, Ok(())),
+        _ => (LoadAction::Placed, deployment.place(&binary, file, &mut progress)),
     };
     ui.end_progress();
     placed.map_err(|error| unplaced().caused_by(error))?;
-    Ok(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action: did })
+    Ok(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action })
 }
 
 fn load_error(error: LoadError) -> CommandError {
     let cure = error.hint();
-    CommandError::failed("the plugin directory does not hold what the image carries")
-        .caused_by(error)
-        .hint(cure)
+    CommandError::failed("could not copy the plugins of the image").caused_by(error).hint(cure)
 }
 
-/// What was done, in words.
-fn describe_action(did: LoadAction) -> &'static str {
-    match did {
-        LoadAction::Kept => "was there already",
-        LoadAction::Placed => "placed",
-        LoadAction::ReplacedTruncated => "placed again: the copy that was there was cut short",
-        LoadAction::ReplacedNotExecutable => "placed again: what was there could not be run",
-        LoadAction::Overwritten => "placed again: there was something else",
-        LoadAction::PermissionsFixed => "placed again: the mode or the owner was wrong",
+/// Describes an action.
+fn describe_action(action: LoadAction) -> &'static str {
+    match action {
+        LoadAction::Kept => "is up to date",
+        LoadAction::Placed => "copied",
+        LoadAction::ReplacedTruncated => "replaced: the existing copy was truncated",
+        LoadAction::ReplacedNotExecutable => "replaced: the existing copy was not executable",
+        LoadAction::Overwritten => "overwritten: the existing file differed",
+        LoadAction::PermissionsFixed => "replaced: its mode or owner differed",
     }
 }
 
 impl Report for LoaderReport {
     fn render(&self) -> String {
-        let Self { directory, plugins, others, already_printed: shown } = self;
-        if *shown {
+        let Self { directory, plugins, others, already_printed } = self;
+        if *already_printed {
             return String::new();
         }
         let mut text = String::new();
-        for LoadedPlugin { file, sha256, action: did } in plugins {
+        for LoadedPlugin { file, sha256, action } in plugins {
             let short = sha256.get(..12).unwrap_or(sha256);
             let _ = writeln!(
                 text,
                 "{} {} (sha256 {short}…)",
                 directory.join(file).display(),
-                describe_action(*did)
+                describe_action(*action)
             );
         }
         for other in others {
-            let _ = writeln!(text, "{} is not in the image and stays", directory.join(other).display());
+            let _ = writeln!(text, "{} is not in the image, and is kept", directory.join(other).display());
         }
         text
     }
 
-    /// A sidecar shows it when it begins to watch, and nothing when it ends.
+    /// A sidecar prints the report when it starts to watch, and prints nothing when it exits.
     fn is_raw(&self) -> bool {
         self.already_printed
     }

@@ -1,4 +1,4 @@
-//! `manifests`: what a cluster needs so that the plugin is on every node, may be operated, is watched, and is used.
+//! `manifests`: prints the Kubernetes objects to deploy, operate, monitor and use the plugin.
 
 mod access;
 mod application;
@@ -31,7 +31,7 @@ use manifest_file::ManifestFile;
 use part::Part;
 use values::ManifestValues;
 
-/// Which parts, for which names.
+/// Arguments of `manifests`.
 #[derive(Debug, Args)]
 pub struct ManifestsArgs {
     /// Parts to print [default: those that any cluster can use]
@@ -55,31 +55,31 @@ pub struct ManifestsArgs {
     diff: bool,
 }
 
-/// What was made of it.
+/// Result of `manifests`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum ManifestsReport {
-    /// The files themselves.
+    /// The files.
     Files {
-        /// Each of them.
+        /// One entry per file.
         documents: Vec<ManifestFile>,
-        /// The same as text.
+        /// All files as one text.
         #[serde(skip)]
         text: String,
     },
-    /// Where they are.
+    /// The directory that was written.
     Written(WrittenDirectory),
-    /// How the cluster differs.
+    /// The differences to the cluster.
     Diff {
-        /// Each object.
+        /// One entry per object.
         objects: Vec<ObjectDrift>,
     },
 }
 
-/// Makes them. Nothing in the cluster is changed, and without --diff none is asked.
+/// Generates the files. Changes nothing in the cluster, and accesses it only with --diff.
 ///
 /// # Errors
-/// When a name cannot be used, a file is in the way, or the cluster does not answer.
+/// If a name is invalid, a file is in the way, or the cluster does not respond.
 pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsReport, CommandError> {
     let ManifestsArgs { parts, names, kustomize, base, overwrite, diff } = args;
     let cluster = context.kubernetes();
@@ -103,17 +103,17 @@ pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsRepo
         return Ok(ManifestsReport::Diff { objects });
     }
     let text = match documents.as_slice() {
-        // Alone it is what its reader takes.
+        // A single file is printed as its consumer reads it.
         [document] => document.text()?,
         documents => documents.iter().map(ManifestFile::as_stream_document).collect::<Result<String, _>>()?,
     };
     Ok(ManifestsReport::Files { documents, text })
 }
 
-/// The files of a part.
+/// Returns the files of a part.
 ///
 /// # Errors
-/// When a name is missing or too long.
+/// If a name is missing or too long.
 fn part_files(part: Part, names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     match part {
         Part::Server => server::files(names),
@@ -158,12 +158,12 @@ fn render_written(written: &WrittenDirectory) -> String {
         let _ = writeln!(text, "Wrote {}", directory.join(file).display());
     }
     for file in removed {
-        let _ = writeln!(text, "Removed {}, which is not made any more", directory.join(file).display());
+        let _ = writeln!(text, "Removed {}, which is no longer generated", directory.join(file).display());
     }
     let directory = directory.display();
     let _ = match component {
         true => {
-            writeln!(text, "Name {directory} under `components` of the kustomization that has the servers.")
+            writeln!(text, "Add {directory} to `components` of the kustomization of the servers.")
         }
         false => writeln!(text, "Apply it with `kubectl apply -k {directory}`."),
     };
@@ -174,8 +174,8 @@ fn render_diff(objects: &[ObjectDrift]) -> String {
     let mut text = String::new();
     for ObjectDrift { object, drift } in objects {
         let _ = match drift {
-            Drift::None => writeln!(text, "{object}: as it should be"),
-            Drift::Missing => writeln!(text, "{object}: is not there, would be created"),
+            Drift::None => writeln!(text, "{object}: unchanged"),
+            Drift::Missing => writeln!(text, "{object}: missing, would be created"),
             Drift::Different { fields } => {
                 let _ = writeln!(text, "{object}: would change");
                 for field in fields {

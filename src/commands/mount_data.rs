@@ -1,4 +1,4 @@
-//! Data on the command line: what is written to the paths of a mount, and the environment of a plugin.
+//! Data on the command line: for the paths of a mount, and for the environment of a plugin.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::key_value;
 /// Mount-relative path to data.
 pub(crate) type MountWrites = BTreeMap<String, BTreeMap<String, DesiredValue>>;
 
-/// The flags with data for the paths of a mount.
+/// The data flags.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MountDataArgs {
     /// Data for `config`; KEY=@FILE reads a file
@@ -32,15 +32,15 @@ pub(crate) struct MountDataArgs {
 /// Data for the paths of a mount.
 pub(crate) struct MountData {
     pub(crate) writes: MountWrites,
-    /// The paths and fields whose values stand on the command line themselves.
+    /// Paths and fields whose values are written out on the command line.
     pub(crate) typed: BTreeSet<(String, String)>,
 }
 
 impl MountDataArgs {
-    /// Reads the files and the standard input that the flags name.
+    /// Reads the files and the standard input that the flags refer to.
     ///
     /// # Errors
-    /// When a flag is no pair, or its source cannot be read.
+    /// If a flag is not a pair, or its source cannot be read.
     pub(crate) fn parse(&self) -> Result<MountData, CommandError> {
         let MountDataArgs { config, role, write } = self;
         let writes = parse_writes(config, role, write)?;
@@ -48,7 +48,7 @@ impl MountDataArgs {
     }
 }
 
-/// What `--config KEY=VALUE`, `--role NAME:KEY=VALUE` and `--write PATH KEY=VALUE` say together.
+/// Combines `--config KEY=VALUE`, `--role NAME:KEY=VALUE` and `--write PATH KEY=VALUE`.
 pub(crate) fn parse_writes(
     config: &[String],
     roles: &[String],
@@ -65,7 +65,7 @@ pub(crate) fn parse_writes(
         let (name, data) = flag
             .split_once(':')
             .filter(|(name, _)| !name.is_empty() && !name.contains('='))
-            .ok_or_else(|| CommandError::usage("--role is given as name:key=value"))?;
+            .ok_or_else(|| CommandError::usage("--role expects NAME:KEY=VALUE"))?;
         add(format!("roles/{name}"), parse_pair("--role", data)?);
     }
     for flag in others.chunks_exact(2) {
@@ -74,7 +74,7 @@ pub(crate) fn parse_writes(
     Ok(writes)
 }
 
-/// The paths and fields whose values stand on the command line themselves, neither in a file nor on standard input.
+/// The paths and fields whose values are on the command line itself, not in a file or on standard input.
 fn inline_values(config: &[String], roles: &[String], others: &[String]) -> BTreeSet<(String, String)> {
     let config = config.iter().map(|pair| ("config".to_owned(), pair.as_str()));
     let roles = roles.iter().filter_map(|flag| flag.split_once(':'));
@@ -87,7 +87,7 @@ fn inline_values(config: &[String], roles: &[String], others: &[String]) -> BTre
     typed.collect()
 }
 
-/// The variables as `KEY=value`; those of `--env` come before others of the same name.
+/// Returns the variables as `KEY=value`. Those of `--env` override others of the same name.
 pub(crate) fn parse_env(
     mut variables: BTreeMap<String, DesiredValue>,
     flags: &[String],
@@ -106,7 +106,7 @@ pub(crate) fn parse_env(
 
 fn parse_pair(flag: &str, text: &str) -> Result<(String, DesiredValue), CommandError> {
     key_value::parse(text)
-        .map_err(|error| CommandError::usage(format!("could not use {flag}")).caused_by(error))
+        .map_err(|error| CommandError::usage(format!("invalid value of {flag}")).caused_by(error))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `node`: what this program does in a container beside a server that has no shell. It calls itself there, and the commands that `doctor`
-//! prints do.
+//! `node`: what this program does in a helper container beside a server without a shell. This program and the commands that `doctor` prints
+//! call it.
 
 use std::io::stdin;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::ui::Report;
 
-/// What is to be done.
+/// Subcommands of `node`.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Print facts about the node
@@ -26,26 +26,26 @@ pub enum NodeCommand {
     Wait,
 }
 
-/// As they are given by this program itself.
+/// Arguments as this program passes them.
 #[derive(Debug, Args)]
 pub struct NodeArgs {
     #[arg(allow_hyphen_values = true, hide = true)]
     args: Vec<String>,
 }
 
-/// What was found or done, for this program itself.
+/// Output for this program.
 #[derive(Debug, Serialize)]
 pub struct NodeReport {
     text: String,
 }
 
-/// A container beside a server cannot be removed, so it ends by itself when nobody can need it any more.
+/// Lifetime of a helper container. An ephemeral container cannot be removed, so it exits after the longest run.
 const MAX_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// Does it.
+/// Runs a subcommand.
 ///
 /// # Errors
-/// When it is called by somebody else, and when the file system says no.
+/// If the arguments are not from this program, or the file system returns an error.
 pub async fn run(command: NodeCommand) -> Result<NodeReport, CommandError> {
     let text = match command {
         NodeCommand::Wait => {
@@ -62,11 +62,12 @@ pub async fn run(command: NodeCommand) -> Result<NodeReport, CommandError> {
         NodeCommand::Mode(NodeArgs { args }) => run_blocking(move || node_mode(&args)).await,
         NodeCommand::Remove(NodeArgs { args }) => run_blocking(move || node_remove(&args)).await,
     };
-    let text = text.map_err(|error| CommandError::failed("the node did not do it").caused_by(error))?;
+    let text =
+        text.map_err(|error| CommandError::failed("the operation failed on the node").caused_by(error))?;
     Ok(NodeReport { text })
 }
 
-/// The first process of a container ends for no signal that it does not ask for.
+/// The first process of a container gets only the signals that it handles.
 async fn wait_for_sigterm() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {

@@ -1,8 +1,8 @@
-//! Users and groups by number, as images and volumes know them.
+//! Numeric users and groups, as in images and volumes.
 
 use deployment::Owner;
 
-/// Reads `UID` or `UID:GID`.
+/// Parses `UID` or `UID:GID`.
 pub(crate) fn parse_owner(text: &str) -> Result<Owner, String> {
     let wrong = || format!("{text:?} is not UID or UID:GID in numbers, such as 100:1000");
     let (user, group) = match text.split_once(':') {

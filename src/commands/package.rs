@@ -1,4 +1,4 @@
-//! `package`: plugins into a container image, with the checksums that registration needs.
+//! `package`: builds a container image of plugins, and the checksums for their registration.
 
 mod build;
 mod inputs;
@@ -95,15 +95,15 @@ pub struct PackageArgs {
     dry_run: bool,
 }
 
-/// Where the image holds what it loads.
+/// Directory of the plugins in the image.
 const PLUGINS_DIR: &str = "plugins";
-/// The loader; in the root of the image, where OpenBao looks for the file that its `plugin` stanza names.
+/// The loader. It is in the root of the image, where OpenBao looks for the file that its `plugin` stanza names.
 const LOADER_FILE: &str = "vault-token-plugin";
 
-/// Checks, packs, writes, pushes, in this order: what fails leaves less done.
+/// Checks, packs, writes and pushes, in this order, so that a failure leaves as little as possible behind.
 ///
 /// # Errors
-/// When a binary would not run where the image runs, or something cannot be written or pushed.
+/// If a binary would not run in the image, or something cannot be written or pushed.
 pub async fn run(args: PackageArgs, context: &Context, ui: &mut Ui) -> Result<PackageReport, CommandError> {
     let labels = parse_labels(&args.labels)?;
     let outputs = Outputs::from_args(&args, context)?;
@@ -138,7 +138,7 @@ pub async fn run(args: PackageArgs, context: &Context, ui: &mut Ui) -> Result<Pa
     Ok(report.with_status(result))
 }
 
-/// Makes the image beside where it is wanted. An interrupt ends it, and nothing is left.
+/// Builds the image next to its destination. An interrupt stops it and leaves nothing behind.
 fn pack(
     images: &[Image],
     name: &oci_image::ImageName,
@@ -162,9 +162,9 @@ fn pack(
     ui.end_progress();
     packed.map_err(|error| match error {
         PackError::Cancelled => {
-            CommandError::interrupted("while the image was packed; nothing is left of it")
+            CommandError::interrupted("while the image was built; no partial image remains")
         }
-        error => outputs::pack_error("the image could not be made", error),
+        error => outputs::pack_error("could not build the image", error),
     })
 }
 
@@ -176,8 +176,8 @@ fn parse_labels(given: &[String]) -> Result<Vec<(String, String)>, CommandError>
     labels.collect()
 }
 
-/// A layer for the loader, which few releases change, one for each version, and the sums. So an image with one version more is
-/// one layer more to push and to pull.
+/// One layer for the loader, which few releases change, one layer per version, and one for the checksums. An image with one more version
+/// has one more layer to push and pull.
 fn image_for_platform(
     inputs: &PackageInputs,
     platform: &Platform,
@@ -215,8 +215,8 @@ fn image_for_platform(
     }
 }
 
-/// OpenBao takes what an image starts for the plugin, where its stanza does not name one of several. The loader is called by its name
-/// then, as `manifests` does.
+/// If the `plugin` stanza of OpenBao names no file, OpenBao uses the entrypoint of the image as the plugin. With several plugins the
+/// entrypoint is the loader, as `manifests` expects.
 fn entrypoint(inputs: &PackageInputs) -> Vec<String> {
     match inputs.only_file() {
         Some(file) => vec![format!("/{file}")],
@@ -224,8 +224,7 @@ fn entrypoint(inputs: &PackageInputs) -> Vec<String> {
     }
 }
 
-/// In the root for OpenBao, and under a second name where the loader looks. The root has the file and the other place the link,
-/// because OpenBao takes no link.
+/// The file is in the root for OpenBao, and linked from the directory of the loader. OpenBao does not follow links.
 fn version_layer(input: &PackageInput) -> Layer {
     let file = input.file();
     let link = EntryContent::Link { to: file.clone() };

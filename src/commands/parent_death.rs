@@ -1,4 +1,4 @@
-//! `parent-death`: the step between this program and a command that ends with it, whatever ends it.
+//! `parent-death`: the process between this program and a command that must end with it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,10 +14,10 @@ use crate::commands::exit_report::ExitReport;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What the step between is told.
+/// Arguments of `parent-death`.
 #[derive(Debug, Args)]
 pub struct ParentDeathArgs {
-    /// Process that started this
+    /// Process that started this one
     #[arg(long)]
     parent: i32,
     /// What happens to the command when that ends
@@ -28,26 +28,26 @@ pub struct ParentDeathArgs {
     command: Vec<OsString>,
 }
 
-/// What happens to a command when this process has ended without a word to it.
+/// What happens to a command when this process exits without stopping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ParentDeath {
-    /// It is told to end, because it has processes of its own to end.
+    /// It is terminated, so that it can stop its own processes.
     Terminate,
     /// It is killed.
     Kill,
 }
 
-/// As shells have it: the command is there and cannot be run, or is not there.
+/// Exit codes as in a shell: the command cannot be executed, or was not found.
 pub(super) const EXIT_CANNOT_EXECUTE: u8 = 126;
 pub(super) const EXIT_NOT_FOUND: u8 = 127;
 
-/// This program, also when its file was replaced or removed meanwhile.
+/// This executable, also if its file was replaced or removed.
 const SELF_EXE: &str = "/proc/self/exe";
 
-/// Has the kernel end this process when its parent ends, and becomes the command.
+/// Asks the kernel to end this process when its parent ends, and executes the command.
 ///
-/// That cannot be asked for a process from outside, nor between fork and exec without unsafe code, and it outlasts exec. So
-/// this program stands in for the command for a moment.
+/// The request cannot be made for another process, nor between fork and exec without unsafe code. It survives exec, so this program makes
+/// it and then becomes the command.
 pub fn run(args: ParentDeathArgs, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let ParentDeathArgs { parent, on_exit, command } = args;
     let signal = match on_exit {
@@ -55,11 +55,11 @@ pub fn run(args: ParentDeathArgs, ui: &mut Ui) -> Result<ExitReport, CommandErro
         ParentDeath::Kill => Signal::KILL,
     };
     set_parent_process_death_signal(Some(signal)).map_err(|errno| {
-        CommandError::failed("could not tie the command to this process").caused_by(io::Error::from(errno))
+        CommandError::failed("could not request the parent-death signal").caused_by(io::Error::from(errno))
     })?;
-    // The parent may have ended before the kernel was asked.
+    // The parent may have exited before the request.
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
-        return Err(CommandError::failed("the process that started this has ended"));
+        return Err(CommandError::failed("the parent process has exited"));
     }
     if on_exit == ParentDeath::Terminate {
         for output in ["/proc/self/fd/1", "/proc/self/fd/2"] {
@@ -67,7 +67,7 @@ pub fn run(args: ParentDeathArgs, ui: &mut Ui) -> Result<ExitReport, CommandErro
         }
     }
     let Some((program, args)) = command.split_first() else {
-        return Err(CommandError::usage("there is no command to run"));
+        return Err(CommandError::usage("no command given"));
     };
     let failed = Command::new(program).args(args).exec();
     let code = if failed.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_CANNOT_EXECUTE };
@@ -75,20 +75,20 @@ pub fn run(args: ParentDeathArgs, ui: &mut Ui) -> Result<ExitReport, CommandErro
     Ok(ExitReport::new(ExitCode::from(code)))
 }
 
-/// Has the command read an output of its own, if that is a pipe. It would be broken once its reader has ended, and a Go program dies
-/// of what it logs to a broken one while it ends, with its own processes left behind.
+/// Opens the read end of standard output or error for the command if it is a pipe. Without a reader, a Go program dies of SIGPIPE when it
+/// logs while it shuts down, and leaves its own processes behind.
 fn keep_pipe_open(output: &str) {
     let is_pipe =
         rustix::fs::stat(output).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
-    // Where it cannot be had, the command is as it would be in a shell.
+    // If the pipe cannot be reopened, the command inherits it unchanged.
     if let (true, Ok(pipe)) = (is_pipe, rustix::fs::open(output, OFlags::RDONLY, Mode::empty())) {
-        // Without close-on-exec: it is the command's.
+        // Without close-on-exec, so that the command inherits it.
         let _the_commands = pipe.into_raw_fd();
     }
 }
 
-/// A command that ends with this process. To be started on the thread that lives as long as the process: the kernel takes the
-/// end of the starting thread for that of the parent.
+/// A command that ends with this process. Must be started on a thread that lives as long as the process, because the kernel sends the
+/// parent-death signal when the starting thread ends.
 pub(super) fn command_tied_to_parent(program: &OsStr, on_exit: ParentDeath) -> Command {
     let mut step = Command::new(SELF_EXE);
     step.args(["parent-death", "--parent", &std::process::id().to_string(), "--on-exit"])
@@ -101,9 +101,9 @@ pub(super) fn command_tied_to_parent(program: &OsStr, on_exit: ParentDeath) -> C
     step
 }
 
-/// That the step itself could not be started.
+/// The error if `parent-death` itself could not be started.
 pub(super) fn spawn_error(error: io::Error) -> CommandError {
-    CommandError::failed("could not start this program once more, which ties the command to it")
+    CommandError::failed("could not start this program again to run the command")
         .caused_by(error)
-        .hint("It is found at /proc/self/exe: is /proc mounted?")
+        .hint("It is started from /proc/self/exe. Check that /proc is mounted.")
 }

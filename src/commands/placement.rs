@@ -1,11 +1,11 @@
-//! What is said of nodes that this machine cannot look at.
+//! Flags for nodes that this machine cannot observe.
 
 use clap::{ArgAction, Args};
 use rollout::Placement;
 
 use super::plugin_args::SAFETY_HEADING;
 
-/// The flags of every command that lets a server start another binary.
+/// The flags of every command that makes a server run another binary.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlacementArgs {
     /// Another node that has the binary already; repeatable
@@ -21,7 +21,7 @@ pub(crate) struct PlacementArgs {
 }
 
 impl PlacementArgs {
-    /// What is said.
+    /// The placement according to the flags.
     pub(crate) fn placement(self) -> Placement {
         if self.this_node_only { Placement::ThisNodeOnly } else { Placement::PlacedOn(self.placed_on) }
     }

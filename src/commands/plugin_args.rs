@@ -1,4 +1,4 @@
-//! Flags that several commands share, with the same name and the same meaning in each.
+//! Flags that several commands share, with the same name and meaning in each.
 
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub(crate) struct PluginArgs {
     allow_downgrade: bool,
 }
 
-/// How a plugin is started.
+/// Flags for the start of a plugin.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LaunchArgs {
     /// Argument of the plugin; repeatable
@@ -48,7 +48,7 @@ pub(crate) struct LaunchArgs {
     pub(crate) env: Vec<String>,
 }
 
-/// Where plugins are, outside of Kubernetes.
+/// The plugin directory, outside of Kubernetes.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PluginDirArgs {
     /// Plugin directory of the server on this machine [default: the one that the server reports]
@@ -56,7 +56,7 @@ pub(crate) struct PluginDirArgs {
     pub(crate) plugin_dir: Option<PathBuf>,
 }
 
-/// What brings a version back when a pod is restarted.
+/// Flags for what restores a version when a pod is restarted.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DurabilityArgs {
     /// Image of the plugin (registry or OCI layout)
@@ -70,7 +70,7 @@ pub(crate) struct DurabilityArgs {
     pub(crate) allow_ephemeral: bool,
 }
 
-/// How it is shown that a mount works.
+/// The smoke test of a mount.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SmokeArgs {
     /// Path to read as a smoke test, like creds/developer
@@ -80,7 +80,7 @@ pub(crate) struct SmokeArgs {
     pub(crate) smoke: Option<String>,
 }
 
-/// The heading of flags that permit what is refused without them.
+/// The heading of flags that permit what is refused by default.
 pub(crate) const SAFETY_HEADING: &str = "Safety options";
 
 impl PluginArgs {
@@ -90,7 +90,7 @@ impl PluginArgs {
 }
 
 impl DurabilityArgs {
-    /// What has to bring the version back. `extracted` is what was taken out of the image.
+    /// The requirement for restarts. `extracted` is the binary from the image, if there is one.
     pub(crate) fn durability(self, extracted: Option<&ExtractedBinary>) -> Durability {
         let DurabilityArgs { image, allow_ephemeral } = self;
         if allow_ephemeral {
@@ -108,18 +108,18 @@ impl DurabilityArgs {
         }
     }
 
-    /// Refuses an image that is only named to the pods where that is not possible or not wanted.
+    /// Refuses --image if the deployment cannot use it.
     pub(crate) fn check_only_named(&self) -> Result<(), CommandError> {
         let Some(image) = &self.image else { return Ok(()) };
         if self.allow_ephemeral {
-            return Err(CommandError::usage("--image and --allow-ephemeral exclude each other here")
-                .hint("The pods take the plugin from the image, or they may lose it."));
+            return Err(CommandError::usage("--image and --allow-ephemeral cannot be combined here")
+                .hint("Pods either get the plugin from the image, or may lose it at a restart."));
         }
         if PathBuf::from(image).is_dir() {
             return Err(CommandError::usage(format!(
-                "{image} is a directory, and pods take images from a registry"
+                "{image} is a directory, but pods pull images from a registry"
             ))
-            .hint("Push the image to a registry, and name it with --image HOST/NAME:TAG."));
+            .hint("Push the image to a registry, and pass it with --image HOST/NAME:TAG."));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Where the plugins of the server lie, as far as it was said or can be seen.
+//! Determines the plugin directory of the server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// The plugin directory of this machine that was given.
+/// The plugin directory of this machine that was given by flag or file.
 pub(crate) struct DirectoryChoice {
     pub(crate) flag: Option<PathBuf>,
     pub(crate) file: Option<PathBuf>,
 }
 
 impl DirectoryChoice {
-    /// The flag before the file, the file before what the server says.
+    /// Selects the directory: the flag, then the file, then what the server reports.
     ///
     /// # Errors
-    /// When a prompt is not answered.
+    /// If a prompt is not answered.
     pub(crate) fn resolve(
         self,
         servers: &PluginDirectory,
@@ -40,24 +40,24 @@ impl DirectoryChoice {
     }
 }
 
-/// The server and its plugins: the pods that were spoken of; else the directory of the flag, else what the server says where that is a
-/// directory of this machine; else the catalog alone has to do.
+/// Connects to the server and its plugin directory: the selected pods, else the directory of the flag, else the directory that the server
+/// reports if it exists on this machine, else the catalog only.
 ///
 /// # Errors
-/// When the server does not answer, or the cluster does not.
+/// If the server or the cluster does not respond.
 pub(crate) async fn connect_with_plugin_dir(
     context: &Context,
     flag: Option<PathBuf>,
 ) -> Result<Environment, CommandError> {
-    let mut world = deployment::connect(context, None, flag.as_ref()).await?;
-    if world.deployment.is_none() {
-        world.deployment = match flag {
+    let mut environment = deployment::connect(context, None, flag.as_ref()).await?;
+    if environment.deployment.is_none() {
+        environment.deployment = match flag {
             Some(directory) => local_deployment(Some(directory)),
             None => {
-                let observed = observe_server(&world).await?;
+                let observed = observe_server(&environment).await?;
                 match observed.plugin_directory {
                     PluginDirectory::At(directory)
-                        if directory.is_dir() && is_local_address(world.client.address()).await =>
+                        if directory.is_dir() && is_local_address(environment.client.address()).await =>
                     {
                         local_deployment(Some(directory))
                     }
@@ -66,10 +66,10 @@ pub(crate) async fn connect_with_plugin_dir(
             }
         };
     }
-    Ok(world)
+    Ok(environment)
 }
 
-/// A directory of this machine as a site.
+/// A directory of this machine as a deployment.
 pub(crate) fn local_deployment(directory: Option<PathBuf>) -> Option<Arc<dyn Deployment>> {
     directory.map(|directory| Arc::new(LocalDeployment::new(directory)) as Arc<dyn Deployment>)
 }

@@ -1,4 +1,5 @@
-//! The plugin that `register` and `upgrade` install: flags before the file, the file before what the binary and the server say.
+//! The plugin that `register` and `upgrade` install. Flags take precedence over the file, and the file over what the binary and the server
+//! report.
 
 use std::path::PathBuf;
 
@@ -25,7 +26,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What was asked for, before the server is looked at.
+/// The requested plugin, before the server is observed.
 pub(crate) struct PluginRequest<'a> {
     pub(crate) yaml: PluginYaml,
     flags: PluginArgs,
@@ -40,7 +41,7 @@ enum PluginSource {
     ThisProgram(PathBuf),
 }
 
-/// How the server knows a plugin, and starts it.
+/// Name, type and command of the plugin in the catalog.
 pub(crate) struct Registration {
     pub(crate) kind: PluginType,
     pub(crate) name: String,
@@ -51,7 +52,7 @@ pub(crate) struct Registration {
 /// A plugin that can be installed.
 pub(crate) struct PreparedPlugin {
     pub(crate) plugin: Plugin,
-    /// How its binary is started to be examined.
+    /// How its binary is started for the probe.
     pub(crate) launch: PluginCommand,
     /// The mounts of the file.
     pub(crate) mounts: Vec<DesiredMount>,
@@ -59,7 +60,7 @@ pub(crate) struct PreparedPlugin {
     pub(crate) writes: MountWrites,
     pub(crate) downgrade: DowngradePolicy,
     pub(crate) durability: Durability,
-    /// Holds the binary that was taken out of an image.
+    /// Keeps the binary that was extracted from an image.
     pub(crate) extracted: Option<ExtractedBinary>,
 }
 
@@ -67,7 +68,7 @@ impl<'a> PluginRequest<'a> {
     /// Reads the file, and the data of the flags.
     ///
     /// # Errors
-    /// When the file or a flag cannot be used.
+    /// If the file or a flag is invalid.
     pub(crate) fn parse(
         flags: PluginArgs,
         data: &MountDataArgs,
@@ -80,19 +81,19 @@ impl<'a> PluginRequest<'a> {
         Ok(PluginRequest { yaml, flags, data, source, context })
     }
 
-    /// Connects to the server, and looks at it as far as is needed to choose the plugin.
+    /// Connects to the server, and observes what is needed to select the plugin.
     ///
     /// # Errors
-    /// When the server or its cluster does not answer.
+    /// If the server or its cluster does not respond.
     pub(crate) async fn connect(&self) -> Result<(Environment, Observed), CommandError> {
         let directory = self.flags.directory.plugin_dir.as_ref();
-        let world = deployment::connect(self.context, self.yaml.deployment.as_ref(), directory).await?;
+        let environment = deployment::connect(self.context, self.yaml.deployment.as_ref(), directory).await?;
         let observed = match self.source {
-            // The architecture of the nodes chooses what is taken out of the image.
-            PluginSource::Image(_) => observe(&world, None).await?,
-            PluginSource::File(_) | PluginSource::ThisProgram(_) => observe_server(&world).await?,
+            // The architecture of the nodes determines which binary of the image is extracted.
+            PluginSource::Image(_) => observe(&environment, None).await?,
+            PluginSource::File(_) | PluginSource::ThisProgram(_) => observe_server(&environment).await?,
         };
-        Ok((world, observed))
+        Ok((environment, observed))
     }
 
     /// Whether the plugin is this program.
@@ -100,43 +101,43 @@ impl<'a> PluginRequest<'a> {
         matches!(self.source, PluginSource::ThisProgram(_))
     }
 
-    /// Whether flags have data for a mount.
+    /// Whether flags contain data for a mount.
     pub(crate) fn has_data(&self) -> bool {
         !self.data.writes.is_empty()
     }
 
-    /// The name that was given.
+    /// The given name.
     pub(crate) fn name(&self) -> Option<String> {
         self.flags.plugin.clone().or_else(|| self.yaml.plugin.name.clone())
     }
 
-    /// The arguments that were given, if any.
+    /// The given arguments, if any.
     pub(crate) fn args(&self) -> Option<Vec<String>> {
         let given = [&self.flags.launch.args, &self.yaml.plugin.args];
         given.into_iter().find(|args| !args.is_empty()).cloned()
     }
 
-    /// The environment that was given.
+    /// The given environment.
     ///
     /// # Errors
-    /// When a value cannot be read.
+    /// If a value cannot be read.
     pub(crate) fn env(&self) -> Result<Vec<SecretString>, CommandError> {
         plugin_env(&self.flags.launch.env, &self.yaml)
     }
 
-    /// The plugin directory of this machine that was given.
+    /// The given plugin directory of this machine.
     pub(crate) fn directory(&self) -> DirectoryChoice {
         DirectoryChoice { flag: self.flags.directory.plugin_dir.clone(), file: self.yaml.plugin_dir() }
     }
 
-    /// Reads the binary, and starts it once to learn what it is. Nothing is changed.
+    /// Reads the binary, and starts it once to read its type and version. Changes nothing.
     ///
     /// # Errors
-    /// When the binary cannot be used, and for a secret that is written out in the file.
+    /// If the binary is not usable, or the file contains a secret.
     pub(crate) async fn prepare(
         self,
         registration: Registration,
-        world: &Environment,
+        environment: &Environment,
         observed: &Observed,
         ui: &mut Ui,
     ) -> Result<PreparedPlugin, CommandError> {
@@ -154,13 +155,13 @@ impl<'a> PluginRequest<'a> {
         // Before the binary is started, so that it cannot read the files of secrets.
         let mounts = mounts_from_file(&yaml)?;
         let launch = untrusted_launch(&program, &args, &env, context, ui);
-        let probe = probe_for_deployment(world, &binary, kind, launch.clone()).await?;
+        let probe = probe_for_deployment(environment, &binary, kind, launch.clone()).await?;
         let downgrade = flags.downgrade();
         let version = plugin_version(flags.version, &yaml, &program, &probe, is_own)?;
         let MountData { mut writes, typed } = data;
         if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
             let sensitive =
-                SensitiveFields::query(&name, &binary, launch.clone(), &world.client, observed).await;
+                SensitiveFields::query(&name, &binary, launch.clone(), &environment.client, observed).await;
             sensitive.apply(&mounts, &mut writes, &typed, ui)?;
         }
         let durability = flags.durability.durability(extracted.as_ref());
@@ -169,14 +170,14 @@ impl<'a> PluginRequest<'a> {
     }
 }
 
-/// Where the plugin comes from. A binary that is named beside an image is installed itself: the image is only named to the pods.
+/// The source of the plugin. A given binary takes precedence over an image, which is then only set in the pods.
 fn plugin_source(
     flags: &mut PluginArgs,
     yaml: &PluginYaml,
     context: &Context,
 ) -> Result<PluginSource, CommandError> {
     let binary = binary_path(flags.binary.as_deref(), yaml)?;
-    // With a binary, the image of the file only says what brings the version back, which this flag does not require.
+    // With a binary, the image of the file is only for restarts, which this flag does not need.
     let ignores_file = binary.is_some() && flags.durability.allow_ephemeral;
     if flags.durability.image.is_none() && !ignores_file {
         flags.durability.image = yaml.image();

@@ -1,4 +1,4 @@
-//! A plugin in an image: of a registry, or of a directory that `package --layout` has written.
+//! A plugin in an image of a registry, or in a directory written by `package --layout`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use crate::ui::Ui;
 /// An image that contains the plugin.
 pub(crate) struct PluginImage {
     source: ImageSource,
-    /// Without tag and digest, where it is in a registry.
+    /// Name without tag and digest, if it is in a registry.
     repository: Option<String>,
 }
 
-/// A version that was taken out of an image. The file is removed with this value.
+/// A version that was extracted from an image. Dropping it removes the file.
 pub(crate) struct ExtractedBinary {
     fetched: FetchedPlugins,
     file: String,
@@ -28,10 +28,10 @@ pub(crate) struct ExtractedBinary {
 }
 
 impl PluginImage {
-    /// Reads `--image`: the directory of a layout, or the name of an image with its registry.
+    /// Parses `--image`: the directory of a layout, or the name of an image with its registry.
     ///
     /// # Errors
-    /// For a file, for what is no such name, and when the credentials of the registry cannot be read.
+    /// If it is a file or an invalid name, or the credentials of the registry cannot be read.
     pub(crate) fn parse(text: &str, context: &Context) -> Result<Self, CommandError> {
         let path = Path::new(text);
         if path.is_dir() {
@@ -39,11 +39,11 @@ impl PluginImage {
         }
         if path.is_file() {
             return Err(CommandError::usage(format!("{text} is a file, not an image"))
-                .hint(format!("Give a plugin binary with --binary {}.", shell_quote(text))));
+                .hint(format!("Pass a plugin binary with --binary {}.", shell_quote(text))));
         }
         let Some(target) = ImageReference::parse_qualified(text) else {
-            return Err(CommandError::usage(format!("{text} names no image of a registry"))
-                .hint("Write HOST/NAME:TAG, such as registry.example.com/team/custom-plugin:1.2.3, or the directory of an OCI layout."));
+            return Err(CommandError::usage(format!("{text} is not the name of an image in a registry"))
+                .hint("Use HOST/NAME:TAG, such as registry.example.com/team/custom-plugin:1.2.3, or the directory of an OCI layout."));
         };
         let docker_config = context.docker_config();
         let access =
@@ -52,7 +52,7 @@ impl PluginImage {
         Ok(Self { source: ImageSource::Registry { target, access: Box::new(access) }, repository })
     }
 
-    /// Loads the version of a plugin that is asked for, else the newest one, for the machines of the nodes.
+    /// Loads the requested version of a plugin, or the newest one, for the architecture of the nodes.
     pub(crate) async fn extract(
         self,
         plugin: &str,
@@ -64,7 +64,7 @@ impl PluginImage {
         let machine = observed
             .deployment
             .as_ref()
-            .and_then(|site| site.nodes.values().next())
+            .and_then(|deployment| deployment.nodes.values().next())
             .map(|node| node.architecture);
         let machine = machine.unwrap_or_else(Architecture::host);
         let (name, only) = (plugin.to_owned(), version.cloned());
@@ -83,8 +83,8 @@ impl PluginImage {
         let file = newest.ok_or_else(|| {
             let what =
                 version.map_or_else(|| format!("no {plugin}"), |version| format!("no {plugin} {version}"));
-            CommandError::usage(format!("the image carries {what} for {platform} in /plugins"))
-                .hint("Its files are called NAME-VERSION; `package` makes such an image.")
+            CommandError::usage(format!("the image contains {what} for {platform} in /plugins"))
+                .hint("Its files are called NAME-VERSION; `package` builds such an image.")
         })?;
         let brings = verified_bundled_files(&fetched)?;
         Ok(ExtractedBinary { fetched, file, bundled_files: brings, repository })
@@ -92,45 +92,45 @@ impl PluginImage {
 }
 
 impl ExtractedBinary {
-    /// Where the binary lies.
+    /// Path of the binary.
     pub(crate) fn path(&self) -> PathBuf {
         self.fetched.path(&self.file)
     }
 
-    /// The files that a node gets from it, each with its hex sha256.
+    /// The files that a node gets from the image, with their hex sha256.
     pub(crate) fn bundled_files(&self) -> &BTreeMap<String, String> {
         &self.bundled_files
     }
 
-    /// The image by its digest, so that what a node is started with later is what was proven.
+    /// The image with its digest, so that restarted nodes get what was verified.
     pub(crate) fn reference(&self) -> Option<String> {
         self.repository.as_ref().map(|repository| format!("{repository}@{}", self.fetched.digest))
     }
 }
 
-/// The files that a node gets from an image: where it has a list of sums, its loader copies those, and fails on any that differs.
+/// The files that a node gets from an image. If the image has a list of checksums, its loader copies the listed files, and fails if one
+/// differs.
 fn verified_bundled_files(fetched: &FetchedPlugins) -> Result<BTreeMap<String, String>, CommandError> {
     let Some(text) = &fetched.checksums else { return Ok(fetched.plugin_digests.clone()) };
     let refused = |why: String| {
-        CommandError::usage(format!("no node could load the image: {why}"))
-            .hint("Make the image anew with `package`.")
+        CommandError::usage(format!("the loader of the image would fail: {why}"))
+            .hint("Rebuild the image with `package`.")
     };
-    let sums: Sha256Sums = text
-        .parse()
-        .map_err(|error| refused("could not understand its SHA256SUMS".to_owned()).caused_by(error))?;
-    // What lies in a folder is no plugin.
+    let sums: Sha256Sums =
+        text.parse().map_err(|error| refused("its SHA256SUMS is invalid".to_owned()).caused_by(error))?;
+    // Files in a subdirectory are not plugins.
     let listed = sums.iter().filter(|(file, _)| !file.contains('/'));
     let verified = listed.map(|(file, wanted)| match fetched.plugin_digests.get(file) {
         Some(there) if there == wanted => Ok((file.to_owned(), there.clone())),
-        Some(there) => Err(refused(format!("{file} has sha256 {there} and its SHA256SUMS says {wanted}"))),
-        None => Err(refused(format!("it lacks {file}, which its SHA256SUMS names"))),
+        Some(there) => Err(refused(format!("{file} has sha256 {there}, but its SHA256SUMS lists {wanted}"))),
+        None => Err(refused(format!("it lacks {file}, which its SHA256SUMS lists"))),
     });
     verified.collect()
 }
 
 fn fetch_error(error: FetchError) -> CommandError {
     let cure = error.hint();
-    CommandError::usage("the image could not be used").caused_by(error).hint(cure)
+    CommandError::usage("could not read the image").caused_by(error).hint(cure)
 }
 
 #[cfg(test)]
@@ -141,8 +141,8 @@ mod tests {
 
     use super::*;
 
-    /// What an image brings whose plugins are `a-1.0.0`, which is an `A`, and `b-1.0.0`, with these lines of sums.
-    async fn brought_by(sums: &[(&str, &str)]) -> Result<BTreeMap<String, String>, CommandError> {
+    /// The files of an image with the plugins `a-1.0.0` (content `A`) and `b-1.0.0`, and this checksum list.
+    async fn bundled_files(sums: &[(&str, &str)]) -> Result<BTreeMap<String, String>, CommandError> {
         let place = tempfile::tempdir().expect("a directory");
         let entry = |path: &str, text: &str| LayerEntry {
             path: format!("plugins/{path}"),
@@ -182,18 +182,18 @@ mod tests {
         let all = BTreeMap::from(
             [("a-1.0.0", &a), ("b-1.0.0", &b)].map(|(file, sum)| (file.to_owned(), sum.clone())),
         );
-        assert_eq!(brought_by(&[]).await.expect("it has no list"), all);
-        let listed = brought_by(&[("a-1.0.0", &a)]).await.expect("it lists one");
+        assert_eq!(bundled_files(&[]).await.expect("it has no list"), all);
+        let listed = bundled_files(&[("a-1.0.0", &a)]).await.expect("it lists one");
         assert_eq!(listed.keys().collect::<Vec<_>>(), ["a-1.0.0"]);
         for (sums, said) in [
             (
                 [("a-1.0.0", a.as_str()), ("b-1.0.0", a.as_str())],
-                format!("b-1.0.0 has sha256 {b} and its SHA256SUMS says {a}"),
+                format!("b-1.0.0 has sha256 {b}, but its SHA256SUMS lists {a}"),
             ),
-            ([("a-1.0.0", &a), ("c-1.0.0", &a)], "it lacks c-1.0.0, which its SHA256SUMS names".to_owned()),
-            ([("a-1.0.0", &a), ("../b-1.0.0", &b)], "could not understand its SHA256SUMS".to_owned()),
+            ([("a-1.0.0", &a), ("c-1.0.0", &a)], "it lacks c-1.0.0, which its SHA256SUMS lists".to_owned()),
+            ([("a-1.0.0", &a), ("../b-1.0.0", &b)], "its SHA256SUMS is invalid".to_owned()),
         ] {
-            let error = brought_by(&sums).await.expect_err("its loader would fail").to_string();
+            let error = bundled_files(&sums).await.expect_err("its loader would fail").to_string();
             assert!(error.contains(&said), "{error}");
         }
     }

@@ -1,4 +1,4 @@
-//! The positional `[PLUGIN]`: a name in the catalog. A file and an image have flags of their own.
+//! The positional `[PLUGIN]`: a name in the catalog. Files and images are passed by flags.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,10 +10,10 @@ use vault_api::catalog::PluginType;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// Reads the name of a plugin that a command installs.
+/// Parses the name of a plugin that a command installs.
 ///
 /// # Errors
-/// For a path or an image, with the flag that takes it.
+/// If it is a path or an image; the error names the flag for it.
 pub(crate) fn parse_installable(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains('/') {
         return Err(installable_hint(text));
@@ -21,10 +21,10 @@ pub(crate) fn parse_installable(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads the name of a plugin that is on the server. Unlike ours, the name of a foreign registration may contain a slash.
+/// Parses the name of a plugin on the server. A name that another tool has registered may contain a slash.
 ///
 /// # Errors
-/// For a path.
+/// If it is a path.
 pub(crate) fn parse_registered(text: &str) -> Result<String, String> {
     let is_path = ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
     if text.is_empty() || is_path || (text.contains('/') && Path::new(text).exists()) {
@@ -35,7 +35,7 @@ pub(crate) fn parse_registered(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Refuses a name that is also a file, where the command would otherwise take its own program for the plugin.
+/// Refuses a name that is also a file, because the command would otherwise install its own program under this name.
 pub(crate) fn refuse_file(name: &str) -> Result<(), CommandError> {
     if !Path::new(name).is_file() {
         return Ok(());
@@ -44,20 +44,20 @@ pub(crate) fn refuse_file(name: &str) -> Result<(), CommandError> {
         .hint(format!("To install that file, add --binary {}.", shell_quote(&format!("./{name}")))))
 }
 
-/// The only plugin that is mounted. On a terminal, of several one is asked for.
+/// Returns the only mounted plugin. If there are several, asks on a terminal.
 ///
 /// # Errors
-/// When none is mounted, and when it is not clear which one is meant.
+/// If none is mounted, or the choice is ambiguous.
 pub(crate) fn only_mounted(observed: &Observed, command: &str, ui: &mut Ui) -> Result<String, CommandError> {
     let names = observed.catalog.iter().map(|entry| entry.name.as_str());
     let mounted = names.filter(|name| observed.mounts_of(PluginType::Secret, name).next().is_some());
     only(mounted.collect(), "mounted", command, ui)
 }
 
-/// The only plugin of a type that is registered. On a terminal, of several one is asked for.
+/// Returns the only registered plugin of a type. If there are several, asks on a terminal.
 ///
 /// # Errors
-/// When none is registered, and when it is not clear which one is meant.
+/// If none is registered, or the choice is ambiguous.
 pub(crate) fn only_registered(
     observed: &Observed,
     kind: PluginType,
@@ -77,7 +77,7 @@ fn only(
     let list = names.iter().copied().collect::<Vec<_>>().join(", ");
     let missing = |several: &str| {
         CommandError::usage(format!("the name of the plugin is missing, and {several} {state}"))
-            .hint(format!("Name it: `vault-token-plugin {command} PLUGIN`."))
+            .hint(format!("Pass it: `vault-token-plugin {command} PLUGIN`."))
     };
     match (names.first(), names.len()) {
         (Some(name), 1) => Ok((*name).to_owned()),

@@ -1,4 +1,4 @@
-//! A plugin binary that the caller brings, by flags or by the file: read, and named by what it says of itself.
+//! The plugin binary that flags or the file name: reads it, and probes its name and version.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use crate::config::PluginYaml;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// The absolute path of the binary that was given, if any.
+/// The absolute path of the given binary, if any.
 pub(crate) fn binary_path(flag: Option<&Path>, yaml: &PluginYaml) -> Result<Option<PathBuf>, CommandError> {
     let in_file = || yaml.plugin.binary.as_deref().map(|path| yaml.resolve_path(path));
     let given = flag.map(Path::to_owned).or_else(in_file);
     let absolute = given.map(|path| {
         std::path::absolute(&path).map_err(|error| {
-            CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
+            CommandError::usage(format!("{} is not a valid path", path.display())).caused_by(error)
         })
     });
     absolute.transpose()
 }
 
-/// The mounts of the file, with what is written to each.
+/// The mounts of the file, with the data of each.
 pub(crate) fn mounts_from_file(yaml: &PluginYaml) -> Result<Vec<DesiredMount>, CommandError> {
     let mut mounts = Vec::new();
     for section in &yaml.mounts {
@@ -44,15 +44,15 @@ pub(crate) fn mounts_from_file(yaml: &PluginYaml) -> Result<Vec<DesiredMount>, C
 pub(crate) fn read_binary(program: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
     let binary = Binary::read(program, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    binary.map_err(|error| CommandError::usage("there is no plugin to register").caused_by(error))
+    binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))
 }
 
 pub(crate) fn plugin_type(flag: Option<PluginType>, yaml: &PluginYaml) -> Result<PluginType, CommandError> {
     match (flag, &yaml.plugin.kind) {
         (Some(kind), _) => Ok(kind),
-        (None, Some(text)) => text.parse().map_err(|error| {
-            CommandError::usage("could not understand plugin.type of the file").caused_by(error)
-        }),
+        (None, Some(text)) => text
+            .parse()
+            .map_err(|error| CommandError::usage("invalid plugin.type in the file").caused_by(error)),
         (None, None) => Ok(PluginType::Secret),
     }
 }
@@ -81,8 +81,7 @@ pub(crate) fn plugin_version(
             missing_value("the version, which the binary does not report", "--version")
         }
     })?;
-    text.parse()
-        .map_err(|error| CommandError::usage(format!("{text:?} cannot be registered")).caused_by(error))
+    text.parse().map_err(|error| CommandError::usage(format!("invalid version {text:?}")).caused_by(error))
 }
 
 pub(crate) fn plugin_env(flags: &[String], yaml: &PluginYaml) -> Result<Vec<SecretString>, CommandError> {
@@ -94,10 +93,10 @@ pub(crate) fn plugin_env(flags: &[String], yaml: &PluginYaml) -> Result<Vec<Secr
 }
 
 pub(crate) fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
-    text.parse().map_err(|error| CommandError::usage("could not use a mount").caused_by(error))
+    text.parse().map_err(|error| CommandError::usage("invalid mount path").caused_by(error))
 }
 
 pub(crate) fn missing_value(what: &str, flag: &str) -> CommandError {
     CommandError::usage(format!("{what} is missing"))
-        .hint(format!("Give it with {flag} or in the file of -f."))
+        .hint(format!("Pass it with {flag} or in the file of -f."))
 }

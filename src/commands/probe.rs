@@ -1,4 +1,4 @@
-//! Starts a binary as Vault would, to learn what it is before anything is changed.
+//! Starts a binary as Vault does, to examine it before anything is changed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,24 +15,24 @@ use vault_plugin::logical::BackendType;
 use crate::context::Context;
 use crate::ui::Ui;
 
-/// Starts a binary that is to run at a site, if this machine is one that can.
+/// Probes a binary for a deployment, if this machine can run it.
 ///
 /// # Errors
-/// When it could not run at the site either.
+/// If the binary could not run in the deployment.
 pub(crate) async fn probe_for_deployment(
-    world: &Environment,
+    environment: &Environment,
     binary: &Binary,
     kind: PluginType,
     plugin: PluginCommand,
 ) -> Result<ProbeOutcome, Refusal> {
     match binary.check_runs_on(Architecture::host()) {
-        // What it is can only be asked as a database engine of the server asks it.
+        // The probe speaks the protocol of secrets engines and auth methods, not that of database plugins.
         Ok(()) if kind == PluginType::Database => {
-            Ok(ProbeOutcome::NotRun { reason: "a database plugin answers to database engines only".into() })
+            Ok(ProbeOutcome::NotRun { reason: "a database plugin responds to database engines only".into() })
         }
         Ok(()) => Ok(probe(plugin).await),
-        // The nodes of a cluster say themselves what they are.
-        Err(Refusal::WrongArchitecture { binary, node, .. }) if world.deployment.is_some() => {
+        // The nodes of a cluster report their own architecture.
+        Err(Refusal::WrongArchitecture { binary, node, .. }) if environment.deployment.is_some() => {
             Ok(ProbeOutcome::NotRun {
                 reason: format!("it is built for {binary} and this machine is {node}"),
             })
@@ -41,8 +41,8 @@ pub(crate) async fn probe_for_deployment(
     }
 }
 
-/// How a binary is started that may be hostile: it gets `env` and nothing that is the caller's. Warns, once, of what it could
-/// see in spite of that; of this program itself there is nothing to say.
+/// Launch options for an untrusted binary: it gets `env` and nothing of the caller. Warns once about what it could access nevertheless,
+/// except for this program itself.
 pub(crate) fn untrusted_launch(
     program: &Path,
     args: &[String],
@@ -71,17 +71,17 @@ fn isolation_warning(gap: IsolationGap) -> &'static str {
     match gap {
         IsolationGap::Root => {
             "this command runs as root, and a hostile plugin binary that it starts cannot be kept from every secret on this \
-             machine. Look at a binary that you do not trust as another user."
+             machine. Examine untrusted binaries as another user."
         }
         IsolationGap::NoLandlock => {
             "the kernel has no Landlock, so a hostile plugin binary that this command starts can read your files, such as \
-             ~/.vault-token and ~/.kube/config, and the environment of your shell. Look at a binary that you do not trust as \
-             a user without secrets."
+             ~/.vault-token and ~/.kube/config, and the environment of your shell. Examine untrusted binaries as a \
+             user without secrets."
         }
     }
 }
 
-/// Starts a plugin, asks what it is, and ends it.
+/// Starts a plugin, queries it, and stops it.
 pub(crate) async fn probe(plugin: PluginCommand) -> ProbeOutcome {
     match vault_plugin::probe(plugin).await {
         Ok(report) => ProbeOutcome::Ran(ProbedPlugin {
@@ -102,42 +102,42 @@ pub(crate) fn plugin_type(kind: BackendType) -> PluginType {
     }
 }
 
-/// What its author can do about a plugin that does not start, or not as it should. Nothing where the error says it.
+/// A hint for the author of a plugin that does not start or respond correctly. `None` if the error is sufficient.
 pub(crate) fn inspect_error_hint(error: &InspectError) -> Option<&'static str> {
     Some(match error {
         InspectError::Launch(LaunchError::Start(
             PluginStartError::Exited { .. } | PluginStartError::StdoutClosed { .. },
         )) => {
-            "Is it a plugin, and does it need arguments (--arg)? A plugin serves, by plugin.Serve of Go's SDK or \
-             vault_plugin::serve, and goes on until its host ends it."
+            "Check that it is a plugin, and whether it needs arguments (--arg). A plugin calls plugin.Serve of the Go SDK or \
+             vault_plugin::serve, and runs until its host stops it."
         }
         InspectError::Launch(LaunchError::Start(PluginStartError::Handshake { .. })) => {
-            "Is it a plugin, and does it need arguments (--arg)? Before it serves, a plugin prints nothing to standard \
-             output: its log goes to standard error."
+            "Check that it is a plugin, and whether it needs arguments (--arg). A plugin must not print to standard output before \
+             the handshake; its log belongs on standard error."
         }
         InspectError::Launch(
             LaunchError::Start(PluginStartError::Timeout { .. }) | LaunchError::NoResponse { .. },
         ) => {
-            "A plugin serves at once, and connects to what it needs when it is asked. --timeout waits longer."
+            "A plugin should serve immediately, and connect to other services when it handles a request. --timeout allows more time."
         }
         InspectError::Exited(_) => {
-            "A server would start it again for every request. Answer what cannot work with an error; what it said last \
-             is above."
+            "A server would restart it for every request. Return errors instead of exiting. Its last output is above."
         }
         InspectError::Help(CallError::Rpc { .. } | CallError::InvalidResponse(_)) => {
-            "Its messages are not those of Vault's SDK: build it with the SDK's own protobuf code."
+            "Its messages do not match those of Vault's SDK. Build it with the protobuf code of the SDK."
         }
         _ => return None,
     })
 }
 
-/// What Go's plugins print without the cookie that they wait for. The cookie of secrets engines and auth methods was there.
+/// Message of Go plugins that are started without their cookie. The probe sets the cookie of secrets engines and auth methods.
 const COOKIE_MISMATCH_MESSAGE: &str = "This binary is a plugin. These are not meant to be executed directly";
 
-/// A plugin of another kind takes itself for one that a person has started, which nobody has.
-fn explain_cookie_mismatch(said: String) -> String {
-    if !said.contains(COOKIE_MISMATCH_MESSAGE) {
-        return said;
+/// A plugin of another type expects another cookie, and reports that it was started by hand.
+fn explain_cookie_mismatch(output: String) -> String {
+    if !output.contains(COOKIE_MISMATCH_MESSAGE) {
+        return output;
     }
-    "it is a plugin of another kind than secrets engines and auth methods, such as one for databases (--type database)".into()
+    "it is neither a secrets engine nor an auth method, but for example a database plugin (--type database)"
+        .into()
 }

@@ -45,10 +45,10 @@ pub struct RegisterReport {
 /// If a value is missing and there is no terminal to ask for it, or the registration is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
     let RegisterArgs { flags, consent } = args;
-    let (world, register, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
+    let (environment, register, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
-    let result = execute(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
+    let result = execute(&environment, &goal, consent.consent(), &mut interrupts, ui).await?;
     let mut mounts = result.observed.mounts.clone();
     mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
     let RegisterGoal { plugin, .. } = register;

@@ -1,4 +1,4 @@
-//! How registries are spoken to: as Docker's configuration says.
+//! Access to registries, according to Docker's configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use vault_api::Proxies;
 
 use crate::error::CommandError;
 
-/// Where Docker and containerd are told the authorities of registries.
+/// Where Docker and containerd keep the CAs of registries.
 const DOCKER_CERTS_DIR: &str = "/etc/docker/certs.d";
 
-/// The way to the registry of `target`. One on this machine is spoken to without TLS, as by everybody.
+/// Returns the access to the registry of `target`. A registry on this machine is accessed without TLS, as other clients do.
 pub(crate) fn registry_access(
     target: &ImageReference,
     transport: RegistryProtocol,
@@ -19,14 +19,14 @@ pub(crate) fn registry_access(
     authority: Option<PathBuf>,
 ) -> Result<RegistryAccess, CommandError> {
     let credentials = match docker_config {
-        // A helper is a program of the user's, which may ask him something.
+        // A credential helper is a program of the user, which may prompt.
         Some(directory) => tokio::task::block_in_place(|| Credentials::from_docker_config(directory, target)),
         None => Ok(Credentials::anonymous()),
     };
     let credentials = credentials.map_err(|error| {
         let cure = error.hint();
         let registry = target.registry();
-        CommandError::failed(format!("could not find out as whom {registry} is used"))
+        CommandError::failed(format!("could not read the credentials of {registry}"))
             .caused_by(error)
             .hint(cure)
     })?;

@@ -1,4 +1,4 @@
-//! `reload`: the same version again, or the one that is configured, on mounts.
+//! `reload`: reloads mounts, with the same version or the configured one.
 
 use clap::{Args, ValueHint};
 use rollout::{Environment, Goal, MountPath, ReloadGoal, ReloadTarget, observe_server};
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What to reload.
+/// Arguments of `reload`.
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
     /// Name of the plugin in the catalog [default: the only one mounted]
@@ -31,26 +31,26 @@ pub struct ReloadArgs {
     consent: ConsentArgs,
 }
 
-/// Reloads.
+/// Reloads the mounts.
 ///
 /// # Errors
-/// When it is refused, fails, or is interrupted.
+/// If the reload is refused, fails, or is interrupted.
 pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let ReloadArgs { mounts, plugin, kind, restarts, consent } = args;
-    let (world, target) = unless_interrupted(async {
-        let world = deployment::connect(context, None, None).await?;
-        let target = reload_target(&world, plugin, mounts, kind, ui).await?;
-        Ok((world, target))
+    let (environment, target) = unless_interrupted(async {
+        let environment = deployment::connect(context, None, None).await?;
+        let target = reload_target(&environment, plugin, mounts, kind, ui).await?;
+        Ok((environment, target))
     })
     .await?;
     let goal = Goal::Reload(ReloadGoal { target, restart_consent: restarts.consent() });
-    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(PlanReport::new(result, describe_reload))
 }
 
-/// Which mounts are reloaded. Mounts alone are reloaded whatever they run; beside a plugin, each must run it.
+/// Selects the mounts. With mounts only, each is reloaded whatever it runs; with a plugin, each must run it.
 async fn reload_target(
-    world: &Environment,
+    environment: &Environment,
     plugin: Option<String>,
     mounts: Vec<MountPath>,
     kind: PluginType,
@@ -59,12 +59,12 @@ async fn reload_target(
     let name = match plugin {
         Some(name) => name,
         None if !mounts.is_empty() => return Ok(ReloadTarget::Mounts(mounts)),
-        None => plugin_name::only_mounted(&observe_server(world).await?, "reload", ui)?,
+        None => plugin_name::only_mounted(&observe_server(environment).await?, "reload", ui)?,
     };
     if mounts.is_empty() {
         return Ok(ReloadTarget::Plugin { kind, name });
     }
-    let observed = observe_server(world).await?;
+    let observed = observe_server(environment).await?;
     let runs_it = |path: &MountPath| observed.mounts_of(kind, &name).any(|(mount, _)| mount == *path);
     match mounts.iter().find(|path| !runs_it(path)) {
         Some(other) => Err(CommandError::usage(format!("{other} does not run {name}"))

@@ -56,10 +56,10 @@ pub async fn run(
 ) -> Result<VersionChangeReport, CommandError> {
     let consent = args.consent.clone();
     ui.enable_event_stream();
-    let (world, upgrade) = unless_interrupted(resolve(args, context, ui)).await?;
+    let (environment, upgrade) = unless_interrupted(resolve(args, context, ui)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
-    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
+    let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
     let result = result.map_err(|error| match error.kind() {
         // Once mounts have moved, the default is another version.
         CommandErrorKind::Interrupted | CommandErrorKind::ManualIntervention => {
@@ -87,8 +87,8 @@ async fn resolve(
         consent: _,
     } = args;
     durability.check_only_named()?;
-    let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-    let observed = observe(&world, None).await?;
+    let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+    let observed = observe(&environment, None).await?;
     let name = match plugin {
         Some(name) => name,
         None => plugin_name::only_mounted(&observed, "rollback", ui)?,
@@ -112,5 +112,5 @@ async fn resolve(
         failover_test: FailoverTest::None,
         restart_consent: restarts.consent(),
     };
-    Ok((world, upgrade))
+    Ok((environment, upgrade))
 }

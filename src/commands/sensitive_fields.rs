@@ -1,4 +1,4 @@
-//! Fields that a plugin declares sensitive: their values are secrets, in the file and on the command line.
+//! Fields that a plugin declares sensitive. Their values are secrets, in the file and on the command line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use crate::error::CommandError;
 use crate::key_value;
 use crate::ui::Ui;
 
-/// What a plugin says of its fields.
+/// The fields that a plugin describes.
 #[derive(Debug)]
 pub(crate) struct SensitiveFields {
     plugin: String,
-    /// `None` where it cannot be asked.
+    /// `None` if the plugin cannot be queried.
     paths: Option<BTreeMap<String, PathInfo>>,
 }
 
 impl SensitiveFields {
-    /// Asks the binary, which is started as `launch` says, if this machine can run it; else a mount of the plugin that runs.
-    /// Whether the binary works at all is said by the probe.
+    /// Queries the binary, started with `launch`, if this machine can run it; otherwise a mount of the running plugin. Whether the binary
+    /// works is reported by the probe.
     pub(crate) async fn query(
         name: &str,
         binary: &Binary,
@@ -39,8 +39,8 @@ impl SensitiveFields {
         Self { plugin: name.to_owned(), paths }
     }
 
-    /// Whether a value that is written to this field is a secret. Of a path that the plugin does not describe, a field is one if
-    /// it is one anywhere.
+    /// Whether the value of this field is a secret. If the plugin does not describe the path, a field that is sensitive on any other path
+    /// counts as a secret.
     pub(crate) fn contains(&self, path: &str, field: &str) -> bool {
         let declares = |info: &PathInfo| {
             let writing =
@@ -57,12 +57,11 @@ impl SensitiveFields {
         declared || key_value::is_secret_field(field)
     }
 
-    /// Refuses what is written out in the file though it is a secret, and makes secrets of what was typed on the command line
-    /// though it is one. Warns where it is not known what is one. `typed` are the paths and fields whose values stand on the
-    /// command line.
+    /// Refuses secrets that are written out in the file, and turns values of the command line into secrets. Warns if the sensitive fields
+    /// are unknown. `typed` are the paths and fields whose values are on the command line itself.
     ///
     /// # Errors
-    /// For the first secret that is written out in the file.
+    /// If the file contains a secret.
     pub(crate) fn apply(
         &self,
         mounts: &[DesiredMount],
@@ -99,7 +98,7 @@ impl SensitiveFields {
         }
     }
 
-    /// Other processes of the machine and the history of the shell have what was typed.
+    /// Other processes and the history of the shell can read the command line.
     fn mark_secrets(&self, writes: &mut MountWrites, typed: &BTreeSet<(String, String)>, ui: &mut Ui) {
         for (path, data) in writes {
             for (field, value) in data.iter_mut().filter(|(field, _)| self.contains(path, field)) {
@@ -117,20 +116,20 @@ impl SensitiveFields {
     }
 }
 
-/// `None` where this machine cannot run the binary, and where it does not answer.
+/// `None` if this machine cannot run the binary, or the plugin does not respond.
 async fn paths_of_binary(binary: &Binary, launch: PluginCommand) -> Option<BTreeMap<String, PathInfo>> {
     binary.check_runs_on(Architecture::host()).ok()?;
     host::inspect(launch, BTreeMap::default()).await.ok().map(|inspection| inspection.paths)
 }
 
-/// What the first mount of the plugin says that describes itself.
+/// The description by the first mount of the plugin that returns one.
 async fn paths_of_mounts(
     name: &str,
     client: &Client,
     observed: &Observed,
 ) -> Option<BTreeMap<String, PathInfo>> {
     for (path, _) in observed.mounts_of(PluginType::Secret, name) {
-        // One that does not answer, or whose help the token may not read, says nothing.
+        // A mount that does not respond, or whose help the token may not read, is skipped.
         if let Ok(Some(document)) = client.send(&help::ReadMountHelp { path: path.to_string() }).await {
             return Some(host::documented_paths(&document));
         }
@@ -138,7 +137,7 @@ async fn paths_of_mounts(
     None
 }
 
-/// Whether a path is one of a pattern such as `roles/{name}`. The last part of a pattern may stand for several of a path.
+/// Whether a path matches a pattern such as `roles/{name}`. The last part of a pattern may match several segments.
 fn matches_pattern(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/').peekable(), path.trim_matches('/').split('/'));
     loop {
@@ -146,7 +145,7 @@ fn matches_pattern(pattern: &str, path: &str) -> bool {
             (None, None) => return true,
             (Some(part), Some(_)) if part.starts_with('{') && pattern.peek().is_none() => return true,
             (Some(part), Some(_)) if part.starts_with('{') => {}
-            (Some(part), Some(there)) if part == there => {}
+            (Some(part), Some(actual)) if part == actual => {}
             _ => return false,
         }
     }
@@ -179,10 +178,10 @@ mod tests {
             ("roles/dev", "seed", true),
             ("roles/dev", "bindpass", false),
             ("data/a/b/c", "data", true),
-            // Not described.
+            // Not described by the plugin.
             ("somewhere/else", "bindpass", true),
             ("somewhere/else", "url", false),
-            // Ours, whatever a plugin says.
+            // A secret of this program, whatever the plugin declares.
             ("config", "api_key", true),
         ] {
             assert_eq!(fields.contains(path, field), is_secret, "{path} {field}");
@@ -212,7 +211,7 @@ mod tests {
         let error = declared()
             .refuse_plaintext_in_file(&mount(DesiredValue::Plain(json!("hunter2"))))
             .expect_err("written out");
-        assert!(error.render().contains("bindpass of config is written out"), "{}", error.render());
+        assert!(error.render().contains("bindpass of config is a secret"), "{}", error.render());
         assert!(!error.render().contains("hunter2"));
         declared()
             .refuse_plaintext_in_file(&mount(DesiredValue::Secret(SecretString::new("hunter2"))))

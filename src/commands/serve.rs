@@ -1,4 +1,4 @@
-//! `serve`: the plugin itself.
+//! `serve`: runs the plugin.
 
 use clap::Args;
 use serde::Serialize;
@@ -6,15 +6,15 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::ui::Report;
 
-/// Nothing to choose: a host says everything through the environment.
+/// No arguments: a host passes everything in the environment.
 #[derive(Debug, Args)]
 pub struct ServeArgs {}
 
-/// A plugin that was told to end.
+/// The report of a plugin that was stopped by its host.
 #[derive(Debug, Serialize)]
 pub struct ServeReport {}
 
-/// The variable by which a host tells a plugin that it is one.
+/// The variable by which a host marks a plugin process.
 const MAGIC_COOKIE_KEY: &str = "VAULT_BACKEND_PLUGIN";
 
 /// Whether Vault or OpenBao started this process.
@@ -22,10 +22,10 @@ pub fn is_started_by_host() -> bool {
     std::env::var_os(MAGIC_COOKIE_KEY).is_some()
 }
 
-/// Serves until the host ends it.
+/// Serves until the host stops it.
 ///
 /// # Errors
-/// When it was started by hand, and when the host cannot be served.
+/// If it was started by hand, or the host cannot be served.
 pub fn run(args: ServeArgs) -> Result<ServeReport, CommandError> {
     let ServeArgs {} = args;
     if !is_started_by_host() {
@@ -38,8 +38,8 @@ pub fn run(args: ServeArgs) -> Result<ServeReport, CommandError> {
 }
 
 fn started_by_hand_error() -> CommandError {
-    CommandError::failed("this is a plugin: Vault or OpenBao start it, people do not").hint(
-        "Bring it to a server with `vault-token-plugin register`; `vault-token-plugin --help` shows what else there is.",
+    CommandError::failed("`serve` is started by Vault or OpenBao, not by hand").hint(
+        "Register it on a server with `vault-token-plugin register`. `vault-token-plugin --help` lists all commands.",
     )
 }
 

@@ -1,4 +1,4 @@
-//! `status`: on disk, in the catalog, pinned, configured, running, and what a restart keeps.
+//! `status`: shows versions on disk, in the catalog, pinned, configured and running, and what a restart keeps.
 
 mod overview;
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
 
-/// What to look at.
+/// Arguments of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Name of the plugin in the catalog [default: all plugins]
@@ -27,24 +27,24 @@ pub struct StatusArgs {
     watch: bool,
 }
 
-/// What is there.
+/// The observed state.
 #[derive(Debug, Serialize)]
 pub struct StatusReport {
     #[serde(flatten)]
     observed: Observed,
 }
 
-/// How often a watcher looks: what a node does takes about this long.
+/// Refresh interval; changes on a node take about this long.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Looks, once or until an interrupt.
+/// Observes once, or until it is interrupted.
 ///
 /// # Errors
-/// When the server does not answer or the directory cannot be read. A watcher says so and looks again.
+/// If the server does not respond, or the directory cannot be read. With --watch such an error is shown and the observation repeated.
 pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<StatusReport, CommandError> {
     let StatusArgs { plugin, directory: PluginDirArgs { plugin_dir }, watch } = args;
-    let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-    let mut report = observe_status(&world, plugin.as_deref()).await?;
+    let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+    let mut report = observe_status(&environment, plugin.as_deref()).await?;
     if !watch {
         return Ok(report);
     }
@@ -59,16 +59,19 @@ pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<Sta
             }
             () = tokio::time::sleep(WATCH_INTERVAL) => {}
         }
-        match observe_status(&world, plugin.as_deref()).await {
+        match observe_status(&environment, plugin.as_deref()).await {
             Ok(seen) => report = seen,
-            // Through a failover the server is away for a moment.
+            // The server is unavailable for a moment during a failover.
             Err(error) => ui.warn(&error.to_string()),
         }
     }
 }
 
-async fn observe_status(world: &Environment, plugin: Option<&str>) -> Result<StatusReport, CommandError> {
-    let mut observed = observe_health(world).await?;
+async fn observe_status(
+    environment: &Environment,
+    plugin: Option<&str>,
+) -> Result<StatusReport, CommandError> {
+    let mut observed = observe_health(environment).await?;
     if let Some(name) = plugin {
         retain_plugin(&mut observed, name);
     }
@@ -79,7 +82,7 @@ fn retain_plugin(observed: &mut Observed, name: &str) {
     observed.catalog.retain(|entry| entry.name == name);
     observed.mounts.retain(|_, mount| mount.plugin == name);
     let files = format!("{name}-");
-    for node in observed.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+    for node in observed.deployment.iter_mut().flat_map(|deployment| deployment.nodes.values_mut()) {
         node.files.retain(|file| file.name.starts_with(&files));
         node.processes.retain(|process| process.file.starts_with(&files));
     }

@@ -42,9 +42,9 @@ pub async fn run(
 ) -> Result<VersionChangeReport, CommandError> {
     let UpgradeArgs { flags, consent } = args;
     ui.enable_event_stream();
-    let (world, upgrade, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
+    let (environment, upgrade, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
-    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(VersionChangeReport::new(VersionChange::Upgrade, plugin, version, result))
 }

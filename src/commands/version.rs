@@ -1,4 +1,4 @@
-//! `version`: what this is, and what it speaks.
+//! `version`: prints the version and the plugin protocol version.
 
 use clap::Args;
 use serde::Serialize;
@@ -6,11 +6,11 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::ui::Report;
 
-/// Nothing to choose.
+/// No arguments.
 #[derive(Debug, Args)]
 pub struct VersionArgs {}
 
-/// What this is.
+/// Version of this program and of the plugin protocol.
 #[derive(Debug, Serialize)]
 pub struct VersionReport {
     name: &'static str,
@@ -18,10 +18,10 @@ pub struct VersionReport {
     plugin_protocol: u32,
 }
 
-/// Tells it.
+/// Returns the versions.
 ///
 /// # Errors
-/// Never; the result is that of every command.
+/// Never; all commands return a result.
 pub fn run(args: VersionArgs) -> Result<VersionReport, CommandError> {
     let VersionArgs {} = args;
     Ok(VersionReport {

@@ -1,4 +1,4 @@
-//! In which format a command prints: `-o`, else the variable of Vault's own command line.
+//! The output format: `-o`, or else the variable of Vault's own command line.
 
 use clap::ValueEnum;
 
@@ -24,10 +24,10 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// The format that applies: the flag, else `BAO_FORMAT`, else `VAULT_FORMAT`, else text for people.
+    /// Returns the format: the flag, else `BAO_FORMAT`, else `VAULT_FORMAT`, else human.
     ///
     /// # Errors
-    /// For a value of the variable that is not supported.
+    /// If the variable has an unsupported value.
     pub(crate) fn resolve(
         flag: Option<OutputFormat>,
         variable: &dyn Fn(&str) -> Option<String>,
@@ -46,7 +46,7 @@ impl OutputFormat {
         }
     }
 
-    /// How reports and errors are printed. Documents for build servers are texts of their own, and their errors are for people.
+    /// The format of reports and errors. Documents for build servers are raw text, and errors beside them are human.
     pub(crate) fn ui_format(self) -> Format {
         match self {
             OutputFormat::Human | OutputFormat::Junit | OutputFormat::Sarif => Format::Human,
@@ -55,7 +55,7 @@ impl OutputFormat {
         }
     }
 
-    /// Whether only `doctor` has this format.
+    /// Whether only `doctor` supports this format.
     pub(crate) fn is_for_build_servers(self) -> bool {
         matches!(self, OutputFormat::Junit | OutputFormat::Sarif)
     }

@@ -1,4 +1,4 @@
-//! What is hidden from a plugin binary that is not trusted: where the caller's credentials may lie.
+//! Paths that may contain the caller's credentials, and are hidden from an untrusted plugin binary.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::yaml;
 /// Where Kubernetes mounts the tokens of a pod.
 const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets";
 
-/// What is hidden where the home is the root, as in a container.
+/// Hidden paths if the home directory is the root, as in a container.
 const HOME_CREDENTIAL_PATHS: [&str; 6] = [".vault-token", ".kube", ".docker", ".aws", ".config", ".ssh"];
 
-/// Variables by which other programs are told where their credentials lie.
+/// Variables in which other programs look for the paths of their credentials.
 const CREDENTIAL_VARIABLES: [&str; 8] = [
     "XDG_RUNTIME_DIR",
     "DOCKER_CONFIG",
@@ -23,8 +23,8 @@ const CREDENTIAL_VARIABLES: [&str; 8] = [
     "AZURE_CONFIG_DIR",
 ];
 
-/// The paths. `home_of_user` is hidden beside that of `HOME`, because programs find their files in either. `named` are files
-/// that the command line names.
+/// Returns the paths. `home_of_user` is hidden in addition to `HOME`, because programs find their files in either. `named` are files on the
+/// command line.
 pub(super) fn private_paths(
     variable: &dyn Fn(&str) -> Option<String>,
     home_of_user: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub(super) fn private_paths(
     homes.dedup();
     for home in &homes {
         if home == Path::new("/") {
-            // All of it would be everything.
+            // The root directory would hide everything.
             paths.extend(HOME_CREDENTIAL_PATHS.iter().map(|name| home.join(name)));
         } else {
             paths.push(home.clone());
@@ -55,7 +55,7 @@ pub(super) fn private_paths(
     paths
 }
 
-/// The files of its users' credentials that a kubeconfig names; none of one that cannot be read.
+/// The credential files that a kubeconfig names; empty if it cannot be read.
 fn kubeconfig_credentials(kubeconfig: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(kubeconfig).unwrap_or_default();
     let documents = yaml::documents(&text).unwrap_or_default();
@@ -68,14 +68,14 @@ fn kubeconfig_credentials(kubeconfig: &Path) -> Vec<PathBuf> {
     files.flatten().filter(|file| !file.is_empty()).map(|file| directory.join(file)).collect()
 }
 
-/// The home of the effective user in the system's table of users, which programs take where `HOME` is not set. A user that is
-/// known elsewhere, as in LDAP, is asked for there only then.
+/// The home of the effective user according to `/etc/passwd`, which programs use if `HOME` is not set. Other user databases, such as LDAP,
+/// are not queried.
 pub(super) fn passwd_home() -> Option<PathBuf> {
     let table = fs::read_to_string("/etc/passwd").unwrap_or_default();
     home_from_passwd(&table, rustix::process::geteuid().as_raw()).or_else(std::env::home_dir)
 }
 
-/// A line of the table is `name:password:uid:gid:comment:home:shell`.
+/// Each line is `name:password:uid:gid:comment:home:shell`.
 fn home_from_passwd(table: &str, user: u32) -> Option<PathBuf> {
     let homes = table.lines().filter_map(|line| {
         let mut fields = line.split(':').skip(2);

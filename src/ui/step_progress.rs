@@ -1,4 +1,4 @@
-//! What moves on a terminal while steps are done: the step, and how far each node is.
+//! Animated lines on a terminal: the running step, and the progress of each node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use rollout::{NodeName, printable};
 
-/// The moving lines at the bottom of a terminal.
+/// The animated lines at the bottom of a terminal.
 #[derive(Debug, Default)]
 pub(super) struct StepProgress {
     lines: MultiProgress,
@@ -14,11 +14,11 @@ pub(super) struct StepProgress {
     nodes: BTreeMap<NodeName, ProgressBar>,
 }
 
-/// Fast enough to be seen to be alive, slow enough to cost nothing.
+/// Refresh interval of the spinner.
 const TICK_INTERVAL: Duration = Duration::from_millis(120);
 
 impl StepProgress {
-    /// A step begins.
+    /// Starts a step.
     pub(super) fn start(&mut self, text: String) {
         self.finish();
         let step = self.lines.add(ProgressBar::new_spinner());
@@ -30,14 +30,14 @@ impl StepProgress {
         self.step = Some(step);
     }
 
-    /// What the step is about for the moment.
+    /// Replaces the text of the running step.
     pub(super) fn set_message(&mut self, text: String) {
         if let Some(step) = &self.step {
             step.set_message(printable(&text));
         }
     }
 
-    /// How far a node is.
+    /// Sets the progress of a node.
     pub(super) fn set_node_progress(&mut self, node: &NodeName, done: u64, total: u64) {
         let bar = self.nodes.entry(node.clone()).or_insert_with(|| {
             let bar = self.lines.add(ProgressBar::new(total));
@@ -50,7 +50,7 @@ impl StepProgress {
         bar.set_position(done);
     }
 
-    /// Takes the moving lines away. Says how long the step took, if there was one.
+    /// Clears the animated lines. Returns how long the step took, if there was one.
     pub(super) fn finish(&mut self) -> Option<Duration> {
         for bar in std::mem::take(&mut self.nodes).into_values() {
             bar.finish_and_clear();
@@ -61,7 +61,7 @@ impl StepProgress {
         Some(elapsed)
     }
 
-    /// Writes above the moving lines.
+    /// Writes above the animated lines.
     pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.lines.suspend(write)
     }

@@ -1,5 +1,5 @@
-//! The alerts and jobs that `manifests` makes, before Prometheus's own tool: they are well formed, each fires when it should, and
-//! not otherwise.
+//! The alerts and scrape jobs of `manifests`, checked by Prometheus's own tool: they are valid, and each alert fires exactly when it
+//! should.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::lab::BINARY;
 
-/// What `manifests` makes for these parts, in a folder of promtool's.
+/// The output of `manifests` for these parts, in a folder for promtool.
 struct GeneratedRules {
     promtool: Program,
     documents: Vec<Value>,
@@ -27,7 +27,7 @@ impl GeneratedRules {
         &self.documents.iter().find(|document| document["file"] == file).unwrap()["content"]
     }
 
-    /// The file of rules in the ConfigMap.
+    /// The rules file in the ConfigMap.
     fn rules(&self) -> String {
         let data = &self.content("prometheus-rules.yaml")[0]["data"];
         data["custom-plugin.rules.yaml"].as_str().unwrap().to_owned()
@@ -49,7 +49,7 @@ async fn prometheus_takes_the_alerts_and_the_jobs() {
         let of_the_operator = made.content("prometheus-rule.yaml")[0]["spec"].to_string();
         made.promtool(&check, "operator.yaml", of_the_operator).await;
         let jobs = made.content("prometheus-scrape.yaml");
-        // The file with the token is the reader's; where it is, it is looked at.
+        // The token file belongs to the reader; it is checked only if it exists.
         let token = made.promtool.home().join("token");
         fs::write(&token, "its token").unwrap();
         let place = jobs["scrape_configs"][0]["authorization"]["credentials_file"].as_str().unwrap();
@@ -58,7 +58,7 @@ async fn prometheus_takes_the_alerts_and_the_jobs() {
     }
 }
 
-/// An alert, when it is looked at, numbers by which it is quiet, and numbers by which it fires; one a minute.
+/// An alert, the minute of its evaluation, and series with which it is silent and with which it fires; one value a minute.
 type Case = (
     &'static str,
     &'static str,
@@ -93,7 +93,7 @@ const CASES: &[Case] = &[
                 "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='+Inf'}",
                 "0+60x30",
             ),
-            // Something else may take its time.
+            // Other operations may take that long.
             (
                 "custom_plugin_request_duration_seconds_bucket{JOB,operation='config_write',result='ok',le='1'}",
                 "0+0x30",
@@ -134,7 +134,7 @@ const CASES: &[Case] = &[
                 "custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='failed'}",
                 "0+1x30",
             ),
-            // Whoever asks for what he may not have is no failure.
+            // A request that is denied must not count as a failure.
             (
                 "custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='refused'}",
                 "0+99x30",
@@ -172,7 +172,7 @@ const CASES: &[Case] = &[
     (
         "TokenEngineUnclaimedTokens",
         "50m",
-        // Three at work at every scrape, and three entries: each is of a request that runs.
+        // Three concurrent requests at every scrape, and three WAL entries: each belongs to a running request.
         &[
             ("custom_plugin_wal_entries{JOB}", "3+0x60"),
             (
@@ -205,7 +205,7 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// For how many minutes each alert is pending before it fires.
+/// Minutes for which each alert is pending before it fires.
 const PENDING: &[(&str, u32)] = &[
     ("TokenEngineNotAnswering", 5),
     ("TokenEngineSlow", 5),

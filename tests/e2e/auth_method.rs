@@ -1,5 +1,4 @@
-//! An auth method on our SDK at real servers, Vault and OpenBao: its tokens are the server's, and so is what holds them to
-//! their role.
+//! An auth method on our SDK with real servers, Vault and OpenBao: the server issues its tokens and enforces their limits.
 
 use std::fs;
 
@@ -61,7 +60,7 @@ async fn a_token_is_renewed_by_the_role_as_it_is_now_and_not_once_its_policies_h
         door.set_role(&["token_ttl=30m"]).await;
         let renewed = door.renew(&token).await.json();
         assert_eq!(renewed["auth"]["lease_duration"], 1800, "{renewed}");
-        // What the server had noted of the token is still there.
+        // The server's record of the token still exists.
         let held = door.look_up(&token).await;
         assert_eq!(
             (&held["meta"], &held["policies"]),
@@ -108,7 +107,7 @@ async fn a_quota_for_a_role_holds_its_logins() {
     }
 }
 
-/// A server on which our example of an auth method is enabled at `door`.
+/// A server on which the example of an auth method is enabled at `door`.
 struct AuthMethodServer {
     server: VaultServer,
 }
@@ -139,7 +138,7 @@ impl AuthMethodServer {
         self.server.cli(["write", "-field=ticket", "auth/door/tickets/guest", &name]).await.success()
     }
 
-    /// Logs in as who has nothing but a ticket.
+    /// Logs in with a ticket only, without a token.
     async fn log_in(&self, ticket: &str) -> Output {
         let stranger = Program::new(self.server.cli_binary()).env("VAULT_ADDR", self.server.address());
         stranger.run(["write", "-format=json", "auth/door/login", &format!("ticket={ticket}")]).await
@@ -150,7 +149,7 @@ impl AuthMethodServer {
         token(self.log_in(&self.ticket("ann").await).await)
     }
 
-    /// As an operator does, so that it is no use of the token.
+    /// Sent as an operator does, so that it is not a use of the token.
     async fn look_up(&self, token: &str) -> Value {
         let token = json!({"token": token});
         let found = self.server.request("POST", "auth/token/lookup", Some(token)).await.success();

@@ -1,4 +1,4 @@
-//! Each setting of the connection to the server, once where it makes the difference and once where it cannot.
+//! Each setting of the connection to the server, tested where it takes effect and where it cannot.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,12 +16,12 @@ use tokio::task::JoinHandle;
 
 use crate::lab::BINARY;
 
-/// How long a request may take where nothing is set.
+/// The default timeout of a request.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 const NOT_ACCEPTED: &str = "TLS certificate not accepted (invalid peer certificate: ";
 
-/// `status` with these variables.
+/// Runs `status` with these variables.
 async fn status(environment: &[(&str, &str)]) -> Output {
     let program =
         environment.iter().fold(Program::new(BINARY), |program, (name, value)| program.env(*name, *value));
@@ -33,14 +33,14 @@ fn assert_refused(output: &Output, words: &str) {
     assert!(output.code == Some(1) && output.stderr.contains(words), "{words}: {output:#?}");
 }
 
-/// An address of this machine that leads to a server, with a certificate for another address.
+/// An address of this machine that forwards to a server whose certificate is for another address.
 struct TlsForwarder {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl TlsForwarder {
-    /// One that holds each connection for a while before it passes anything on.
+    /// A proxy that delays the data of each connection.
     async fn start(server: &str, hold: Duration) -> TlsForwarder {
         let (_, server) = server.split_once("://").unwrap();
         let server: SocketAddr = server.parse().unwrap();
@@ -52,7 +52,7 @@ impl TlsForwarder {
                 tokio::spawn(async move {
                     tokio::time::sleep(hold).await;
                     let mut server = TcpStream::connect(server).await.unwrap();
-                    // Fails when one of the two hangs up.
+                    // Fails if one of the two disconnects.
                     let _ = copy_bidirectional(&mut client, &mut server).await;
                 });
             }
@@ -115,7 +115,7 @@ async fn a_server_that_asks_for_a_client_certificate_gets_that_of_vault_client_c
     let accepted = with("client.pem", "client.key").await;
     let log = fs::read_to_string(vault.folder.path().join("vault.log")).unwrap();
     assert_eq!(accepted.code, Some(0), "{accepted:#?}\n{log}");
-    // With TLS 1.3 the server hangs up after the handshake, and its reason can be lost on the way.
+    // With TLS 1.3 the server disconnects after the handshake, so its alert may be lost.
     assert_refused(&status(&common).await, "could not call https://");
     assert_refused(&with("stranger.pem", "stranger.key").await, "could not call https://");
     let half = status(&[&common[..], &[("VAULT_CLIENT_CERT", file("client.pem").as_str())]].concat()).await;
@@ -126,7 +126,7 @@ async fn a_server_that_asks_for_a_client_certificate_gets_that_of_vault_client_c
 async fn a_server_that_never_answers_is_given_up_after_vault_client_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
-    // It accepts what comes, and keeps it.
+    // It accepts connections and does not respond.
     let accepting = tokio::spawn(async move {
         let mut kept = Vec::new();
         loop {
@@ -160,7 +160,7 @@ const TOKEN: &str = "known-to-this-test";
 /// A real Vault in its development mode, with a listener that asks for client certificates.
 struct MutualTlsServer {
     address: String,
-    /// `ca.pem` signed the certificates of the server and of `client.pem`; `stranger.pem` is another authority's.
+    /// `ca.pem` signed the certificates of the server and of `client.pem`; `stranger.pem` is from another CA.
     folder: TempDir,
     _process: Child,
 }

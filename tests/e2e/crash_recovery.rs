@@ -1,4 +1,4 @@
-//! What happens when something ends that should not.
+//! Recovery after an unexpected end of a process.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn two_mounts_share_one_process() {
     assert_eq!(lab.vault.child_plugin_pids().len(), 1);
 }
 
-/// The request is held at the token service until the reload has reached the process, which then answers no other request.
+/// The token service withholds the response until the reload has reached the process, which then rejects other requests.
 #[tokio::test]
 async fn a_reload_of_one_mount_waits_for_what_another_in_its_process_is_at() {
     let lab = Lab::with_registered_plugin(&["first", "second"], "1h").await;
@@ -76,7 +76,7 @@ async fn a_reload_of_one_mount_waits_for_what_another_in_its_process_is_at() {
     lab.read_credential("first").await;
 }
 
-/// A process that is not ending answers within milliseconds; one that is waits ten seconds for what it is at.
+/// A running process responds within milliseconds. One that is shutting down waits ten seconds for its requests.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[tokio::test]

@@ -59,8 +59,8 @@ async fn removing_the_mount_revokes_every_token() {
 async fn an_unknown_role_is_refused_and_nothing_is_minted() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let issued = lab.upstream.issued().len();
-    let reply = lab.vault.request("GET", "custom/creds/nobody", None).await;
+    let reply = lab.vault.request("GET", "custom/creds/missing", None).await;
     assert_eq!(reply.status, 400, "{}", reply.body);
-    assert!(reply.body.to_string().contains("nobody"), "{}", reply.body);
+    assert!(reply.body.to_string().contains("missing"), "{}", reply.body);
     assert_eq!(lab.upstream.issued().len(), issued);
 }

@@ -1,4 +1,4 @@
-//! A command that has a credential of a real Vault for as long as it runs.
+//! A command with a credential of a real Vault.
 
 use std::fs;
 

@@ -16,7 +16,7 @@ fn processes() -> Vec<u32> {
 
 fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, which comes before, may hold anything.
+    // The name, which comes first, may contain any characters.
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
@@ -52,13 +52,13 @@ async fn a_plugin_is_at_work_on_a_real_server_by_its_name_or_path() {
 
     let kept = program.run(["dev", "--server", "vault", "--data", "data", "--", "true"]).await;
     assert_eq!(kept.code, Some(2), "{}", kept.stderr);
-    assert!(kept.stderr.contains("so --data cannot be kept"), "{}", kept.stderr);
+    assert!(kept.stderr.contains("so --data is not supported"), "{}", kept.stderr);
     let ended = program.run(["dev", "--server", "true", "--", "true"]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the server true ended: exit status: 0"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the server true exited: exit status: 0"), "{}", ended.stderr);
     let missing = program.run(["dev", "--server", "./missing", "--", "true"]).await;
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);
-    assert!(missing.stderr.contains("Without --server the embedded host is used"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("Without --server, the embedded server is used"), "{}", missing.stderr);
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -72,7 +72,7 @@ async fn a_killed_dev_takes_the_server_and_its_plugins_with_it() {
     let (vault, go_kv) = (build::vault().await, build::go_kv("v1.2.3").await);
     let scratch = tempfile::tempdir().unwrap();
     let program = Program::new(BINARY).env("TMPDIR", scratch.path().display().to_string());
-    // Go's plugins do not notice the end of their host.
+    // Go plugins do not notice the end of their host.
     let plugin = ["--binary", go_kv.to_str().unwrap(), "--mount", "kv"];
     let args =
         [&["dev", "--server", vault.to_str().unwrap(), "--listen", "127.0.0.1:0"], &plugin[..]].concat();

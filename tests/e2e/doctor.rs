@@ -1,5 +1,4 @@
-//! `doctor` on a real server: each test breaks one thing, doctor reports it and nothing else, and the commands that it prints
-//! repair it.
+//! `doctor` on a real server. Each test breaks one thing; doctor reports exactly that, and the commands that it prints fix it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +28,7 @@ const NEXT_VERSION: &str = "0.1.9";
 const PLUGIN_FILE: &str = concat!("custom-plugin-", env!("CARGO_PKG_VERSION"));
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
-/// Mount path under which an upgrade tries a version.
+/// Mount path of the canary mount.
 const CANARY_MOUNT: &str = "vault-token-plugin-canary/";
 
 /// A server, and doctor with its address and token.
@@ -38,9 +37,9 @@ struct DoctoredServer {
     doctor: DoctorRunner,
 }
 
-/// Runs a test on a server that others use too: it has our plugin at `custom/`, and must be healthy when the test ends.
+/// Runs a test on a shared server, which has our plugin at `custom/` and must be healthy when the test ends.
 fn on_shared_server(test: impl AsyncFnOnce(&DoctoredServer)) {
-    // As many as two processors keep busy.
+    // As many servers as keep two processors busy.
     static SERVERS: ServerPool<DoctoredServer> = ServerPool::new(3);
     SERVERS.run(DoctoredServer::healthy, test);
 }
@@ -60,7 +59,7 @@ impl DoctoredServer {
         server
     }
 
-    /// As [`Server::healthy`], with the next version registered, and running at `custom/`.
+    /// Like [`Server::healthy`], with the next version registered, and running at `custom/`.
     async fn with_next_version() -> DoctoredServer {
         let server = DoctoredServer::healthy().await;
         server.register_next().await;
@@ -96,7 +95,7 @@ impl DoctoredServer {
         self.write("sys/mounts/custom/tune", json!({"plugin_version": format!("v{version}")})).await;
     }
 
-    /// Registers the file through the API, with the checksum that it has.
+    /// Registers the file through the API, with its checksum.
     async fn register_by_hand(&self, name: &str, version: &str, file: &str) {
         let path = self.directory().join(file);
         let there = Binary::read(&path, &mut |_, _| ()).map(|binary| binary.sha256);
@@ -108,7 +107,7 @@ impl DoctoredServer {
         self.write(&format!("sys/plugins/catalog/secret/{name}"), body).await;
     }
 
-    /// Places and registers the next version of our plugin.
+    /// Copies and registers the next version of our plugin.
     async fn register_next(&self) {
         let file = format!("{NAME}-{NEXT_VERSION}");
         let binary = build::with_patched_version(
@@ -126,7 +125,7 @@ impl DoctoredServer {
         self.lab.vault.request("DELETE", &path, None).await.success();
     }
 
-    /// Waits until the server has noticed that its plugin has ended, and cannot start it again without its file.
+    /// Waits until the server has noticed that its plugin has exited, and cannot restart it without its file.
     async fn wait_plugin_missed(&self) {
         eventually("the server has noticed that the plugin is gone", async || {
             let said = self.lab.vault.request("GET", "custom/config", None).await.body.to_string();

@@ -1,4 +1,4 @@
-//! Exit codes are true: no command ends with 1 after something that people use has changed, whatever fails, and when.
+//! Exit codes are true: no command exits with 1 after it has changed anything that clients use, whatever fails, and when.
 
 use std::fs::OpenOptions;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::failing_server::{FailingServer, Loss};
 use crate::lab::{BINARY, Lab, NAME};
 
-/// What people use: every mount of ours, with what it is told to run and runs, and the configuration that it shows.
+/// What clients see: every mount of the plugin with its configured and running version, and the readable configuration.
 async fn state_in_use(lab: &Lab, mounts: &[&str]) -> Vec<Value> {
     let mut seen = Vec::new();
     for mount in mounts {
@@ -30,8 +30,8 @@ fn is_write(request: &str) -> bool {
         && !request.contains("sys/capabilities-self")
 }
 
-/// Runs a command once for every request that changes something, and for the one behind it, and loses the server there.
-/// `prepare` makes the state that it begins with.
+/// Runs a command once for every request that changes something, and for the one after it, and loses the server at that request. `prepare`
+/// creates the initial state.
 async fn assert_never_exits_1_after_change(
     lab: &Lab,
     mounts: &[&str],
@@ -41,7 +41,7 @@ async fn assert_never_exits_1_after_change(
     let through = |server: &FailingServer| {
         Program::new(BINARY).env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", lab.vault.root_token())
     };
-    // The binary is in place from the second time on, as in all that follow.
+    // From the second round on, the binary is in place.
     prepare().await;
     lab.program.run(command).await.success();
     prepare().await;
@@ -54,7 +54,7 @@ async fn assert_never_exits_1_after_change(
         if !changes && !follows && at + 1 < requests.len() {
             continue;
         }
-        // What is not a change is the same to the server, however it is lost.
+        // A request that changes nothing can be lost in either way with the same result.
         let losses = if changes { vec![Loss::Before(at), Loss::After(at)] } else { vec![Loss::Before(at)] };
         for loss in losses {
             prepare().await;
@@ -88,7 +88,7 @@ async fn a_reload_never_ends_as_if_nothing_had_been_done() {
     for (at, request) in requests.iter().enumerate().skip(first) {
         let server = FailingServer::new(lab.vault.address(), Loss::After(at)).await;
         let output = through(&server).run(command).await;
-        // The look on which it ends is the last one.
+        // The observation on which it ends is the last request.
         assert_eq!(output.code, Some(5), "{at} {request}: {}", output.stderr);
         assert!(
             output.stderr.contains("first/ may have been reloaded") || output.stderr.contains("first/ was"),
@@ -104,7 +104,7 @@ async fn a_first_registration_never_ends_1_with_a_mount_that_is_there() {
     let description = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
     let command = ["register", "-f", description.to_str().unwrap()];
     assert_never_exits_1_after_change(&lab, &["custom"], &command, async || {
-        // Where there is none, it is as wanted.
+        // A missing value is as desired.
         let _gone = lab.vault.request("DELETE", "sys/mounts/custom", None).await;
     })
     .await;
@@ -121,7 +121,7 @@ async fn an_upgrade_never_ends_1_with_a_mount_on_another_version() {
     }
     let command = ["upgrade", NAME, "--binary", new.to_str().unwrap(), "--no-canary", "--smoke", "kept"];
     assert_never_exits_1_after_change(&lab, &["first", "second"], &command, async || {
-        // The first time there is nothing to go back from.
+        // In the first round there is no previous version.
         let _back = lab.program.run(["rollback", NAME, "--version", "1.0.0"]).await;
     })
     .await;

@@ -1,4 +1,4 @@
-//! A way to a server that is lost at a chosen request, and the requests that went through it.
+//! A proxy that loses the server at a chosen request, and records the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,25 +6,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// When the way is lost.
+/// When the connection is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// Never.
     Never,
-    /// With the request of this number (from 0) and all after it, before the server has it.
+    /// Before the server gets the request of this number (from 0), and for all later ones.
     Before(usize),
-    /// With the answer to the request of this number.
+    /// With the response to the request of this number.
     After(usize),
 }
 
-/// A port that leads to a server until it is lost.
+/// A port that forwards to a server until the connection is lost.
 pub(crate) struct FailingServer {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl FailingServer {
-    /// Before `server`, an `http` address.
+    /// A proxy for `server`, an `http` address.
     pub(crate) async fn new(server: &str, loss: Loss) -> FailingServer {
         let server = server.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -39,7 +39,7 @@ impl FailingServer {
                         let Ok((client, _)) = accepted else { return };
                         tokio::spawn(forward_connection(client, server.clone(), loss, known.clone(), lost.clone()));
                     }
-                    // The port is closed with that.
+                    // This closes the port.
                     _ = end.wait_for(|lost| *lost) => return,
                 }
             }
@@ -51,13 +51,13 @@ impl FailingServer {
         &self.address
     }
 
-    /// The first line of every request so far, without what follows the path.
+    /// The first line of every request so far, up to the path.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-/// One connection. Its requests come one after the other, and each begins with a packet of its own.
+/// One connection. Requests are sequential, and each starts with a new packet.
 async fn forward_connection(
     mut client: TcpStream,
     server: String,

@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::lab::{Lab, NAME};
 use crate::pausing_proxy::PausingProxy;
 
-const STOPPING_MESSAGE: &str = "Stopping after this step; interrupt again to leave at once.";
-const RERUN_HINT: &str = "Run the same command again to go on.";
+const STOPPING_MESSAGE: &str = "Stopping after this step; interrupt again to exit immediately.";
+const RERUN_HINT: &str = "Run the same command again to continue.";
 
-/// Our binary while it runs behind the door.
+/// Our binary, running behind the proxy.
 struct RunningCommand(RunningProgram);
 
 impl RunningCommand {
@@ -24,7 +24,7 @@ impl RunningCommand {
         RunningCommand(program.start(args))
     }
 
-    /// Waits until it says a line with these words.
+    /// Waits until it prints a line with this text.
     async fn wait_for_line(&mut self, words: &str) {
         self.0.wait_for(Stream::Stderr, words).await;
     }
@@ -37,7 +37,7 @@ impl RunningCommand {
         self.0.signal(signal);
     }
 
-    /// Its end, with this exit code and these words among those that it has said.
+    /// Waits for its end, and requires this exit code and these texts in its output.
     async fn assert_exits(self, code: i32, words: &[&str]) {
         let output = self.0.wait().await;
         assert_eq!(output.code, Some(code), "{output:?}");
@@ -47,7 +47,7 @@ impl RunningCommand {
     }
 }
 
-/// Our binary, which reaches the server through the door alone.
+/// Our binary, which reaches the server only through the proxy.
 fn program_behind_proxy(lab: &Lab, door: &PausingProxy) -> Program {
     program_behind_proxy_as(lab, door, env!("CARGO_BIN_EXE_vault-token-plugin"))
 }
@@ -135,7 +135,7 @@ async fn an_interrupt_while_a_mount_is_tried_revokes_what_was_issued() {
     assert_eq!((lab.upstream.issued().len(), lab.upstream.live().len()), (1, 0));
 }
 
-/// Sends a signal in the middle of a switch, and what `again` says after the first answer to it; the switch is finished all the same.
+/// Sends a signal in the middle of a switch, and after the response to it `again`. The switch is completed nevertheless.
 async fn stop_during_switch(signal: Signal, says: &str, again: Option<Signal>) {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
@@ -193,7 +193,7 @@ async fn only_a_second_interrupt_leaves_at_once_whatever_else_came_before() {
     let mut run = RunningCommand::start(&lab, &door, &["register", NAME, "--mount", "custom"]);
     door.wait_paused().await;
     run.signal(Signal::TERM);
-    run.wait_for_line("Stopping after this step; interrupt twice to leave at once.").await;
+    run.wait_for_line("Stopping after this step; interrupt twice to exit immediately.").await;
     run.interrupt();
     run.wait_for_line(STOPPING_MESSAGE).await;
     run.interrupt();
@@ -218,7 +218,7 @@ async fn a_termination_while_doctor_looks_again_after_its_cure_ends_it() {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
     lab.program.run(register_flags(&old)).await.success();
-    // A mount that waits for its reload.
+    // A mount that needs a reload.
     let registered = [&["register", NAME, "--binary", new.to_str().unwrap()][..], &["--yes"]].concat();
     lab.program.run(registered).await.success();
     let tuned = serde_json::json!({"plugin_version": "v2.0.0"});
@@ -344,7 +344,7 @@ async fn a_new_version_that_does_not_work_is_taken_back() {
     assert_eq!(output.code, Some(4), "{output:?}");
     for words in [
         "Error: the smoke test of custom/missing failed",
-        "because: custom/missing returned neither a lease nor data",
+        "caused by: custom/missing returned neither a lease nor data",
         "Moved back to the previous version: custom/",
     ] {
         assert!(output.stderr.contains(words), "{}", output.stderr);

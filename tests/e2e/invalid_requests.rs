@@ -1,10 +1,10 @@
-//! What callers send that the engine cannot take: refused by name, and nothing changes.
+//! Invalid requests are refused with the name of the field, and change nothing.
 
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, NAME};
 
-/// Method, path, body; status and what the answer says.
+/// Method, path, body; expected status, and text in the response.
 type RefusedRequest = (&'static str, &'static str, Value, u16, &'static str);
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn bad_input_is_refused_with_its_cause_and_nothing_changes() {
         ("POST", "custom/roles/developer", json!({"ttl": "soon"}), 400, "invalid duration"),
         ("POST", "custom/roles/developer", json!({"ttl": "1.5"}), 400, "missing unit in duration"),
         ("POST", "custom/roles/developer", json!({"ttl": [60]}), 400, "ttl"),
-        ("GET", "custom/creds/nobody", Value::Null, 400, "vault list custom/roles"),
+        ("GET", "custom/creds/missing", Value::Null, 400, "vault list custom/roles"),
         ("POST", "custom/roles/a/b", json!({"permissions": "read"}), 400, names),
         ("POST", "custom/roles/entwickler-\u{f6}", json!({"permissions": "read"}), 400, names),
         ("GET", "custom/creds/entwickler-\u{f6}", Value::Null, 400, names),
@@ -96,7 +96,7 @@ async fn a_body_within_the_servers_limit_passes_whole() {
     assert!(shown["data"]["permissions"] == json!(permissions), "what was stored is not what was sent");
 }
 
-/// All that the engine stores and shows.
+/// Everything that the engine stores and shows.
 async fn stored_state(lab: &Lab) -> Value {
     let mut all = Vec::new();
     for (method, path) in [
@@ -107,7 +107,7 @@ async fn stored_state(lab: &Lab) -> Value {
         ("GET", "fresh/config"),
     ] {
         let mut data = lab.vault.request(method, path, None).await.body["data"].clone();
-        // Its salt is another one each time; that the key is the same is seen by a credential.
+        // Its salt is different each time. A credential shows that the key is the same.
         data.as_object_mut().and_then(|data| data.remove("api_key_sha256"));
         all.push(data);
     }

@@ -1,4 +1,4 @@
-//! A real Vault, an upstream that issues tokens, and our binary to bring the two together.
+//! A real Vault, an upstream that issues tokens, and our binary.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// A Vault that forgets everything when it ends.
+    /// A Vault with in-memory storage.
     pub(crate) async fn new() -> Lab {
         Lab::with_storage(Storage::Memory).await
     }
@@ -35,12 +35,12 @@ impl Lab {
         Lab::with_upstream(vault, Upstream::start().await).await
     }
 
-    /// Any Vault, with an audit log and its storage in view.
+    /// Any Vault, with an audit log and readable storage.
     pub(crate) async fn with_upstream(vault: VaultServerBuilder, upstream: Upstream) -> Lab {
         Lab::start(vault.audit_log().raw_storage(), upstream).await
     }
 
-    /// An OpenBao, which takes an audit device from its configuration only.
+    /// An OpenBao, which configures audit devices only in its configuration file.
     pub(crate) async fn openbao() -> Lab {
         let vault = VaultServer::builder().product(Product::OpenBao).storage(Storage::Raft);
         Lab::start(vault, Upstream::start().await).await
@@ -61,7 +61,7 @@ impl Lab {
         lab
     }
 
-    /// The description of the plugin as a user writes it.
+    /// The `plugin.yaml` of the plugin as a user writes it.
     pub(crate) fn description(&self, mounts: &[&str], ttl: &str) -> String {
         self.description_of(Path::new(BINARY), mounts, ttl)
     }
@@ -80,17 +80,17 @@ impl Lab {
         self.program.run(["register", "-f", file.to_str().unwrap(), "--yes", "--output", "json"]).await
     }
 
-    /// Where the key of the upstream is, for whoever must not have it on a command line.
+    /// The file with the key of the upstream, for commands that must not have it in their arguments.
     pub(crate) fn api_key_file(&self) -> PathBuf {
         self.folder.path().join("api-key")
     }
 
-    /// A folder that goes with the lab.
+    /// A folder that is removed with the lab.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The requests that changed something so far; a question about capabilities is a POST and changes nothing.
+    /// The requests that have changed something so far. A query of capabilities is a POST and changes nothing.
     pub(crate) fn writes(&self) -> usize {
         let log = self.vault.audit_log();
         let written = log.iter().filter(|line| line["type"] == "request").filter(|line| {
@@ -117,12 +117,12 @@ impl Lab {
         self.issued(credential["data"]["token"].as_str().unwrap()).id
     }
 
-    /// What the upstream knows of a token.
+    /// The upstream's record of a token.
     pub(crate) fn issued(&self, token: &str) -> IssuedToken {
         self.upstream.issued().into_iter().find(|issued| issued.token == token).unwrap()
     }
 
-    /// Kills the one plugin process, and waits until it is gone. Returns its id.
+    /// Kills the only plugin process, and waits until it is gone. Returns its id.
     pub(crate) async fn kill_plugin(&self) -> u32 {
         let running = self.vault.child_plugin_pids();
         let [plugin] = running[..] else { panic!("not one plugin process but {running:?}") };
@@ -130,8 +130,8 @@ impl Lab {
         plugin
     }
 
-    /// Kills a plugin process of the server, and waits until it is gone: a request in the moment of its death meets a closed
-    /// socket, which Vault does not retry.
+    /// Kills a plugin process of the server, and waits until it is gone. A request at the moment of its death sees a closed socket, which
+    /// Vault does not retry.
     pub(crate) async fn kill_plugin_process(&self, plugin: u32) {
         kill_process(Pid::from_raw(plugin.cast_signed()).unwrap(), Signal::KILL).unwrap();
         eventually("the killed plugin is gone", async || {

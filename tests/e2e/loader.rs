@@ -12,7 +12,7 @@ use crate::volume_kinds::{VolumeKind, run_on_volume};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
-/// What an image carries, and a plugin directory.
+/// The content of an image, and a plugin directory.
 struct LoaderPod {
     image: TempDir,
     plugins: TempDir,
@@ -72,7 +72,7 @@ async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
     let program = Program::new(BINARY);
     fs::write(pod.plugin(), &pod.bundled_content()[..100_000]).unwrap();
     let said = program.run(pod.arguments(&[])).await.success();
-    assert!(said.contains("the copy that was there was cut short"), "{said}");
+    assert!(said.contains("the existing copy was truncated"), "{said}");
     assert!(pod.is_complete());
 
     let other = build::go_kv("v2.0.0").await;
@@ -84,7 +84,7 @@ async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
     program.run(pod.arguments(&["--overwrite"])).await.success();
     assert!(pod.is_complete());
 
-    // Whoever is not root gives nothing away.
+    // Only root can change the owner of a file.
     if rustix::process::geteuid().is_root() {
         program.run(pod.arguments(&["--owner", "100:1000"])).await.success();
         let placed = fs::metadata(pod.plugin()).unwrap();
@@ -101,18 +101,18 @@ async fn a_sidecar_puts_back_what_is_removed_or_changed_until_it_is_ended() {
     assert!(pod.is_complete());
 
     fs::remove_file(pod.plugin()).unwrap();
-    sidecar.wait_for(Stream::Stderr, "it was gone").await;
+    sidecar.wait_for(Stream::Stderr, "it was missing").await;
     assert!(pod.is_complete());
-    // In one go: what is looked at while it is written may be cut short.
+    // In one write, because a file that is checked while it is written may be truncated.
     File::options().write(true).open(pod.plugin()).unwrap().write_at(b"another", 4096).unwrap();
-    sidecar.wait_for(Stream::Stderr, "there was something else").await;
+    sidecar.wait_for(Stream::Stderr, "the existing file differed").await;
     assert!(pod.is_complete());
     fs::set_permissions(pod.plugin(), fs::Permissions::from_mode(0o600)).unwrap();
     eventually("the mode is right again", async || {
         (fs::metadata(pod.plugin()).ok()?.mode() & 0o7777 == 0o755).then_some(())
     })
     .await;
-    // What is not carried is nobody's business here.
+    // Files that are not part of the image are left alone.
     let stranger: &Path = &pod.plugins.path().join("other-1.0.0");
     fs::write(stranger, "mine").unwrap();
 

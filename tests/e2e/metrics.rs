@@ -1,4 +1,4 @@
-//! What a mount measures, from the plugin through a real Vault to a real Prometheus.
+//! The metrics of a mount, from the plugin through a real Vault to a real Prometheus.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,13 +11,13 @@ use crate::lab::{BINARY, Lab};
 
 const SLOW_ALERT: &str = "TokenEngineSlow";
 
-/// The alerts as `manifests` makes them.
+/// The alerts as `manifests` generates them.
 async fn rules() -> String {
     let made = Program::new(BINARY).run(["manifests", "rules", "--output", "json"]).await.json();
     made["documents"][0]["content"][0]["data"]["custom-plugin.rules.yaml"].as_str().unwrap().to_owned()
 }
 
-/// A token that may read the metrics and nothing else.
+/// A token that may only read the metrics.
 async fn scrape_token(lab: &Lab) -> String {
     let policy = json!({"policy": "path \"custom/metrics\" { capabilities = [\"read\"] }"});
     lab.vault.request("PUT", "sys/policies/acl/scrape", Some(policy)).await.success();
@@ -54,7 +54,7 @@ async fn without_a_policy_the_metrics_are_refused() {
     assert!(output.code != Some(0) && output.stderr.contains("permission denied"), "{output:?}");
 }
 
-/// The numbers of a page of metrics, by series.
+/// The values of a page of metrics, by series.
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     let samples = lines.filter_map(|line| {
@@ -69,7 +69,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
     samples.collect()
 }
 
-/// The alerts that the rules as they are delivered raise, when each minute is like what happened between two pages.
+/// The alerts that the generated rules raise if each minute repeats what happened between two pages.
 async fn alerts_after(minutes: &str, first: &str, second: &str) -> Vec<&'static str> {
     let promtool = Prometheus::promtool().await;
     let rules = rules().await;
@@ -107,7 +107,7 @@ async fn alerts_after(minutes: &str, first: &str, second: &str) -> Vec<&'static 
     firing
 }
 
-/// The numbers are those of a real mount, and the time is promtool's.
+/// The values are from a real mount, the time is promtool's.
 #[tokio::test]
 async fn the_alerts_fire_when_the_upstream_is_slow_and_not_before() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
@@ -147,7 +147,7 @@ async fn a_real_prometheus_scrapes_a_mount_and_raises_nothing() {
     assert_eq!(prometheus.firing_alerts().await, [""; 0], "{}", prometheus.logs());
 }
 
-/// Alerts are about what exists.
+/// Alerts refer only to metrics that exist.
 #[tokio::test]
 async fn every_metric_that_a_rule_names_is_on_the_page() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;

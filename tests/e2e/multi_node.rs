@@ -1,4 +1,4 @@
-//! Servers of several nodes that are not in Kubernetes: this machine's directory is that of one node alone.
+//! Servers with several nodes outside of Kubernetes: this machine's directory belongs to one node only.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn raft() -> VaultServerBuilder {
     VaultServer::builder().storage(Storage::Raft)
 }
 
-/// A Vault of two nodes, each with a plugin directory of its own; the lab's is the active one.
+/// A Vault of two nodes with separate plugin directories; that of the lab is the active one.
 async fn two_nodes() -> (Lab, VaultServer) {
     let lab = Lab::with_upstream(raft(), Upstream::start().await).await;
     let second = raft().join(&lab.vault, SECOND_NODE).await;
@@ -49,7 +49,7 @@ async fn catalog(lab: &Lab) -> Value {
 #[tokio::test]
 async fn a_binary_that_only_one_of_two_nodes_has_is_refused_until_the_other_is_accounted_for() {
     let (lab, second) = two_nodes().await;
-    for flags in [&[][..], &["--placed-on", "nobody"], &["--placed-on", host_and_port(&lab.vault)]] {
+    for flags in [&[][..], &["--placed-on", "unknown-host"], &["--placed-on", host_and_port(&lab.vault)]] {
         let output = register(&lab, flags).await;
         assert_eq!(output.code, Some(1), "{flags:?}: {output:?}");
         for words in [SECOND_NODE, "--placed-on", "--this-node-only"] {
@@ -59,7 +59,7 @@ async fn a_binary_that_only_one_of_two_nodes_has_is_refused_until_the_other_is_a
         assert!(catalog(&lab).await["errors"].is_array());
     }
 
-    // Somebody puts it there, and says so.
+    // The binary is copied by hand, and the node is named.
     let file = format!("{NAME}-{VERSION}");
     fs::copy(BINARY, second.plugin_directory().join(&file)).unwrap();
     let output = register(&lab, &["--placed-on", SECOND_NODE]).await;
@@ -106,7 +106,7 @@ async fn a_node_that_is_down_is_not_forgotten() {
     assert!(output.stderr.contains(SECOND_NODE), "{}", output.stderr);
 }
 
-/// As from a machine that is none of the server's: no plugin directory can be looked at.
+/// Simulates a machine outside of the server's nodes, so no plugin directory can be inspected.
 #[tokio::test]
 async fn a_rollback_that_sees_no_plugin_directory_names_the_nodes_that_are_not_proven_and_is_done() {
     let (lab, _second) = two_nodes().await;

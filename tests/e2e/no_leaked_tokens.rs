@@ -1,6 +1,6 @@
-//! Every token that is live at the upstream belongs to a lease, or is announced in the write-ahead log: whatever ends before
-//! the plugin answers Vault. While that answer travels nothing is on record, see `token-engine/src/pending_token.rs`; so these
-//! tests choose the moment, by holding back the answer of the upstream.
+//! Every token that is live at the upstream belongs to a lease or to a WAL entry, whatever ends before the plugin responds to Vault. While
+//! that response is in transit there is no record, see `token-engine/src/pending_token.rs`; so these tests choose the moment by withholding
+//! the response of the upstream.
 
 use harness::{Fault, LoadGenerator, Operation, RunningProgram, Storage, Upstream, VaultServer, eventually};
 
@@ -13,11 +13,11 @@ async fn a_plugin_killed_under_load_serves_again_and_loses_no_token() {
     let load = LoadGenerator::on_server(&lab.vault, &lab.upstream, &["custom"]);
     load.wait_progress().await;
 
-    // Every client at the worst moment: its token exists, and only the upstream knows.
+    // Every client is at the worst moment: its token exists, and only the upstream knows it.
     lab.upstream.fail(Operation::Mint, Fault::Withheld);
     lab.upstream.wait_withheld(load.clients()).await;
-    let at_work = lab.wal_tokens("custom").await;
-    assert_eq!(at_work.len(), load.clients());
+    let in_flight = lab.wal_tokens("custom").await;
+    assert_eq!(in_flight.len(), load.clients());
     let killed = lab.kill_plugin().await;
     lab.upstream.heal();
 
@@ -26,7 +26,7 @@ async fn a_plugin_killed_under_load_serves_again_and_loses_no_token() {
     let account = load.stop().await;
     assert_eq!(account.wrong_responses, Vec::<String>::new());
     let (leased, announced) = (lab.leased_tokens("custom").await, lab.wal_tokens("custom").await);
-    assert!(announced.is_superset(&at_work), "what was at work is still announced");
+    assert!(announced.is_superset(&in_flight), "in-flight requests are still announced");
     assert!(
         leased.is_superset(&lab.token_names(account.open_leases.values())),
         "what a client got and kept is leased"
@@ -42,14 +42,14 @@ async fn a_mint_that_vault_never_stored_is_revoked_by_rollback() {
     let mut lab = Lab::with_storage(Storage::Raft).await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();
 
-    // The upstream has issued a token, and its answer is on the way, when the client hangs up,
+    // The upstream has issued a token, and its response is in transit, when the client disconnects,
     let client = lab.get_with_withheld_response().await;
     drop(client);
     lab.upstream.wait_withheld(0).await;
     // when the plugin is killed,
     let client = lab.get_with_withheld_response().await;
     lab.kill_plugin().await;
-    // It gets another token, or an error: if Vault sees the end of the process before that of the connection, it asks the next one.
+    // It gets another token, or an error: if Vault notices the end of the process before that of the connection, it starts the next one.
     let _ = client.wait().await;
     eventually("Vault has started the plugin again", async || {
         lab.upstream.heal();
@@ -57,7 +57,7 @@ async fn a_mint_that_vault_never_stored_is_revoked_by_rollback() {
         (reply.status == 200).then_some(())
     })
     .await;
-    // and when Vault itself is.
+    // and when Vault itself is killed.
     let client = lab.get_with_withheld_response().await;
     lab.vault.kill().await;
     assert_ne!(client.wait().await.code, Some(0));
@@ -90,7 +90,7 @@ async fn a_token_whose_lease_vault_cannot_store_is_revoked_at_once() {
 }
 
 impl Lab {
-    /// A client that waits for its credential, since the upstream has issued it and does not answer.
+    /// A client that waits for its credential, because the upstream withholds its response.
     async fn get_with_withheld_response(&self) -> RunningProgram {
         self.upstream.fail_next(Operation::Mint, 1, Fault::Withheld);
         let client = self.program.start(["creds", "get", "custom/creds/developer"]);

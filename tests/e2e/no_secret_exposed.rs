@@ -1,4 +1,4 @@
-//! Secrets are seen by nobody who was not given them.
+//! Secrets appear only where they were requested.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,7 +64,7 @@ async fn the_api_key_and_the_tokens_appear_nowhere() {
     }
     scan.assert_no_secret_in("config", config.to_string());
     scan.assert_no_secret_in("a refusal", bad.body.to_string());
-    // Who asks for a token gets it, on standard output alone.
+    // A requested token is printed, and only on standard output.
     scan.assert_no_secret_in("creds get: stderr", &got.stderr);
     let scan = scan.add_secret("token of Vault", lab.vault.root_token());
     for (place, output) in &written {
@@ -78,7 +78,7 @@ async fn the_api_key_and_the_tokens_appear_nowhere() {
     scan.assert_no_secret_below(lab.vault.directory());
 }
 
-/// The command lines of all processes of this machine, looked at again and again.
+/// The command lines of all processes of this machine, polled continuously.
 struct CommandLineWatcher {
     watcher: JoinHandle<BTreeSet<String>>,
     stop: Arc<AtomicBool>,
@@ -92,7 +92,7 @@ impl CommandLineWatcher {
             let mut seen = BTreeSet::new();
             while !told.load(Ordering::Relaxed) {
                 let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
-                // What is no process has none; a process may have ended meanwhile.
+                // Not a process, or a process that has ended.
                 let lines = processes.filter_map(|process| fs::read(process.join("cmdline")).ok());
                 seen.extend(lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")));
                 thread::sleep(Duration::from_millis(1));

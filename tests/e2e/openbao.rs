@@ -62,21 +62,21 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("team/sub/theirs/ runs it"), "{}", refused.stderr);
 
-    // From below the rest is not seen.
+    // A child namespace does not see the rest.
     for command in [&["gc", "--yes"][..], &["deregister", NAME, "--version", VERSION, "--yes"]] {
         let below = lab.program.run(["--namespace", "team"].iter().chain(command)).await;
         assert_eq!(below.code, Some(1), "{below:?}");
         assert!(below.stderr.contains("root namespace"), "{}", below.stderr);
     }
 
-    // A name of kubectl's.
+    // A namespace name of kubectl's.
     let mistaken = lab.program.run(["status", "--namespace", "vault-system"]).await;
     assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
     for words in ["namespace not found", "the server has none of that name", "-n/--kube-namespace"] {
         assert!(mistaken.stderr.contains(words), "{}", mistaken.stderr);
     }
 
-    // Nor by a token that may not look there.
+    // Nor with a token that may not read it.
     let policy = r#"
         path "sys/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
         path "sys/namespaces" { capabilities = ["deny"] }"#;
@@ -91,7 +91,7 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     assert!(refused.stderr.contains("sys/namespaces"), "{}", refused.stderr);
     lab.vault.request("GET", &entry, None).await.success();
 
-    // The policy that is made for operators lets one look, however many plugins and namespaces there are.
+    // The generated policy for operators permits it, whatever the number of plugins and namespaces.
     let other =
         json!({"command": format!("{NAME}-{VERSION}"), "version": "v9.9.9", "sha256": "0".repeat(64)});
     lab.vault.request("PUT", "sys/plugins/catalog/secret/other", Some(other)).await.success();
@@ -101,7 +101,7 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     assert_eq!(limited.run(["gc", "--keep", "0", "--yes"]).await.success(), "Nothing to do\n");
     lab.vault.request("DELETE", "sys/plugins/catalog/secret/other?version=v9.9.9", None).await.success();
 
-    // What is gone there is not needed.
+    // Consumers that were removed there no longer need it.
     lab.vault.request("DELETE", "team/sub/sys/mounts/theirs", None).await.success();
     lab.program.run(["gc", "--keep", "0", "--yes"]).await.success();
     assert_eq!(lab.vault.request("GET", &entry, None).await.status, 404);

@@ -1,4 +1,4 @@
-//! Images as independent tools see them: made twice, unpacked, started, pushed to a real registry and pulled.
+//! Images as independent tools see them: built twice, unpacked, started, pushed to a real registry and pulled.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,7 +19,7 @@ struct PackageFixture {
 }
 
 impl PackageFixture {
-    /// For images that are not started: any static program will do as their loader, and a small one is soon packed.
+    /// For images that are not started. Any static program can be their loader, and a small one is packed faster.
     async fn new() -> PackageFixture {
         PackageFixture::with_loader(build::busybox().await).await
     }
@@ -86,7 +86,7 @@ async fn an_image_is_the_same_wherever_it_is_made_and_whoever_looks_at_it() {
     let config = tool("skopeo").await.run(["inspect", "--config", &layout]).await.json();
     assert_eq!(config["config"]["User"], "100:1000");
     assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/vault-token-plugin", "loader"]));
-    // OpenBao starts what the image starts, where its stanza names no file.
+    // OpenBao runs the entrypoint of the image if its stanza names no file.
     let alone = one.text("alone");
     let kv = one.text("kv-1.0.0");
     let loader = one.loader.display().to_string();
@@ -102,7 +102,7 @@ async fn an_image_is_the_same_wherever_it_is_made_and_whoever_looks_at_it() {
     for file in ["kv-1.0.0", "kv-2.0.0"] {
         assert!(said.contains(&format!("binary_name = \"{file}\"")), "{said}");
     }
-    // As `docker load` reads it.
+    // The format of `docker load`.
     let docker = inspect(&format!("docker-archive:{}:kv:2.0.0", one.text("image.tar"))).await;
     assert_eq!(docker["Labels"]["team"], "platform");
 }
@@ -155,7 +155,7 @@ async fn an_image_goes_through_a_real_registry_whole_and_only_once() {
     let config = workshop.path("docker");
     fs::create_dir(&config).unwrap();
 
-    // Nobody is let in without credentials.
+    // Every access needs credentials.
     let anonymous = Program::new(BINARY).env("DOCKER_CONFIG", config.display().to_string());
     let refused = workshop.package(&anonymous, &["--push", &image]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
@@ -173,7 +173,7 @@ async fn an_image_goes_through_a_real_registry_whole_and_only_once() {
     assert_eq!(again["outputs"][0]["blobs_sent"], 0);
     assert_eq!(again["outputs"][0]["digest"], report["image"]["digest"]);
 
-    // Pulled by somebody else, it is what was made.
+    // A pulled image equals the one that was built.
     let pulled = format!("oci:{}:2.0.0", workshop.text("pulled"));
     let who = format!("{}:{}", Registry::USER, Registry::PASSWORD);
     let source = format!("docker://{image}:2.0.0");
@@ -193,7 +193,7 @@ async fn an_upgrade_takes_its_version_out_of_an_image() {
     log_in(&registry, &config).await;
     let program = Program::new(BINARY).vault(&lab.vault).env("DOCKER_CONFIG", config.display().to_string());
     let (image, layout) = (format!("{}/team/kv", registry.address()), workshop.text("layout"));
-    // A server has a plugin of its own that is called kv.
+    // The server has a built-in plugin called kv.
     let [first, second] = ["1.0.0", "2.0.0"].map(|version| workshop.text(&format!("notes-{version}")));
     fs::copy(workshop.path("kv-1.0.0"), &first).unwrap();
     fs::copy(workshop.path("kv-2.0.0"), &second).unwrap();
@@ -207,7 +207,7 @@ async fn an_upgrade_takes_its_version_out_of_an_image() {
 
     program.run(["register", "notes", "--mount", "notes", "--binary", &first]).await.success();
     assert_eq!(running().await, "v1.0.0");
-    // The newest version that it carries.
+    // The newest version in it.
     let whole = format!("{image}:2.0.0");
     program.run(["upgrade", "--image", &whole]).await.success();
     assert_eq!(running().await, "v2.0.0");
@@ -220,7 +220,7 @@ async fn an_upgrade_takes_its_version_out_of_an_image() {
     for (args, says) in [
         (
             vec!["upgrade", "--image", &layout, "--version", "3.0.0"],
-            "the image carries no notes 3.0.0 for linux/",
+            "the image contains no notes 3.0.0 for linux/",
         ),
         (vec!["upgrade", "--image", &format!("{image}:9.9.9")], "9.9.9 not found"),
         (vec!["upgrade", "--image", &lab.folder().display().to_string()], "oci-layout"),
@@ -293,7 +293,7 @@ async fn several_platforms_are_one_image() {
         .chain(platforms)
         .collect();
     let packed = workshop.package(&Program::new(BINARY), &more).await;
-    assert!(packed.stderr.contains("was not started here"), "{}", packed.stderr);
+    assert!(packed.stderr.contains("cannot be started on this machine"), "{}", packed.stderr);
     let report = packed.json();
     assert_eq!(report["image"]["platforms"].as_array().unwrap().len(), 2);
     for (architecture, at) in [("amd64", 0), ("arm64", 1)] {
@@ -327,12 +327,12 @@ fn reported_outputs(report: &Value) -> Vec<&str> {
     report["plugins"].as_array().unwrap().iter().map(|plugin| plugin["action"].as_str().unwrap()).collect()
 }
 
-/// As images call the machine that this runs on.
+/// The name of this machine's architecture in images.
 fn machine() -> &'static str {
     if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
 }
 
-/// The header of an executable for another machine, which nothing here can start.
+/// The header of an executable for another architecture, which cannot be started here.
 fn elf(machine: u8, content: &str) -> Vec<u8> {
     let mut file = vec![0; 64];
     file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");

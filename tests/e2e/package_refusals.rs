@@ -1,4 +1,4 @@
-//! What `package` refuses, and what is left when it fails.
+//! What `package` refuses, and what it leaves behind when it fails.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -37,20 +37,20 @@ async fn what_would_not_run_is_refused_with_its_cause_and_cure() {
         (&["/bin/true"][..], 1, &["needs the dynamic linker", "CGO_ENABLED=0"][..]),
         (&[&path("script-1.0.0")], 1, &["is not a Linux executable"]),
         (&[&path("locked-1.0.0")], 1, &["is not executable", "chmod +x"]),
-        (&[&path("kv-1.0.1")], 1, &["reports version v1.0.0 and its name says 1.0.1", "Rename it"]),
+        (&[&path("kv-1.0.1")], 1, &["reports version v1.0.0, but its file name contains 1.0.1", "Rename it"]),
         (&[&path("kv-9.0.0")], 1, &["is built for", "--platform"]),
         (
             &[&path("kv-9.0.0"), "--platform", foreign, "--layout", &layout],
             2,
-            &["there is no loader for", "--loader"],
+            &["no loader given for", "--loader"],
         ),
-        (&[&path("nothing-1.0.0")], 2, &["there is no such binary", "nothing-1.0.0"]),
+        (&[&path("nothing-1.0.0")], 2, &["could not read the plugin binary", "nothing-1.0.0"]),
         (&[&kv_file, &kv_file], 2, &["are the same version of the same plugin"]),
         (&[&kv_file, "--loader", "/bin/true", "--layout", &layout], 1, &["needs the dynamic linker"]),
         (&[&kv_file, "--user", "vault"], 2, &["is not UID or UID:GID"]),
         (&[&kv_file, "--label", "team"], 2, &["is not KEY=VALUE"]),
-        (&[&kv_file, "--push", "Team/Plugin"], 2, &["cannot have that name"]),
-        (&[&kv_file, "--name", "../vault"], 2, &["cannot be the name of a plugin"]),
+        (&[&kv_file, "--push", "Team/Plugin"], 2, &["invalid image name"]),
+        (&[&kv_file, "--name", "../vault"], 2, &["is not a valid plugin name"]),
         (&[], 2, &["required"]),
     ] {
         let output = package(folder.path(), args).await;
@@ -92,7 +92,7 @@ async fn checksums_alone_need_no_image_and_a_dry_run_writes_nothing() {
 #[tokio::test]
 async fn a_package_of_rust_is_built_static_and_its_binary_taken() {
     let folder = tempfile::tempdir().unwrap();
-    // Not in the home of the user, into which what is packaged cannot look.
+    // Not in the home of the user, which the packaged binary cannot access.
     let kv = folder.path().join("kv");
     fs::copy(build::go_kv("v1.0.0").await, &kv).unwrap();
     // Becomes a plugin that reports 1.0.0.

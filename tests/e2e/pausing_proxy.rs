@@ -1,4 +1,4 @@
-//! A way to the server on which one request waits until it is let through.
+//! A proxy on which one request waits until it is released.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a request may take to come before the test is given up.
+/// Maximum time until the request comes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Requests that begin with the given text wait at the door; all others pass.
+/// Requests that begin with the given text wait in the proxy; all others pass.
 pub(crate) struct PausingProxy {
     address: String,
     request: &'static str,
@@ -19,7 +19,7 @@ pub(crate) struct PausingProxy {
 
 #[derive(Clone, Copy, PartialEq)]
 enum ProxyState {
-    /// Until a request comes that begins with this.
+    /// Pauses from the request on that begins with this text.
     OpenUntil(&'static str),
     Armed,
     Paused,
@@ -27,12 +27,12 @@ enum ProxyState {
 }
 
 impl PausingProxy {
-    /// A door before `server` (an `http` address) that is closed to `request`, such as `GET /v1/sys/mounts `.
+    /// A proxy for `server` (an `http` address) that pauses `request`, such as `GET /v1/sys/mounts `.
     pub(crate) async fn pausing_at(request: &'static str, server: &str) -> PausingProxy {
         PausingProxy::of(request, ProxyState::Armed, server).await
     }
 
-    /// As [`Door::pausing_at`], once a request has passed that begins with `first`.
+    /// Like [`Door::pausing_at`], after a request that begins with `first` has passed.
     pub(crate) async fn closed_after(
         first: &'static str,
         request: &'static str,
@@ -55,25 +55,25 @@ impl PausingProxy {
         PausingProxy { address, request, state }
     }
 
-    /// Its side of the server.
+    /// Its connection to the server.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Waits until a request waits.
+    /// Waits until a request is paused.
     pub(crate) async fn wait_paused(&self) {
         let mut state = self.state.subscribe();
         let knocked = timeout(REQUEST_TIMEOUT, state.wait_for(|state| *state == ProxyState::Paused)).await;
         assert!(knocked.is_ok(), "waited {REQUEST_TIMEOUT:?} in vain for {:?}", self.request);
     }
 
-    /// Lets the request through, and all after it.
+    /// Releases the request and all later ones.
     pub(crate) fn release(&self) {
         self.state.send_replace(ProxyState::Released);
     }
 }
 
-/// One connection. Its requests come one after the other, and each begins with a packet of its own.
+/// One connection. Requests are sequential, and each starts with a new packet.
 async fn forward_connection(
     mut client: TcpStream,
     server: String,
@@ -111,7 +111,7 @@ async fn forward_connection(
             }
         }
     };
-    // Either side may hang up; the other is then done too.
+    // Either side may disconnect; then the other one is closed too.
     tokio::select! {
         () = there => {}
         _ = tokio::io::copy(&mut from_server, &mut to_client) => {}

@@ -1,4 +1,4 @@
-//! What `register` refuses: the cause, the cure, and nothing changed.
+//! What `register` refuses: the error names the cause and the fix, and nothing is changed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::lab::{Lab, NAME};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
-/// All that a refusal leaves as it was.
+/// The state that a refusal must not change.
 #[derive(Debug, PartialEq)]
 struct StateSnapshot {
     files: Vec<(PathBuf, u64)>,
@@ -39,7 +39,7 @@ fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
     files
 }
 
-/// Runs `register` with these flags, which it must refuse with this exit code and these words.
+/// Runs `register` with these flags, which must be refused with this exit code and these texts.
 async fn assert_refused(lab: &Lab, flags: &[&str], code: i32, says: &[&str]) {
     let before = take_snapshot(lab).await;
     let output = register(lab, flags).await;
@@ -55,7 +55,7 @@ async fn register(lab: &Lab, flags: &[&str]) -> Output {
 fn assert_output(output: &Output, code: i32, says: &[&str]) {
     assert_eq!(output.code, Some(code), "{says:?}: {output:?}");
     assert_eq!(output.stdout, "");
-    // Root is warned of binaries first.
+    // Root is first warned about untrusted binaries.
     let first = output.stderr.lines().find(|line| !line.starts_with("Warning: this command runs as root"));
     assert!(first.is_some_and(|line| line.starts_with("Error: ")), "{}", output.stderr);
     assert!(!output.stderr.contains("hunter2"), "a value that may be secret is repeated");
@@ -64,7 +64,7 @@ fn assert_output(output: &Output, code: i32, says: &[&str]) {
     }
 }
 
-/// A copy of our binary below the lab's folder, changed.
+/// A changed copy of our binary below the lab's folder.
 fn patched_binary(lab: &Lab, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut content = fs::read(BINARY).unwrap();
     change(&mut content);
@@ -117,7 +117,7 @@ async fn a_binary_that_cannot_be_a_plugin_is_refused() {
     assert_refused(&lab, &["--config", "hunter2"], 2, &["--config", "key=value"]).await;
 }
 
-/// What Go's plugins print where they do not find the cookie that they wait for, as those of databases do here.
+/// The output of Go plugins without the expected cookie, as of database plugins here.
 const COOKIE_MISMATCH_MESSAGE: &str =
     "echo 'This binary is a plugin. These are not meant to be executed directly.'; exit 1";
 
@@ -134,11 +134,11 @@ async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
     assert!(as_database.stderr.contains("register database plugin db v1.0.0"), "{}", as_database.stderr);
 
     let as_secret = lab.program.run(of("secret")).await;
-    assert_output(&as_secret, 1, &["of another kind", "--type database"]);
+    assert_output(&as_secret, 1, &["neither a secrets engine nor an auth method", "--type database"]);
     let judged =
         ["doctor", "--binary", &busybox, "--arg", "sh", "--arg", "-c", "--arg", COOKIE_MISMATCH_MESSAGE];
     let judged = lab.program.run(judged).await;
-    assert!(judged.stdout.contains("of another kind"), "{judged:?}");
+    assert!(judged.stdout.contains("neither a secrets engine nor an auth method"), "{judged:?}");
     for said in [&as_secret.stderr, &judged.stdout, &judged.stderr] {
         assert!(!said.contains("by hand"), "{said}");
     }
@@ -204,7 +204,7 @@ async fn a_pin_and_a_newer_version_are_not_overruled() {
     let pinned = [&format!("{NAME} is pinned to v1.0.0")[..], &format!("`vault delete {pin}`")];
     assert_refused(&lab, &new, 1, &pinned).await;
 
-    // The cure that was named.
+    // The fix in the message.
     lab.vault.cli(["delete", &pin]).await.success();
     register(&lab, &new).await.success();
     let downgrade = ["custom/ has version v2.0.0, which is newer than 1.0.0", "--allow-downgrade"];
@@ -272,7 +272,7 @@ async fn a_plugin_directory_that_will_not_do_is_refused() {
     assert_eq!(take_snapshot(&lab).await, before);
 }
 
-/// Runs our binary as a user that owns nothing, which takes root; else as ourselves, with the directory closed.
+/// Runs our binary as a user without files, which needs root; otherwise as the current user with a closed directory.
 async fn as_nobody(lab: &Lab, args: &[&str]) -> Output {
     if !rustix::process::geteuid().is_root() {
         fs::set_permissions(lab.vault.plugin_directory(), fs::Permissions::from_mode(0o555)).unwrap();
@@ -282,8 +282,8 @@ async fn as_nobody(lab: &Lab, args: &[&str]) -> Output {
         fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let ours = lab.folder().join("ours").display().to_string();
-    // Not by this process: what it has open for writing, a program that another test starts inherits, and Linux runs no such
-    // file.
+    // By another process: a program that another test starts would inherit the file descriptor that this process has open for writing, and
+    // Linux does not execute a file that is open for writing.
     Program::new("/bin/cp").run([BINARY, &ours]).await.success();
     let prefix = ["--reuid=65534", "--regid=65534", "--clear-groups", &ours];
     Program::new("/usr/bin/setpriv").vault(&lab.vault).run(prefix.iter().chain(args)).await

@@ -1,4 +1,4 @@
-//! A server in a root that holds nothing else, as in a container image without a libc.
+//! A server in an otherwise empty root, as in a container image without a libc.
 
 use std::fs;
 
@@ -12,11 +12,11 @@ async fn the_static_binary_needs_nothing_but_itself() {
     fs::copy(build::static_binary("vault-token-plugin").await, root.join("vault-token-plugin")).unwrap();
     fs::write(root.join("api-key"), upstream.api_key()).unwrap();
 
-    // Both halves of it run there: the tool that registers, and the plugin.
+    // Both halves of the binary run there: the tool that registers, and the plugin.
     let program = Program::new("/vault-token-plugin").chroot(root).vault(&vault);
     let endpoint = format!("api_endpoint={}", upstream.endpoint());
     let plugin = ["register", "custom-plugin", "--mount", "custom", "--smoke", "creds/developer"];
-    // Without /proc a program cannot find itself.
+    // Without /proc a program cannot find its own path.
     let binary = ["--binary", "/vault-token-plugin"];
     let config = ["--config", &endpoint, "--config", "api_key=@/api-key"];
     let role = ["--role", "developer:permissions=read"];

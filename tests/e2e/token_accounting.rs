@@ -1,4 +1,4 @@
-//! Whose each token of the upstream is, by what Vault has stored.
+//! Assigns each token of the upstream to its lease or WAL entry, according to Vault's storage.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ impl Lab {
         self.upstream.live().into_iter().map(|issued| issued.name).collect()
     }
 
-    /// What tokens are called there.
+    /// Prefix of the names of tokens there.
     pub(crate) fn token_names<'a>(&self, tokens: impl IntoIterator<Item = &'a String>) -> TokenNames {
         tokens.into_iter().map(|token| self.issued(token).name).collect()
     }
@@ -26,7 +26,7 @@ impl Lab {
         let leases = format!("sys/expire/id/{mount}/creds/developer");
         let mut names = TokenNames::new();
         for lease in self.vault.list_raw_storage(&leases).await {
-            // It may end between the list and this.
+            // It may be removed between the list and this read.
             if let Some(lease) = self.vault.read_raw_storage(&format!("{leases}/{lease}")).await {
                 names.insert(lease["secret"]["internal_data"]["name"].as_str().unwrap().to_owned());
             }
@@ -34,17 +34,15 @@ impl Lab {
         names
     }
 
-    /// The tokens that the plugin announced in its write-ahead log before it asked for them, and that it has neither
-    /// handed out nor given back.
+    /// The tokens that the plugin has announced in its write-ahead log, and has neither issued nor revoked.
     pub(crate) async fn wal_tokens(&self, mount: &str) -> TokenNames {
         let entries = self.wal_entries(mount).await;
         entries.iter().map(|(_, entry)| entry["data"]["order"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Has Vault roll back what was announced, as if the time had passed in which its request may still be at work.
+    /// Makes Vault roll the WAL entries back, as if the time had passed in which their requests may still be running.
     ///
-    /// Vault rolls back every mount once a minute, and one that is about to move at once. It also revokes the leases of the
-    /// latter.
+    /// Vault rolls back every mount once a minute, and immediately before it moves a mount. A move also revokes the leases of the mount.
     pub(crate) async fn roll_back_wal(&self, mount: &str) {
         self.age_wal_entries(mount).await;
         let paths = json!({"from": mount, "to": format!("{mount}-moved")});
@@ -61,7 +59,7 @@ impl Lab {
         .await;
     }
 
-    /// Has what was announced rolled back within a minute, and leaves the mount and its leases as they are.
+    /// Waits up to a minute until the WAL entries are rolled back, and leaves the mount and its leases unchanged.
     pub(crate) async fn roll_back_wal_in_place(&self, mount: &str) {
         self.age_wal_entries(mount).await;
         eventually("Vault has rolled back", async || {
@@ -86,7 +84,7 @@ impl Lab {
         let mut entries = Vec::new();
         for name in self.vault.list_raw_storage(&log).await {
             let path = format!("{log}/{name}");
-            // A request may finish between the list and this.
+            // A request may finish between the list and this read.
             if let Some(entry) = self.vault.read_raw_storage(&path).await {
                 entries.push((path, entry));
             }

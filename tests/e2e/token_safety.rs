@@ -1,4 +1,4 @@
-//! What must never happen to tokens of others, and to those of a lease, with a real Vault between them and us.
+//! Invariants of other users' tokens, and of the tokens of leases, with a real Vault.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn an_old_lease_never_revokes_the_token_of_another_service_that_has_the_sa
     };
     let old = lab.read_credential("custom").await;
     write_config(&other).await;
-    // The one of the trial of `register` has the first id, and is revoked.
+    // The token of the smoke test of `register` has the first id, and is revoked.
     for _ in lab.upstream.issued() {
         lab.vault.request("GET", "custom/creds/developer", None).await.success();
     }
@@ -53,7 +53,7 @@ async fn an_increment_is_granted_only_as_far_as_the_service_renews() {
         lab.vault.cli(["lease", "renew", "-format=json", "-increment=2h", &lease]).await.json()
     };
     let granted = renew().await["lease_duration"].as_u64().unwrap();
-    // Vault and the plugin may look at the clock in different seconds.
+    // Vault and the plugin may read the clock in different seconds.
     assert!((7199..=7200).contains(&granted), "{granted} s");
     let asked = lab.upstream.requests_for(Operation::Renew).pop().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&asked.body).unwrap()["ttl"], 7200);
@@ -71,7 +71,7 @@ async fn a_reload_waits_until_a_token_that_nobody_gets_is_revoked() {
     lab.upstream.fail(Operation::Revoke, Fault::Withheld);
     let mut client = lab.program.start(["creds", "get", "custom/creds/developer"]);
     lab.upstream.wait_withheld(1).await;
-    // The request is cancelled with its client. The revocation is not, and its record is there until its end is known.
+    // The request is cancelled with its client. The revocation is not, and its WAL entry stays until its result is known.
     client.kill().await;
     let old = lab.vault.child_plugin_pids();
     let mut reload = std::pin::pin!(async {
@@ -125,7 +125,7 @@ async fn a_token_that_may_be_live_is_named_in_the_log_of_vault() {
     let name = lab.mint_with_lost_response().await;
     lab.vault.cli(["write", "custom/config", "idempotency_window=0"]).await.success();
     lab.roll_back_wal("custom").await;
-    // Vault itself says nothing of the error response.
+    // Vault does not log the error response.
     let logs = lab.vault.logs();
     let said = |line: &str| line.contains("[ERROR]") && line.contains(&name) && line.contains("may be live");
     assert!(logs.lines().any(said), "{logs}");
@@ -141,7 +141,7 @@ async fn a_mount_that_is_disabled_leaves_no_token_whose_answer_was_lost() {
 }
 
 impl Lab {
-    /// Mints a token whose answer is lost, so that only the write-ahead log knows it, and returns its name.
+    /// Mints a token whose response is lost, so that only the WAL entry has it, and returns its name.
     async fn mint_with_lost_response(&self) -> String {
         self.upstream.fail_next(Operation::Mint, 1, Fault::BrokenJson);
         assert_ne!(self.vault.request("GET", "custom/creds/developer", None).await.status, 200);

@@ -1,4 +1,4 @@
-//! A server that cannot be asked, or does not answer whoever asks: one sentence, and what cures it.
+//! A server that cannot be reached or does not respond: the error is one sentence with its fix.
 
 use harness::{Output, Program, VaultServer};
 
@@ -17,8 +17,8 @@ fn assert_output(output: &Output, code: i32, stderr: &str) {
 #[tokio::test]
 async fn a_server_that_does_not_run_is_one_sentence_and_a_hint() {
     let program = program().env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "hvs.example");
-    let because = "  because: could not call http://127.0.0.1:1: no connection (Connection refused (os error 111))\n\n\
-                   Does the server run, and is the address right? Give it with --address or VAULT_ADDR.\n";
+    let because = "  caused by: could not call http://127.0.0.1:1: no connection (Connection refused (os error 111))\n\n\
+                   Check that the server is running, and that the address is right. Set it with --address or VAULT_ADDR.\n";
     for command in [&["status"][..], &["register", "--mount", "custom"], &["reload", "--mount", "custom"]] {
         let expected = format!("Error: could not observe the server's health\n{because}");
         assert_output(&program.run(command).await, 1, &expected);
@@ -33,7 +33,7 @@ async fn an_address_or_a_token_that_is_none_is_an_error_of_usage() {
     assert_output(
         &output,
         2,
-        "Error: there is no token to ask the server with\n\n\
+        "Error: no Vault token found\n\n\
          Set VAULT_TOKEN, or log in with `vault login`, which writes ~/.vault-token.\n",
     );
     let output =
@@ -41,8 +41,8 @@ async fn an_address_or_a_token_that_is_none_is_an_error_of_usage() {
     assert_output(
         &output,
         2,
-        "Error: could not set up the connection\n  \
-         because: invalid address \"vault:8200\": expected a URL such as https://vault.example.com:8200\n",
+        "Error: invalid connection settings\n  \
+         caused by: invalid address \"vault:8200\": expected a URL such as https://vault.example.com:8200\n",
     );
 }
 
@@ -52,8 +52,8 @@ async fn a_token_that_the_server_does_not_know_is_an_error_everywhere() {
     let stranger = program().env("VAULT_ADDR", lab.vault.address()).env("VAULT_TOKEN", "hvs.unknown");
     let expected = format!(
         "Error: the server at {} rejected the token\n\n\
-         It is wrong, expired or revoked, or of another server: log in again with `vault login`. It is taken from \
-         VAULT_TOKEN, else from ~/.vault-token.\n",
+         It is wrong, expired or revoked, or of another server. Log in again with `vault login`. It is taken from \
+         VAULT_TOKEN, or else from ~/.vault-token.\n",
         lab.vault.address()
     );
     let writes = lab.writes();
@@ -62,7 +62,7 @@ async fn a_token_that_the_server_does_not_know_is_an_error_everywhere() {
     }
     let output = stranger.run(["creds", "get", "custom/creds/developer"]).await;
     assert_eq!(output.code, Some(1));
-    assert!(output.stderr.contains("Is the token valid"), "{}", output.stderr);
+    assert!(output.stderr.contains("Check that the token is valid"), "{}", output.stderr);
     assert_eq!(lab.writes(), writes);
 }
 
@@ -71,7 +71,7 @@ async fn a_namespace_is_refused_by_a_server_that_would_ignore_it() {
     let lab = Lab::new().await;
     let expected = format!(
         "Error: the server at {} has no namespaces, so it would ignore \"team\"\n\n\
-         Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server.\n\n\
+         Leave out --namespace and VAULT_NAMESPACE, or use a Vault Enterprise or OpenBao server.\n\n\
          The Kubernetes namespace of the server's pods is given with -n/--kube-namespace.\n",
         lab.vault.address()
     );

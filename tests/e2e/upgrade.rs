@@ -1,4 +1,4 @@
-//! Mounts move to another version and back, under load, killed anywhere, and with versions that do not work.
+//! Upgrades and rollbacks under load, killed at any step, and with versions that do not work.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ fn next() -> String {
     build::highest_version(VERSION)
 }
 
-/// Our plugin on two mounts, and the description of its next version.
+/// Our plugin on two mounts, and the `plugin.yaml` of its next version.
 async fn two_mounts() -> (Lab, PathBuf) {
     let lab = Lab::with_registered_plugin(&["first", "second"], "1h").await;
     let description = lab.description_of(
@@ -32,12 +32,12 @@ fn upgrade(file: &Path) -> Vec<&str> {
     vec!["upgrade", "-f", file.to_str().unwrap(), "--output", "json"]
 }
 
-/// The events that a run has written, one a line.
+/// The events of a run, one per line.
 fn events(stdout: &str) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What each mount is configured to run and runs.
+/// Configured and running version of each mount.
 async fn configured_and_running(lab: &Lab, mounts: &[&str]) -> BTreeSet<String> {
     let all = lab.vault.request("GET", "sys/mounts", None).await.success();
     let text = |mount: &str, field: &str| all[format!("{mount}/")][field].as_str().unwrap().to_owned();
@@ -102,7 +102,7 @@ async fn upgrade_and_rollback_under_load_fail_no_request_and_lose_no_lease() {
         "what a client got and kept is leased"
     );
     assert!(live.is_superset(&leased), "what is leased is live");
-    // A request that the end of the old process has cut off may have announced a token and not asked for it.
+    // A request that was cut off by the end of the old process may have a WAL entry but no token.
     assert!(on_record.is_superset(&live), "every live token is on record");
     assert_eq!(leftovers(&lab).await, Vec::<String>::new());
 }
@@ -169,7 +169,7 @@ async fn go_kv_twice(lab: &Lab) {
     }
 }
 
-/// Every step of the plan is one after which the run is killed; the last round kills none.
+/// The run is killed after each step of the plan; in the last round it is not killed.
 async fn kill_after_every_step(lab: &Lab, steps: usize) {
     go_kv_twice(lab).await;
     let binary = build::go_kv("v2.0.0").await;
@@ -199,7 +199,7 @@ async fn running_versions(lab: &Lab) -> BTreeSet<String> {
     ["first", "second"].iter().map(of).collect()
 }
 
-/// Runs the upgrade and kills it once it has done this many steps; with none, as soon as it says its plan.
+/// Runs the upgrade and kills it after this many steps; with zero, as soon as it reports its plan.
 async fn kill_after(lab: &Lab, command: &[&str], steps: usize) {
     let mut run = lab.program.start(command);
     while let Some(line) = run.next_line(Stream::Stdout).await {
@@ -220,7 +220,7 @@ async fn kill_after(lab: &Lab, command: &[&str], steps: usize) {
 async fn a_version_that_fails_after_the_switch_is_undone_and_leaves_nothing() {
     let (lab, file) = two_mounts().await;
     let (before, there) = (catalog(&lab).await, files(&lab));
-    // The trial mount gets its credential; the first one of a real mount is refused by the upstream.
+    // The canary mount gets its credential; the upstream refuses the first one of a real mount.
     let mut run = lab.program.start(upgrade(&file));
     while let Some(line) = run.next_line(Stream::Stdout).await {
         let event: Value = serde_json::from_str(&line).unwrap();
@@ -340,7 +340,7 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
     assert_eq!(kept["data"]["a"], "b");
 }
 
-/// Whether a process has a line in its environment.
+/// Whether the environment of a process contains a variable.
 fn has_variable(pid: u32, line: &str) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     environment.split(|byte| *byte == 0).any(|there| there == line.as_bytes())
@@ -368,21 +368,21 @@ async fn the_environment_of_the_running_plugin_is_not_forgotten() {
     let next = next.to_str().unwrap();
     let output = lab.program.run(["upgrade", NAME, "--binary", next, "--env", "ENGINE_MODE=lax"]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
-    assert!(output.stderr.contains("takes over ENGINE_PASSWORD from"), "{}", output.stderr);
+    assert!(output.stderr.contains("gets ENGINE_PASSWORD from"), "{}", output.stderr);
     for shown in [&output.stdout, &output.stderr] {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
     running(&[ENV_LINES[0], "ENGINE_MODE=lax"]).await;
 }
 
-/// The parent of such a process is another one than its server, and so all that the server had would be taken for the plugin's.
+/// The parent of such a process is not its server, so the whole environment of the server would count as that of the plugin.
 #[tokio::test]
 async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let placed = lab.vault.plugin_directory().join(format!("{NAME}-{VERSION}"));
     let [hosted] = lab.vault.child_plugin_pids()[..] else { panic!("one process serves the mount") };
     let orphan = Program::new(&placed).env("SERVERS_SECRET", "hunter3").start(["dev", "--", "sleep", "1000"]);
-    // The server's own process is started after that one, and has a higher number.
+    // The server's own process is started later, and has a higher number.
     lab.kill_plugin_process(hosted).await;
     lab.read_credential("custom").await;
 

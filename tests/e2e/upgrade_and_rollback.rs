@@ -1,4 +1,4 @@
-//! An upgrade and its rollback with live leases and write-ahead entries: what one version has stored, the other one reads.
+//! An upgrade and its rollback with live leases and WAL entries: each version reads what the other one has stored.
 
 use harness::{Fault, Operation, build, eventually};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::token_accounting::TokenNames;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The last commit whose leases hold neither account nor revocation, and whose write-ahead entries hold no bytes.
+/// The last commit whose leases contain neither account nor revocation, and whose WAL entries contain no bytes.
 const OLDER_COMMIT: &str = "47acde490fe29c874803a6c69c094d9330c1d3e0";
 
 impl Lab {
@@ -16,7 +16,7 @@ impl Lab {
         self.read_credential("custom").await["lease_id"].as_str().unwrap().to_owned()
     }
 
-    /// Has the plugin killed at the worst moment: a token is live that only its write-ahead entry knows.
+    /// Kills the plugin at the worst moment: a token is live that only its WAL entry knows.
     async fn leak_token_to_wal(&self) {
         self.upstream.fail_next(Operation::Mint, 1, Fault::Withheld);
         let mut client = self.program.start(["creds", "get", "custom/creds/developer"]);
@@ -31,7 +31,7 @@ impl Lab {
         .await;
     }
 
-    /// Leaves a token whose revocation failed after it was minted: its entry holds how it is revoked.
+    /// Leaves a token whose revocation failed after it was minted. Its WAL entry contains its revocation.
     async fn leave_unrevoked_token(&self) {
         self.upstream.fail_next(Operation::Mint, 1, Fault::ExpiresAt("2001-01-01T00:00:00Z".to_owned()));
         self.upstream.fail_next(Operation::Revoke, 1, Fault::Status(500));
@@ -45,7 +45,7 @@ impl Lab {
     }
 }
 
-/// It builds the version before, and waits twice for the minute in which Vault rolls back.
+/// Builds the previous version, and waits twice for the minute in which Vault rolls back.
 #[tokio::test]
 async fn long_each_version_renews_revokes_and_rolls_back_what_the_other_has_stored() {
     let lab = Lab::new().await;
@@ -74,7 +74,7 @@ async fn long_each_version_renews_revokes_and_rolls_back_what_the_other_has_stor
     lab.renew_and_revoke(&renewed_by_old).await;
     lab.renew_and_revoke(&kept).await;
     lab.roll_back_wal_in_place("custom").await;
-    // What `lose_a_token` reads to see that the plugin serves again.
+    // `lose_a_token` reads it to see that the plugin responds again.
     let revoke =
         lab.vault.request("PUT", "sys/leases/revoke-prefix/custom/creds", Some(json!({"sync": true}))).await;
     revoke.success();

@@ -1,5 +1,5 @@
-//! The official command line says the same on the embedded host as on a real Vault, command by command: what it prints,
-//! its exit code, and every request and answer on the way; and so do the audit log and what plugins are asked.
+//! The official command line behaves the same with the embedded server and with a real Vault, command by command: output, exit code, every
+//! request and response, the audit log, and the requests to plugins.
 
 mod compared_server;
 
@@ -15,17 +15,16 @@ use tempfile::TempDir;
 use self::compared_server::{ComparedServer, SessionLine};
 use crate::lab::BINARY;
 
-/// Where the answers differ, and why that is right.
+/// Expected differences, with their reasons.
 ///
-/// For commands that begin so, lines of output with one of the words are not compared, nor are fields of answers that
-/// are called so, nor engines that are built in.
+/// For commands with such a prefix, these lines of output, fields of responses and built-in engines are not compared.
 const EXPECTED_DIFFERENCES: &[(&str, &[&str])] = &[
-    // The embedded host has no engines of its own beside `sys`, `token` and `cubbyhole`.
+    // The embedded server has only the engines `sys`, `token` and `cubbyhole`.
     ("plugin list", &["builtin", "auth", "secret"]),
     ("secrets list", &["identity/"]),
     ("read -format=json sys/internal/ui/mounts", &["identity/"]),
     ("read -format=json sys/plugins/catalog", &["builtin", "auth", "secret"]),
-    // It has a few of Vault's settings, and knows little of its machine.
+    // It supports a few of Vault's settings, and reports little about its machine.
     ("read -format=json sys/config/state/sanitized", VAULT_ONLY_SETTINGS),
     ("read -format=json sys/host-info", VAULT_ONLY_METRICS),
 ];
@@ -81,15 +80,15 @@ const VAULT_ONLY_METRICS: &[&str] = &[
     "virtualizationSystem",
 ];
 
-/// A real Vault and the embedded host, asked the same.
+/// A real Vault and the embedded server, with the same requests.
 struct ServerPair {
     vault: VaultServer,
     _dev: DevVault,
     real: ComparedServer,
     ours: ComparedServer,
-    /// The embedded host's plugin directory, audit log, and what its plugins write down.
+    /// The embedded server's plugin directory, audit log, and the requests that its plugins record.
     folder: TempDir,
-    /// What plugins of the real Vault write down.
+    /// The requests that plugins of the real Vault record.
     real_requests: PathBuf,
     _upstream: Upstream,
 }
@@ -155,8 +154,8 @@ impl ServerPair {
         ServerPair { vault, _dev: dev, real, ours, folder, real_requests, _upstream: upstream }
     }
 
-    /// Runs both through a session: a command a line, as typed after `vault`. `{name}` stands for what an earlier
-    /// command saved or the test knows.
+    /// Runs a session on both, one command per line as typed after `vault`. `{name}` stands for a value that an earlier command has saved
+    /// or the test has set.
     async fn compare(&mut self, session: &str) {
         let mut differing = Vec::new();
         for line in SessionLine::parse_session(session) {
@@ -173,7 +172,7 @@ impl ServerPair {
         assert!(differing.is_empty(), "{} commands differ:\n{}", differing.len(), differing.join("\n"));
     }
 
-    /// The lines of both audit logs, without what differs from server to server.
+    /// The lines of both audit logs, without values that differ between servers.
     fn audit_logs(&self) -> [Vec<String>; 2] {
         let ours = fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
         let ours = ours.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -238,7 +237,7 @@ async fn the_audit_log_has_the_same_lines() {
 async fn a_plugin_is_asked_the_same() {
     let mut pair = ServerPair::start().await;
     pair.compare(include_str!("vault_parity/requests.txt")).await;
-    // A timer may have asked for a rollback meanwhile: equal requests count once.
+    // A timer may have triggered a rollback, so equal requests count once.
     let requests = |side: &ComparedServer, file: &Path| -> BTreeSet<String> {
         fs::read_to_string(file).unwrap().lines().map(|line| side.redact(line)).collect()
     };

@@ -1,11 +1,11 @@
-//! Directories on volumes that have something against being written to, in a mount namespace of the test's own.
+//! Directories on volumes with limited writes, in a mount namespace of the test.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
 use harness::{Output, Program};
 
-/// What a volume is like.
+/// Kind of a volume.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum VolumeKind {
     /// Of one megabyte.
@@ -14,7 +14,7 @@ pub(crate) enum VolumeKind {
     NoExec,
 }
 
-/// Runs a program to its end while `directory` is an empty volume, and lists what is in that then.
+/// Runs a program with an empty volume mounted at `directory`, and lists the files in it afterwards.
 pub(crate) async fn run_on_volume<Arg: AsRef<OsStr>>(
     mount: VolumeKind,
     directory: &Path,
@@ -26,14 +26,14 @@ pub(crate) async fn run_on_volume<Arg: AsRef<OsStr>>(
         VolumeKind::ReadOnly => "ro,mode=755",
         VolumeKind::NoExec => "noexec,mode=755",
     };
-    // The list comes last on standard output, after a line that no program prints.
+    // The list is at the end of standard output, after a unique line.
     let script = r#"
         directory=$1 options=$2; shift 2
         mount -t tmpfs -o "$options" none "$directory" || exit 99
         "$@"; code=$?
         echo ---; ls -A "$directory"
         exit "$code""#;
-    // Who is not root may mount in a namespace of users, in which he is.
+    // A user without root may mount in a user namespace.
     let become_root: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
     let shell = ["--mount", "/bin/sh", "-c", script, "sh"];
     let mut line: Vec<&OsStr> = become_root.iter().chain(&shell).map(OsStr::new).collect();

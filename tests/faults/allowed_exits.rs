@@ -1,26 +1,26 @@
-//! How a command may end at each fault, as docs/output.md and docs/upgrade.md say it.
+//! The permitted results of a command for each fault, according to docs/output.md and docs/upgrade.md.
 
 use crate::fault_point::{Command, Disturbance, Fault, FaultPoint, InjectionPoint, Obstacle};
 
-/// How a command has ended.
+/// Result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommandExit {
-    /// By the signal of the test.
+    /// Killed by the test.
     Killed,
-    /// 0: everything is new and tried.
+    /// 0: done, and smoke-tested.
     Done,
     /// 1: nothing is changed.
     Failed,
-    /// 4: everything is as before, and proven.
+    /// 4: rolled back, and verified.
     RolledBack,
-    /// 5: what could not be undone is named.
+    /// 5: the message names what could not be undone.
     ManualIntervention,
     /// 130: stopped between two steps; the same command continues.
     Interrupted,
 }
 
 impl CommandExit {
-    /// Of a program that has ended; a signal has no code.
+    /// The result of a finished program. A signal has no exit code.
     pub(crate) fn from_code(code: Option<i32>) -> Option<CommandExit> {
         Some(match code {
             None => CommandExit::Killed,
@@ -34,7 +34,7 @@ impl CommandExit {
     }
 }
 
-/// The ends that are right for a fault.
+/// The permitted results for a fault.
 pub(crate) fn allowed_exits(point: FaultPoint) -> &'static [CommandExit] {
     match point.what {
         Fault::During(command, at, what) => {
@@ -56,17 +56,17 @@ fn allowed_exits_during(
 ) -> &'static [CommandExit] {
     match (what, at) {
         (Disturbance::Killed, _) => &[CommandExit::Killed],
-        // The undo is the step that is finished.
+        // The undo counts as the step that is completed.
         (_, InjectionPoint::Undoing(_)) => &[CommandExit::RolledBack],
         (Disturbance::Interrupted, InjectionPoint::After(done)) => {
-            // The step that has begun is finished. What `register` does after its last step is the smoke test, and what follows the
-            // restart of a standby is that it comes back.
+            // The current step is completed. After its last step, `register` runs the smoke test, and the restart of a standby waits until
+            // it is back.
             let follows = command == Command::Register || steps.last() == Some(&"restart_node");
             let left = steps.len().saturating_sub(done + 1) + usize::from(follows);
             if left > 0 { &[CommandExit::Interrupted] } else { &[CommandExit::Done] }
         }
         (Disturbance::Interrupted, InjectionPoint::WhileCopying) => &[CommandExit::Interrupted],
-        // A node that is lost while it takes the file ends the run.
+        // A node that is lost during the copy ends the run.
         (
             Disturbance::ActiveKilled
             | Disturbance::StandbyDeleted

@@ -1,4 +1,4 @@
-//! What must hold of servers, clients and requests after a fault.
+//! Assertions on servers, clients and requests after a fault.
 
 use std::time::Instant;
 
@@ -12,13 +12,13 @@ use crate::progress;
 use crate::run::{CommandRun, all_smoke_paths};
 use crate::snapshot::Snapshot;
 
-/// A node that the fault itself makes unavailable, and for how long.
+/// A node that the fault makes unavailable, and for how long.
 #[derive(Clone, Debug)]
 pub(crate) struct ExpectedOutage {
     pub(crate) pod: String,
     pub(crate) is_active_node: bool,
-    /// Whether it was killed without a word. Raft takes 5 to 10 seconds to notice that, and the official client gives up after
-    /// two retries, which are 2 to 4.5 seconds.
+    /// Whether it was killed. Raft takes 5 to 10 seconds to notice that, and the official client gives up after two retries, which take 2
+    /// to 4.5 seconds.
     is_crash: bool,
     from: Instant,
     /// When a successor was active and known to all pods.
@@ -48,8 +48,8 @@ impl ExpectedOutage {
         ExpectedOutage { is_crash: true, ..ExpectedOutage::active_lost(pod, from) }
     }
 
-    /// Whether the loss of this node explains the failure. A client with the official retries notices a step-down or a seal
-    /// never, and a kill only if all its tries were over before there was another leader.
+    /// Whether the loss of this node explains the failure. A client with the official retries never notices a step-down or a seal, and a
+    /// kill only if all its attempts were over before there was a new leader.
     fn covers(&self, request: &FailedRequest) -> bool {
         let within =
             |end: Option<Instant>| request.until >= self.from && end.is_some_and(|end| request.from <= end);
@@ -82,15 +82,15 @@ pub(crate) fn with_recovery_times(
     excuses.into_iter().map(ended).collect()
 }
 
-/// OpenBao 2.7 refuses to renew a lease in the instant in which it reloads the lease's mount, where Vault waits for the reload.
-/// docs/limits.md says so; nothing else of a reload is excused.
+/// OpenBao 2.7 refuses to renew a lease while it reloads the lease's mount, where Vault waits for the reload. See docs/limits.md. No other
+/// failure of a reload is permitted.
 fn is_openbao_reload_error(pods: PodKind, request: &FailedRequest) -> bool {
     pods == PodKind::OpenBao
         && request.request.ends_with("sys/leases/renew")
         && request.response.contains("unable to retrieve system view from router")
 }
 
-/// The failed requests that no excuse covers.
+/// The failed requests without a permitted reason.
 pub(crate) fn unexcused_failures(
     account: &LoadReport,
     pods: PodKind,
@@ -115,7 +115,7 @@ pub(crate) fn unexcused_failures(
     unexcused.map(said).collect()
 }
 
-/// Fails unless everything is as the exit code says. Nothing is repaired for it.
+/// Requires the state that the exit code promises. Repairs nothing.
 pub(crate) async fn assert_state(lab: &Lab, ended: &CommandRun) {
     let now = Snapshot::take(lab).await;
     let is = |expected: &Snapshot, what: &str| {
@@ -154,7 +154,7 @@ pub(crate) async fn assert_state(lab: &Lab, ended: &CommandRun) {
         }
         CommandExit::Killed => match ended.paused_after {
             Some(done) => is(&ended.expected_states[done], "what it had done when it was killed"),
-            // What was copied so far is there; nothing knows of it.
+            // Files that were copied may exist; nothing refers to them.
             None => {
                 let known = now.without_files().differs_from(&ended.start.without_files());
                 assert!(known.is_empty(), "killed while it copied, and there is {known:?}");
@@ -173,7 +173,7 @@ pub(crate) async fn assert_state(lab: &Lab, ended: &CommandRun) {
     }
 }
 
-/// How many steps an interrupted command says to have done.
+/// The number of completed steps in the message of an interrupted command.
 fn steps_done(said: &str, steps: usize) -> usize {
     if said.contains("interrupted before anything was changed") {
         return 0;
@@ -187,7 +187,7 @@ fn steps_done(said: &str, steps: usize) -> usize {
         .unwrap_or_else(|| panic!("it does not say how far it came: {said}"))
 }
 
-/// Fails unless what the command is for is reached: what every mount runs, on every node, and nothing is left beside it.
+/// Requires the goal of the command: what every mount runs, on every node, and no leftovers.
 pub(crate) async fn assert_goal(lab: &Lab, point: FaultPoint) {
     let (version, versions) = match (point.command(), point.pods) {
         (Command::Rollback, _) => (OLD.to_owned(), vec![OLD.to_owned(), next_version()]),
@@ -208,15 +208,15 @@ pub(crate) async fn assert_goal(lab: &Lab, point: FaultPoint) {
     }
 }
 
-/// Has Vault take back what was announced, as if the time had passed in which its request may still be on its way, and fails
-/// unless every one of those tokens is revoked.
+/// Makes Vault roll the WAL entries back, as if the time had passed in which their requests may still be running, and requires that each of
+/// those tokens is revoked.
 pub(crate) async fn assert_wal_rolled_back(lab: &Lab) {
     progress::step("waiting until Vault has the write-ahead log rolled back");
     for (path, mut entry, _) in lab.wal_entries().await {
         entry["created_at"] = json!(entry["created_at"].as_i64().unwrap() - 3600);
         lab.send("PUT", &path, Some(json!({"value": entry.to_string()}))).await;
     }
-    // Once a minute.
+    // Vault does this once a minute.
     eventually("every announced token is revoked", async || lab.upstream.live().is_empty().then_some(()))
         .await;
     eventually("nothing is announced", async || lab.wal_entries().await.is_empty().then_some(())).await;

@@ -1,4 +1,4 @@
-//! What a fault that does not hold leaves to be read: where it failed, what programs and servers said.
+//! The logs of a fault whose assertions failed: the place of the panic, and the output of programs and servers.
 
 use std::any::Any;
 use std::fs;
@@ -10,13 +10,13 @@ use tokio::time::timeout;
 
 use crate::lab::Lab;
 
-/// Where the latest panic was.
+/// The place of the latest panic.
 static LAST_PANIC_LOCATION: Mutex<String> = Mutex::new(String::new());
 
-/// How long a pod may take to give its log.
+/// Timeout for the log of a pod.
 const LOG_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Has panics remember where they were, and say nothing: what does not hold is said once, in the list.
+/// Records the place of panics and prints nothing, because each failure is printed once in the list.
 pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
@@ -24,7 +24,7 @@ pub(crate) fn install_panic_hook() {
     }));
 }
 
-/// What a panic said, and where.
+/// Message and place of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -32,19 +32,19 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("{} ({place})", text.unwrap_or_default())
 }
 
-/// A new folder for what is said while a fault runs.
+/// A new folder for the output during a fault.
 pub(crate) fn fresh_log_folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults").join(name.replace('/', "."));
-    // It may be there from a run before.
+    // It may exist from an earlier run.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// Keeps the logs of the pods beside it.
+/// Adds the logs of the pods.
 pub(crate) async fn save_pod_logs(lab: &Lab, folder: &Path) {
     for pod in lab.pods.names() {
-        // A pod that is not there has none.
+        // A missing pod has none.
         if let Ok(Some(text)) = timeout(LOG_TIMEOUT, lab.pods.logs_if_there(pod)).await {
             fs::write(folder.join(format!("{pod}.log")), text).unwrap();
         }

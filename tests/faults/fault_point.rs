@@ -1,4 +1,4 @@
-//! The faults as data: on which pods, to which command, what goes wrong, and when.
+//! The faults as data: the pods, the command, the fault, and the moment.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub(crate) struct FaultPoint {
     pub(crate) what: Fault,
 }
 
-/// Which pods it needs.
+/// The kind of pods that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PodKind {
     /// Vault over plain HTTP, in an image with a shell.
@@ -24,11 +24,11 @@ pub(crate) enum PodKind {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Something happens while a command runs.
+    /// A fault while a command runs.
     During(Command, InjectionPoint, Disturbance),
-    /// The version that is installed is a bad one.
+    /// The version to install is faulty.
     BadVersion(BadVersion),
-    /// The command meets something that stands in its way from the start.
+    /// An obstacle that exists from the start.
     Obstacle(Obstacle),
 }
 
@@ -43,29 +43,29 @@ pub(crate) enum Command {
     Deregister,
 }
 
-/// When something happens. The command is held there.
+/// The moment of the fault. The command is held there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InjectionPoint {
-    /// After this many steps, before the first request of the next one; after none: when the plan is there.
+    /// After this many steps, before the first request of the next one. Zero: when the plan is made.
     After(usize),
     /// While the binary is being copied.
     WhileCopying,
-    /// A trial on a mount that was moved has failed, and this many things are undone.
+    /// The smoke test of a moved mount has failed, and this many things were undone.
     Undoing(usize),
 }
 
-/// What happens.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disturbance {
     /// The command is killed.
     Killed,
-    /// It is asked to stop.
+    /// It gets SIGINT.
     Interrupted,
     /// The active Vault steps down.
     SteppedDown,
-    /// The pod of the active Vault is gone without a word.
+    /// The pod of the active Vault is killed.
     ActiveKilled,
-    /// The same, while tokens are issued that no lease holds yet.
+    /// The same, while issued tokens have no lease yet.
     ActiveKilledWhileIssuing,
     /// A standby's pod is deleted.
     StandbyDeleted,
@@ -77,19 +77,19 @@ pub(crate) enum Disturbance {
     Sealed,
     /// The token of the command is no longer valid.
     TokenExpired,
-    /// Somebody pins the plugin to the version that runs.
+    /// Another user pins the plugin to the running version.
     Pinned,
-    /// Somebody removes a mount of the plugin.
+    /// Another user removes a mount of the plugin.
     MountDeleted,
-    /// Somebody runs the same command.
+    /// Another user runs the same command.
     SecondOperator,
     /// The role that the smoke test reads is deleted, so that the smoke test fails on every mount.
     RoleRemoved,
-    /// There is one more pod.
+    /// A pod is added.
     PodAdded,
 }
 
-/// What is wrong with a version.
+/// The defect of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadVersion {
     DoesNotStart,
@@ -109,26 +109,26 @@ pub(crate) enum BadVersion {
     RegisteredWithAnotherChecksum,
 }
 
-/// What stands in the way.
+/// The obstacle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// A pod that no node takes.
+    /// A pod that cannot be scheduled.
     PodPending,
-    /// No room for the binary in one pod.
+    /// No space for the binary in one pod.
     DiskFull,
-    /// The version runs already.
+    /// The version is already running.
     RunsAlready,
-    /// It is older than the one that runs.
+    /// The version is older than the running one.
     Downgrade,
-    /// Another file is there under its name.
+    /// A file with other content has its name.
     NameTaken,
     /// Five mounts run two versions.
     TwoVersions,
-    /// Twenty moves, one after the other.
+    /// Twenty moves in a row.
     TwentyInARow,
 }
 
-/// What can happen at any step.
+/// The faults that are possible at any step.
 const DISTURBANCES_AT_EVERY_STEP: [Disturbance; 6] = [
     Disturbance::Killed,
     Disturbance::Interrupted,
@@ -138,7 +138,7 @@ const DISTURBANCES_AT_EVERY_STEP: [Disturbance; 6] = [
     Disturbance::ApiServerRestarted,
 ];
 
-/// What a step makes a difference to, and after which it is shown.
+/// The steps to which a fault makes a difference.
 const DISTURBANCES_AT_ONE_STEP: [(InjectionPoint, Disturbance); 11] = [
     (InjectionPoint::WhileCopying, Disturbance::ConnectionsCut),
     (InjectionPoint::After(2), Disturbance::Sealed),
@@ -153,7 +153,7 @@ const DISTURBANCES_AT_ONE_STEP: [(InjectionPoint, Disturbance); 11] = [
     (InjectionPoint::After(1), Disturbance::PodAdded),
 ];
 
-/// While a failed upgrade is undone: before the mounts are moved back, and after the first thing behind that.
+/// During the undo of a failed upgrade: before the mounts are moved back, and after the first action after that.
 const DISTURBANCES_DURING_ROLLBACK: [(usize, Disturbance); 5] = [
     (0, Disturbance::Killed),
     (0, Disturbance::Interrupted),
@@ -190,7 +190,7 @@ const OBSTACLES: [Obstacle; 7] = [
     Obstacle::TwentyInARow,
 ];
 
-/// What is shown on other pods, and where.
+/// The faults on other kinds of pods, and their moments.
 const DISTURBANCES_ON_OTHER_PODS: [(PodKind, Command, InjectionPoint, Disturbance); 18] = {
     use {Command as C, Disturbance as D, InjectionPoint as M, PodKind as P};
     [
@@ -215,7 +215,7 @@ const DISTURBANCES_ON_OTHER_PODS: [(PodKind, Command, InjectionPoint, Disturbanc
     ]
 };
 
-/// The whole list. What changes the number of pods comes last of its kind.
+/// The whole list. Faults that change the number of pods are last.
 pub(crate) fn all() -> Vec<FaultPoint> {
     let usual = |what| FaultPoint { pods: PodKind::Usual, what };
     let mut faults = Vec::new();
@@ -228,7 +228,7 @@ pub(crate) fn all() -> Vec<FaultPoint> {
     }
     for command in [Command::Register, Command::Reload, Command::Gc, Command::Deregister] {
         for disturbance in [Disturbance::Killed, Disturbance::Interrupted] {
-            // After the last step there is nothing that they do.
+            // After the last step they have no effect.
             let moments = (0..command.steps(PodKind::Usual).len()).map(InjectionPoint::After);
             faults.extend(moments.map(|at| Fault::During(command, at, disturbance)));
         }
@@ -271,8 +271,8 @@ const REGISTER_STEPS: [&str; 6] =
 const REMOVAL_STEPS: [&str; 2] = ["deregister_version", "remove_binary"];
 
 impl Command {
-    /// The steps that faults are put between, as the command's own plan names them. A plan with other steps is an error:
-    /// then this list, and with it the list of faults, is not whole.
+    /// The steps between which faults are injected, as the command's plan names them. A plan with other steps is an error, because the list
+    /// of faults is then incomplete.
     pub(crate) fn steps(self, pods: PodKind) -> Vec<&'static str> {
         let steps: &[&str] = match self {
             Self::Upgrade | Self::UpgradeFromImage => &UPGRADE_STEPS,
@@ -281,7 +281,7 @@ impl Command {
             Self::Reload => &["reload_mount", "reload_mount"],
             Self::Gc | Self::Deregister => &REMOVAL_STEPS,
         };
-        // Its standbys run what they have started until they are restarted.
+        // Its standbys keep running the previous version until they are restarted.
         let restarts_standbys =
             pods == PodKind::OpenBao && matches!(self, Self::Upgrade | Self::Rollback | Self::Reload);
         let restarts: &[&str] = if restarts_standbys { &["restart_node", "restart_node"] } else { &[] };
@@ -297,7 +297,7 @@ impl FaultPoint {
         }
     }
 
-    /// Whether the pods are others afterwards.
+    /// Whether the set of pods is different afterwards.
     pub(crate) fn changes_pod_count(self) -> bool {
         matches!(self.what, Fault::During(_, _, Disturbance::PodAdded))
     }

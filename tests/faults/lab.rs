@@ -1,4 +1,4 @@
-//! Three pods with two mounts of our plugin, three versions of it, and what is asked and done past the program under test.
+//! Three pods with two mounts of our plugin, three versions of it, and requests that bypass the program under test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,10 +22,10 @@ pub(crate) const NAME: &str = "custom-plugin";
 pub(crate) const OLD: &str = env!("CARGO_PKG_VERSION");
 pub(crate) const MOUNTS: [&str; 2] = ["first", "second"];
 
-/// So many pods there are, unless the fault adds one.
+/// Number of pods, without one that a fault adds.
 pub(crate) const REPLICAS: usize = 3;
 
-/// The role that smoke tests read. Clients read `developer`.
+/// The role for smoke tests. Clients read `developer`.
 pub(crate) const SMOKE_PATH: &str = "creds/trial";
 
 /// An image with the program, for pods without a shell.
@@ -41,7 +41,7 @@ pub(crate) fn zero_version() -> String {
     OLD.chars().map(|sign| if sign.is_ascii_digit() { '0' } else { sign }).collect()
 }
 
-/// Three pods that run the old version on two mounts, and a way to them that can be cut.
+/// Three pods that run the old version on two mounts, and a proxy to the API server that can be cut.
 pub(crate) struct Lab {
     pub(crate) kind: PodKind,
     pub(crate) pods: VaultPods,
@@ -54,9 +54,9 @@ pub(crate) struct Lab {
     pub(crate) content_new: Vec<u8>,
     pub(crate) content_zeroed: Vec<u8>,
     pub(crate) folder: TempDir,
-    /// Where everything goes that programs say.
+    /// Folder for the output of programs.
     pub(crate) log: PathBuf,
-    /// The pods as they are between two faults.
+    /// State of the pods between two faults.
     baseline: Snapshot,
 }
 
@@ -107,7 +107,7 @@ impl Lab {
         lab
     }
 
-    /// Our binary, which reaches the API server through the gate.
+    /// Our binary, which reaches the API server through the proxy.
     pub(crate) fn program(&self) -> Program {
         self.program_with(self.pods.root_token())
     }
@@ -127,7 +127,7 @@ impl Lab {
         paused_process::run(&self.program(), args, &self.log).await
     }
 
-    /// What a person types.
+    /// The command line as a user types it.
     pub(crate) fn args(&self, command: Command) -> Vec<String> {
         let pods = format!("-n {} --statefulset vault{}", self.pods.namespace(), self.tool_image());
         let file = || self.description(&self.new).display().to_string();
@@ -158,7 +158,7 @@ impl Lab {
         }
     }
 
-    /// The description of a version as a user writes it.
+    /// The `plugin.yaml` of a version.
     pub(crate) fn description(&self, binary: &Path) -> PathBuf {
         let mount = |path: &str| {
             format!(
@@ -185,10 +185,10 @@ impl Lab {
         file
     }
 
-    /// Creates what a command needs.
+    /// Creates the preconditions of a command.
     pub(crate) async fn prepare(&self, command: Command) {
         match command {
-            // Only standbys that run another version than the active node are restarted.
+            // Only standbys whose version differs from that of the active node are restarted.
             Command::Reload if self.kind == PodKind::OpenBao => {
                 self.place_and_register(&next_version(), &self.new).await;
                 self.tune(&next_version()).await;
@@ -222,7 +222,7 @@ impl Lab {
         LoadGenerator::start(&self.pods, &self.upstream, &MOUNTS)
     }
 
-    /// Asks the active Vault, and the next one if that is no longer active.
+    /// Sends the request to the active Vault, and to the next one if leadership has changed.
     pub(crate) async fn get(&self, path: &str) -> Value {
         eventually(&format!("an active Vault answers GET {path}"), async || {
             let reply = self.pods.request(self.pods.active().await, "GET", path, None).await;
@@ -249,7 +249,7 @@ impl Lab {
         Some(pin["data"]["version"].as_str().unwrap().to_owned())
     }
 
-    /// What a node itself says that a mount runs.
+    /// The running version of a mount as its node reports it.
     pub(crate) async fn running_on(&self, pod: &str, mount: &str) -> String {
         let mounts = eventually(&format!("{pod} answers"), async || {
             let reply = self.pods.request(pod, "GET", "sys/mounts", None).await;
@@ -259,8 +259,8 @@ impl Lab {
         mounts[format!("{mount}/")]["running_plugin_version"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Fails unless every lease in a client's hands is alive, and every live token is on record. Ends all leases. Returns the
-    /// tokens that only the plugin's write-ahead log knows.
+    /// Requires that every lease of a client is alive, and every live token is recorded. Revokes all leases. Returns the tokens that only
+    /// the plugin's WAL knows.
     pub(crate) async fn settle_leases(&self, account: &LoadReport) -> BTreeSet<String> {
         for (lease, token) in &account.open_leases {
             let lookup = Some(json!({"lease_id": lease}));
@@ -292,7 +292,7 @@ impl Lab {
             let listed = self.pods.request(self.pods.active().await, "LIST", &log, None).await;
             for key in listed.body["data"]["keys"].as_array().into_iter().flatten() {
                 let path = format!("{log}/{}", key.as_str().unwrap());
-                // It may be done between the list and this.
+                // It may be removed between the list and this read.
                 let Some(entry) = self.get_if_there(&path).await else { continue };
                 let entry: Value = serde_json::from_str(entry["data"]["value"].as_str().unwrap()).unwrap();
                 if let Some(name) = entry["data"]["order"]["name"].as_str().map(str::to_owned) {
@@ -342,7 +342,7 @@ impl Lab {
         assert!(left.is_empty(), "after putting it back: {left:?}");
     }
 
-    /// Has all mounts run a version.
+    /// Makes all mounts run a version.
     pub(crate) async fn move_mounts(&self, version: &str) {
         self.tune(version).await;
         self.send("PUT", "sys/plugins/reload/backend", Some(json!({"mounts": MOUNTS}))).await;
@@ -370,7 +370,7 @@ impl Lab {
         }
     }
 
-    /// The role that smoke tests read, on both mounts.
+    /// Creates the role for smoke tests on both mounts.
     pub(crate) async fn write_role(&self) {
         for mount in MOUNTS {
             let role = json!({"permissions": "read", "ttl": "1h"});
@@ -378,7 +378,7 @@ impl Lab {
         }
     }
 
-    /// Places a version everywhere and registers it.
+    /// Copies a version to all nodes and registers it.
     pub(crate) async fn place_and_register(&self, version: &str, binary: &Path) {
         let file = format!("{NAME}-{version}");
         for pod in self.pods.names() {
@@ -400,7 +400,7 @@ fn sha256(file: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()[..64].to_owned()
 }
 
-/// A copy without symbols: it is placed, hashed and started hundreds of times.
+/// A copy without symbols, because it is copied, hashed and started hundreds of times.
 fn stripped(binary: &Path, folder: &Path) -> PathBuf {
     let copy = folder.join("release");
     let status = Process::new("strip").arg("-o").args([&copy, &binary.to_path_buf()]).status().unwrap();

@@ -1,6 +1,6 @@
-//! Every fault of the list, one after the other, on three real pods under load. A command is held at a step while something
-//! happens. What is there then has to be what its exit code says, each client of each mount has to go on, and the same
-//! command has to finish, with nothing left over and every lease accounted for.
+//! Injects every fault of the list, one after the other, into commands on three real pods under load. A command is held at a step while the
+//! fault happens. Then the state must match its exit code, the clients of every mount must be served, and the same command must finish,
+//! with nothing left over and every lease accounted for.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 #![expect(clippy::print_stdout, reason = "the list with its results is what this program is for")]
@@ -43,10 +43,10 @@ Runs faults on a real Kubernetes, needs root. Without an argument: those that ar
   --record       write what each did to tests/faults/results.txt, which is committed
 ";
 
-/// After so long no further fault is begun when nothing was asked for.
+/// Without a selection, no further fault is started after this time.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(45);
 
-/// The longest fault, with twenty moves or a pod that is waited for, takes less on a busy machine.
+/// The longest fault, with twenty moves or a missing pod, takes less on a busy machine.
 const FAULT_TIMEOUT: Duration = Duration::from_secs(900);
 
 fn main() -> ExitCode {
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         filters => {
             let wanted = |point: &FaultPoint| {
                 let name = point.to_string();
-                // A whole name is that fault alone, and not those on other pods as well.
+                // A complete name selects only that fault, not the ones on other pods.
                 filters
                     .iter()
                     .any(|text| name == *text || name.contains(text.as_str()) && !names.contains(text))
@@ -102,7 +102,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs faults and prints each with its result; how many failed.
+/// Runs faults and prints the result of each. Returns the number of failures.
 async fn run_all(
     points: &[FaultPoint],
     turn: Option<Duration>,
@@ -141,7 +141,7 @@ async fn run_all(
     failed + void
 }
 
-/// Runs a fault, on the pods of the one before if they are of its kind, and prints its result.
+/// Runs a fault, on the pods of the previous one if the kind matches, and prints its result.
 async fn run_once(
     lab: &mut Option<Arc<Mutex<Lab>>>,
     point: FaultPoint,

@@ -1,8 +1,8 @@
-//! A program under test that is held at what it writes.
+//! A program under test that is paused at its writes.
 //!
-//! Its output goes to pipes with room for one write each. Before every step the program says which step begins, on
-//! standard error, as a text and then a line feed. While the text lies in the pipe, unread, it cannot write the line feed:
-//! it stands still before the first request of that step, until [`Running::next`] is called again.
+//! Its output goes to pipes with room for one write each. Before every step the program writes the step to standard error, first a text and
+//! then a line feed. While the text is unread in the pipe, it cannot write the line feed. So it is blocked before the first request of that
+//! step, until [`Running::next`] is called again.
 
 use std::fs::File;
 use std::io::Write;
@@ -36,7 +36,7 @@ pub(crate) enum OutputStream {
     Err,
 }
 
-/// The latest write of the program, at which it is held.
+/// The latest write of the program, at which it is blocked.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingWrite {
     pub(crate) stream: OutputStream,
@@ -51,7 +51,7 @@ impl PendingWrite {
     }
 }
 
-/// A program that runs.
+/// A running program.
 pub(crate) struct PausedProcess {
     command: String,
     child: Child,
@@ -69,13 +69,13 @@ struct PipeTap {
     /// Number of bytes that were copied and are still in the pipe.
     seen: usize,
     line: String,
-    /// All of it.
+    /// All output of the stream.
     text: String,
     ended: bool,
 }
 
 impl PausedProcess {
-    /// Starts it. What it writes goes to the end of `log` as well.
+    /// Starts the program. Its output is also appended to `log`.
     pub(crate) fn start(program: &Program, args: &[String], log: &Path) -> PausedProcess {
         let command = args.join(" ");
         progress::step(&command);
@@ -189,7 +189,7 @@ impl PipeTap {
         let (line, text) = (String::new(), String::new());
         #[expect(
             deprecated,
-            reason = "an owned descriptor stays open as long as it is registered; its successor is unsafe"
+            reason = "an owned descriptor stays open while it is registered; its successor is unsafe"
         )]
         let (pipe, copy) = (AsyncFd::new(reading).unwrap(), pipe().unwrap());
         (PipeTap { stream, pipe, copy, seen: 0, line, text, ended: false }, writing)

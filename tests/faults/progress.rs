@@ -1,11 +1,11 @@
-//! What the reader sees while faults run: each start and each end, and a sign of life between them.
+//! Progress output while faults run: each start, each end, and a heartbeat between them.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Nothing is silent for longer.
+/// Maximum time without output.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
 struct ProgressState {
@@ -17,7 +17,7 @@ struct ProgressState {
 
 static STATE: Mutex<Option<ProgressState>> = Mutex::new(None);
 
-/// Has a sign of life printed whenever it was silent for too long.
+/// Prints a heartbeat after that time without output.
 pub(crate) fn spawn_heartbeat() {
     thread::spawn(|| {
         loop {
@@ -33,7 +33,7 @@ pub(crate) fn spawn_heartbeat() {
     });
 }
 
-/// A fault begins.
+/// Prints the start of a fault.
 pub(crate) fn begin(name: &str) {
     println!("start  {name}");
     let now = Instant::now();
@@ -41,7 +41,7 @@ pub(crate) fn begin(name: &str) {
         Some(ProgressState { name: name.to_owned(), step: "preparing".to_owned(), started: now, said: now });
 }
 
-/// What it is at, for the sign of life.
+/// Sets the current activity for the heartbeat.
 pub(crate) fn step(what: &str) {
     if let (Some(state), false) = (STATE.lock().as_mut(), what.is_empty()) {
         let line = what.lines().last().unwrap_or_default();
@@ -49,7 +49,7 @@ pub(crate) fn step(what: &str) {
     }
 }
 
-/// It has ended, and how.
+/// Prints the end of a fault with its result.
 pub(crate) fn end(result: &str) {
     let state = STATE.lock().take();
     let seconds = state.map_or(0.0, |state| state.started.elapsed().as_secs_f64());

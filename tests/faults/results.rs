@@ -1,10 +1,10 @@
-//! What each fault did last, which is committed beside the list: continuous integration keeps nothing else.
+//! The latest result of each fault, which is committed beside the list, because continuous integration keeps no other state.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// The file, one line a fault: name, result, commit, number of failed requests, longest request.
+/// The file, with one line per fault: name, result, commit, number of failed requests, longest request.
 pub(crate) const RESULTS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/results.txt");
 
 const HEADER: &str = "# What each fault did when it was run last: its name, the result, the commit, requests that failed, and the \
@@ -25,14 +25,14 @@ pub(crate) struct ResultEntry {
 pub(crate) enum FaultResult {
     Held,
     Failed,
-    /// An election that nobody asked for; the number of consecutive void runs.
+    /// An election that the fault did not cause; the number of consecutive void runs.
     Void(u32),
 }
 
 pub(crate) struct Results(BTreeMap<String, ResultEntry>);
 
 impl Results {
-    /// Those that are committed; none where there is no file yet.
+    /// The committed results; empty if there is no file.
     pub(crate) fn read() -> Results {
         Results::parse(&std::fs::read_to_string(RESULTS_FILE).unwrap_or_default())
     }

@@ -1,4 +1,4 @@
-//! One fault: the load, the command, what happens to it, and what must hold then.
+//! One fault: the load, the command, the fault, and the assertions after it.
 
 mod bad_version;
 mod disturbance;
@@ -17,18 +17,18 @@ use crate::lab::{Lab, MOUNTS};
 use crate::progress;
 use crate::snapshot::Snapshot;
 
-/// How a command has ended, and what is known of its way there.
+/// Result of a command, and the observations while it ran.
 pub(crate) struct CommandRun {
     pub(crate) exit: CommandExit,
     /// Standard error.
     pub(crate) stderr: String,
-    /// Before the command, with what the fault itself has changed meanwhile.
+    /// The state before the command, with the changes of the fault itself.
     pub(crate) start: Snapshot,
     /// The expected state after each step of the plan, beginning with none.
     pub(crate) expected_states: Vec<Snapshot>,
-    /// How many steps were done at the fault; nothing while files are copied.
+    /// Number of completed steps at the time of the fault; `None` while files are copied.
     pub(crate) paused_after: Option<usize>,
-    /// Trials that were passed on mounts.
+    /// Number of passed smoke tests on mounts.
     pub(crate) smoke_tested: Vec<String>,
     /// Whether it moved mounts back.
     pub(crate) moved_back: bool,
@@ -37,17 +37,17 @@ pub(crate) struct CommandRun {
     pub(crate) elections: usize,
 }
 
-/// What a fault has shown.
+/// Result of a fault.
 pub(crate) struct FaultOutcome {
     /// Why the run is void: raft has elected another leader without a fault.
     pub(crate) void: Option<String>,
-    /// How the command has ended, and how the requests were.
+    /// The result of the command, and the statistics of the requests.
     pub(crate) summary: String,
     pub(crate) failed_requests: usize,
     pub(crate) max_latency: Duration,
 }
 
-/// Runs a fault on pods that run the old version, which they do again afterwards.
+/// Runs a fault on pods that run the old version. They run it again afterwards.
 pub(crate) async fn run(lab: &mut Lab, point: FaultPoint) -> FaultOutcome {
     lab.prepare(point.command()).await;
     let leadership = LeadershipRecorder::start(&lab.pods).await;
@@ -149,7 +149,7 @@ async fn rerun(lab: &Lab, point: FaultPoint, first: &CommandRun) -> (RerunResult
     (RerunResult::Void, restarts)
 }
 
-/// Runs a command that writes its events to its end, with nothing that happens to it.
+/// Runs a command with events to its end, without a fault.
 async fn run_undisturbed(lab: &Lab, start: Snapshot, args: &[String]) -> CommandRun {
     let output = lab.run(args).await;
     let events = output.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -185,7 +185,7 @@ fn expected_states(start: &Snapshot, steps: &[Value]) -> Vec<Snapshot> {
     stages
 }
 
-/// The paths that an upgrade of all mounts tries on them.
+/// The smoke test paths of an upgrade of all mounts.
 pub(crate) fn all_smoke_paths() -> Vec<String> {
     MOUNTS.map(|mount| format!("{mount}/{}", crate::lab::SMOKE_PATH)).to_vec()
 }

@@ -1,4 +1,4 @@
-//! Everything that a command may change, at one moment, and what it becomes by a step.
+//! The state that a command may change, and how each step changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::lab::{Lab, MOUNTS, NAME, OLD, REPLICAS, next_version, zero_version};
 
-/// What the servers say and what lies on their nodes.
+/// The state of the servers and their files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    /// Mounts of the plugin and trial mounts, by path.
+    /// Mounts of the plugin and canary mounts, by path.
     mounts: BTreeMap<String, Versions>,
     /// Name and version of each external plugin.
     catalog: BTreeSet<String>,
@@ -25,7 +25,7 @@ struct Versions {
     running: String,
 }
 
-/// Whose content a file has.
+/// The build whose content a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BinaryBuild {
     Zeroed,
@@ -66,7 +66,7 @@ impl Snapshot {
         snapshot
     }
 
-    /// What becomes of it by a step of a plan.
+    /// The state after a step of a plan.
     pub(crate) fn apply(&mut self, step: &Value) {
         let text =
             |field: &str| step[field].as_str().unwrap_or_else(|| panic!("{field} of {step}")).to_owned();
@@ -115,7 +115,7 @@ impl Snapshot {
         }
     }
 
-    /// The file of a version on a node that has got it meanwhile.
+    /// The file of a version on a node that has got it in the meantime.
     pub(crate) fn add_file(&mut self, node: &str, file: &str) {
         let build = match file.strip_prefix(&format!("{NAME}-")) {
             Some(version) if version == OLD => BinaryBuild::Old,
@@ -158,7 +158,7 @@ impl Snapshot {
         goal
     }
 
-    /// Trial mounts, and mounts that the next start moves to another version.
+    /// Canary mounts, and mounts whose version changes at the next start.
     pub(crate) fn between_versions(&self) -> Vec<&str> {
         let is_between = |(path, versions): &(&String, &Versions)| {
             path.contains("canary") || versions.told != versions.running && self.pinned.is_none()
@@ -171,7 +171,7 @@ impl Snapshot {
         Snapshot { files: BTreeMap::new(), ..self.clone() }
     }
 
-    /// What `self` has and `other` has not, or has otherwise; a sentence each.
+    /// The differences between `self` and `other`, one sentence each.
     pub(crate) fn differs_from(&self, other: &Snapshot) -> Vec<Difference> {
         let mut found = Vec::new();
         for path in self.mounts.keys().chain(other.mounts.keys()).collect::<BTreeSet<_>>() {
@@ -207,7 +207,7 @@ impl Snapshot {
 /// One difference between two snapshots.
 #[derive(Debug)]
 pub(crate) struct Difference {
-    /// A message that contains one of these words names it.
+    /// A message that contains one of these words mentions it.
     words: Vec<String>,
     pub(crate) said: String,
 }

@@ -1,4 +1,4 @@
-//! The rules of ARCHITECTURE.md that the compiler does not hold: who may use whom, and which file may name what.
+//! The rules of ARCHITECTURE.md that the compiler cannot check: dependencies between crates, and what a file may use.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, TargetK
 const ROOT_CRATE: &str = "vault-token-plugin";
 const HARNESS_CRATE: &str = "harness";
 
-/// Crate, and what it may use of ours. A crate that is missing here fails the first test.
+/// A crate, and the crates of this repository that it may use. A missing crate fails the first test.
 const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("go-plugin", &[]),
     ("vault-plugin", &["go-plugin"]),
@@ -37,7 +37,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Foreign crate, and who may name it as a dependency of any kind.
+/// A foreign crate, and the crates that may depend on it in any way.
 const RESTRICTED_CRATES: &[(&str, &[&str])] = &[
     ("clap", &[ROOT_CRATE]),
     ("clap_complete", &[ROOT_CRATE]),
@@ -76,7 +76,7 @@ fn crates_use_only_what_the_arrows_allow() {
     }
 }
 
-/// What is shipped of an engine neither runs plugins nor stores in memory.
+/// The shipped features of an engine contain no plugin host and no in-memory storage.
 #[test]
 fn the_engine_uses_the_sdk_without_its_host_and_its_test_storage() {
     let metadata = metadata();
@@ -139,7 +139,7 @@ fn every_test_binary_is_one_that_the_test_command_runs() {
     }
 }
 
-/// Automatic discovery is off, so that each rung is one binary; a file that no `mod` names would never run.
+/// Automatic discovery is disabled, so that each rung is one binary. A file without a `mod` declaration would never run.
 #[test]
 fn no_test_file_is_forgotten() {
     for package in metadata().workspace_packages() {
@@ -161,7 +161,7 @@ fn no_test_file_is_forgotten() {
     }
 }
 
-/// A target is a function, a line in the test that runs it on every build, a binary for libFuzzer, and seeds.
+/// A fuzz target is a function, a line in the test that runs it on every build, a binary for libFuzzer, and seeds.
 #[test]
 fn no_fuzz_target_is_forgotten() {
     let fuzz = repository().join("fuzz");
@@ -203,8 +203,8 @@ fn only_the_wire_room_of_vault_plugin_names_prost() {
     assert!(outside.is_empty(), "{outside:?}");
 }
 
-/// No clock, no client, nothing awaited: what was seen and what is wanted decide alone.
-/// A longer file holds more than one subject.
+/// No clock, no client, no await: decisions depend on observation and goal only.
+/// A longer file covers more than one subject.
 const MAX_LINES: usize = 700;
 
 #[test]
@@ -246,7 +246,7 @@ fn deciding_is_pure() {
 }
 
 fn metadata() -> Metadata {
-    // Without dependencies cargo reads the manifests only: no network, no lock.
+    // Without dependencies, cargo reads only the manifests: no network, no lock.
     MetadataCommand::new()
         .manifest_path(repository().join("Cargo.toml"))
         .no_deps()
@@ -301,7 +301,7 @@ fn rust_files_directly_in(directory: &Path) -> Vec<PathBuf> {
     rust_files(directory).into_iter().filter(|file| file.parent() == Some(directory)).collect()
 }
 
-/// The text of a file without the lines that are only comment: prose may name anything.
+/// The code of a file without comment lines, which may mention anything.
 fn code(file: &Path) -> String {
     read(file)
         .lines()

@@ -11,7 +11,7 @@ use vault_token_plugin::app::App;
 use crate::architecture_rules::{read, repository};
 use crate::markdown::PAGES;
 
-/// Command, and the page that explains how to use it.
+/// A command, and the page that explains its use.
 const GUIDES: &[(&str, &str, &str)] = &[
     ("creds", "Credentials that are renewed automatically", "creds.md"),
     ("deregister", "Upgrade, rollback and cleanup", "upgrade.md"),
@@ -63,7 +63,7 @@ fn every_guide_of_a_command_exists() {
 /// Name and text of each page.
 fn render_reference() -> BTreeMap<String, String> {
     let mut root = App::command();
-    // So that the usage of a command has the names of those above it.
+    // So that the usage line of a subcommand contains its parents.
     root.build();
     let mut pages = BTreeMap::from([("cli.md".to_owned(), render_index(&root))]);
     for command in visible_commands(&root) {
@@ -124,7 +124,7 @@ fn render_command(text: &mut String, command: &Command, heading: &str) {
     }
 }
 
-/// The options of a command under the headings of its help: those of every command, or its own.
+/// The options of a command by their help headings, either the global ones or its own.
 fn options_by_heading(command: &Command, is_global: bool) -> Vec<(String, Vec<&Arg>)> {
     let mut headings: Vec<(String, Vec<&Arg>)> = Vec::new();
     for option in command.get_arguments() {
@@ -209,7 +209,7 @@ fn visible_commands(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help")
 }
 
-/// Help is no Markdown: what looks like a tag is a word.
+/// Help is not Markdown: angle brackets must be escaped.
 fn escape(help: &str) -> String {
     help.replace('<', "&lt;")
 }

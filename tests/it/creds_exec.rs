@@ -1,4 +1,4 @@
-//! `creds exec`: every way in which a command, or we, can end.
+//! `creds exec`: all ways in which the command or this program can end.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use rustix::process::{Signal, geteuid};
 
 use crate::lab::{BINARY, CREDENTIAL_PATH, Lab, wait_exited};
 
-/// A command that says that it runs, and stays until a signal.
+/// A command that reports that it is running, and waits for a signal.
 const WAIT_SCRIPT: &str = "trap 'exit 3' TERM INT; echo $$ > ready; while :; do sleep 0.05; done";
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn signals_that_are_not_ours_reach_the_command() {
     assert_eq!(wait_exited(exec).await.0, Some(5));
 }
 
-/// Nobody can revoke then; the lease ends by its time.
+/// Nothing can revoke it then, so the lease expires.
 #[tokio::test]
 async fn when_we_are_killed_the_command_dies_and_the_lease_ends_by_its_time() {
     let lab = Lab::with_mounted_plugin("3s", "3s").await;
@@ -175,7 +175,7 @@ async fn a_lease_that_cannot_be_revoked_is_named_and_needs_a_person() {
     let (code, said) = wait_exited(lab.exec(&[], "exit 0")).await;
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains(&format!("lease {CREDENTIAL_PATH}/")) && said.contains("is still valid"), "{said}");
-    assert!(said.contains("ended with 0"), "{said}");
+    assert!(said.contains("exited with 0"), "{said}");
     lab.upstream.heal();
 }
 
@@ -183,7 +183,7 @@ async fn a_lease_that_cannot_be_revoked_is_named_and_needs_a_person() {
 async fn without_a_credential_no_command_runs() {
     let lab = Lab::with_mounted_plugin("1h", "2h").await;
     lab.upstream.fail(Operation::Mint, Fault::Status(403));
-    for path in ["custom/creds/nobody", CREDENTIAL_PATH, "nowhere/creds/a"] {
+    for path in ["custom/creds/missing", CREDENTIAL_PATH, "nowhere/creds/a"] {
         let output = lab.program.run(["creds", "exec", path, "--", "touch", "ran"]).await;
         assert_eq!(output.code, Some(1), "{path}: {}", output.stderr);
         assert!(output.stderr.contains(path), "{}", output.stderr);
@@ -210,7 +210,7 @@ async fn as_the_first_process_it_reaps_orphans_and_passes_signals_on() {
     let unshare = Program::new("/usr/bin/unshare")
         .env("VAULT_ADDR", lab.vault.address())
         .env("VAULT_TOKEN", lab.vault.root_token());
-    // An orphan ends, and is nowhere to be seen a little later; then a signal to the first process ends us.
+    // An orphan ends and disappears shortly after. Then a signal to the first process ends this program.
     let script = r#"
         [ "$PPID" = 1 ] || exit 8
         (sh -c 'echo gone > orphan' &)

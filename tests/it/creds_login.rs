@@ -1,4 +1,4 @@
-//! A login of our own: made, renewed, made again, and revoked.
+//! A login by this program: created, renewed, repeated, and revoked.
 
 use std::fs;
 use std::time::Duration;
@@ -17,7 +17,7 @@ struct Pod {
 }
 
 impl Pod {
-    /// A program with a service account and no token.
+    /// A program with a service account and without a token.
     async fn on(lab: &Lab, ttl: u64, max_ttl: u64, policy: &str) -> Pod {
         lab.write("sys/policies/acl/app", json!({"policy": policy})).await;
         let (ttl, max_ttl) = (Duration::from_secs(ttl), Duration::from_secs(max_ttl));
@@ -52,11 +52,11 @@ const WAIT_SCRIPT: &str = "trap 'exit 3' TERM; echo $TOKEN >> seen; while :; do 
 #[tokio::test]
 async fn a_login_is_renewed_and_revoked_and_its_leases_with_it() {
     let lab = Lab::with_mounted_plugin("1h", "2h").await;
-    // It may not revoke leases; that it may revoke itself is enough.
+    // It may not revoke leases; the permission to revoke itself is sufficient.
     let pod = Pod::on(&lab, 3, 3600, READ_POLICY).await;
     let exec = pod.exec(WAIT_SCRIPT);
     eventually("the command runs", async || (!pod.seen_tokens().is_empty()).then_some(())).await;
-    // Without that the token would have ended, and the credential with it.
+    // Otherwise the token would have expired, and the credential with it.
     eventually("the token is renewed", async || (pod.auth.renewals() >= 3).then_some(())).await;
     assert_eq!(lab.upstream.live().len(), 1);
     assert_eq!(pod.auth.logins(), 1);
@@ -79,7 +79,7 @@ async fn a_login_that_ends_is_made_again_and_the_credential_with_it() {
     exec.signal(Signal::TERM);
     let (code, said) = wait_exited(exec).await;
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("as the token before comes to its end"), "{said}");
+    assert!(said.contains("because the previous token expires"), "{said}");
     lab.upstream.wait_all_revoked().await;
 }
 

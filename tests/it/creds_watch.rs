@@ -1,4 +1,4 @@
-//! `creds watch`: a file that is always fresh.
+//! `creds watch`: a file that always contains a valid credential.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

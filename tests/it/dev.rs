@@ -1,4 +1,4 @@
-//! `dev`: a running plugin, and everything gone afterwards.
+//! `dev`: a running plugin, and no leftovers.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -82,11 +82,11 @@ struct FreshUser {
     _coreutils: TempDir,
 }
 
-/// What [`FreshUser`]s have in `PATH`.
+/// The programs in the `PATH` of a [`FreshUser`].
 const COREUTILS: [&str; 6] = ["cat", "env", "ls", "mkdir", "rm", "sleep"];
 
 impl FreshUser {
-    /// `folder`, which holds the program, and `in_path` are below the working directory.
+    /// `folder`, which contains the program, and `in_path` are below the working directory.
     fn new(folder: &str, in_path: &str) -> FreshUser {
         let coreutils = tempfile::tempdir().unwrap();
         for name in COREUTILS {
@@ -105,7 +105,7 @@ impl FreshUser {
         FreshUser { program, environment: vec![("PATH", path)], _coreutils: coreutils }
     }
 
-    /// Starts `dev`, and reads what it shows.
+    /// Starts `dev`, and reads its ready message.
     async fn dev(&self) -> FreshUserDev<'_> {
         let mut program = self.program.start(["dev", "--listen", "127.0.0.1:0"]);
         program.wait_for(Stream::Stdout, "Ctrl-C").await;
@@ -121,14 +121,14 @@ struct FreshUserDev<'a> {
 }
 
 impl FreshUserDev<'_> {
-    /// Pastes the commands that were shown, which start our program as `program`, into a shell in the same directory.
+    /// Runs the printed commands, which start our program as `program`, in a shell in the same directory.
     async fn assert_can_be_pasted(&self, program: &str) {
         let commands: Vec<&str> = self.shown.lines().filter(|line| line.starts_with("  ")).collect();
         assert!(
             commands.contains(&&*format!("  {program} creds get custom/creds/developer")),
             "{commands:#?}"
         );
-        // Its own working directory is another one.
+        // The shell has another working directory.
         let folder = self.user.program.home().to_str().unwrap();
         let mut shell = Program::new("/bin/sh");
         for (name, value) in &self.user.environment {
@@ -172,8 +172,8 @@ async fn an_auth_method_is_refused_with_the_way_it_goes() {
     let doorman = build::prebuilt_example("doorman");
     let refused = command.run(&["--binary", doorman.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("is an auth method, and `dev` works on secrets engines"), "{refused:?}");
-    assert!(refused.stderr.contains("`vault auth enable` mounts it"), "{refused:?}");
+    assert!(refused.stderr.contains("is an auth method, but `dev` runs secrets engines only"), "{refused:?}");
+    assert!(refused.stderr.contains("mount it with `vault auth enable`"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -275,12 +275,12 @@ async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
     replace(&binary);
     let args = ["--binary", "./engine", "--arg", "serve", "--watch"];
     let mut dev = command.start(&args).await;
-    // What follows the sections of an ELF file is nobody's, and changes the checksum.
+    // Bytes after the sections of an ELF file are ignored, but change the checksum.
     binary.push(0);
     replace(&binary);
     dev.program.wait_for(Stream::Stderr, "Reloaded: the binary has changed").await;
     replace(b"#!/bin/sh\nexit 3\n");
-    dev.program.wait_for(Stream::Stderr, "The binary has changed and is not used").await;
+    dev.program.wait_for(Stream::Stderr, "The binary has changed, but was not reloaded").await;
     let config = ["status", "--output", "json"];
     let status = dev.client().run(config).await.json();
     assert_eq!(status["mounts"]["engine/"]["running_version"], format!("v{}", env!("CARGO_PKG_VERSION")));
@@ -291,7 +291,7 @@ async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
 async fn a_go_engine_is_at_work_as_ours_is() {
     let command = DevCommand::new();
     let kv = build::go_kv("v0.25.0").await;
-    // Its first version, which is what a mount without options is.
+    // Version 1, which is the default of a mount.
     let args = ["--binary", kv.to_str().unwrap(), "--name", "kv", "--mount", "one"];
     let dev = command.start(&[&args[..], &["--write", "app", "user=ann", "--smoke", "app"]].concat()).await;
     let client = client(dev.field("address"), dev.field("token"));
@@ -301,7 +301,7 @@ async fn a_go_engine_is_at_work_as_ours_is() {
 
     let second = json!({"type": "kv", "options": {"version": "2"}, "config": {"plugin_version": "v0.25.0"}});
     assert_eq!(ask("POST", "sys/mounts/two", second).await.0, 204);
-    // It sets up its storage aside.
+    // It initializes its storage in the background.
     eventually("the engine is ready", async || {
         let (status, answer) = ask("POST", "two/config", json!({"max_versions": 4})).await;
         assert!(status == 204 || answer["errors"][0].as_str().unwrap().contains("pgrad"), "{answer}");

@@ -1,4 +1,4 @@
-//! `dev` as a process, with a temporary directory of its own, in which a test looks for what it leaves behind.
+//! `dev` as a process, with a temporary directory that is checked for leftovers.
 
 use std::fs;
 use std::path::Path;
@@ -48,12 +48,12 @@ impl DevCommand {
         RunningDev { ready: serde_json::from_str(&document).unwrap(), program }
     }
 
-    /// The plugins that it has started, which lie in its temporary directory or with its data.
+    /// The plugins that it has started, whose files are in its temporary directory or its data directory.
     pub(crate) fn plugin_pids(&self) -> Vec<Pid> {
         processes_below(&[self.scratch.path(), self.program.home()])
     }
 
-    /// What it left in its temporary directory.
+    /// The files in its temporary directory.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let entries = fs::read_dir(self.scratch.path()).unwrap();
         entries.map(|entry| entry.unwrap().path().display().to_string()).collect()
@@ -62,7 +62,7 @@ impl DevCommand {
 
 pub(crate) struct RunningDev {
     pub(crate) program: RunningProgram,
-    /// What it wrote when it was ready.
+    /// Its ready message.
     pub(crate) ready: Value,
 }
 
@@ -76,14 +76,14 @@ impl RunningDev {
         Program::new(BINARY).env("VAULT_ADDR", self.field("address")).env("VAULT_TOKEN", self.field("token"))
     }
 
-    /// Ends it with a signal; its exit code and all that it wrote to standard error.
+    /// Ends it with a signal. Returns its exit code and standard error.
     pub(crate) async fn signal_and_wait(self, signal: Signal) -> (Option<i32>, String) {
         let output = self.program.signal_and_wait(signal).await;
         (output.code, output.stderr)
     }
 }
 
-/// The running processes whose programs lie below some directories.
+/// The running processes whose executables are below these directories.
 fn processes_below(directories: &[&Path]) -> Vec<Pid> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

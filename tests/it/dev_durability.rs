@@ -1,4 +1,4 @@
-//! `dev` while everything in it is killed: what it has acknowledged is there.
+//! Kills `dev` and its plugins, and verifies that all acknowledged data is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use crate::dev_command::{DevCommand, RunningDev};
 use crate::lab::{BINARY, client};
 
 const REQUESTS: usize = 10_000;
-/// Each has a connection of its own.
+/// Each uses a separate connection.
 const CLIENTS: usize = 64;
 const KILLS: usize = 10;
 
-/// What one client was promised.
+/// The data that was acknowledged to one client.
 #[derive(Default)]
 struct Acknowledged {
     /// The last acknowledged `ttl` of the client's own role.
     ttl: Option<usize>,
-    /// Lease and token, neither revoked.
+    /// Lease and token, not revoked.
     leases: BTreeMap<String, String>,
-    /// Of leases whose revocation was acknowledged.
+    /// Tokens of leases whose revocation was acknowledged.
     revoked: BTreeSet<String>,
 }
 
-/// `dev` with data on the disk, and a token service that outlives it.
+/// `dev` with data on disk, and a token service that outlives it.
 struct DurableDev {
     command: DevCommand,
     upstream: Upstream,
@@ -55,7 +55,7 @@ impl DurableDev {
         command.start(&args).await
     }
 
-    /// Ends it at once, and starts another on the same data.
+    /// Kills it, and starts another one with the same data.
     async fn kill(&mut self) {
         self.dev.program.kill().await;
         self.dev = DurableDev::start_on(&self.command, &self.upstream).await;
@@ -70,7 +70,7 @@ fn role(client: usize) -> String {
     format!("custom/roles/client-{client}")
 }
 
-/// Every request writes something that no other does.
+/// Every request writes something that no other request writes.
 async fn write(client: &Client, number: usize, ttl: usize) -> Result<(), CallError> {
     let data = json!({"permissions": "read", "ttl": ttl, "max_ttl": 2 * ttl});
     let Value::Object(data) = data else { unreachable!("it is written as one") };
@@ -83,7 +83,7 @@ async fn written(client: &Client, number: usize) -> Option<usize> {
     reply.data.0["ttl"].as_u64().map(|ttl| usize::try_from(ttl).unwrap())
 }
 
-/// Writes, reads, leases and revokes in turn, until all requests of all clients are made.
+/// Writes, reads, leases and revokes in turn, until all requests of all clients are sent.
 async fn run_client(client: Client, number: usize, made: Arc<AtomicUsize>) -> Acknowledged {
     let mut promised = Acknowledged::default();
     for turn in 0.. {
@@ -114,7 +114,7 @@ async fn run_client(client: Client, number: usize, made: Arc<AtomicUsize>) -> Ac
     promised
 }
 
-/// Asks for everything that a client was promised.
+/// Verifies everything that was acknowledged to a client.
 async fn assert_acknowledged(
     client: Client,
     number: usize,
@@ -144,7 +144,7 @@ async fn ten_thousand_requests_lose_nothing_though_the_plugin_is_killed_ten_time
     let mut killed = BTreeSet::new();
     let mut answered_by_next = 0;
     for kill in 1..=KILLS {
-        // A plugin that is killed before its handshake is an error of its start, as with Vault. So the next one has to answer first.
+        // If a plugin is killed before its handshake, its start fails, as with Vault. So the next one must first respond.
         let share = answered_by_next.max(kill * REQUESTS / (KILLS + 1));
         eventually("the next share of the requests is made", async || {
             (made.load(Ordering::Relaxed) >= share).then_some(())
@@ -156,13 +156,13 @@ async fn ten_thousand_requests_lose_nothing_though_the_plugin_is_killed_ten_time
         .await;
         kill_process(plugin, Signal::KILL).unwrap();
         killed.insert(plugin.as_raw_nonzero());
-        // Each client waits for one answer at a time: some of them have had two by then.
+        // Each client waits for one response at a time, so some of them have had two by then.
         answered_by_next = made.load(Ordering::Relaxed) + 2 * CLIENTS;
     }
     let promised = clients.join_all().await;
     assert!(made.load(Ordering::Relaxed) >= REQUESTS);
 
-    // And then the host itself.
+    // Now the server itself.
     kept.kill().await;
     let live: BTreeSet<String> = kept.upstream.live().into_iter().map(|issued| issued.token).collect();
     let live = Arc::new(live);
@@ -193,7 +193,7 @@ async fn a_host_that_is_killed_while_it_writes_has_all_that_it_acknowledged() {
                 }
             });
         }
-        // Another moment each time.
+        // At another moment each time.
         eventually("some are acknowledged", async || {
             let since =
                 acknowledged.iter().zip(expected).map(|(now, then)| now.load(Ordering::Relaxed) - then);
@@ -206,7 +206,7 @@ async fn a_host_that_is_killed_while_it_writes_has_all_that_it_acknowledged() {
         for number in 0..WRITERS {
             let acknowledged = acknowledged[number].load(Ordering::Relaxed);
             let found = written(&client, number).await.unwrap_or_default();
-            // The write that was under way may be there, or not.
+            // The write in progress may be stored or not.
             assert!(found == acknowledged || found == acknowledged + 1, "{found} of {acknowledged}");
             expected[number] = found;
         }

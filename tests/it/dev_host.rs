@@ -1,4 +1,4 @@
-//! What the embedded host does without being asked: leases that end, and who may do what.
+//! Behavior of the embedded server without a request: leases expire. And the permissions of tokens.
 
 use std::time::Duration;
 
@@ -75,9 +75,9 @@ async fn a_policy_grants_its_paths_and_no_more() {
         .env("VAULT_ADDR", lab.vault.address())
         .env("VAULT_TOKEN", "reader-token");
     program.run(["creds", "get", "custom/creds/developer"]).await.success();
-    assert_snapshot("status of one who may not ask", &lab.snapshot_text(&program.run(["status"]).await));
+    assert_snapshot("status without permission", &lab.snapshot_text(&program.run(["status"]).await));
     let reload = program.run(["reload", "--mount", "custom"]).await;
-    assert_snapshot("reload by one who may not do it", &lab.snapshot_text(&reload));
+    assert_snapshot("reload without permission", &lab.snapshot_text(&reload));
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn the_audit_log_shows_every_request_and_no_secret() {
             .cloned()
             .collect::<Vec<_>>()
     };
-    // One is that of the smoke test.
+    // One of them is from the smoke test.
     for path in ["custom/creds/developer", "custom/config"] {
         assert!(!of("request", path).is_empty(), "{path}");
         assert_eq!(of("request", path).len(), of("response", path).len(), "{path}");

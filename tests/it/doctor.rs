@@ -1,4 +1,4 @@
-//! `doctor`, and what packs and loads plugins, as people and programs see them.
+//! `doctor`, `package` and `loader`, as users and programs see them.
 
 use rustix::process::Signal;
 
@@ -48,7 +48,7 @@ async fn doctor_judges_files_and_explains_texts() {
     assert_snapshot("doctor --explain of a finding", &lab.snapshot_text(&lab.program.run(page).await));
     let unknown = ["doctor", "--explain", "vtp-999"];
     assert_snapshot(
-        "doctor --explain of a finding that is none",
+        "doctor --explain of an unknown finding",
         &lab.snapshot_text(&lab.program.run(unknown).await),
     );
     let nothing = ["doctor", "--explain", "all is well"];

@@ -1,4 +1,4 @@
-//! What the documents promise: every link leads somewhere, every command is one of this program, the book has every page.
+//! The documents are correct: every link has a target, every command exists, and the book contains every page.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::shell_commands::program_commands;
 const BOOK: &str = "docs";
 const SUMMARY: &str = "docs/SUMMARY.md";
 
-/// Flags of other programs that the text of a page names.
+/// Flags of other programs in the text of pages.
 const FOREIGN_FLAGS: &[&str] = &["--target", "--test"];
 
 #[test]
@@ -36,7 +36,7 @@ fn every_link_leads_to_a_page_and_a_heading_that_exist() {
                 Some(target) => anchor.is_empty() || target.anchors.contains(anchor),
                 None => anchor.is_empty() && repository().join(&target).exists(),
             };
-            // The book holds nothing but its pages, so that a link out of it is dead there.
+            // The book contains only its pages, so that a link to another file is dead.
             if !is_there || page.path.starts_with(BOOK) && !target.starts_with(BOOK) {
                 broken.push(format!("{}: {link}", page.path.display()));
             }
@@ -187,7 +187,7 @@ async fn the_book_can_be_built_and_every_link_of_it_leads_somewhere() {
     assert_eq!(broken, Vec::<String>::new());
 }
 
-/// Those that stand at the root of the repository and tell of the code are for contributors.
+/// Pages in the root of the repository about the code are for contributors.
 fn is_of_users(path: &Path) -> bool {
     path.starts_with(BOOK) || path == Path::new("README.md") || path == Path::new("SECURITY.md")
 }
@@ -234,8 +234,7 @@ fn container_commands(yaml: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Subcommands and flags of a command line that are not there, each with the command that lacks it. Arguments can be words that stand
-/// for something.
+/// Subcommands and flags of a command line that do not exist, each with its command. Arguments may be placeholders.
 fn misnamed(root: &Command, words: &str) -> Vec<(String, String)> {
     let mut command = root;
     let mut unknown = Vec::new();
@@ -280,8 +279,8 @@ fn html_files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(html_files(&path));
-        // A page of its own for addresses that are not there, whose links start at the root of a server; and the table of contents
-        // for browsers without scripts, whose links start at the page that shows it.
+        // mdBook's page for missing addresses, whose links start at the root of a server, and its table of contents for browsers without
+        // scripts, whose links start at the page that shows it.
         } else if path.extension().is_some_and(|extension| extension == "html")
             && !["404.html", "toc.html"].contains(&path.file_name().unwrap().to_str().unwrap())
         {

@@ -1,4 +1,4 @@
-//! The engine beside its Go twin: the same generated requests, and everything that can be seen of them compared.
+//! The engine compared with its Go twin: the same generated requests, and everything that is observable of them.
 
 use harness::{Program, build};
 

@@ -1,4 +1,4 @@
-//! What the plugin half asks of its kernel, in the binary that users run.
+//! The hardening of the plugin process, in the binary that users run.
 
 use std::fs;
 

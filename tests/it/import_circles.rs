@@ -1,7 +1,7 @@
-//! No file imports in a circle with another, unless they are parent and child: each file can be read after those it uses.
+//! No file imports in a circle with another one, unless they are parent and child, so each file can be read after those that it uses.
 //!
-//! The graph is read from the text of the files: `use` declarations and paths that begin with `crate` or `super`, followed through
-//! `pub use` to the file that defines the name. Tests inside a file are left out.
+//! The graph is built from the text of the files: `use` declarations and paths that begin with `crate` or `super`, resolved through `pub
+//! use` to the file that defines the name. Tests inside of a file are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,7 +14,7 @@ type ModulePath = Vec<String>;
 struct CrateModules {
     /// The code of each module, without comments and tests.
     code: BTreeMap<ModulePath, String>,
-    /// The module that a name of a module comes from, where it is a `pub use`.
+    /// The module that defines a name, if the module re-exports it with `pub use`.
     reexports: BTreeMap<(ModulePath, String), ModulePath>,
 }
 
@@ -74,7 +74,7 @@ impl CrateModules {
         modules
     }
 
-    /// The module that a path leads to, and what is left of the path there.
+    /// The module that a path refers to, and the rest of the path.
     fn resolve(&self, module: &ModulePath, path: &[String]) -> Option<(ModulePath, Vec<String>)> {
         let mut base = module.clone();
         let mut rest = path;
@@ -121,7 +121,7 @@ impl CrateModules {
         imports
     }
 
-    /// Sets of modules of which each reaches every other.
+    /// Sets of modules that all reach each other.
     fn circles(&self) -> Vec<Vec<ModulePath>> {
         let imports: BTreeMap<&ModulePath, BTreeSet<ModulePath>> =
             self.code.keys().map(|module| (module, self.imports(module))).collect();
@@ -138,7 +138,7 @@ impl CrateModules {
     }
 }
 
-/// All that can be reached from a module; itself only through others.
+/// All modules that are reachable from a module; the module itself only through others.
 fn reachable<'a>(
     from: &ModulePath,
     imports: &'a BTreeMap<&ModulePath, BTreeSet<ModulePath>>,
@@ -153,7 +153,7 @@ fn reachable<'a>(
     reached
 }
 
-/// The module of a file; `None` for one that holds tests, programs or generated code.
+/// The module of a file; `None` for tests, programs and generated code.
 fn module_path(root: &Path, file: &Path) -> Option<ModulePath> {
     let relative = file.strip_prefix(root).unwrap().with_extension("");
     let mut path: ModulePath = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
@@ -169,7 +169,7 @@ fn without_comments_and_tests(text: &str) -> String {
     code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The paths of all `use` declarations, or of the public ones alone, with their groups spelled out.
+/// The paths of all `use` declarations, or only of the public ones, with their groups expanded.
 fn use_paths(code: &str, public_only: bool) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     for (declaration, is_public) in use_declarations(code) {
@@ -180,7 +180,7 @@ fn use_paths(code: &str, public_only: bool) -> Vec<Vec<String>> {
     paths
 }
 
-/// What stands between `use` and `;`, and whether `pub` stands before it.
+/// The text between `use` and `;`, and whether it is `pub`.
 fn use_declarations(code: &str) -> Vec<(&str, bool)> {
     let mut declarations = Vec::new();
     let mut rest = code;

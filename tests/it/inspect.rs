@@ -1,4 +1,4 @@
-//! `inspect`: what a file is, seen by starting it; and what is said of one that is no plugin.
+//! `inspect`: shows what a file is by starting it, and rejects other files than plugins.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ async fn two_plugins_are_compared_and_what_breaks_clients_is_marked() {
     let program = Program::new(BINARY);
     let same = program.run(["inspect", BINARY, BINARY]).await;
     assert_eq!(same.code, Some(0));
-    assert!(same.stdout.ends_with("They offer the same.\n"), "{}", same.stdout);
+    assert!(same.stdout.ends_with("No differences.\n"), "{}", same.stdout);
     let kv = build::go_kv("v0.25.0").await;
     let other = program.run(["inspect", BINARY, kv.to_str().unwrap()]).await;
     assert_eq!(other.code, Some(3), "{}", other.stderr);
@@ -57,7 +57,7 @@ async fn a_file_that_is_no_plugin_is_told_by_what_was_seen_of_it() {
     }
 }
 
-/// Words of a plugin that is not trusted are shown, and do nothing to the terminal.
+/// Text of an untrusted plugin is shown, and cannot control the terminal.
 #[tokio::test]
 async fn what_a_plugin_says_gives_the_terminal_no_orders() {
     let program = Program::new(BINARY);

@@ -1,4 +1,4 @@
-//! `install.sh`: once, and again over what is there.
+//! `install.sh`: a first installation, and one over an existing one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,10 +16,10 @@ const INSTALLED: [(&str, u32); 4] = [
     ("share/fish/vendor_completions.d/vault-token-plugin.fish", 0o644),
 ];
 
-/// What the script finds in place of a build of minutes: a `cargo` that only puts a file where the binary would be.
+/// A `cargo` for the script that only copies a file to the place of the binary, instead of a build of several minutes.
 struct FakeCargo {
     directory: TempDir,
-    /// Where the other programs are.
+    /// Folders of the other programs.
     others: &'static str,
 }
 
@@ -90,7 +90,7 @@ async fn a_packager_gets_the_same_below_a_root_of_his_own() {
 async fn without_cargo_it_says_what_to_install() {
     let builder = FakeCargo { others: "", ..FakeCargo::new() };
     fs::remove_file(builder.directory.path().join("cargo")).unwrap();
-    // All that it needs until then; the machine may have a cargo of its own.
+    // All that it needs until then. The machine may have another cargo.
     std::os::unix::fs::symlink("/usr/bin/dirname", builder.directory.path().join("dirname")).unwrap();
     let at = builder.target();
     let missing = builder.install(&[("PREFIX", &at)]).await;

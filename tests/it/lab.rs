@@ -1,4 +1,4 @@
-//! The embedded host, a token service, and our binary between them.
+//! The embedded server, a token service, and our binary.
 
 use std::fs;
 use std::io::Write;
@@ -17,7 +17,7 @@ use vault_api::{ApiError, Client, ClientConfig, Endpoint, Idempotency, SecretStr
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
-/// Where credentials of the role `developer` are read.
+/// Path of the credentials of the role `developer`.
 pub(crate) const CREDENTIAL_PATH: &str = "custom/creds/developer";
 
 pub(crate) struct Lab {
@@ -28,12 +28,12 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// A host with an empty plugin directory, and `plugin.yaml` in the working directory of the program.
+    /// A server with an empty plugin directory, and `plugin.yaml` in the working directory of the program.
     pub(crate) async fn new() -> Lab {
         Lab::with_options(ServerOptions::default()).await
     }
 
-    /// One with these options.
+    /// A lab with these options.
     pub(crate) async fn with_options(options: ServerOptions) -> Lab {
         let upstream = Upstream::start().await;
         let plugins = tempfile::tempdir().unwrap();
@@ -48,15 +48,15 @@ impl Lab {
         lab
     }
 
-    /// One on which `register` has run.
+    /// A lab in which `register` has run.
     pub(crate) async fn with_registered_plugin() -> Lab {
         let lab = Lab::new().await;
         lab.program.run(["register", "-f", "plugin.yaml"]).await.success();
         lab
     }
 
-    /// One with the plugin mounted by requests, which is faster. Leases of the role `developer` live for `ttl`, and for
-    /// `max_ttl` at most.
+    /// A lab with the plugin mounted by requests, which is faster. Leases of the role `developer` live for `ttl`, and for `max_ttl` at
+    /// most.
     pub(crate) async fn with_mounted_plugin(ttl: &str, max_ttl: &str) -> Lab {
         let lab = Lab::new().await;
         let name = PluginYamlBuilder::DEFAULT_NAME;
@@ -102,13 +102,13 @@ impl Lab {
         eventually(name, async || fs::read_to_string(&path).ok().filter(|text| !text.is_empty())).await
     }
 
-    /// `creds exec` of a shell script.
+    /// Runs `creds exec` with a shell script.
     pub(crate) fn exec(&self, options: &[&str], script: &str) -> RunningProgram {
         let args = ["creds", "exec", CREDENTIAL_PATH].into_iter().chain(options.iter().copied());
         self.program.start(args.chain(["--", "sh", "-c", script]))
     }
 
-    /// Everything that a run showed, without what differs from run to run.
+    /// The output of a run, without what differs between runs.
     pub(crate) fn snapshot_text(&self, output: &Output) -> String {
         let own = [
             (self.vault.address(), "<address>"),
@@ -120,13 +120,13 @@ impl Lab {
     }
 }
 
-/// How a program ends, and what it writes to standard error.
+/// Exit code and standard error of a program.
 pub(crate) async fn wait_exited(program: RunningProgram) -> (Option<i32>, String) {
     let output = program.wait().await;
     (output.code, output.stderr)
 }
 
-/// A client with a connection of its own, which asks once: an error is an error.
+/// A client with a separate connection and without retries.
 pub(crate) fn client(address: &str, token: &str) -> Client {
     let mut config = ClientConfig::new(address);
     config.token = Some(SecretString::new(token));
@@ -134,7 +134,7 @@ pub(crate) fn client(address: &str, token: &str) -> Client {
     Client::new(&config).unwrap()
 }
 
-/// Any request, and its status and body whatever they are.
+/// Sends any request, and returns its status and body.
 pub(crate) async fn send_raw(client: &Client, method: &'static str, path: &str, body: Value) -> (u16, Value) {
     client.send(&RawRequest { method, path: path.to_owned(), body }).await.unwrap()
 }
@@ -161,7 +161,7 @@ impl Endpoint for RawRequest {
     }
 }
 
-/// Exit code and both streams, without what differs from run to run.
+/// Exit code and both streams, without what differs between runs.
 pub(crate) fn snapshot_text(output: &Output, own: &[(String, &str)]) -> String {
     let Output { code, stdout, stderr } = output;
     let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
@@ -180,7 +180,7 @@ pub(crate) fn redact(text: &str, own: &[(String, &str)]) -> String {
     text
 }
 
-/// What is different each time or on each machine, and what stands for it.
+/// Values that differ between runs or machines, and their placeholders.
 static REDACTIONS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let linkage = if cfg!(target_feature = "crt-static") {
         r"(runs on +\S+), static: any image"
@@ -201,21 +201,21 @@ static REDACTIONS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(\d+ steps?), \d+\.\d s\b", "${1}, <time>"),
         (r"(handshake +)[\d.]+ ms", "${1}<number> ms"),
         (r"(size +)[\d.]+ MiB", "${1}<number> MiB"),
-        // Of the machine that the tests run on.
+        // Differs between machines.
         (r"\b(amd64|arm64|x86_64|aarch64)\b", "<machine>"),
         (r"/lib\S*/ld-linux\S+", "<loader>"),
-        // Of how these tests are linked.
+        // Differs with the linkage of these tests.
         (linkage, "${1}, <linkage>"),
         (r"process \d+", "process <pid>"),
         (r"\b[0-9a-f]{12}\b( +\d+)?", "<sha256 and processes>"),
         (r"35[89]\d", "3600"),
-        // Of the user and the kernel that the tests run with.
+        // Differs with the user and the kernel.
         (r"(?m)^Warning: (this command runs as root|the kernel has no Landlock).*\n", ""),
     ];
     patterns.map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).into()
 });
 
-/// Snapshots lie beside the tests, one file each, named by what was run.
+/// Snapshots are stored beside the tests, one file each, named after the command.
 #[track_caller]
 pub(crate) fn assert_snapshot(name: &str, seen: &str) {
     let mut settings = insta::Settings::clone_current();
@@ -224,10 +224,10 @@ pub(crate) fn assert_snapshot(name: &str, seen: &str) {
     settings.bind(|| insta::assert_snapshot!(name, seen));
 }
 
-/// A file that can be executed, with this content.
+/// An executable file with this content.
 ///
-/// A process that has ended wrote it: one that this process had open for writing could not be started as long as a child
-/// that another test starts meanwhile has not begun its own program.
+/// It is written by another process that has ended. If this process had it open for writing, a child that another test starts could inherit
+/// the descriptor, and the file could not be executed.
 pub(crate) fn executable_script(directory: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.join(name);
     let mut install = Command::new("install")

@@ -1,4 +1,4 @@
-//! The Markdown pages of this repository, as the tests of the documents read them.
+//! The Markdown pages of this repository, for the tests of the documents.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,16 +9,16 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::architecture_rules::repository;
 
-/// Held by a test that generates pages, and by one that reads them to generate another: a page that is being written has no title.
+/// Locked by a test that generates pages and by one that reads them, because a page that is being written has no title.
 pub(crate) static PAGES: Mutex<()> = Mutex::new(());
 
-/// A page and what a reader can follow or run of it.
+/// A page, and what a reader can follow or run in it.
 pub(crate) struct Page {
-    /// Relative to the repository.
+    /// Path relative to the repository.
     pub(crate) path: PathBuf,
-    /// The text of its first heading, where that is what it starts with.
+    /// The text of its first heading, if the page starts with one.
     pub(crate) title: Option<String>,
-    /// What the part of a link after `#` can be.
+    /// Anchors of links to it.
     pub(crate) anchors: HashSet<String>,
     /// Targets of links and images.
     pub(crate) links: Vec<String>,
@@ -85,7 +85,7 @@ impl Page {
         page
     }
 
-    /// As GitHub and mdBook make them.
+    /// Anchors as GitHub and mdBook generate them.
     fn unused_anchor(&self, heading: &str) -> String {
         let kept = |letter: char| match letter {
             _ if letter.is_alphanumeric() || "-_".contains(letter) => Some(letter),
@@ -99,7 +99,7 @@ impl Page {
     }
 }
 
-/// Every page of the repository, but not the changelog: it tells of flags that are gone.
+/// Every page of the repository except the changelog, which mentions removed flags.
 pub(crate) fn pages() -> Vec<Page> {
     let mut files = book_files();
     let root = fs::read_dir(repository()).unwrap().map(|entry| entry.unwrap().path());

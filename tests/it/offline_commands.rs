@@ -1,4 +1,4 @@
-//! The commands that need nothing.
+//! The commands that need no server.
 
 use harness::Program;
 
@@ -34,12 +34,12 @@ async fn the_variable_of_vaults_command_line_sets_the_output_format() {
     }
 }
 
-/// Vault starts a plugin with its own environment, and a shell reads completions when it starts.
+/// Vault starts a plugin with its own environment, and a shell reads completions at its start.
 #[tokio::test]
 async fn a_wrong_output_format_keeps_neither_the_plugin_nor_the_shell_from_starting() {
     let program = Program::new(BINARY).env("VAULT_FORMAT", "nonsense");
     let served = program.run(["serve"]).await;
-    assert!(served.stderr.contains("Vault or OpenBao start it"), "{served:?}");
+    assert!(served.stderr.contains("is started by Vault or OpenBao"), "{served:?}");
     program.run(["completions", "bash"]).await.success();
 }
 
@@ -58,7 +58,7 @@ async fn every_shell_gets_its_script() {
     assert_snapshot("completions of an unknown shell", &snapshot_text(&unknown, &[]));
 }
 
-/// Habits of other tools, and the completion of a shell, put a file where the name of the plugin belongs.
+/// Users of other tools, and shell completion, pass a file instead of the name of the plugin.
 #[tokio::test]
 async fn a_file_in_place_of_a_plugins_name_is_a_usage_error_with_the_flag_that_takes_it() {
     let program = Program::new(BINARY);

@@ -1,4 +1,4 @@
-//! Into which directories of this machine a plugin is placed.
+//! The checks of a plugin directory on this machine.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

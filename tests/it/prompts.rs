@@ -1,8 +1,10 @@
-//! What a person at a terminal is asked, and what an answer does.
+//! The prompts on a terminal, and the effect of an answer.
+
+use regex::Regex;
 
 use crate::lab::Lab;
 
-/// What the server has mounted.
+/// The mounts of the server.
 async fn mounts(lab: &Lab) -> Vec<String> {
     let status = lab.program.run(["status", "-o", "json"]).await.json();
     status["mounts"].as_object().expect("an object").keys().cloned().collect()
@@ -17,7 +19,7 @@ async fn enter_alone_is_no_consent_to_a_change_that_people_notice() {
     terminal.press("\r");
     let ended = terminal.wait().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.text.contains("nothing was done"), "{ended:?}");
+    assert!(ended.text.contains("the plan was declined"), "{ended:?}");
     assert!(!mounts(&lab).await.contains(&"custom/".to_owned()));
 
     let mut terminal = lab.program.start_on_terminal(register);
@@ -26,6 +28,17 @@ async fn enter_alone_is_no_consent_to_a_change_that_people_notice() {
     let ended = terminal.wait().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(mounts(&lab).await.contains(&"custom/".to_owned()));
+}
+
+#[tokio::test]
+async fn a_change_that_needs_no_answer_shows_each_step_once_and_one_sentence() {
+    let lab = Lab::with_registered_plugin().await;
+    let ended = lab.program.start_on_terminal(["reload", "--yes"]).wait().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.text.contains("Plan:"), "{ended:?}");
+    let finished_step = Regex::new(r"\[1/1\] reload custom/ \(\d+\.\d s\)").unwrap();
+    assert_eq!(finished_step.find_iter(&ended.text).count(), 1, "{ended:?}");
+    assert!(ended.text.contains("Reloaded custom/ (1 step, "), "{ended:?}");
 }
 
 #[tokio::test]

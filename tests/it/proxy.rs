@@ -1,4 +1,4 @@
-//! `HTTP_PROXY` and `HTTPS_PROXY` are taken as Go's programs take them: never for this machine itself.
+//! `HTTP_PROXY` and `HTTPS_PROXY` are interpreted as in Go programs: never for this machine itself.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::lab::{BINARY, Lab, send_raw};
 
-/// A proxy that lets nothing pass, and keeps what it was asked.
+/// A proxy that rejects everything, and records the requests.
 struct RefusingProxy {
     address: String,
     requests: Arc<Mutex<String>>,
@@ -34,7 +34,7 @@ impl RefusingProxy {
         RefusingProxy { address, requests: heard }
     }
 
-    /// Has a program use it for everything.
+    /// Configures a program to use it for everything.
     fn configure(&self, program: Program) -> Program {
         ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
             .into_iter()
@@ -61,11 +61,11 @@ async fn requests_to_this_machine_never_go_to_a_proxy() {
     let program = proxy.configure(Program::new(BINARY).env("VAULT_ADDR", lab.vault.address()));
     let program = program.env("VAULT_TOKEN", lab.vault.root_token());
     program.run(["status"]).await.success();
-    // A registry, which is told a password.
+    // A registry, which gets a password.
     let image = ["upgrade", "custom-plugin", "--image", "127.0.0.1:1/team/custom-plugin:1.0.0"];
     let output = program.run(image).await;
     assert_eq!((output.code, proxy.requests().as_str()), (Some(2), ""), "{output:?}");
-    // The token service, which is told its key.
+    // The token service, which gets its key.
     let variable = format!("HTTP_PROXY=http://{}", proxy.address);
     let output = Program::new(BINARY).run(["dev", "--env", &variable, "--", "true"]).await;
     assert_eq!((output.code, proxy.requests().as_str()), (Some(0), ""), "{output:?}");
@@ -84,7 +84,7 @@ async fn a_server_elsewhere_is_reached_by_the_proxy_unless_no_proxy_names_it() {
     assert!(proxy.requests().contains("http://vault.example.test:8200/"), "{} {output:?}", proxy.requests());
 }
 
-/// `vault` goes to this server directly with each of these, and so must we: the request has the token.
+/// With each of these, `vault` connects to this server directly, and so must this program: the request contains the token.
 #[tokio::test]
 async fn no_proxy_is_read_with_the_rules_of_go() {
     let proxied = async |variables: &[(&str, &str)]| {
@@ -121,7 +121,7 @@ async fn no_proxy_is_read_with_the_rules_of_go() {
     }
 }
 
-/// The variables of Vault's own client, which say nothing of any other server.
+/// The variables of Vault's own client, which do not apply to other servers.
 #[tokio::test]
 async fn a_proxy_that_is_named_for_vault_comes_first_and_for_vault_alone() {
     let run = async |vault: &str, variables: &[(&str, &str)]| {
@@ -157,7 +157,7 @@ async fn a_proxy_that_is_named_for_vault_comes_first_and_for_vault_alone() {
         assert!(!output.stderr.contains("hunter2"), "{output:?}");
     }
 
-    // The API server is none of Vault's.
+    // The API server is not a Vault.
     let (proxy, other) = (RefusingProxy::start().await, RefusingProxy::start().await);
     let program = other.configure(Program::new(BINARY).env("VAULT_TOKEN", "s.a-token"));
     let program = program.env("VAULT_PROXY_ADDR", format!("http://{}", proxy.address));
@@ -246,7 +246,7 @@ async fn an_api_server_behind_a_proxy_is_reached_as_kubectl_does() {
     }
     let (heard, said) = run("https://127.0.0.1:1", &none, "").await;
     assert_eq!(heard, "", "{said}");
-    // What the kubeconfig says is for this cluster, whatever the environment says.
+    // The kubeconfig applies to this cluster, whatever the environment contains.
     let (heard, said) = run("https://127.0.0.1:1", &own, "127.0.0.1").await;
     assert!(heard.starts_with("CONNECT 127.0.0.1:1 HTTP/1.1\r\n"), "{heard:?} {said}");
 }

@@ -1,4 +1,4 @@
-//! What a plugin declares sensitive is a secret, whatever the plugin and whatever the name of the field.
+//! Fields that a plugin declares sensitive are secrets, whatever the plugin and the name of the field.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,12 @@ async fn a_sensitive_field_that_is_written_out_in_the_file_is_refused_before_any
     let lab = Lab::new().await;
     let output = register(&lab, SECRET).await;
     assert_eq!(output.code, Some(2), "{output:?}");
-    assert!(output.stderr.contains("password of greetings/ann is written out in the file"), "{output:?}");
+    assert!(
+        output
+            .stderr
+            .contains("password of greetings/ann is a secret, and must not be written out in the file"),
+        "{output:?}"
+    );
     assert!(output.stderr.contains("{file: ./path}"), "{output:?}");
     assert!(!format!("{output:?}").contains(SECRET));
     let mounts = lab.program.run(["status", "--output", "json"]).await.success();
@@ -58,7 +63,7 @@ async fn a_sensitive_field_that_is_written_out_on_the_command_line_warns_and_is_
     output.success();
 }
 
-/// A program that cannot be asked what its fields are, as one for machines of another type cannot.
+/// A program whose fields cannot be queried, like one for another architecture.
 fn silent_program(lab: &Lab) -> PathBuf {
     executable_script(lab.program.home(), "mute", fs::read("/bin/true").unwrap())
 }
@@ -72,7 +77,12 @@ async fn a_mount_that_runs_says_which_fields_are_secrets_where_the_binary_does_n
 
     let output = register_binary(&lab, &mute, SECRET).await;
     assert_eq!(output.code, Some(2), "{output:?}");
-    assert!(output.stderr.contains("password of greetings/ann is written out in the file"), "{output:?}");
+    assert!(
+        output
+            .stderr
+            .contains("password of greetings/ann is a secret, and must not be written out in the file"),
+        "{output:?}"
+    );
     assert!(!format!("{output:?}").contains(SECRET));
 
     let data = format!("password={SECRET}");
@@ -88,7 +98,7 @@ async fn where_nobody_says_which_fields_are_secrets_one_warning_says_so() {
     let mute = silent_program(&lab);
     let output = register_binary(&lab, &mute, "plain").await;
     assert_eq!(output.stderr.matches(UNKNOWN_FIELDS_WARNING).count(), 1, "{output:?}");
-    // Nothing is written out, so there is nothing to warn of.
+    // There is no plain text in the file, so there is no warning.
     fs::write(lab.program.home().join("password"), SECRET).unwrap();
     let write = ["--write", "greetings/ann", "password=@password"];
     let output = lab.program.run([&flags(&mute)[..], &write].concat()).await;
@@ -97,7 +107,7 @@ async fn where_nobody_says_which_fields_are_secrets_one_warning_says_so() {
 
 const UNKNOWN_FIELDS_WARNING: &str = "Warning: it is not known which fields of greeter are secrets";
 
-/// Registers a binary that does not say its version.
+/// Registers a binary that does not report its version.
 fn flags(binary: &Path) -> [&str; 8] {
     let binary = binary.to_str().unwrap();
     ["register", "greeter", "--mount", "hall", "--version", "9.9.9", "--binary", binary]

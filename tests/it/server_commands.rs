@@ -1,4 +1,4 @@
-//! The commands that bring a plugin to a server and operate it there.
+//! The commands that install a plugin on a server and operate it.
 
 use crate::lab::{Lab, assert_snapshot};
 
@@ -54,7 +54,7 @@ async fn reload_proves_what_runs() {
     let json = lab.program.run(["reload", "custom-plugin", "-q", "--output", "json"]).await;
     assert_snapshot("reload --output json", &lab.snapshot_text(&json));
     let unknown = lab.program.run(["reload", "--mount", "nowhere"]).await;
-    assert_snapshot("reload of a mount that is not there", &lab.snapshot_text(&unknown));
+    assert_snapshot("reload of a missing mount", &lab.snapshot_text(&unknown));
 }
 
 #[tokio::test]
@@ -82,11 +82,11 @@ async fn a_credential_is_got_renewed_and_revoked() {
 #[tokio::test]
 async fn an_unknown_role_and_a_missing_token_are_told_with_their_cure() {
     let lab = Lab::with_registered_plugin().await;
-    let unknown = lab.program.run(["creds", "get", "custom/creds/nobody"]).await;
+    let unknown = lab.program.run(["creds", "get", "custom/creds/missing"]).await;
     assert_snapshot("creds get of an unknown role", &lab.snapshot_text(&unknown));
-    let unknown = lab.program.run(["creds", "get", "custom/creds/nobody", "--output", "json"]).await;
+    let unknown = lab.program.run(["creds", "get", "custom/creds/missing", "--output", "json"]).await;
     assert_snapshot("creds get of an unknown role --output json", &lab.snapshot_text(&unknown));
-    let nobody = harness::Program::new(crate::lab::BINARY).env("VAULT_ADDR", lab.vault.address());
-    let anonymous = nobody.run(["status"]).await;
+    let without_token = harness::Program::new(crate::lab::BINARY).env("VAULT_ADDR", lab.vault.address());
+    let anonymous = without_token.run(["status"]).await;
     assert_snapshot("status without a token", &lab.snapshot_text(&anonymous));
 }

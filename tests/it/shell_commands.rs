@@ -1,18 +1,18 @@
-//! The command lines of this program in a shell script, found without running it.
+//! Finds the command lines of this program in a shell script, without running it.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 const PROGRAM: &str = "vault-token-plugin";
 
-/// It can be an image, an address, a path and a text.
+/// A placeholder that is valid as an image, an address, a path and a text.
 const VARIABLE_VALUE: &str = "registry.example.com/example:1";
 
-/// What may stand before a command of a script.
+/// What may precede a command of a script.
 const PREFIXES: &[&str] = &["{", "!", "time", "if", "while", "until", "then", "do", "else", "exec"];
 
-/// The words of each command of the script that runs this program, the program's name first. [`VARIABLE_VALUE`] stands for the value of
-/// a variable.
+/// The words of each call of this program in the script, starting with the program's name. [`VARIABLE_VALUE`] stands for the value of a
+/// variable.
 pub(crate) fn program_commands(script: &str) -> Vec<Vec<String>> {
     let commands = split_commands(script).into_iter();
     commands.filter_map(|words| program_words(&words)).collect()
@@ -28,7 +28,7 @@ fn program_words(words: &[String]) -> Option<Vec<String>> {
         [program, arguments @ ..] if program.rsplit('/').next() == Some(PROGRAM) => arguments,
         _ => return None,
     };
-    // The arguments of a shell function can be any.
+    // The arguments of a shell function are unknown.
     let arguments = arguments.iter().filter(|word| *word != "$@").cloned();
     Some(std::iter::once(PROGRAM.to_owned()).chain(arguments).collect())
 }
@@ -38,7 +38,7 @@ fn is_assignment(word: &str) -> bool {
     !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
-/// The words of each command. Redirections are left out; what is substituted inside quotes stays part of its word.
+/// The words of each command. Redirections are left out. Substitutions inside of quotes stay part of their word.
 fn split_commands(script: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
@@ -56,7 +56,7 @@ fn split_commands(script: &str) -> Vec<Vec<String>> {
             '"' => double_quoted(&mut letters, word.get_or_insert_default()),
             '#' if word.is_none() => while letters.next_if(|commented| *commented != '\n').is_some() {},
             ' ' | '\n' | '|' | ';' | '&' | '(' | ')' | '<' | '>' => {
-                // The number of a descriptor is no word.
+                // The number of a descriptor is not a word.
                 let is_descriptor = |word: &String| "<>".contains(letter) && word.parse::<u32>().is_ok();
                 if let Some(word) = word.take()
                     && !std::mem::take(&mut is_redirected)
@@ -86,7 +86,7 @@ fn split_commands(script: &str) -> Vec<Vec<String>> {
 }
 
 fn double_quoted(letters: &mut Peekable<Chars<'_>>, word: &mut String) {
-    // Quotes inside of `$(…)` are those of another command.
+    // Quotes inside of `$(…)` belong to another command.
     let mut depth = 0_usize;
     while let Some(letter) = letters.next() {
         match letter {
@@ -106,7 +106,7 @@ fn double_quoted(letters: &mut Peekable<Chars<'_>>, word: &mut String) {
     }
 }
 
-/// Skips the name of a variable, where one follows.
+/// Skips the name of a variable, if there is one.
 fn skip_variable(letters: &mut Peekable<Chars<'_>>) -> bool {
     let is_name = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '_';
     if letters.next_if_eq(&'{').is_some() {

@@ -1,4 +1,4 @@
-//! A binary that is only looked at learns nothing of whoever looks at it.
+//! A binary that is only examined cannot access secrets of its user.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::lab::{BINARY, Lab};
 
-/// What the operator has, and a foreign binary must not get.
+/// Secrets of the operator that a foreign binary must not get.
 const SECRETS: [&str; 8] = [
     "s.planted-vault-token",
     "planted-aws-key",
@@ -19,14 +19,14 @@ const SECRETS: [&str; 8] = [
     "planted-api-key",
 ];
 
-/// Files that lie neither at home nor where a program expects them, by the secret in each.
+/// Files outside of the home and of the usual paths, by the secret in each.
 const FILES: [(&str, usize); 4] =
     [("client.key", 4), ("google.json", 5), ("aws-credentials", 6), ("api-key", 7)];
 
-/// An operator with secrets in the environment and at home, and a plugin that looks for them.
+/// An operator with secrets in the environment and in the home, and a plugin that searches for them.
 struct OperatorWithSecrets {
     program: Program,
-    /// Not in the home: the plugin can write there.
+    /// Not in the home, because the plugin writes there.
     elsewhere: TempDir,
 }
 
@@ -53,7 +53,7 @@ impl OperatorWithSecrets {
         OperatorWithSecrets { program, elsewhere }
     }
 
-    /// Runs a command that looks at the plugin. `flag` gives the plugin an argument.
+    /// Runs a command that examines the plugin. `flag` passes an argument to the plugin.
     async fn run_on_plugin(&self, args: &[&str], flag: &str) -> Output {
         self.run(args, flag, &[]).await
     }
@@ -64,7 +64,7 @@ impl OperatorWithSecrets {
             self.program.home().join(".vault-token"),
             self.elsewhere.path().join("kube").join("config"),
         ];
-        // A command hides the last one if it was told to read it.
+        // A command hides the last one if it was asked to read it.
         let told = rest.iter().any(|arg| arg.contains("api-key"));
         let planted = FILES.iter().filter(|(name, _)| told || *name != "api-key");
         files.extend(planted.map(|(name, _)| self.elsewhere.path().join(name)));
@@ -73,7 +73,7 @@ impl OperatorWithSecrets {
         self.program.run(args.map(str::to_owned).chain(given).chain(rest.map(str::to_owned))).await
     }
 
-    /// What the plugin has seen.
+    /// What the plugin has found.
     fn plugin_report(&self) -> String {
         fs::read_to_string(self.elsewhere.path().join("report")).unwrap()
     }
@@ -113,7 +113,7 @@ async fn a_binary_that_is_packaged_sees_no_secret_of_the_operator() {
     if cfg!(target_feature = "crt-static") {
         operator.assert_nothing_was_seen("package", &output);
     } else {
-        // The plugin is linked as this test is, and no image can start it then.
+        // The plugin is linked like this test, so it may not run in an image.
         assert!(output.stderr.contains("needs the dynamic linker"), "{output:?}");
         assert_eq!(operator.plugin_report(), "", "what cannot be packaged is not started");
     }
@@ -122,7 +122,7 @@ async fn a_binary_that_is_packaged_sees_no_secret_of_the_operator() {
 #[tokio::test]
 async fn a_binary_that_is_to_be_registered_sees_no_secret_of_the_operator() {
     let Lab { vault, upstream: _upstream, program, plugins: _plugins } = Lab::with_registered_plugin().await;
-    // The token of this host is the operator's.
+    // The token of this server is the operator's.
     let operator = OperatorWithSecrets::new(program);
     let snoop = snooping_plugin();
     let scan = SecretScan::new().add_secret("the operator's token", vault.root_token());
@@ -137,7 +137,7 @@ async fn a_binary_that_is_to_be_registered_sees_no_secret_of_the_operator() {
     }
 }
 
-/// Files that a command is told are secrets lie anywhere.
+/// Files that flags mark as secrets may be anywhere.
 #[tokio::test]
 async fn a_binary_that_is_to_be_registered_cannot_read_the_files_of_its_secrets() {
     let Lab { vault: _vault, upstream: _upstream, program, plugins: _plugins } = Lab::new().await;
@@ -156,7 +156,7 @@ async fn a_binary_that_is_to_be_registered_cannot_read_the_files_of_its_secrets(
     operator.assert_nothing_was_seen("a reference in the file", &output);
 }
 
-/// The home that the system's table of users knows is hidden with any `HOME`, and without one.
+/// The home in the user database is hidden with any `HOME`, and without one.
 #[tokio::test]
 async fn a_binary_that_is_looked_at_cannot_look_into_the_home_of_its_user() {
     let home = home_of_this_user();
@@ -173,7 +173,7 @@ async fn a_binary_that_is_looked_at_cannot_look_into_the_home_of_its_user() {
     }
 }
 
-/// As the system's table of users has it.
+/// According to the user database.
 fn home_of_this_user() -> String {
     let user = std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()).to_string();
     let table = fs::read_to_string("/etc/passwd").unwrap();

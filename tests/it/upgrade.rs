@@ -1,4 +1,4 @@
-//! `upgrade`, `rollback`, `gc`, `deregister` and `status` against the embedded host: every word of it.
+//! `upgrade`, `rollback`, `gc`, `deregister` and `status` on the embedded server, with their complete output.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ async fn run_in_dev(script: &str) -> String {
         (r"\b\d+\.\d s\b", "TIME"),
         (r"\b[0-9a-f]{12}\b", "SHA256......"),
         (&version, "0.0.0"),
-        // Of the user and the kernel that the tests run with.
+        // Differs with the user and the kernel.
         (r"(?m)^Warning: (this command runs as root|the kernel has no Landlock).*\n", ""),
     ] {
         said = Regex::new(pattern).expect("a pattern").replace_all(&said, word).into_owned();

@@ -1,4 +1,4 @@
-//! The picture of README: a real upgrade on a terminal, at the moment in which it smoke-tests the moved mount.
+//! The picture of README: a real upgrade on a terminal, while it smoke-tests the moved mount.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,11 +14,11 @@ use crate::lab::{BINARY, Lab};
 const PICTURE: &str = "docs/images/upgrade.svg";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Characters in a row that look the same.
+/// Consecutive characters of the same style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct StyledText {
     text: String,
-    /// The number of their colour among the sixteen of every terminal; `None` for the usual one.
+    /// Index of their color among the sixteen of a terminal; `None` for the default.
     color: Option<u8>,
     is_bold: bool,
     is_dim: bool,
@@ -57,7 +57,7 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
     assert!(committed == picture, "{PICTURE} is old: run this with UPDATE_GENERATED=1\n{picture}");
 }
 
-/// The screen once its last row is that of a step that is under way.
+/// The screen once its last row is that of a running step.
 async fn while_a_step_runs(terminal: &TerminalProgram) -> Vec<Vec<StyledText>> {
     eventually("a step under way", async || {
         let rows = screen_rows(&terminal.text());
@@ -67,7 +67,7 @@ async fn while_a_step_runs(terminal: &TerminalProgram) -> Vec<Vec<StyledText>> {
     .await
 }
 
-/// What a terminal shows that has got this text, row by row, without the empty rows at its end.
+/// The screen of a terminal with this output, row by row, without the empty rows at its end.
 fn screen_rows(text: &str) -> Vec<Vec<StyledText>> {
     let [rows, columns] =
         [TerminalProgram::ROWS, TerminalProgram::COLUMNS].map(|size| NonZeroU16::new(size).unwrap());
@@ -109,7 +109,7 @@ fn is_spinner(letter: char) -> bool {
     ('\u{2801}'..='\u{28ff}').contains(&letter)
 }
 
-/// What is another one in each run, on each machine, and in each release is the same in the picture.
+/// Replaces what differs between runs, machines and releases.
 fn without_differences(rows: Vec<Vec<StyledText>>, directory: &str) -> Vec<Vec<StyledText>> {
     let patterns = [
         (regex::escape(directory), "/vault/plugins"),
@@ -121,7 +121,7 @@ fn without_differences(rows: Vec<Vec<StyledText>>, directory: &str) -> Vec<Vec<S
         ("[\u{2801}-\u{28ff}]".to_owned(), "\u{2819}"),
     ];
     let patterns = patterns.map(|(pattern, word)| (Regex::new(&pattern).unwrap(), word));
-    // Before the plan are warnings of the user and the kernel that the tests run with, and of a server that is no process.
+    // The lines before the plan are warnings about the user and the kernel of the test, and about a server without a process.
     let is_before_plan = |row: &Vec<StyledText>| !row.iter().any(|styled| styled.text.contains("Plan:"));
     let mut rows: Vec<Vec<StyledText>> = rows.into_iter().skip_while(is_before_plan).collect();
     for styled in rows.iter_mut().flatten() {
@@ -135,16 +135,16 @@ fn without_differences(rows: Vec<Vec<StyledText>>, directory: &str) -> Vec<Vec<S
 const CHARACTER_WIDTH: f64 = 8.4;
 const LINE_HEIGHT: usize = 20;
 const MARGIN: usize = 20;
-/// Of the row with the three buttons of a window.
+/// Height of the row with the three window buttons.
 const TITLE_HEIGHT: usize = 36;
 
-/// The sixteen colours of a terminal, for a dark background.
+/// The sixteen colors of a terminal, for a dark background.
 const PALETTE: [&str; 16] = [
     "#484f58", "#ff7b72", "#3fb950", "#d29922", "#58a6ff", "#bc8cff", "#39c5cf", "#b1bac4", "#6e7681",
     "#ffa198", "#56d364", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#ffffff",
 ];
 
-/// A window with a terminal in it: the command that was typed, and the rows below it.
+/// A terminal window with the typed command and the rows below it.
 fn render_svg(command: &str, rows: &[Vec<StyledText>]) -> String {
     let prompt = StyledText { text: command.to_owned(), color: None, is_bold: true, is_dim: false };
     let rows: Vec<Vec<StyledText>> = std::iter::once(vec![prompt]).chain(rows.iter().cloned()).collect();

@@ -1,5 +1,5 @@
-//! `doctor` on the pods of a real Kubernetes: each test breaks something, doctor names it and nothing else, and the commands
-//! that it prints repair it.
+//! `doctor` on the pods of a real Kubernetes. Each test breaks something; doctor reports exactly that, and the commands that it prints fix
+//! it.
 
 mod catalog;
 mod files;

@@ -9,14 +9,14 @@ use harness::{
 };
 use serde_json::{Value, json};
 
-/// What the document calls the servers' and the application's images.
+/// Names of the servers' and the application's images in the document.
 const VAULT_IMAGE: &str = "docker.io/hashicorp/vault:1.21.4";
 const SHELL_IMAGE: &str = "docker.io/library/busybox:1.37";
 const NAMESPACE: &str = "vault";
-/// In the cluster's network, where nobody else is: the node pulls from its own loopback without TLS.
+/// In the network of the cluster, where no other registry is. The node pulls from its own loopback without TLS.
 const REGISTRY: &str = "127.0.0.1:5000";
 
-/// Where the token service is reached: a pod, as everything else of the document.
+/// Address of the token service: a pod, like everything else in the document.
 const UPSTREAM_NAMESPACE: &str = "upstream";
 const UPSTREAM_PORT: u16 = 8080;
 
@@ -58,8 +58,8 @@ async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
     }
 }
 
-/// The document names no image when it registers: that the init container brings the version is seen. What it does not
-/// bring is not registered without a word about its next start.
+/// The document names no image when it registers, because the version is found in the init container. A version outside of it is
+/// refused.
 async fn assert_image_content_known(shell: &Program) {
     let status =
         with_token(shell, &["vault-token-plugin status --kube-namespace vault --output json".into()]).await;
@@ -77,7 +77,7 @@ async fn assert_image_content_known(shell: &Program) {
     assert!(said.contains("does not contain it") && said.contains("refused with"), "{said}");
 }
 
-/// The token service, as a pod: what it is asked goes on to the one that this test looks into.
+/// The token service, as a pod that forwards to the service of this test.
 async fn upstream_pod(shell: &Program, upstream: &Upstream) {
     let (host, port) = (upstream.address().ip().to_string(), upstream.address().port().to_string());
     let listens = UPSTREAM_PORT.to_string();
@@ -115,7 +115,7 @@ async fn import_images(cluster: &Cluster) {
     cluster.import_archive(&shell.path()).await;
 }
 
-/// Debian's registry, for whoever is in the cluster's network.
+/// Debian's registry, in the network of the cluster.
 async fn registry(cluster: &Cluster) -> RunningProgram {
     let program = Program::new(build::debian_program("docker-registry").await).in_network_of(cluster);
     let configuration = json!({
@@ -130,7 +130,7 @@ async fn registry(cluster: &Cluster) -> RunningProgram {
     registry
 }
 
-/// A shell in the cluster's network with what the reader has: both programs on its path, and the values that are theirs.
+/// A shell in the cluster's network with both programs in its path, and the reader's own values.
 async fn shell(cluster: &Cluster, upstream: &Upstream, api_endpoint: &str, first: Ipv4Addr) -> Program {
     let kubeconfig = cluster.kubeconfig().display().to_string();
     let shell = Program::new("/bin/bash").in_network_of(cluster);
@@ -152,12 +152,12 @@ async fn shell(cluster: &Cluster, upstream: &Upstream, api_endpoint: &str, first
         .env("CLUSTER", cluster.api_server_in_network())
 }
 
-/// Runs commands as a person types them: one after the other in one shell, until one fails.
+/// Runs commands in one shell, one after the other, until one fails.
 async fn run(shell: &Program, commands: &[String]) -> String {
     shell.run_with_input(["-eu", "-o", "pipefail", "-s"], commands.concat()).await.success()
 }
 
-/// The same in a shell of its own, which knows of the first one what the reader's shell still knows by then.
+/// The same in a new shell, with the variables that the reader's shell still has by then.
 async fn with_token(shell: &Program, commands: &[String]) -> String {
     let token = "export VAULT_TOKEN=\"$(sed -n 's/^Initial Root Token: //p' init.txt)\"\n".to_owned();
     run(shell, &[&[token], commands].concat()).await
@@ -171,7 +171,7 @@ impl FirstCredentialDoc {
         FirstCredentialDoc(fs::read_to_string(path).unwrap())
     }
 
-    /// Whether the block of what is the reader's own sets this variable.
+    /// Whether the block of the reader's own values sets this variable.
     fn names(&self, variable: &str) -> bool {
         let (_, yours) = self.0.split_once("```sh yours\n").unwrap();
         let (yours, _) = yours.split_once("```").unwrap();
@@ -182,7 +182,7 @@ impl FirstCredentialDoc {
         self.0.find(heading).unwrap_or_else(|| panic!("the document has no {heading}"))
     }
 
-    /// The blocks of commands in a part of the document; what is the reader's own is not among them.
+    /// The command blocks in a part of the document, without the block of the reader's own values.
     fn commands(&self, part: impl std::slice::SliceIndex<str, Output = str>) -> Vec<String> {
         let blocks = self.0[part].split("```sh\n").skip(1);
         blocks.map(|block| block.split_once("```").unwrap().0.to_owned()).collect()

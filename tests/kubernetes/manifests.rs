@@ -1,4 +1,4 @@
-//! What `manifests` makes, before a real API server.
+//! The output of `manifests`, applied to a real API server.
 
 use std::fs;
 
@@ -9,14 +9,14 @@ use crate::BINARY;
 
 const IMAGE: &str = "registry.example.com/custom-plugin:0.1.0";
 
-/// Our program and the official client, both with the cluster before them.
+/// Our program and the official client, both configured for the cluster.
 struct ClusterClients {
     program: Program,
     kubectl: Program,
 }
 
 impl ClusterClients {
-    /// With the namespaces that one test's manifests are for.
+    /// With the namespaces of one test's manifests.
     async fn new(namespaces: &[&str]) -> ClusterClients {
         let cluster = Cluster::shared().await;
         let kubeconfig = cluster.kubeconfig().display().to_string();
@@ -44,7 +44,7 @@ impl ClusterClients {
         let _ = self.kubectl.run(args).await.success();
     }
 
-    /// Until a controller was allowed to make one with this label.
+    /// Waits until a controller may create one with this label.
     async fn wait_for_pod(&self, namespace: &str, label: &str) {
         let args =
             ["wait", "--for=create", "pod", "--selector", label, "--namespace", namespace, "--timeout=60s"];
@@ -85,14 +85,14 @@ async fn the_api_server_takes_every_manifest_and_a_comparison_tells_what_differs
         json["objects"].as_array().unwrap().clone()
     };
 
-    // Nothing is there: everything would be created, and the API server has looked at each of them.
+    // Nothing exists, so everything would be created. The API server has validated each of them.
     let before = manifests(&["--image", IMAGE, "--diff", "--output", "json"]).await;
     assert_eq!(before.code, Some(3), "{before:?}");
     let objects = compared(&before);
     assert!(objects.len() >= 16, "{objects:#?}");
     assert!(objects.iter().all(|object| object["drift"] == "missing"), "{objects:#?}");
 
-    // As kustomize puts them together, in the API server's strictest mode, and then for good.
+    // Combined by kustomize, first validated in the API server's strictest mode, and then applied.
     let _ = manifests(&["--image", IMAGE, "--kustomize", "made"]).await.success();
     let made = hands.program.home().join("made").display().to_string();
     for dry_run in ["server", "none"] {
@@ -110,14 +110,14 @@ async fn the_api_server_takes_every_manifest_and_a_comparison_tells_what_differs
         "  spec.template.spec.initContainers[custom-plugin-loader].image: \
          \"registry.example.com/custom-plugin:0.1.0\" becomes \"registry.example.com/custom-plugin:0.2.0\"",
         "Deployment taken-front/app: would change",
-        "Role taken/custom-plugin-operator: as it should be",
+        "Role taken/custom-plugin-operator: unchanged",
     ] {
         assert!(other.stdout.contains(place), "{place} is not in:\n{}", other.stdout);
     }
     hands.kubectl(&["delete", "--wait=false", "--kustomize", &made]).await;
 }
 
-/// Judged by the API server's own admission: a pod that is not allowed is never made.
+/// Judged by the API server's own admission: a forbidden pod is never created.
 #[tokio::test]
 async fn every_pod_that_is_generated_is_allowed_in_a_namespace_that_restricts_its_pods() {
     let hands = ClusterClients::new(&["restricted", "restricted-front"]).await;
@@ -140,8 +140,7 @@ async fn every_pod_that_is_generated_is_allowed_in_a_namespace_that_restricts_it
     hands.kubectl(&["delete", "--wait=false", "--kustomize", &made]).await;
 }
 
-/// A StatefulSet that was made without a word about updates has had a rolling update filled in, beside which OnDelete is
-/// refused.
+/// A StatefulSet without an update strategy gets a default rolling update, beside which OnDelete is refused.
 #[tokio::test]
 async fn a_patch_is_taken_by_a_stateful_set_that_was_updated_otherwise() {
     let hands = ClusterClients::new(&["rolling"]).await;
@@ -172,7 +171,7 @@ async fn a_patch_is_taken_by_a_stateful_set_that_was_updated_otherwise() {
     assert_eq!(again.code, Some(0), "{again:?}");
 }
 
-/// As much of the operator's definition as an API server needs to take one.
+/// The part of the operator's definition that an API server needs.
 fn prometheus_rule_definition() -> Value {
     let schema = json!({
         "type": "object",

@@ -1,4 +1,4 @@
-//! An operator who has the role and the policy that `manifests` makes, and nothing else, on a real cluster.
+//! An operator with only the role and the policy that `manifests` generates, on a real cluster.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::{BINARY, NAME};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Servers in pods, who administers them, and our program in the hands of the operator.
+/// Servers in pods, their administrator, and our program with the permissions of an operator.
 struct OperatorLab {
     pods: VaultPods,
     upstream: Upstream,
@@ -19,7 +19,7 @@ struct OperatorLab {
 }
 
 impl OperatorLab {
-    /// Whose operator has what `manifests` makes.
+    /// With the role and policy that `manifests` generates.
     async fn new() -> OperatorLab {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
@@ -68,7 +68,7 @@ impl OperatorLab {
         self.request_as_root("PUT", "sys/policies/acl/operator", json!({"policy": policy})).await;
     }
 
-    /// Takes a path from the policy. Returns the policy as it was.
+    /// Removes a path from the policy. Returns the previous policy.
     async fn policy_without(&self, path: &str) -> String {
         let policy = self.request_as_root("GET", "sys/policies/acl/operator", None).await;
         let policy = policy["data"]["policy"].as_str().unwrap().to_owned();
@@ -78,7 +78,7 @@ impl OperatorLab {
         policy
     }
 
-    /// Takes the rules for a resource from the role, and gives them back when `command` was refused for want of them.
+    /// Removes the rules for a resource from the role, and restores them after `command` was refused because of that.
     async fn assert_refused_without(
         &self,
         resource: &str,
@@ -99,7 +99,7 @@ impl OperatorLab {
         self.patch(&of_role, &whole["rules"], asks, "yes").await;
     }
 
-    /// Exchanges the rules of the role, and waits until the cluster answers so when the operator asks.
+    /// Replaces the rules of the role, and waits until they are in effect.
     async fn patch(&self, of_role: &[&str], rules: &Value, asks: &[&str], answer: &str) {
         let patch = json!({ "rules": rules }).to_string();
         let args = ["patch", "--type=merge", "--patch", &patch];
@@ -161,7 +161,7 @@ impl OperatorLab {
     }
 }
 
-/// The cluster as the administrator's kubeconfig has it, for somebody else.
+/// The administrator's kubeconfig, with another user.
 fn kubeconfig(near: &Program, administrators: &Path, token: &str) -> String {
     let mut config: Value = serde_saphyr::from_str(&fs::read_to_string(administrators).unwrap()).unwrap();
     config["users"][0]["user"] = json!({ "token": token });

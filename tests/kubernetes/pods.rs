@@ -1,4 +1,4 @@
-//! The same journeys on the pods of a real Kubernetes.
+//! The journeys of the other rungs on the pods of a real Kubernetes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +34,7 @@ impl Pods {
         Pods::new(|pods| pods.product(product).plugin_volume(volume)).await
     }
 
-    /// With what `choose` changes of the usual.
+    /// With the default settings as changed by `choose`.
     pub(crate) async fn new(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> Pods {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
@@ -45,7 +45,7 @@ impl Pods {
         Pods { pods, upstream, program, folder }
     }
 
-    /// The description of a version of our plugin on two mounts.
+    /// The `plugin.yaml` of a version of our plugin on two mounts.
     pub(crate) fn description(&self, binary: &Path) -> PathBuf {
         let folder = self.folder.path().join("of").join(binary.file_name().unwrap());
         fs::create_dir_all(&folder).unwrap();
@@ -59,7 +59,7 @@ impl Pods {
         self.running_on(self.pods.active().await).await
     }
 
-    /// As the server of this pod itself says it.
+    /// The version as the server of this pod reports it.
     pub(crate) async fn running_on(&self, pod: &str) -> BTreeSet<String> {
         let all = self.pods.request(pod, "GET", "sys/mounts", None).await.success();
         let of =
@@ -129,10 +129,10 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
     lab.program.run(["rollback", NAME, "-n", namespace]).await.success();
     for pod in lab.pods.names() {
         assert_eq!(lab.running_on(pod).await, only(VERSION), "{pod}");
-        // Whoever asks a standby gets a credential that the active node has leased.
+        // A request to a standby returns a credential that the active node has leased.
         let credential = eventually("a standby knows who is active, and passes it on", async || {
             let reply = lab.pods.request(pod, "GET", "first/creds/developer", None).await;
-            // Until then it says so, or sends its client away.
+            // Until then it reports the error, or redirects its client.
             (reply.status < 500 && reply.status != 307).then(|| reply.success())
         })
         .await;
@@ -155,7 +155,7 @@ async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
     assert_eq!(lab.running_versions().await, only(VERSION));
 }
 
-/// Pods with the plugin on both mounts, and the description of its next version.
+/// Pods with the plugin on both mounts, and the `plugin.yaml` of its next version.
 async fn registered(lab: &Pods) -> PathBuf {
     let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
@@ -180,7 +180,7 @@ async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
     assert!(!file_is_placed(&lab).await, "nothing is left behind");
 }
 
-/// It waits five minutes for a pod that was there when it began.
+/// It waits five minutes for a pod that existed when it started.
 #[tokio::test]
 async fn long_an_upgrade_whose_pod_is_sealed_and_never_unsealed_is_undone_after_its_deadline() {
     let lab = Pods::with_volume(PluginVolume::Persistent).await;

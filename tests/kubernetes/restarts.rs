@@ -1,4 +1,4 @@
-//! Standbys of OpenBao are restarted one at a time, as real pods are: they take a while to be back.
+//! Standbys of OpenBao are restarted one at a time. Like real pods, they take a while to be back.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::pods::{MOUNTS, PACKAGE, Pods, VERSION, next, only};
 use crate::{BINARY, NAME};
 
-/// A pod of a real cluster takes about this long to be back.
+/// Time until a pod of a real cluster is back.
 const RESTART_DELAY: Duration = Duration::from_secs(20);
 
-/// Three pods of OpenBao whose active node runs the next version, and whose standbys run the one before.
+/// Three pods of OpenBao. The active node runs the next version, the standbys the previous one.
 async fn with_stale_standbys(delay: Duration) -> Pods {
     let lab = Pods::new(|pods| {
         pods.product(Product::OpenBao).plugin_volume(PluginVolume::Persistent).restart_delay(delay)
@@ -37,7 +37,7 @@ async fn with_stale_standbys(delay: Duration) -> Pods {
     lab
 }
 
-/// As an operator moves mounts without this program: the standbys go on with what they run.
+/// Moves mounts as an operator does without this program: the standbys keep running the previous version.
 async fn move_mounts_by_hand(lab: &Pods, version: &str) {
     let active = lab.pods.active().await.to_owned();
     for mount in MOUNTS {
@@ -56,7 +56,7 @@ async fn uids(lab: &Pods) -> Vec<Option<String>> {
     uids
 }
 
-/// A token that may do everything but see the servers of raft.
+/// A token that may do everything but read the raft servers.
 async fn token_without_raft(lab: &Pods) -> String {
     let policy = r#"
         path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
@@ -70,10 +70,10 @@ async fn token_without_raft(lab: &Pods) -> String {
     token["auth"]["client_token"].as_str().unwrap().to_owned()
 }
 
-/// What OpenBao answers in the instant in which it reloads the mount of a lease; see docs/limits.md.
+/// OpenBao's response while it reloads the mount of a lease; see docs/limits.md.
 const RENEW_DURING_RELOAD_ERROR: &str = "unable to retrieve system view from router";
 
-/// Every request that may be repeated is answered; others fail only at a standby that is away itself.
+/// Every request that may be repeated succeeds. Others fail only at a standby that is being restarted.
 async fn assert_served(lab: &Pods, load: LoadGenerator) {
     let account = load.stop().await;
     let active = lab.pods.active().await;
@@ -116,7 +116,7 @@ async fn standbys_that_are_slow_to_return_are_restarted_one_at_a_time_and_never_
     let absent = absences.concurrent_absences();
     assert!(absent.iter().all(|together| together.len() < 2), "absent at the same time: {absent:?}");
     assert_eq!(absent.len(), 3, "both standbys were restarted: {absent:?}");
-    // It has ended when they were back.
+    // It has finished when they were back.
     for pod in lab.pods.names() {
         assert_eq!(lab.running_on(pod).await, only(&next()), "{pod}");
     }
@@ -149,7 +149,7 @@ async fn long_twenty_rollbacks_and_reloads_in_a_row_never_restart_two_standbys_a
     assert_served(&lab, load).await;
 }
 
-/// Raft gives a server that has joined a vote when it has been stable for a while; none without a vote can become active.
+/// Raft gives a joined server a vote when it has been stable for a while. Without a vote it cannot become active.
 #[tokio::test]
 async fn long_a_failover_test_right_after_a_pod_has_joined_waits_until_it_has_a_vote() {
     let mut lab =

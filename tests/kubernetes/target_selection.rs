@@ -1,4 +1,4 @@
-//! Which cluster and which pods are meant, where there is more than one of each.
+//! Selection of cluster and pods if there are several of each.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::BINARY;
 
-/// Servers of one pod, and our program with the kubeconfig that `change` makes of the administrator's.
+/// Servers of one pod, and our program with the administrator's kubeconfig as changed by `change`.
 async fn start_servers(change: impl FnOnce(&mut Value, &str)) -> (VaultPods, Program) {
     let cluster = Cluster::shared().await;
     let pods = VaultPods::builder(cluster).replicas(1).start().await;
@@ -45,7 +45,7 @@ async fn a_context_chooses_cluster_and_namespace() {
     assert!(unknown.stderr.contains("nowhere"), "{unknown:?}");
 }
 
-/// A load balancer over all pods and a port-forward to one of them lead to a standby, which passes requests on.
+/// A load balancer over all pods, or a port-forward to one of them, may connect to a standby, which forwards requests.
 #[tokio::test]
 async fn an_address_that_leads_to_a_standby_is_as_good_as_any() {
     let pods = VaultPods::builder(Cluster::shared().await).replicas(2).start().await;
@@ -58,7 +58,7 @@ async fn an_address_that_leads_to_a_standby_is_as_good_as_any() {
     assert!(reload.stderr.contains("nowhere"), "{reload:?}");
 }
 
-/// `-n` is kubectl's, and `--namespace` is Vault's.
+/// `-n` is that of kubectl, and `--namespace` is Vault's.
 #[tokio::test]
 async fn a_wrong_kind_of_namespace_is_said() {
     let (pods, program) = start_servers(|_, _| {}).await;
@@ -74,7 +74,7 @@ async fn a_wrong_kind_of_namespace_is_said() {
     }
 }
 
-/// Only the root namespace of OpenBao answers for the servers of raft.
+/// Only the root namespace of OpenBao returns the raft servers.
 #[tokio::test]
 async fn a_mount_in_a_namespace_of_openbao_is_found() {
     let pods =
@@ -113,7 +113,7 @@ async fn of_two_stateful_sets_the_one_that_is_named_or_owns_the_selected_pods_is
         let picture = status(&chosen).await.success();
         assert!(picture.contains(pod), "{chosen:?}: {picture}");
     }
-    let nobodys = status(&["--selector", "app.kubernetes.io/name=nobody"]).await;
-    assert_eq!(nobodys.code, Some(1), "{nobodys:?}");
-    assert!(nobodys.stderr.contains("pods of app.kubernetes.io/name=nobody"), "{nobodys:?}");
+    let unmatched = status(&["--selector", "app.kubernetes.io/name=unmatched"]).await;
+    assert_eq!(unmatched.code, Some(1), "{unmatched:?}");
+    assert!(unmatched.stderr.contains("pods of app.kubernetes.io/name=unmatched"), "{unmatched:?}");
 }

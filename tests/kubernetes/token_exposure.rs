@@ -1,10 +1,10 @@
-//! Which server in a pod is shown the token.
+//! Which servers in pods get the token.
 
 use harness::{Cluster, Product, Program, VaultPods};
 
 use crate::BINARY;
 
-/// Runs what looks at everything, and returns what the servers heard: of the active one, and of the others.
+/// Runs the command that observes everything, and returns the requests that the servers got: the active one, and the others.
 async fn received_requests(product: Product) -> (Vec<String>, Vec<String>) {
     let pods = VaultPods::builder(Cluster::shared().await).product(product).record_requests().start().await;
     let active = pods.active().await.to_owned();
@@ -19,7 +19,7 @@ async fn received_requests(product: Product) -> (Vec<String>, Vec<String>) {
     (pods.recorded_requests(&active), of_others.collect())
 }
 
-/// What was asked with the token.
+/// The requests with the token.
 fn requests_with_token(heard: &[String]) -> Vec<&str> {
     heard
         .iter()

@@ -50,7 +50,7 @@ pub enum LoadAction {
     Placed,
     /// It replaced a truncated copy.
     ReplacedTruncated,
-    /// It replaced a file that is not executable.
+    /// It replaced a file without execute permission.
     ReplacedNotExecutable,
     /// It replaced another build, as requested.
     Overwritten,

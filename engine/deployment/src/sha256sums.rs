@@ -11,7 +11,7 @@ use serde::Serialize;
 #[serde(transparent)]
 pub struct Sha256Sums(BTreeMap<String, String>);
 
-/// A line that is not in the format of `sha256sum`.
+/// A line in another format than that of `sha256sum`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} is not a sha256 followed by a file name")]
 pub struct Sha256SumsError {

@@ -187,7 +187,7 @@ impl Catalog {
     }
 }
 
-/// The error for a plugin that is not registered.
+/// The error for an unregistered plugin.
 fn not_in_catalog(name: &str, version: &str) -> ErrorReply {
     let version = if version.is_empty() { String::new() } else { format!(", version={version}") };
     ErrorReply::bad_request(format!("plugin not found in the catalog: {name}{version}"))

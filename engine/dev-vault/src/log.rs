@@ -23,7 +23,7 @@ pub enum LogEvent {
         /// The process ID.
         pid: u32,
     },
-    /// An error of the server that is not, or not fully, reported to a client.
+    /// An error of the server of which clients see nothing, or only a part.
     ServerError {
         /// What happened.
         message: String,

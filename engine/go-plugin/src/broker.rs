@@ -1,7 +1,7 @@
 //! Connections to services that the host serves beside the main connection.
 //!
-//! The host assigns a number to each service and announces its address on the broker's stream. The number reaches the
-//! application in a request of its own, which may arrive before or after the announcement.
+//! The host assigns a number to each service and announces its address on the broker's stream. The number reaches the application in a
+//! separate request, which may arrive before or after the announcement.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -66,7 +66,7 @@ impl fmt::Display for Address {
 
 /// The line with which a plugin reports its address, version and certificate to its host.
 ///
-/// `Display` writes the line as it is sent on stdout, without the newline.
+/// `Display` writes the line for stdout, without the newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeLine {
     /// The application protocol version that the plugin chose.
@@ -109,7 +109,7 @@ pub enum HandshakeLineError {
         /// The fourth field.
         address: String,
     },
-    /// The plugin serves net/rpc or something else that is not gRPC.
+    /// The plugin serves net/rpc or another protocol than gRPC.
     #[error("transport `{0}` instead of `grpc`")]
     Transport(String),
     /// The certificate is not unpadded base64.

@@ -2,7 +2,7 @@
 //!
 //! [`launch`] starts a plugin with [`LaunchOptions`] and returns a [`PluginProcess`]. Its [`channel`](PluginProcess::channel)
 //! calls the plugin's services, [`serve_brokered`](PluginProcess::serve_brokered) offers services to the plugin, and
-//! [`shutdown`](PluginProcess::shutdown) stops it. [`Isolation`] restricts a plugin that is not trusted.
+//! [`shutdown`](PluginProcess::shutdown) stops it. [`Isolation`] restricts an untrusted plugin.
 
 mod error;
 mod executable;
@@ -88,7 +88,7 @@ pub struct LaunchOptions {
     pub tls: TlsMode,
     /// How the plugin reaches the host's services.
     pub broker_transport: BrokerTransport,
-    /// Receives each line of the plugin's standard error as it is written.
+    /// Receives each line of the plugin's standard error without delay.
     pub log: LogSink,
     /// The time limit for the handshake and the connection together.
     pub start_timeout: Duration,

@@ -54,7 +54,7 @@ impl Identity {
         &self.certificate
     }
 
-    /// Returns the certificate in PEM, as it is passed in the environment.
+    /// Returns the certificate in PEM, the format of the environment variable.
     pub(crate) fn certificate_pem(&self) -> String {
         let text = STANDARD.encode(&self.certificate);
         let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();

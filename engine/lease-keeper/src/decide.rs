@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::lease_term::{Elapsed, LeaseTerm, NextAction};
 
-/// The login and the lease that the watcher holds. A field is `None` if there is none, or if it never expires.
+/// The login and the lease that the watcher holds. A field is `None` if it does not exist, or if it never expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HeldSecrets {
     /// The token that sends the requests.

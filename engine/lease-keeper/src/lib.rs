@@ -33,7 +33,7 @@
 //! # Map
 //!
 //! - [`LifetimeWatcher`] runs the renewals in a separate task and reports each one as an [`Event`].
-//! - [`AuthMethod`] says which token it uses: the caller's, or that of its own login.
+//! - [`AuthMethod`] selects the token: the caller's, or that of a login.
 //! - [`decide()`] chooses the next action from a [`LeaseTerm`]. It uses no clock and no client, so that it can be tested alone.
 //! - [`Credential`] holds the fields of the response and wipes them when it is dropped.
 //! - [`UnrevokedSecret`] names what could not be revoked at shutdown.

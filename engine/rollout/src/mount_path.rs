@@ -14,7 +14,7 @@ pub(crate) const CANARY_MOUNT_PREFIX: &str = "vault-token-plugin-canary/";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MountPath(String);
 
-/// A text that is not a mount path.
+/// Not a mount path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a mount path such as custom or team/custom")]
 pub struct MountPathError {

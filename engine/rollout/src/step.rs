@@ -191,7 +191,7 @@ pub enum VersionFrom {
     Pin,
 }
 
-/// Whether a pod that is not ready is restarted against its disruption budget. Its absence changes nothing for clients.
+/// Whether an unready pod is restarted against its disruption budget. Its absence changes nothing for clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreadyPodPolicy {
     /// Evict the pod, which respects the budget.

@@ -10,7 +10,7 @@ use serde::Serialize;
 #[serde(transparent)]
 pub struct Version(semver::Version);
 
-/// A text that is not a semantic version.
+/// Not a semantic version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a semantic version such as 1.2.3")]
 pub struct VersionError {

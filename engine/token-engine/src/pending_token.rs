@@ -128,7 +128,7 @@ impl WalEntry {
     }
 }
 
-/// A token that the service has minted and that is not issued yet.
+/// A minted token that has not been issued yet.
 pub(crate) struct PendingToken {
     pub(crate) context: Context<TokenEngine>,
     pub(crate) client: Arc<UpstreamClient>,

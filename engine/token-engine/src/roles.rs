@@ -18,7 +18,7 @@ const PREFIX: &str = "roles/";
 
 const DEFAULT_TTL: u64 = 3600;
 
-/// A role, as it is stored and returned. Durations are in seconds.
+/// A role in the format in which it is stored and returned. Durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Role {
     pub(crate) permissions: Vec<String>,

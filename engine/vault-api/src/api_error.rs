@@ -28,7 +28,7 @@ struct ErrorBody {
     warnings: Option<Vec<String>>,
 }
 
-/// The most characters of a body that is not JSON to include in an error: enough for the message of a proxy.
+/// Maximum number of characters of a non-JSON body in an error: enough for the message of a proxy.
 const MAX_PLAIN_TEXT: usize = 300;
 
 impl ApiError {

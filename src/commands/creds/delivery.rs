@@ -1,4 +1,4 @@
-//! How a credential reaches those who use it: variables of a new process, and files that are replaced at once.
+//! Delivers a credential: as variables of a new process, and as files that are replaced atomically.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ pub(super) struct FileMapping {
     field: String,
 }
 
-/// Why a text says no place for a field.
+/// Why a text is not a valid destination of a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MappingError {
     #[error("a variable is given as NAME=field, with letters, digits and _ in its name")]
@@ -35,10 +35,10 @@ pub(super) enum MappingError {
     File,
 }
 
-/// The word that stands for all fields.
+/// Stands for all fields.
 const ALL_FIELDS: &str = "json";
 
-/// What a field must not become by the mere chance of its name: it decides which programs are found and what they load.
+/// Variables that a field must not become by default, because they determine which programs are found and what these load.
 const RESERVED_VARIABLES: [&str; 9] =
     ["PATH", "HOME", "SHELL", "USER", "IFS", "ENV", "BASH_ENV", "PWD", "TMPDIR"];
 const RESERVED_PREFIXES: [&str; 4] = ["LD_", "VAULT_", "BAO_", "DYLD_"];
@@ -61,7 +61,7 @@ impl FromStr for FileMapping {
     type Err = MappingError;
 
     fn from_str(text: &str) -> Result<FileMapping, MappingError> {
-        // A path may hold the sign, a field does not.
+        // A path may contain `=`, a field name cannot.
         let (path, field) = text.rsplit_once('=').ok_or(MappingError::File)?;
         if path.is_empty() || field.is_empty() {
             return Err(MappingError::File);
@@ -72,27 +72,27 @@ impl FromStr for FileMapping {
 
 /// The variables of a process that uses the credential.
 ///
-/// Without a wish each field becomes the variable of its name in capital letters: `token` is `TOKEN`.
+/// Without a mapping, each field becomes the variable with its name in capitals: `token` becomes `TOKEN`.
 pub(super) fn env_variables(
-    wanted: &[EnvMapping],
+    mappings: &[EnvMapping],
     files: &[FileMapping],
     credential: &Credential,
 ) -> Result<BTreeMap<String, SecretString>, CommandError> {
     let mut variables = BTreeMap::new();
-    for EnvMapping { name, field } in wanted {
+    for EnvMapping { name, field } in mappings {
         variables.insert(name.clone(), field_value(field, credential)?.clone());
     }
-    // Who has it written to files has no need of it elsewhere.
-    if wanted.is_empty() && files.is_empty() {
+    // With --write-file, the variables are set only if they are asked for.
+    if mappings.is_empty() && files.is_empty() {
         for (field, secret) in credential.fields() {
             variables.insert(default_variable_name(field)?, secret.clone());
         }
     }
     match variables.iter().find(|(_, secret)| secret.expose().contains('\0')) {
-        Some((name, _)) => {
-            Err(CommandError::failed(format!("{name} cannot be a variable: it holds a zero byte"))
-                .hint("Have it written to a file with --write-file PATH=field."))
-        }
+        Some((name, _)) => Err(CommandError::failed(format!(
+            "{name} cannot be an environment variable: its value contains a zero byte"
+        ))
+        .hint("Write it to a file with --write-file PATH=field.")),
         None => Ok(variables),
     }
 }
@@ -102,31 +102,31 @@ fn default_variable_name(field: &str) -> Result<String, CommandError> {
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' })
         .collect();
-    let taken = RESERVED_VARIABLES.contains(&name.as_str())
+    let is_reserved = RESERVED_VARIABLES.contains(&name.as_str())
         || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    if taken || name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
+    if is_reserved || name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(CommandError::usage(format!(
-            "the field {field} cannot become the variable {name:?} by itself"
+            "the field {field} does not become the variable {name:?} by default"
         ))
-        .hint(format!("Say which fields are to be variables: --set-env NAME={field}, for one.")));
+        .hint(format!("Select the variables, for example with --set-env NAME={field}.")));
     }
     Ok(name)
 }
 
-/// Writes every file anew: each is at any moment the old one or the new one, and is its owner's alone (mode 0600).
+/// Replaces every file atomically, with mode 0600.
 pub(super) fn write_files(files: &[FileMapping], credential: &Credential) -> Result<(), CommandError> {
     for FileMapping { path, field } in files {
         let content = if field == ALL_FIELDS { credential.json() } else { field_value(field, credential)? };
         write_atomically(path, content).map_err(|error| {
             CommandError::failed(format!("could not write {}", path.display())).caused_by(error).hint(
-                "Is its directory there, and writable? A directory in memory (tmpfs) is a good place for it.",
+                "Check that its directory exists and is writable. A directory in memory (tmpfs) is best.",
             )
         })?;
     }
     Ok(())
 }
 
-/// Takes the files away: what is in them is revoked.
+/// Removes the files, whose content is revoked.
 pub(super) fn remove_files(files: &[FileMapping]) -> Vec<String> {
     let gone = |file: &FileMapping| match std::fs::remove_file(&file.path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -149,7 +149,7 @@ fn write_atomically(path: &Path, content: &SecretString) -> io::Result<()> {
         .permissions(std::fs::Permissions::from_mode(0o600))
         .tempfile_in(directory)?;
     temporary.write_all(content.expose().as_bytes())?;
-    // Else a crash of the machine could leave an empty file under the name.
+    // Without the sync, a crash of the machine could leave an empty file with this name.
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -189,11 +189,11 @@ mod tests {
     #[test]
     fn every_field_is_a_variable_unless_somebody_says_which() {
         let credential = credential(json!({"token": "hunter2", "api-host": "h"}));
-        let names = |wanted: &[&str], files: &[&str]| {
-            let wanted: Vec<EnvMapping> =
-                wanted.iter().map(|text| text.parse().expect("a variable")).collect();
+        let names = |mappings: &[&str], files: &[&str]| {
+            let mappings: Vec<EnvMapping> =
+                mappings.iter().map(|text| text.parse().expect("a variable")).collect();
             let files: Vec<FileMapping> = files.iter().map(|text| text.parse().expect("a file")).collect();
-            env_variables(&wanted, &files, &credential).map(|found| found.into_keys().collect::<Vec<_>>())
+            env_variables(&mappings, &files, &credential).map(|found| found.into_keys().collect::<Vec<_>>())
         };
         assert_eq!(names(&[], &[]).expect("variables"), ["API_HOST", "TOKEN"]);
         assert_eq!(names(&["MY_TOKEN=token"], &[]).expect("variables"), ["MY_TOKEN"]);
@@ -207,8 +207,8 @@ mod tests {
         for field in ["path", "ld_preload", "vault_token", "1st"] {
             assert!(env_variables(&[], &[], &credential(json!({field: "x"}))).is_err(), "{field}");
         }
-        let wanted = ["PATH=path".parse().expect("a variable")];
-        assert!(env_variables(&wanted, &[], &credential(json!({"path": "x"}))).is_ok());
+        let mappings = ["PATH=path".parse().expect("a variable")];
+        assert!(env_variables(&mappings, &[], &credential(json!({"path": "x"}))).is_ok());
     }
 
     #[test]

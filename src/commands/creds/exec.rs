@@ -1,4 +1,4 @@
-//! `creds exec`: a credential for the time of one command.
+//! `creds exec`: runs a command with a credential.
 
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ use crate::duration;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report as _, Ui};
 
-/// Which credential, for which command, and how it gets there.
+/// Arguments of `creds exec`.
 #[derive(Debug, Args)]
 pub struct ExecArgs {
     /// Path with the mount, such as custom/creds/developer
@@ -51,20 +51,20 @@ pub struct ExecArgs {
     login: LoginArgs,
 }
 
-/// How a command learns of another credential.
+/// How the command is notified of a new credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnChange {
-    /// It is ended and started anew.
+    /// It is stopped and started again.
     Restart,
-    /// By this signal.
+    /// It gets this signal.
     Signal(Signal),
-    /// It looks at its file by itself.
+    /// It watches its file.
     None,
 }
 
-/// A text that says nothing of that kind.
+/// Not a reaction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is restart, none, HUP, INT, QUIT, USR1, USR2, TERM, WINCH or CONT")]
+#[error("expected restart, none, HUP, INT, QUIT, USR1, USR2, TERM, WINCH or CONT")]
 pub(super) struct OnChangeError;
 
 impl FromStr for OnChange {
@@ -79,21 +79,20 @@ impl FromStr for OnChange {
     }
 }
 
-/// Runs the command with a credential that lives as long as it does, and revokes it whatever ends first.
+/// Runs the command with a credential that stays valid until the command exits, and then revokes it.
 ///
 /// # Errors
-/// When there is no credential, the command cannot be started, or the credential cannot be revoked.
+/// If there is no credential, the command cannot be started, or the credential cannot be revoked.
 pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let ExecArgs { path, variables, files, on_change, grace, keep_vault_token, login, command } = args;
     let by_variables = files.is_empty() || !variables.is_empty();
     if by_variables && on_change != OnChange::Restart {
-        return Err(CommandError::usage("a running command does not see a change of its variables").hint(
-            "Leave out --set-env and use --write-file with --on-change, or have the command restarted.",
-        ));
+        return Err(CommandError::usage("a running command does not see a change of its variables")
+            .hint("Use --write-file without --set-env, or --on-change restart."));
     }
     let tokens = if keep_vault_token { TokenForwarding::Forward } else { TokenForwarding::Withhold };
     let mut signals = SignalListener::new()?;
-    let mut keeping = login.start_watcher(path.clone(), context)?;
+    let mut watcher = login.start_watcher(path.clone(), context)?;
     let run = ExecSession {
         path: &path,
         variables: &variables,
@@ -103,31 +102,31 @@ pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<ExitR
         tokens,
         command: &command,
     };
-    let ended = run.supervise(&mut keeping, &mut signals, ui).await;
+    let ended = run.supervise(&mut watcher, &mut signals, ui).await;
     delivery::remove_files(&files).iter().for_each(|left| ui.warn(left));
-    let lives_on = keeping.shutdown().await;
-    exit_report(ended, lives_on)
+    let unrevoked = watcher.shutdown().await;
+    exit_report(ended, unrevoked)
 }
 
-/// What the caller is told: how the command ended, unless something lives on.
+/// The report: the exit code of the command, unless a secret could not be revoked.
 pub(super) fn exit_report(
     ended: Result<u8, CommandError>,
-    lives_on: Vec<UnrevokedSecret>,
+    unrevoked: Vec<UnrevokedSecret>,
 ) -> Result<ExitReport, CommandError> {
-    if lives_on.is_empty() {
+    if unrevoked.is_empty() {
         return ended.map(ExitReport::new);
     }
     let error = match ended {
         Ok(code) => CommandError::new(
             CommandErrorKind::ManualIntervention,
-            format!("the credential could not be revoked (the command itself ended with {code})"),
+            format!("the credential could not be revoked (the command exited with {code})"),
         ),
         Err(error) => {
             CommandError::new(CommandErrorKind::ManualIntervention, "the credential could not be revoked")
                 .caused_by(error)
         }
     };
-    Err(lives_on.iter().map(|secret| format!("{secret}.")).fold(error, CommandError::hint))
+    Err(unrevoked.iter().map(|secret| format!("{secret}.")).fold(error, CommandError::hint))
 }
 
 struct ExecSession<'a> {
@@ -140,34 +139,34 @@ struct ExecSession<'a> {
     command: &'a [OsString],
 }
 
-/// What the command is about to do.
+/// What the command is going to do.
 #[derive(Clone, Copy, PartialEq)]
 enum ChildState {
     Running,
-    /// It was asked to end, and is started again when it has.
+    /// It was asked to exit, and is started again afterwards.
     Restarting,
-    /// It was asked to end, and so do we.
+    /// It was asked to exit, and this process exits afterwards.
     Stopping,
 }
 
-/// How long a file that could not be written waits for another attempt.
+/// Delay before a file that could not be written is tried again.
 pub(super) const WRITE_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 impl ExecSession<'_> {
     async fn supervise(
         &self,
-        keeping: &mut LifetimeWatcher,
+        watcher: &mut LifetimeWatcher,
         signals: &mut SignalListener,
         ui: &mut Ui,
     ) -> Result<u8, CommandError> {
-        let mut credential = first_credential(keeping, signals, self.path, ui).await?;
+        let mut credential = first_credential(watcher, signals, self.path, ui).await?;
         delivery::write_files(self.files, &credential)?;
         let mut child = self.start(&credential)?;
-        let mut course = ChildState::Running;
+        let mut state = ChildState::Running;
         let (mut kill_at, mut write_at) = (None, None);
         loop {
             tokio::select! {
-                event = keeping.next() => {
+                event = watcher.next() => {
                     print_event(&event, self.path, ui);
                     if let Event::Issued { credential: another, .. } = event {
                         credential = another;
@@ -179,33 +178,33 @@ impl ExecSession<'_> {
                     if let Err(error) = delivery::write_files(self.files, &credential) {
                         ui.error(&error);
                         write_at = Some(Instant::now() + WRITE_RETRY_DELAY);
-                    } else if course == ChildState::Running {
+                    } else if state == ChildState::Running {
                         match self.on_change {
                             OnChange::None => {}
                             OnChange::Signal(signal) => child.send(signal),
                             OnChange::Restart => {
-                                course = ChildState::Restarting;
+                                state = ChildState::Restarting;
                                 kill_at = Some(self.terminate(&child, Signal::TERM));
                             }
                         }
                     }
                 }
-                came = signals.next() => match came {
+                signal_event = signals.next() => match signal_event {
                     SignalEvent::ChildExited => {
                         let Some(code) = reap(child.pid()) else { continue };
-                        if course != ChildState::Restarting {
+                        if state != ChildState::Restarting {
                             return Ok(code);
                         }
                         child = self.start(&credential)?;
-                        (course, kill_at) = (ChildState::Running, None);
-                        keeping.revoke_previous();
+                        (state, kill_at) = (ChildState::Running, None);
+                        watcher.revoke_previous();
                     }
-                    // A terminal has sent it to the command as well, which may have its own use for it.
+                    // The terminal has sent the signal to the command too, which may handle it.
                     SignalEvent::Terminate(Signal::INT) | SignalEvent::Forward(Signal::QUIT) if ui.is_interactive() => {}
-                    // The second one is impatient.
-                    SignalEvent::Terminate(_) if course == ChildState::Stopping => child.send(Signal::KILL),
+                    // A second Ctrl-C asks for an immediate exit.
+                    SignalEvent::Terminate(_) if state == ChildState::Stopping => child.send(Signal::KILL),
                     SignalEvent::Terminate(signal) => {
-                        course = ChildState::Stopping;
+                        state = ChildState::Stopping;
                         kill_at = Some(self.terminate(&child, signal));
                     }
                     SignalEvent::Forward(signal) => child.send(signal),
@@ -223,34 +222,34 @@ impl ExecSession<'_> {
         ExecChild::start(self.command, &variables, self.tokens)
     }
 
-    /// Asks the command to end, and says when it has had time enough for that.
+    /// Asks the command to exit, and returns the time at which it is killed.
     fn terminate(&self, child: &ExecChild, signal: Signal) -> Instant {
         child.send(signal);
         Instant::now() + self.grace
     }
 }
 
-/// The first credential.
+/// Waits for the first credential.
 pub(super) async fn first_credential(
-    keeping: &mut LifetimeWatcher,
+    watcher: &mut LifetimeWatcher,
     signals: &mut SignalListener,
     path: &str,
     ui: &mut Ui,
 ) -> Result<Credential, CommandError> {
     loop {
         tokio::select! {
-            event = keeping.next() => {
+            event = watcher.next() => {
                 print_event(&event, path, ui);
                 match event {
                     Event::Issued { credential, .. } => return Ok(credential),
                     Event::Failed { error } => {
-                        return Err(CommandError::failed(format!("there is no credential of {path}")).caused_by(error));
+                        return Err(CommandError::failed(format!("could not get a credential from {path}")).caused_by(error));
                     }
                     _ => {}
                 }
             }
-            came = signals.next() => if let SignalEvent::Terminate(_) = came {
-                return Err(CommandError::interrupted("before there was a credential"));
+            signal_event = signals.next() => if let SignalEvent::Terminate(_) = signal_event {
+                return Err(CommandError::interrupted("before a credential was issued"));
             },
         }
     }
@@ -259,7 +258,7 @@ pub(super) async fn first_credential(
 fn print_event(event: &Event, path: &str, ui: &mut Ui) {
     match LeaseEvent::from_event(event, path) {
         Some(retrying @ LeaseEvent::Retrying { .. }) => ui.warn(retrying.render().trim_end()),
-        Some(told) => ui.status(told.render().trim_end()),
+        Some(lease_event) => ui.status(lease_event.render().trim_end()),
         None => {}
     }
     if let Event::Issued { warnings, .. } = event {
@@ -267,7 +266,7 @@ fn print_event(event: &Event, path: &str, ui: &mut Ui) {
     }
 }
 
-/// A moment, or never.
+/// Sleeps until a time, or forever.
 pub(super) async fn sleep_until_or_forever(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,

@@ -14,19 +14,19 @@ pub(super) struct ExecChild {
     pid: Pid,
 }
 
-/// What our own token is in: the credential is all that the command gets.
+/// Variables with the caller's Vault token. The command gets only the credential.
 const TOKEN_VARIABLES: [&str; 2] = ["VAULT_TOKEN", "BAO_TOKEN"];
 
 impl ExecChild {
-    /// Starts the command, which dies with this process. To be called on the thread that lives as long as the process: the
-    /// kernel takes the end of the starting thread for that of the parent.
+    /// Starts the command, which is killed when this process ends. Must be called on a thread that lives as long as the process, because
+    /// the kernel sends the parent-death signal when the starting thread ends.
     pub(super) fn start(
         command: &[OsString],
         variables: &BTreeMap<String, SecretString>,
         tokens: TokenForwarding,
     ) -> Result<ExecChild, CommandError> {
         let Some((program, args)) = command.split_first() else {
-            return Err(CommandError::usage("there is no command to run"));
+            return Err(CommandError::usage("no command given"));
         };
         let mut step = command_tied_to_parent(program, ParentDeath::Kill);
         step.args(args);
@@ -45,13 +45,13 @@ impl ExecChild {
         self.pid
     }
 
-    /// Sends a signal. One that has ended is not reaped before we know, so that the number is still its own.
+    /// Sends a signal. A command that has exited stays a zombie until it is reaped here, so its process id is not reused before.
     pub(super) fn send(&self, signal: Signal) {
         let _ended = kill_process(self.pid, signal);
     }
 }
 
-/// Whether the command gets our own token as well.
+/// Whether the command inherits the caller's Vault token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenForwarding {
     Withhold,

@@ -1,4 +1,4 @@
-//! What happens to a credential, said to people and to programs. No value of it is here.
+//! Events of a leased credential, as text and as JSON. They contain no values.
 
 use lease_keeper::{Event, IssueReason};
 use rollout::error_chain;
@@ -19,7 +19,7 @@ pub(super) enum LeaseEvent {
 }
 
 impl LeaseEvent {
-    /// `None` for the event that ends everything, which is an error of the command.
+    /// `None` for the final event, which is reported as an error of the command.
     pub(super) fn from_event(event: &Event, path: &str) -> Option<LeaseEvent> {
         Some(match event {
             Event::LoggedIn { ttl: lasts } => {
@@ -58,15 +58,15 @@ impl Report for LeaseEvent {
                 format!("renewed the token for {lease_duration_seconds}s\n")
             }
             LeaseEvent::Issued { path, lease_id, .. } if lease_id.is_empty() => {
-                format!("got {path}, which has no lease: it is neither renewed nor revoked\n")
+                format!("got {path} without a lease: it is neither renewed nor revoked\n")
             }
             LeaseEvent::Issued { path, lease_id, lease_duration_seconds, reason: why } => {
                 let because = match why {
                     IssueReason::First => "",
-                    IssueReason::EndOfLease => ", as the lease before comes to its end",
-                    IssueReason::NotRenewed => ", as the lease before could not be renewed",
-                    IssueReason::Refused => ", as the server does not renew the lease before",
-                    IssueReason::EndOfLogin => ", as the token before comes to its end",
+                    IssueReason::EndOfLease => ", because the previous lease expires",
+                    IssueReason::NotRenewed => ", because the previous lease could not be renewed",
+                    IssueReason::Refused => ", because the server refuses to renew the previous lease",
+                    IssueReason::EndOfLogin => ", because the previous token expires",
                 };
                 format!("got {path} for {lease_duration_seconds}s{because} (lease {lease_id})\n")
             }
@@ -74,7 +74,7 @@ impl Report for LeaseEvent {
                 format!("renewed {lease_id} for {lease_duration_seconds}s\n")
             }
             LeaseEvent::Retrying { operation, error } => {
-                format!("could not {operation}: {error}; trying again\n")
+                format!("could not {operation}: {error}; retrying\n")
             }
             LeaseEvent::Revoked { path } => format!("revoked {path}\n"),
         }

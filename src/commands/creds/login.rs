@@ -1,4 +1,4 @@
-//! With which token a credential is kept: the caller's, or that of a login.
+//! Selects the token that renews a credential: the caller's, or that of a login.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use lease_keeper::{AuthMethod, LifetimeWatcher};
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// How to log in.
+/// Login flags.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Login")]
 pub(super) struct LoginArgs {
@@ -40,7 +40,7 @@ enum LoginMethod {
 }
 
 impl LoginArgs {
-    /// Begins to keep a credential.
+    /// Starts a task that requests and renews the credential.
     pub(super) fn start_watcher(
         self,
         path: String,
@@ -50,7 +50,7 @@ impl LoginArgs {
         let (client, auth) = match (auth, auth_role) {
             (LoginMethod::Token, None) => (context.client()?, AuthMethod::CallerToken),
             (LoginMethod::Token, Some(_)) => {
-                return Err(CommandError::usage("--auth-role is of no use with a token")
+                return Err(CommandError::usage("--auth-role needs --auth kubernetes")
                     .hint("Add --auth kubernetes to log in with the service account of this pod."));
             }
             (LoginMethod::Kubernetes, role) => {

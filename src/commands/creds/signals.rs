@@ -1,22 +1,22 @@
-//! The signals of a process that stands between a supervisor and a child.
+//! Signals of a process between a supervisor and a child.
 
 use rustix::process::{Pid, Signal, WaitOptions, wait};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 use crate::error::CommandError;
 
-/// What came.
+/// A received signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalEvent {
-    /// Children have ended, ours or, where this is the first process, anybody's.
+    /// A child has exited: the command or, if this is the first process of a container, any process.
     ChildExited,
-    /// Somebody wants us to end.
+    /// A request to exit.
     Terminate(Signal),
-    /// Something that means nothing to us.
+    /// Any other signal, which is forwarded.
     Forward(Signal),
 }
 
-/// Everything that a supervisor or a terminal sends, caught.
+/// All signals that a supervisor or a terminal sends.
 pub(super) struct SignalListener {
     children: Stream,
     terminate: Stream,
@@ -60,11 +60,11 @@ impl SignalListener {
     }
 }
 
-/// Reaps every child that has ended, also those that only came to us as the first process. Says how `child` ended, if it did:
-/// its exit code, or 128 and the number of the signal.
+/// Reaps every child that has exited, including those adopted as the first process of a container. Returns the exit code of `child` if it
+/// has exited; after a signal that is 128 plus the signal's number.
 pub(super) fn reap(child: Pid) -> Option<u8> {
     let mut ended = None;
-    // Ends with an error when there is no child at all.
+    // Fails if there is no child at all.
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if pid == child {
             let code =
@@ -75,7 +75,7 @@ pub(super) fn reap(child: Pid) -> Option<u8> {
     ended
 }
 
-/// A signal by its name, with or without SIG.
+/// Parses the name of a signal, with or without `SIG`.
 pub(super) fn signal_by_name(name: &str) -> Option<Signal> {
     let name = name.to_ascii_uppercase();
     Some(match name.strip_prefix("SIG").unwrap_or(&name) {

@@ -1,4 +1,4 @@
-//! `creds watch`: a credential in a file that is always fresh, until an interrupt.
+//! `creds watch`: keeps a credential in a file valid until it is interrupted.
 
 use clap::Args;
 use lease_keeper::{Credential, Event, LifetimeWatcher};
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// Which credential, and where it goes.
+/// Arguments of `creds watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// Path with the mount, such as custom/creds/developer
@@ -28,25 +28,25 @@ pub struct WatchArgs {
     login: LoginArgs,
 }
 
-/// Keeps the files fresh. With `--output json` each event is one line.
+/// Keeps the files up to date. With `--output json` each event is one line.
 ///
 /// # Errors
-/// When there is no credential, it cannot be written at first, or it cannot be revoked.
+/// If there is no credential, it cannot be written the first time, or it cannot be revoked.
 pub async fn run(args: WatchArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let WatchArgs { path, files, login } = args;
     let mut signals = SignalListener::new()?;
-    let mut keeping = login.start_watcher(path.clone(), context)?;
-    let ended = watch_until_interrupt(&mut keeping, &mut signals, &path, &files, ui).await;
+    let mut watcher = login.start_watcher(path.clone(), context)?;
+    let ended = watch_until_interrupt(&mut watcher, &mut signals, &path, &files, ui).await;
     delivery::remove_files(&files).iter().for_each(|left| ui.warn(left));
-    let lives_on = keeping.shutdown().await;
-    if lives_on.is_empty() && ended.is_ok() {
+    let unrevoked = watcher.shutdown().await;
+    if unrevoked.is_empty() && ended.is_ok() {
         ui.report_item(&LeaseEvent::Revoked { path })?;
     }
-    exit_report(ended.map(|()| 0), lives_on)
+    exit_report(ended.map(|()| 0), unrevoked)
 }
 
 async fn watch_until_interrupt(
-    keeping: &mut LifetimeWatcher,
+    watcher: &mut LifetimeWatcher,
     signals: &mut SignalListener,
     path: &str,
     files: &[FileMapping],
@@ -56,15 +56,15 @@ async fn watch_until_interrupt(
     let mut write_at = None;
     loop {
         tokio::select! {
-            event = keeping.next() => {
-                let told = LeaseEvent::from_event(&event, path);
+            event = watcher.next() => {
+                let lease_event = LeaseEvent::from_event(&event, path);
                 match event {
                     Event::Failed { error } => {
-                        return Err(CommandError::failed(format!("there is no credential of {path}")).caused_by(error));
+                        return Err(CommandError::failed(format!("could not get a credential from {path}")).caused_by(error));
                     }
                     Event::Issued { credential, warnings, .. } => {
                         warnings.iter().for_each(|warning| ui.warn(warning));
-                        // Who reads of it finds it in the file.
+                        // The event is written after the file, so that its reader finds the new content.
                         match delivery::write_files(files, &credential) {
                             Ok(()) => write_at = None,
                             Err(error) if newest.is_none() => return Err(error),
@@ -77,8 +77,8 @@ async fn watch_until_interrupt(
                     }
                     _ => {}
                 }
-                if let Some(told) = told {
-                    ui.report_item(&told)?;
+                if let Some(lease_event) = lease_event {
+                    ui.report_item(&lease_event)?;
                 }
             }
             () = sleep_until_or_forever(write_at) => {
@@ -89,10 +89,10 @@ async fn watch_until_interrupt(
                     write_at = Some(Instant::now() + WRITE_RETRY_DELAY);
                 }
             }
-            came = signals.next() => if let SignalEvent::Terminate(_) = came {
+            signal_event = signals.next() => if let SignalEvent::Terminate(_) = signal_event {
                 return match newest {
                     Some(_) => Ok(()),
-                    None => Err(CommandError::interrupted("before there was a credential")),
+                    None => Err(CommandError::interrupted("before a credential was issued")),
                 };
             },
         }

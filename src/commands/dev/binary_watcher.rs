@@ -1,4 +1,4 @@
-//! Puts a changed binary to work in place of the one before.
+//! Reloads the plugin when its binary changes.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -13,24 +13,24 @@ use vault_plugin::host::{self, Inspection, Isolation, PluginCommand};
 
 use crate::error::CommandError;
 
-/// A linker writes a file in several goes; what is whole stays as it is for so long.
+/// A linker writes a file in several steps. It is complete when it has not changed for this long.
 const DEBOUNCE: Duration = Duration::from_millis(300);
 
-/// A binary that is looked after.
+/// A watched binary.
 pub(super) struct BinaryWatcher {
-    world: Environment,
+    environment: Environment,
     plugin: Plugin,
     mounts: Vec<String>,
     running: Inspection,
     isolation: Isolation,
     changes: UnboundedReceiver<()>,
-    /// Reports as long as it lives.
+    /// Reports changes until it is dropped.
     _watcher: RecommendedWatcher,
 }
 
-/// Puts every change to work, and says to `lines` what became of it; does nothing, for ever, if nothing is watched.
+/// Reloads after every change, and sends the result to `lines`. Without a watcher, it never returns and does nothing.
 ///
-/// It must not be dropped before the end: a change would be lost, or half done.
+/// Must be polled until the server stops; otherwise a change is lost or half applied.
 pub(super) async fn reload_on_change(
     watch: Option<BinaryWatcher>,
     lines: UnboundedSender<String>,
@@ -40,16 +40,18 @@ pub(super) async fn reload_on_change(
         watch.wait_changed().await;
         let what = match watch.reload().await {
             Ok(what) => what,
-            Err(error) => format!("The binary has changed and is not used:\n{}", error.render().trim_end()),
+            Err(error) => {
+                format!("The binary has changed, but was not reloaded:\n{}", error.render().trim_end())
+            }
         };
-        // Fails when nobody listens any more.
+        // Fails if the receiver was dropped.
         let _ended = lines.send(what);
     }
 }
 
 impl BinaryWatcher {
     pub(super) async fn new(
-        world: &Environment,
+        environment: &Environment,
         register: &RegisterGoal,
         isolation: Isolation,
     ) -> Result<BinaryWatcher, CommandError> {
@@ -61,17 +63,17 @@ impl BinaryWatcher {
         let path = plugin.binary.path.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access() && event.paths.contains(&path)) {
-                // Fails when nobody watches any more.
+                // Fails if the receiver was dropped.
                 let _ended = sender.send(());
             }
         })
         .map_err(unwatched)?;
-        // Builds replace the file, so what is watched is the directory it lies in.
+        // Builds replace the file, so its directory is watched.
         let directory = plugin.binary.path.parent().unwrap_or(Path::new("/"));
         watcher.watch(directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
         let running = inspect_plugin(&plugin, isolation.clone()).await?;
         Ok(BinaryWatcher {
-            world: world.clone(),
+            environment: environment.clone(),
             plugin,
             mounts: register.mounts.iter().map(|mount| mount.path.to_string()).collect(),
             running,
@@ -81,7 +83,7 @@ impl BinaryWatcher {
         })
     }
 
-    /// Waits until the binary has changed and stays as it is.
+    /// Waits until the binary has changed and is complete.
     async fn wait_changed(&mut self) {
         if self.changes.recv().await.is_none() {
             std::future::pending::<()>().await;
@@ -89,19 +91,19 @@ impl BinaryWatcher {
         while let Ok(Some(())) = tokio::time::timeout(DEBOUNCE, self.changes.recv()).await {}
     }
 
-    /// The catalog's entry of the same version gets another file: the host of a developer need not keep the one before.
+    /// Replaces the file of the same version in the catalog. A development server does not need the previous one.
     async fn reload(&mut self) -> Result<String, CommandError> {
         let binary = Binary::read(&self.plugin.binary.path, &mut |_, _| {})
             .map_err(|error| CommandError::failed("the binary cannot be read").caused_by(error))?;
         if binary.sha256 == self.plugin.binary.sha256 {
-            return Ok("The binary was written again and is the same.".to_owned());
+            return Ok("The binary was written without a change.".to_owned());
         }
         let changed = Plugin { binary, ..self.plugin.clone() };
         let inspection = inspect_plugin(&changed, self.isolation.clone()).await?;
-        let Some(site) = &self.world.deployment else {
-            return Err(CommandError::failed("there is no plugin directory"));
+        let Some(deployment) = &self.environment.deployment else {
+            return Err(CommandError::failed("the server has no plugin directory"));
         };
-        let file = copy_to_plugin_dir(site.as_ref(), &changed).await?;
+        let file = copy_to_plugin_dir(deployment.as_ref(), &changed).await?;
         let register = catalog::Register {
             entry: catalog::PluginRef {
                 kind: changed.kind,
@@ -113,21 +115,21 @@ impl BinaryWatcher {
             args: changed.args.clone(),
             env: changed.env.clone(),
         };
-        let client = &self.world.client;
+        let client = &self.environment.client;
         client
             .send(&register)
             .await
-            .map_err(|error| CommandError::failed("the catalog does not take it").caused_by(error))?;
+            .map_err(|error| CommandError::failed("could not register the binary").caused_by(error))?;
         client
             .send(&reload::ReloadMounts { paths: self.mounts.clone() })
             .await
-            .map_err(|error| CommandError::failed("it could not be reloaded").caused_by(error))?;
+            .map_err(|error| CommandError::failed("could not reload the mounts").caused_by(error))?;
         let differences: Vec<String> =
             host::compare(&self.running, &inspection).iter().map(|line| format!("\n  {line}")).collect();
         self.running = inspection;
         self.plugin = changed;
         let sha256 = self.plugin.binary.sha256.get(..12).unwrap_or_default();
-        let offers = if differences.is_empty() { " It offers the same." } else { " What it offers differs:" };
+        let offers = if differences.is_empty() { " Its API is unchanged." } else { " Its API has changed:" };
         Ok(format!("Reloaded: the binary has changed (sha256 {sha256}…).{offers}{}", differences.concat()))
     }
 }
@@ -145,13 +147,13 @@ async fn inspect_plugin(plugin: &Plugin, isolation: Isolation) -> Result<Inspect
         .map_err(|error| CommandError::failed("it does not start").caused_by(error))
 }
 
-/// Beside the files of versions, under a name that its content gives it.
-async fn copy_to_plugin_dir(site: &dyn Deployment, plugin: &Plugin) -> Result<String, CommandError> {
+/// Copies the binary beside the files of versions, under a name that contains its checksum.
+async fn copy_to_plugin_dir(deployment: &dyn Deployment, plugin: &Plugin) -> Result<String, CommandError> {
     let short = plugin.binary.sha256.get(..12).unwrap_or(&plugin.binary.sha256);
     let name = format!("{}-{}.{short}", plugin.name, plugin.version);
     let (progress, _nobody_listens) = mpsc::unbounded_channel();
-    site.place(&plugin.binary, &name, &[NodeName::local()], progress)
-        .await
-        .map_err(|error| CommandError::failed("it cannot be placed").caused_by(error))?;
+    deployment.place(&plugin.binary, &name, &[NodeName::local()], progress).await.map_err(|error| {
+        CommandError::failed("could not copy the binary to the plugin directory").caused_by(error)
+    })?;
     Ok(name)
 }

@@ -1,4 +1,4 @@
-//! The command that is run against the host, and the interrupts that end one or the other.
+//! The command of `dev -- COMMAND`, and the signals that stop it or the server.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,16 +12,16 @@ use super::server::DevServer;
 use crate::commands::parent_death::{ParentDeath, command_tied_to_parent, spawn_error};
 use crate::error::CommandError;
 
-/// A running command. It is killed if we end before it does.
+/// A running command. It is killed if this process exits first.
 pub(super) struct DevChild {
     process: tokio::process::Child,
     name: String,
 }
 
-/// What the command finds in its environment, beside ours: how to reach the host.
+/// Variables that tell the command how to reach the server.
 const ADDR_VARIABLE: &str = "VAULT_ADDR";
 const TOKEN_VARIABLE: &str = "VAULT_TOKEN";
-/// Variables that lead a client to another server or another namespace, or to a proxy that does not reach this machine.
+/// Variables that would select another server or namespace, or a proxy that does not reach this machine.
 pub(super) const CONFLICTING_VARIABLES: [&str; 10] = [
     "BAO_ADDR",
     "BAO_TOKEN",
@@ -36,7 +36,7 @@ pub(super) const CONFLICTING_VARIABLES: [&str; 10] = [
 ];
 
 impl DevChild {
-    /// To be called on the thread that lives as long as the process, as [`command_tied_to_parent`] says.
+    /// Must be called on a thread that lives as long as the process; see [`command_tied_to_parent`].
     pub(super) fn start(
         program: &OsStr,
         args: &[OsString],
@@ -52,17 +52,17 @@ impl DevChild {
         Ok(DevChild { process, name })
     }
 
-    /// Asks it to end; one that has ended already is not asked.
+    /// Asks the command to exit, unless it has exited.
     pub(super) fn terminate(&self) {
         let pid = self.process.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
         if let Some(pid) = pid {
-            // Fails when it ends at this moment.
+            // Fails if the command has just exited.
             let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
     }
 }
 
-/// Waits for the end of the command: for ever if there is none. As in a shell, a signal is 128 and its number.
+/// Waits until the command exits; without a command, waits forever. As in a shell, the code after a signal is 128 plus the signal's number.
 pub(super) async fn wait_exited(child: &mut Option<DevChild>) -> Result<ExitCode, CommandError> {
     let Some(DevChild { process, name }) = child else { return std::future::pending().await };
     let status = process
@@ -73,15 +73,15 @@ pub(super) async fn wait_exited(child: &mut Option<DevChild>) -> Result<ExitCode
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }
 
-/// What somebody wants who stops us.
+/// A received signal.
 pub(super) enum TerminationSignal {
-    /// Ctrl-C: the terminal has sent it to the command as well.
+    /// Ctrl-C, which the terminal has sent to the command too.
     Interrupt,
-    /// A supervisor, which knows only us.
+    /// SIGTERM of a supervisor, which only this process gets.
     Terminate,
 }
 
-/// Interrupts from a terminal and from a supervisor.
+/// Listens for SIGINT and SIGTERM.
 pub(super) struct TerminationSignals {
     interrupt: Signal,
     terminate: Signal,

@@ -1,4 +1,4 @@
-//! Which plugin is brought to work, and with what.
+//! Determines the plugin that `dev` runs, and its configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::error::CommandError;
 use crate::key_value;
 use crate::ui::Ui;
 
-/// The plugin, and what it is given.
+/// The plugin flags of `dev`.
 #[derive(Debug, Args)]
 pub(super) struct DevPluginArgs {
     /// Plugin binary [default: this program]
@@ -41,28 +41,28 @@ pub(super) struct DevPluginArgs {
     smoke: SmokeArgs,
 }
 
-/// What is registered, and the service that it works against if it is our own engine.
+/// The plugin to register and, for this program's engine, its sample token service.
 pub(super) struct DevPlugin {
     register: RegisterGoal,
     sample_service: Option<TokenService>,
 }
 
-/// Where a plugin of ours is mounted, and what is read from it.
+/// Mount, role and smoke test of this program's engine.
 const SAMPLE_MOUNT: &str = "custom";
 const SAMPLE_ROLE: &str = "roles/developer";
 const SAMPLE_CREDENTIAL: &str = "creds/developer";
 
-/// The file with the address of the sample service.
+/// The file with the address of the sample token service.
 const SAMPLE_SERVICE_FILE: &str = "sample-token-service";
 
 impl DevPlugin {
-    /// Reads the binary and starts it once, as Vault would, to learn its version.
+    /// Reads the binary and starts it once, as Vault does, to read its version.
     ///
-    /// `kept` is the directory in which an earlier one may have left the address of its sample service.
+    /// `kept` is the data directory, in which an earlier run may have saved the address of its sample service.
     pub(super) async fn resolve(
         args: DevPluginArgs,
         data: &MountDataArgs,
-        kept: Option<&Path>,
+        data_dir: Option<&Path>,
         context: &Context,
         ui: &mut Ui,
     ) -> Result<DevPlugin, CommandError> {
@@ -71,7 +71,7 @@ impl DevPlugin {
         let own = binary.is_none();
         let program = match binary {
             Some(path) => std::path::absolute(&path).map_err(|error| {
-                CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
+                CommandError::usage(format!("{} is not a valid path", path.display())).caused_by(error)
             })?,
             None => std::env::current_exe()
                 .map_err(|error| CommandError::failed("could not find this program").caused_by(error))?,
@@ -82,14 +82,13 @@ impl DevPlugin {
         let env = mount_data::parse_env(BTreeMap::new(), &env)?;
         // Before the binary is started, so that it cannot read the files of secrets.
         let MountData { writes: mut data, typed: _ } = data.parse()?;
-        // A thread of the runtime starts it while this one reads it.
+        // The probe runs in another task while the binary is read here.
         let probing = tokio::spawn(probe(untrusted_launch(&program, &args, &env, context, ui)));
         let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
-        // Awaited in any case: it has a temporary directory.
+        // Awaited before any return, because it owns a temporary directory.
         let probed = probing.await;
-        let binary =
-            binary.map_err(|error| CommandError::usage("there is no plugin to start").caused_by(error))?;
+        let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
         let probed = probed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let version = probed_version(&probed, &program)?;
         let name = name.unwrap_or_else(|| catalog_name(&program, &version));
@@ -99,7 +98,7 @@ impl DevPlugin {
         };
 
         let sample = if own && data.is_empty() {
-            let started = match kept.and_then(saved_sample_address) {
+            let started = match data_dir.and_then(saved_sample_address) {
                 Some(address) => TokenService::start_at(address).await,
                 None => TokenService::start().await,
             };
@@ -122,7 +121,7 @@ impl DevPlugin {
         let register = RegisterGoal {
             plugin,
             mounts: vec![DesiredMount { path, writes, smoke }],
-            // With kept data the binary of yesterday may be the newer one: a developer goes back and forth.
+            // The data directory may contain a newer version, because a developer switches between builds.
             downgrade: DowngradePolicy::Allow,
             rewrite: RewritePolicy::Unreadable,
             durability: Durability::NotRequired,
@@ -136,7 +135,7 @@ impl DevPlugin {
         &self.register
     }
 
-    /// Notes beside kept data where the sample service was: the leases that are kept name that address.
+    /// Saves the address of the sample service in the data directory, because the stored leases refer to it.
     pub(super) fn save_sample_address(&self, data: &Path) -> Result<(), CommandError> {
         let Some(sample) = &self.sample_service else { return Ok(()) };
         let path = data.join(SAMPLE_SERVICE_FILE);
@@ -145,41 +144,42 @@ impl DevPlugin {
         })
     }
 
-    /// Where the sample token service is, if the plugin works against it.
+    /// Address of the sample token service, if the plugin uses it.
     pub(super) fn sample_endpoint(&self) -> Option<String> {
         self.sample_service.as_ref().map(TokenService::endpoint)
     }
 }
 
-fn saved_sample_address(kept: &Path) -> Option<SocketAddr> {
-    std::fs::read_to_string(kept.join(SAMPLE_SERVICE_FILE)).ok()?.trim().parse().ok()
+fn saved_sample_address(data_dir: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(data_dir.join(SAMPLE_SERVICE_FILE)).ok()?.trim().parse().ok()
 }
 
 fn probed_version(probed: &ProbeOutcome, program: &Path) -> Result<Version, CommandError> {
     let reported = match probed {
         ProbeOutcome::Ran(ProbedPlugin { kind: Some(PluginType::Auth), .. }) => {
             return Err(CommandError::failed(format!(
-                "{} is an auth method, and `dev` works on secrets engines",
+                "{} is an auth method, but `dev` runs secrets engines only",
                 program.display()
             ))
             .hint(
-                "On a server, `vault-token-plugin register` registers it with type: auth, and `vault auth enable` mounts it.",
+                "On a server, register it with `vault-token-plugin register --type auth`, and mount it with `vault auth enable`.",
             ));
         }
         ProbeOutcome::Ran(probe) => probe.version.as_deref(),
-        ProbeOutcome::Failed { output: said } => {
+        ProbeOutcome::Failed { output } => {
             return Err(CommandError::failed(format!(
-                "{} is no plugin that works: {said}",
+                "{} is not a working plugin: {output}",
                 program.display()
             ))
-            .hint("`vault-token-plugin inspect FILE` shows what was seen of it."));
+            .hint("`vault-token-plugin inspect FILE` shows details."));
         }
         ProbeOutcome::NotRun { reason: why } => return Err(CommandError::failed(why.clone())),
     };
-    // A plugin may report none: Vault takes that too.
+    // A plugin may report no version; Vault permits that.
     let text = reported.unwrap_or("0.0.0");
     text.parse().map_err(|error| {
-        CommandError::failed(format!("{} reports the version {text:?}", program.display())).caused_by(error)
+        CommandError::failed(format!("{} reports the invalid version {text:?}", program.display()))
+            .caused_by(error)
     })
 }
 
@@ -188,13 +188,13 @@ fn catalog_name(program: &Path, version: &Version) -> String {
     let file = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match file.strip_suffix(&format!("-{version}")) {
         Some(name) if !name.is_empty() => name.to_owned(),
-        // A mount of the type `plugin` is an old way of Vault to name the plugin elsewhere.
+        // Vault reserves the mount type `plugin` for a legacy way of naming a plugin.
         _ if file == "plugin" => "dev-plugin".to_owned(),
         _ => file,
     }
 }
 
-/// The part that people mount it by: `kv` for `vault-plugin-secrets-kv`.
+/// The usual mount path: `kv` for `vault-plugin-secrets-kv`.
 fn default_mount(name: &str) -> &str {
     ["vault-plugin-secrets-", "openbao-plugin-secrets-", "vault-plugin-"]
         .iter()
@@ -205,7 +205,7 @@ fn default_mount(name: &str) -> &str {
 
 fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
     text.parse().map_err(|error| {
-        CommandError::usage("could not use a mount").caused_by(error).hint("Name one with --mount.")
+        CommandError::usage("invalid mount path").caused_by(error).hint("Set it with --mount.")
     })
 }
 

@@ -8,16 +8,16 @@ use crate::error::CommandError;
 
 /// Registers, mounts and configures the plugin, and runs its smoke tests.
 pub(super) async fn register_and_smoke_test(
-    world: &Environment,
+    environment: &Environment,
     register: &RegisterGoal,
 ) -> Result<Vec<SmokeReport>, CommandError> {
     // Not a step of the plan: its failure would describe what it leaves on a host that is about to end.
     let mut untested = register.clone();
     untested.mounts.iter_mut().for_each(|mount| mount.smoke = None);
     let goal = Goal::Register(Box::new(untested));
-    let observed = observe(world, Some(&goal)).await?;
+    let observed = observe(environment, Some(&goal)).await?;
     let plan = plan(&observed, &goal)?;
-    let outcome = apply(world, &goal, &plan, &mut |_| {}, &CancelFlag::new()).await;
+    let outcome = apply(environment, &goal, &plan, &mut |_| {}, &CancelFlag::new()).await;
     if let Some(error) = CommandError::from_outcome(outcome) {
         return Err(error);
     }
@@ -25,7 +25,7 @@ pub(super) async fn register_and_smoke_test(
     for mount in &register.mounts {
         let Some(smoke_path) = &mount.smoke else { continue };
         let path = mount.path.join(smoke_path);
-        let tested = run_smoke_test(&world.client, &path, &mut |_| {}).await;
+        let tested = run_smoke_test(&environment.client, &path, &mut |_| {}).await;
         reports.push(tested.map_err(|error| {
             CommandError::failed(format!("the smoke test of {path} failed")).caused_by(error)
         })?);

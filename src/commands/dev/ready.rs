@@ -24,9 +24,9 @@ pub(super) struct ReadyReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<String>,
     smoke: Vec<SmokeReport>,
-    /// From the start of the command.
+    /// Since the start of the command.
     ready_milliseconds: u128,
-    /// To be pasted into another terminal.
+    /// Commands to paste into another terminal.
     commands: Vec<String>,
     #[serde(skip)]
     valid_in: ValidIn,
@@ -35,11 +35,11 @@ pub(super) struct ReadyReport {
 impl ReadyReport {
     pub(super) fn new(
         server: &DevServer,
-        subject: &DevPlugin,
+        dev_plugin: &DevPlugin,
         smoke: Vec<SmokeReport>,
         after: Duration,
     ) -> ReadyReport {
-        let register = subject.register();
+        let register = dev_plugin.register();
         let mount = register.mounts.first().map_or_else(String::new, |mount| mount.path.to_string());
         let read =
             register.mounts.first().and_then(|mount| mount.smoke.as_ref().map(|path| mount.path.join(path)));
@@ -54,7 +54,7 @@ impl ReadyReport {
         if !elsewhere.is_empty() {
             commands.push(format!("unset {}", elsewhere.join(" ")));
         }
-        // The root token is shown on purpose: it is the credential of the development host.
+        // The root token is shown on purpose: it is the credential of the development server.
         commands.push(format!(
             "export VAULT_ADDR={} VAULT_TOKEN={}",
             server.address(),
@@ -72,7 +72,7 @@ impl ReadyReport {
             token: server.token().expose().to_owned(),
             plugin: register.plugin.name.clone(),
             version: register.plugin.version.to_string(),
-            upstream: subject.sample_endpoint(),
+            upstream: dev_plugin.sample_endpoint(),
             smoke,
             ready_milliseconds: after.as_millis(),
             commands,
@@ -82,7 +82,7 @@ impl ReadyReport {
     }
 }
 
-/// The official command-line client, if the user has one: that of the server, or any that is in `PATH`.
+/// The official command-line client, if it is installed: that of the server, or any in `PATH`.
 fn find_vault_cli(shell: &Shell, server: Option<&Path>) -> Option<Invocation> {
     let server = server.map(|program| shell.which(program).unwrap_or_else(|| program.to_owned()));
     let found = server.or_else(|| ["vault", "bao"].into_iter().find_map(|name| shell.which(name)))?;
@@ -100,7 +100,7 @@ impl Report for ReadyReport {
             smoke,
             ready_milliseconds,
             commands,
-            valid_in: works,
+            valid_in,
             token: _,
         } = self;
         let mut text = String::new();
@@ -117,7 +117,7 @@ impl Report for ReadyReport {
         if let Some(upstream) = upstream {
             let _ = writeln!(text, "Its tokens come from a sample service at {upstream}.");
         }
-        let _ = match works {
+        let _ = match valid_in {
             ValidIn::AnyDirectory => writeln!(text, "\nPaste into another terminal:\n"),
             ValidIn::ThisDirectory => writeln!(text, "\nPaste into another terminal, in this directory:\n"),
         };

@@ -1,4 +1,4 @@
-//! The host of a plugin in development: embedded, or a real server in its development mode.
+//! The server of `dev`: the embedded one, or a real server in its development mode.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,12 +17,12 @@ use vault_plugin::host::Isolation;
 use super::server_process::ServerProcess;
 use crate::error::CommandError;
 
-/// Which server.
+/// Selects the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ServerChoice {
-    /// Ours.
+    /// The embedded one.
     Embedded,
-    /// This binary, of Vault or OpenBao: a name to be found in `PATH`, or a path.
+    /// A binary of Vault or OpenBao: a name in `PATH`, or a path.
     External(PathBuf),
 }
 
@@ -37,14 +37,14 @@ impl FromStr for ServerChoice {
     }
 }
 
-/// Where `vault server -dev` listens, so that what people have in their environment or history fits.
+/// Default of `vault server -dev`, which matches the environment and shell history of users.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8200);
 const EPHEMERAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A real server unseals itself and mounts its defaults first; on a busy machine that takes seconds.
+/// A real server first unseals itself and mounts its defaults, which takes seconds on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where the host listens.
+/// Listen address of the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ListenAddress {
     listen: SocketAddr,
@@ -52,23 +52,23 @@ pub(super) struct ListenAddress {
 }
 
 impl ListenAddress {
-    /// As `vault server -dev` does.
+    /// The default of `vault server -dev`.
     pub(super) fn default_port() -> ListenAddress {
         ListenAddress { listen: DEFAULT_LISTEN, reach: BindScope::Loopback }
     }
 
-    /// On a port of its own, so that several can run at once.
+    /// Any free port, so that several servers can run at once.
     pub(super) fn any_port() -> ListenAddress {
         ListenAddress { listen: EPHEMERAL_LISTEN, reach: BindScope::Loopback }
     }
 
-    /// Where somebody said, even where others can reach it.
+    /// The given address, which may be reachable from other machines.
     pub(super) fn explicit(listen: SocketAddr) -> ListenAddress {
         ListenAddress { listen, reach: BindScope::Network }
     }
 }
 
-/// A running host; what it holds in memory or in a directory of its own goes with it.
+/// A running server. Data outside of the data directory is lost when it is dropped.
 pub(super) struct DevServer {
     kind: ServerKind,
     address: String,
@@ -83,7 +83,7 @@ enum ServerKind {
 }
 
 impl DevServer {
-    /// Starts one, which logs to `lines`.
+    /// Starts a server that logs to `lines`.
     pub(super) async fn start(
         choice: ServerChoice,
         ListenAddress { listen, reach }: ListenAddress,
@@ -91,20 +91,20 @@ impl DevServer {
         isolation: Isolation,
         lines: UnboundedSender<String>,
     ) -> Result<DevServer, CommandError> {
-        let scratch =
-            tempfile::Builder::new().prefix("vault-token-plugin-dev-").tempdir().map_err(|error| {
-                CommandError::failed("could not make a directory for plugins").caused_by(error)
-            })?;
-        // A kept catalog names files that have to be there again tomorrow.
+        let scratch = tempfile::Builder::new()
+            .prefix("vault-token-plugin-dev-")
+            .tempdir()
+            .map_err(|error| CommandError::failed("could not create a plugin directory").caused_by(error))?;
+        // The stored catalog refers to files that must exist at the next start.
         let plugin_directory = data.as_deref().unwrap_or(scratch.path()).join("plugins");
-        // A server refuses a directory that it is given by a relative path or over a link.
+        // A server refuses a relative path and a symbolic link.
         let made = std::fs::create_dir_all(&plugin_directory).and_then(|()| plugin_directory.canonicalize());
         let plugin_directory = made.map_err(|error| {
             CommandError::failed(format!("could not make {}", plugin_directory.display()))
                 .caused_by(error)
-                .hint("Name a directory of yours with --data; what is not there is made.")
+                .hint("Pass a writable directory with --data. It is created if it does not exist.")
         })?;
-        let site = match &data {
+        let deployment = match &data {
             Some(_) => LocalDeployment::for_development(&plugin_directory),
             None => LocalDeployment::scratch(&plugin_directory),
         };
@@ -116,7 +116,7 @@ impl DevServer {
                     data_dir: data,
                     plugin_directory: Some(plugin_directory),
                     isolation,
-                    // Fails when nobody listens any more.
+                    // Fails if the receiver was dropped.
                     log: Arc::new(move |event| drop(lines.send(log_line(&event)))),
                     ..ServerOptions::default()
                 };
@@ -125,18 +125,18 @@ impl DevServer {
                     address: vault.address(),
                     token: SecretString::new(vault.root_token()),
                     kind: ServerKind::Embedded(vault),
-                    deployment: site,
+                    deployment,
                     _scratch: Some(scratch),
                 })
             }
             ServerChoice::External(program) => {
                 if data.is_some() {
                     return Err(CommandError::usage(format!(
-                        "{} forgets everything in its development mode, so --data cannot be kept",
+                        "{} stores no data in its development mode, so --data is not supported",
                         program.display()
                     )));
                 }
-                DevServer::spawn(&program, listen, site, scratch, lines).await
+                DevServer::spawn(&program, listen, deployment, scratch, lines).await
             }
         }
     }
@@ -144,15 +144,15 @@ impl DevServer {
     async fn spawn(
         program: &Path,
         listen: SocketAddr,
-        site: LocalDeployment,
+        deployment: LocalDeployment,
         scratch: TempDir,
         lines: UnboundedSender<String>,
     ) -> Result<DevServer, CommandError> {
         let listen = if listen.port() == 0 { find_free_port(listen)? } else { listen };
         let token = SecretString::new(format!("dev-{}", uuid::Uuid::new_v4().simple()));
-        // By `-dev-plugin-dir` it would use the directory too, and not tell anybody that it does.
+        // `-dev-plugin-dir` would use the directory too, but the server would not report it.
         let configuration = scratch.path().join("server.json");
-        let content = serde_json::json!({"plugin_directory": site.directory()}).to_string();
+        let content = serde_json::json!({"plugin_directory": deployment.directory()}).to_string();
         std::fs::write(&configuration, content).map_err(|error| {
             CommandError::failed(format!("could not write {}", configuration.display())).caused_by(error)
         })?;
@@ -161,7 +161,7 @@ impl DevServer {
             kind: ServerKind::External(program),
             address: format!("http://{listen}"),
             token,
-            deployment: site,
+            deployment,
             _scratch: Some(scratch),
         };
         server.wait_active().await?;
@@ -178,7 +178,7 @@ impl DevServer {
         &self.token
     }
 
-    /// Path or name of the server's binary, which is a command-line client as well; `None` for the embedded host.
+    /// Path or name of the server's binary, which is also a command-line client; `None` for the embedded server.
     pub(super) fn binary(&self) -> Option<&Path> {
         match &self.kind {
             ServerKind::External(program) => Some(program.path()),
@@ -186,12 +186,12 @@ impl DevServer {
         }
     }
 
-    /// Where it takes plugins from.
+    /// Its plugin directory.
     pub(super) fn deployment(&self) -> &LocalDeployment {
         &self.deployment
     }
 
-    /// Waits until it ends by itself, which only a real server does.
+    /// Waits until the server exits unexpectedly, which only a real server does.
     pub(super) async fn wait_exited(&mut self) -> CommandError {
         match &mut self.kind {
             ServerKind::Embedded(_) => std::future::pending().await,
@@ -199,11 +199,11 @@ impl DevServer {
         }
     }
 
-    /// Ends it, and its plugins with it.
+    /// Stops the server and its plugins.
     pub(super) async fn stop(self) -> Result<(), CommandError> {
         match self.kind {
             ServerKind::Embedded(vault) => vault.stop().await.map_err(|error| {
-                CommandError::failed("not everything that was stored is safe on the disk").caused_by(error)
+                CommandError::failed("could not write all data to the disk").caused_by(error)
             }),
             ServerKind::External(program) => {
                 program.stop().await;
@@ -216,7 +216,7 @@ impl DevServer {
         let mut config = ClientConfig::new(self.address.clone());
         config.token = Some(self.token.clone());
         let client = Client::new(&config)
-            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))?;
+            .map_err(|error| CommandError::usage("invalid connection settings").caused_by(error))?;
         let active = async {
             loop {
                 if let Ok(health) = client.send(&health::Read).await
@@ -236,7 +236,7 @@ impl DevServer {
             }
             gone = self.wait_exited() => Err(gone),
             () = tokio::time::sleep(START_TIMEOUT) => Err(CommandError::failed(format!(
-                "the server does not answer at {} after {} s", self.address, START_TIMEOUT.as_secs()
+                "the server does not respond at {} after {} s", self.address, START_TIMEOUT.as_secs()
             ))),
         }
     }
@@ -245,21 +245,21 @@ impl DevServer {
 fn start_error(error: StartError) -> CommandError {
     let hint = match &error {
         StartError::Listen { .. } => {
-            Some("Is another one running? `--listen 127.0.0.1:0` takes any free port.")
+            Some("Another server may be running. `--listen 127.0.0.1:0` selects a free port.")
         }
         StartError::Data(StoreError::InUse { .. }) => {
-            Some("End the other one, or name another directory with --data.")
+            Some("Stop the other server, or pass another directory with --data.")
         }
         StartError::Data(StoreError::File { .. }) => {
-            Some("Name a directory of yours with --data; what is not there is made.")
+            Some("Pass a writable directory with --data. It is created if it does not exist.")
         }
         _ => None,
     };
-    let failed = CommandError::failed("could not start the development host").caused_by(error);
+    let failed = CommandError::failed("could not start the development server").caused_by(error);
     hint.into_iter().fold(failed, CommandError::hint)
 }
 
-/// One line of what the host and its plugins say, for people.
+/// Formats a log event of the server or a plugin.
 fn log_line(event: &LogEvent) -> String {
     match event {
         LogEvent::Plugin { plugin, line } => format!("{plugin}: {line}"),
@@ -270,7 +270,7 @@ fn log_line(event: &LogEvent) -> String {
     }
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free just now.
 fn find_free_port(listen: SocketAddr) -> Result<SocketAddr, CommandError> {
     std::net::TcpListener::bind(listen)
         .and_then(|listener| listener.local_addr())

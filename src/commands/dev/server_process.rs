@@ -1,4 +1,4 @@
-//! A real server in its development mode, as a process of ours.
+//! A real server in its development mode, as a child process.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,19 +19,19 @@ use crate::commands::parent_death::{
 };
 use crate::error::CommandError;
 
-/// It ends its plugins and closes its storage first.
+/// The server first stops its plugins and closes its storage.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long what it said last may take to arrive: a process that it has left behind can hold the other end.
+/// Time to read the remaining output. A process that the server has left behind can keep the pipe open.
 const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Lines that are kept of it.
+/// Number of output lines that are kept until the server is ready.
 const MAX_STARTUP_LINES: usize = 4;
 
-/// What its banner shows and nobody has to see.
+/// Banner lines that contain secrets.
 const BANNER_SECRETS: [&str; 2] = ["Unseal Key", "Root Token"];
 
-/// A running server. However this process ends, it is told to end, and ends its plugins.
+/// A running server. It is terminated when this process ends, however that happens, and then stops its plugins.
 pub(super) struct ServerProcess {
     path: PathBuf,
     process: Child,
@@ -39,11 +39,11 @@ pub(super) struct ServerProcess {
     startup_output: StartupOutput,
 }
 
-/// What it says beside its log until it answers: why it does not. `None` from then on, when that is a banner.
+/// Output other than log lines until the server is ready, for the error if it exits. `None` once it is ready.
 type StartupOutput = Arc<Mutex<Option<Vec<String>>>>;
 
 impl ServerProcess {
-    /// Starts one, which logs to `lines`. To be called on the thread that lives as long as the process, as [`command_tied_to_parent`] says.
+    /// Starts a server that logs to `lines`. Must be called on a thread that lives as long as the process; see [`command_tied_to_parent`].
     pub(super) fn start(
         path: &Path,
         listen: SocketAddr,
@@ -51,12 +51,12 @@ impl ServerProcess {
         token: &SecretString,
         lines: UnboundedSender<String>,
     ) -> Result<ServerProcess, CommandError> {
-        // A plugin of this server could read the caller's environment in /proc, now and after its server has ended. It does not
-        // fail for this value.
+        // A plugin of this server could read the caller's environment in /proc, also after its server has exited. The call does not fail
+        // for this value.
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
         let mut command = Command::from(command_tied_to_parent(path.as_os_str(), ParentDeath::Terminate));
         command
-            // The plugins are its children, and read what it has.
+            // The plugins inherit the environment of the server.
             .env_clear()
             .envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .args(["server", "-dev", "-dev-no-store-token"])
@@ -69,14 +69,15 @@ impl ServerProcess {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let mut process = command.spawn().map_err(spawn_error)?;
-        let (mut reading, said) = (JoinSet::new(), StartupOutput::new(Mutex::new(Some(Vec::new()))));
+        let (mut output_readers, startup_output) =
+            (JoinSet::new(), StartupOutput::new(Mutex::new(Some(Vec::new()))));
         if let Some(stdout) = process.stdout.take() {
-            reading.spawn(forward_output(stdout, lines.clone(), Arc::clone(&said)));
+            output_readers.spawn(forward_output(stdout, lines.clone(), Arc::clone(&startup_output)));
         }
         if let Some(stderr) = process.stderr.take() {
-            reading.spawn(forward_output(stderr, lines, Arc::clone(&said)));
+            output_readers.spawn(forward_output(stderr, lines, Arc::clone(&startup_output)));
         }
-        Ok(ServerProcess { path: path.to_owned(), process, output_readers: reading, startup_output: said })
+        Ok(ServerProcess { path: path.to_owned(), process, output_readers, startup_output })
     }
 
     /// Its path, or its name in `PATH`.
@@ -84,12 +85,12 @@ impl ServerProcess {
         &self.path
     }
 
-    /// It answers: only its log matters from now on.
+    /// Marks the server as ready: from here on only its log is forwarded.
     pub(super) fn mark_ready(&self) {
         *self.startup_output.lock() = None;
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the server exits unexpectedly.
     pub(super) async fn wait_exited(&mut self) -> CommandError {
         let status = match self.process.wait().await {
             Ok(status) => status,
@@ -100,11 +101,11 @@ impl ServerProcess {
         self.exit_error(status)
     }
 
-    /// Ends it, and its plugins with it.
+    /// Stops the server and its plugins.
     pub(super) async fn stop(mut self) {
         let pid = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(pid) = pid {
-            // Fails when it has ended already.
+            // Fails if it has exited.
             let _gone = kill_process(pid, Signal::TERM);
         }
         if tokio::time::timeout(STOP_TIMEOUT, self.process.wait()).await.is_err() {
@@ -115,39 +116,43 @@ impl ServerProcess {
     fn exit_error(&self, status: ExitStatus) -> CommandError {
         let path = self.path.display();
         let not_there = match status.code().and_then(|code| u8::try_from(code).ok()) {
-            Some(EXIT_NOT_FOUND) => Some("no such program is there"),
-            Some(EXIT_CANNOT_EXECUTE) => Some("it is no program that can be run here"),
+            Some(EXIT_NOT_FOUND) => Some("no such program"),
+            Some(EXIT_CANNOT_EXECUTE) => Some("it cannot be executed on this machine"),
             _ => None,
         };
         if let Some(not_there) = not_there {
             return CommandError::usage(format!("could not start the server {path}: {not_there}"))
-                .hint("Without --server the embedded host is used, which needs no server.");
+                .hint("Without --server, the embedded server is used.");
         }
-        let ended = CommandError::failed(format!("the server {path} ended: {status}"));
-        let said = self.startup_output.lock().take().unwrap_or_default();
-        if said.is_empty() {
-            ended.hint("Its last lines above say why.")
+        let ended = CommandError::failed(format!("the server {path} exited: {status}"));
+        let startup_output = self.startup_output.lock().take().unwrap_or_default();
+        if startup_output.is_empty() {
+            ended.hint("Its last log lines are above.")
         } else {
-            ended.caused_by(std::io::Error::other(said.join(" ")))
+            ended.caused_by(std::io::Error::other(startup_output.join(" ")))
         }
     }
 }
 
-/// Only what follows a time is a log line. The rest is a banner, with an unseal key and a root token in it, or says why there
-/// is no server.
-async fn forward_output(stream: impl AsyncRead + Unpin, lines: UnboundedSender<String>, said: StartupOutput) {
+/// Lines that start with a time are log lines. Other lines are the banner, which contains an unseal key and a root token, or the reason of
+/// a failed start.
+async fn forward_output(
+    stream: impl AsyncRead + Unpin,
+    lines: UnboundedSender<String>,
+    startup_output: StartupOutput,
+) {
     let mut read = BufReader::new(stream).lines();
     while let Ok(Some(line)) = read.next_line().await {
         if line.starts_with(|first: char| first.is_ascii_digit()) {
-            // Nobody has to listen; but it must not wait for somebody who reads.
+            // Fails if the receiver was dropped. The channel is unbounded, because the server must not wait for a reader.
             let _heard = lines.send(line);
-        } else if let Some(said) = said.lock().as_mut()
+        } else if let Some(startup_output) = startup_output.lock().as_mut()
             && !line.trim().is_empty()
             && !BANNER_SECRETS.iter().any(|secret| line.contains(secret))
         {
-            said.push(line.trim().to_owned());
-            let surplus = said.len().saturating_sub(MAX_STARTUP_LINES);
-            said.drain(..surplus);
+            startup_output.push(line.trim().to_owned());
+            let surplus = startup_output.len().saturating_sub(MAX_STARTUP_LINES);
+            startup_output.drain(..surplus);
         }
     }
 }

@@ -51,13 +51,13 @@ impl Shell {
         files.find(|file| is_executable(file))
     }
 
-    /// How to start this program once more.
+    /// How to start this program.
     pub(super) fn own_invocation(&self) -> Invocation {
         let program = env::current_exe().unwrap_or_else(|_| env!("CARGO_PKG_NAME").into());
         self.invocation(&program)
     }
 
-    /// The shortest way to start `program`, which is an absolute path: its name if `PATH` leads to it, or a path.
+    /// The shortest way to start `program`, which is an absolute path: its name if that is found in `PATH`, or a path.
     pub(super) fn invocation(&self, program: &Path) -> Invocation {
         let anywhere = |word: &Path| Invocation {
             word: shell_quote(&word.to_string_lossy()),
@@ -77,7 +77,7 @@ impl Shell {
         }
     }
 
-    /// The path of `program` from the working directory; `None` if that is not known.
+    /// The path of `program` relative to the working directory; `None` if the directory is unknown.
     fn relative(&self, program: &Path) -> Option<PathBuf> {
         if !self.directory.is_absolute() {
             return None;
@@ -87,7 +87,7 @@ impl Shell {
         let common = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
         let up = from[common..].iter().map(|_| Component::ParentDir);
         let relative: PathBuf = up.chain(to[common..].iter().copied()).collect();
-        // A shell looks for a word without a slash in PATH.
+        // A shell searches `PATH` for a word without a slash.
         let is_bare = relative.components().count() == 1;
         Some(if is_bare { Path::new(".").join(relative) } else { relative })
     }

@@ -1,5 +1,4 @@
-//! What the servers have said in their logs. A line tells what was so when it was written, and no more: it is shown, and makes
-//! nothing unhealthy.
+//! Known messages in the logs of the servers. A message describes the past, so it is shown but does not make the report unhealthy.
 
 use std::fmt::Write as _;
 
@@ -8,72 +7,77 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 
-/// Something known that the server of a node has logged.
+/// A known message in the log of a node's server.
 #[derive(Debug, Serialize)]
 pub(super) struct LogFinding {
     node: String,
-    /// How many lines say it.
+    /// Number of lines with this message.
     times: usize,
-    /// The last of them.
+    /// The last of these lines.
     last: String,
     #[serde(flatten)]
     known: &'static FindingKind,
 }
 
-/// Enough of a line to know it again: an answer that is logged whole may be very long.
+/// Length that suffices to recognize a line. A response that is logged in full may be very long.
 const MAX_LINE_LENGTH: usize = 400;
 
-/// Reads the logs of all nodes. A node whose log cannot be had is added to what was not seen.
+/// Reads the logs of all nodes. A node whose log cannot be read is added to the unobserved ones.
 ///
 /// # Errors
-/// When there are no pods whose logs could be read, and when the cluster does not allow it.
+/// If there are no pods, or the token may not read their logs.
 pub(super) async fn read_logs(
-    world: &Environment,
-    not_seen: &mut Vec<Unobserved>,
+    environment: &Environment,
+    unobserved: &mut Vec<Unobserved>,
 ) -> Result<Vec<LogFinding>, CommandError> {
-    let hint = "Name the cluster with -n. Elsewhere give the log itself: `vault-token-plugin doctor --explain - < vault.log`.";
-    let Some(site) = &world.deployment else {
-        return Err(CommandError::usage("there are no pods whose logs could be read").hint(hint));
+    let hint = "Select the pods with -n, or pass a log: `vault-token-plugin doctor --explain - < vault.log`.";
+    let Some(deployment) = &environment.deployment else {
+        return Err(CommandError::usage("no pods with logs found").hint(hint));
     };
-    let logs = site.logs().await;
+    let logs = deployment.logs().await;
     let logs =
         logs.map_err(|error| CommandError::failed("could not read the logs").caused_by(error).hint(hint))?;
-    let mut heard = Vec::new();
+    let mut findings = Vec::new();
     for (node, log) in logs {
         match log {
-            Ok(log) => heard.extend(findings_in_log(node.as_str(), &log)),
-            Err(why) => not_seen.push(Unobserved { subject: format!("the log of {node}"), reason: why }),
+            Ok(log) => findings.extend(findings_in_log(node.as_str(), &log)),
+            Err(why) => unobserved.push(Unobserved { subject: format!("the log of {node}"), reason: why }),
         }
     }
-    heard.sort_by(|a, b| {
+    findings.sort_by(|a, b| {
         (a.known.severity, a.known.id, &a.node).cmp(&(b.known.severity, b.known.id, &b.node))
     });
-    Ok(heard)
+    Ok(findings)
 }
 
 fn findings_in_log(node: &str, log: &str) -> Vec<LogFinding> {
-    let mut heard: Vec<LogFinding> = Vec::new();
-    for told in explain_log(log) {
-        let last = printable_line(told.line.trim(), MAX_LINE_LENGTH);
-        match heard.iter_mut().find(|heard| heard.known.id == told.kind.id) {
-            Some(heard) => {
-                heard.times += 1;
-                heard.last = last;
+    let mut findings: Vec<LogFinding> = Vec::new();
+    for explained_line in explain_log(log) {
+        let last = printable_line(explained_line.line.trim(), MAX_LINE_LENGTH);
+        match findings.iter_mut().find(|findings| findings.known.id == explained_line.kind.id) {
+            Some(findings) => {
+                findings.times += 1;
+                findings.last = last;
             }
-            None => heard.push(LogFinding { node: node.to_owned(), times: 1, last, known: told.kind }),
+            None => findings.push(LogFinding {
+                node: node.to_owned(),
+                times: 1,
+                last,
+                known: explained_line.kind,
+            }),
         }
     }
-    heard
+    findings
 }
 
-/// For people.
-pub(super) fn render(heard: &[LogFinding]) -> String {
-    if heard.is_empty() {
-        return "The logs say nothing that is known.\n".to_owned();
+/// Renders the messages for people.
+pub(super) fn render(findings: &[LogFinding]) -> String {
+    if findings.is_empty() {
+        return "The logs contain no known messages.\n".to_owned();
     }
-    let mut text = "Said in the logs; what was so then need not be so now:\n".to_owned();
-    for LogFinding { node, times, last, known } in heard {
-        let often = if *times == 1 { "once".to_owned() } else { format!("{times} times, lastly") };
+    let mut text = "Known messages in the logs, which may be outdated:\n".to_owned();
+    for LogFinding { node, times, last, known } in findings {
+        let often = if *times == 1 { "once".to_owned() } else { format!("{times} times, most recently") };
         let _ = writeln!(
             text,
             "  {} on {node}: {}\n    {often}: {last}\n    cure: {}",
@@ -91,13 +95,13 @@ mod tests {
     #[test]
     fn a_log_is_told_by_meaning_with_its_last_line() {
         let log = "1 core: checksums did not match\n2 fine\n3 core: checksums did not match\u{1b}[2J\n";
-        let heard = findings_in_log("vault-0", log);
-        let [one] = &heard[..] else { panic!("{heard:?}") };
+        let findings = findings_in_log("vault-0", log);
+        let [one] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!(
             (one.known.id, one.times, &*one.last),
             ("VTP-303", 2, "3 core: checksums did not match[2J")
         );
-        assert!(render(&heard).contains("VTP-303 on vault-0"), "{}", render(&heard));
-        assert_eq!(render(&[]), "The logs say nothing that is known.\n");
+        assert!(render(&findings).contains("VTP-303 on vault-0"), "{}", render(&findings));
+        assert_eq!(render(&[]), "The logs contain no known messages.\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Findings as documents of build servers.
+//! Findings as documents for build servers.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use serde_json::json;
 
 use crate::context::OutputFormat;
 
-/// The formats of every command and, shown too, those of build servers.
+/// The formats of every command and those of build servers; all of them are shown.
 pub(super) fn every_output_format() -> impl TypedValueParser<Value = OutputFormat> {
     let formats = OutputFormat::value_variants().iter().filter_map(OutputFormat::to_possible_value);
     PossibleValuesParser::new(formats.map(|format| format.hide(false)))
         .try_map(|text| OutputFormat::from_str(&text, false))
 }
 
-/// One test case for each finding, and one that passes where there is none.
+/// One failed test case per finding, or one passed test case if there are none.
 pub(super) fn junit(findings: &[Finding]) -> String {
     let failures = findings.len();
     let mut text = format!(
@@ -94,7 +94,7 @@ fn escape_xml(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // XML has no way to say these.
+            // XML cannot represent these characters.
             c if c.is_control() && c != '\n' => out.push(' '),
             c => out.push(c),
         }

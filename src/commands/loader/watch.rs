@@ -1,4 +1,4 @@
-//! As a sidecar: puts back what is removed or changed.
+//! Sidecar mode: restores files that are removed or changed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,17 +13,17 @@ use super::describe_action;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// Whoever changes a file does so in several goes; what comes within this time is looked at together.
+/// A file is changed in several writes. Changes within this time are checked together.
 const DEBOUNCE: Duration = Duration::from_millis(300);
 
-/// A look without a reason to: some file systems, such as NFS, do not tell what others change.
+/// Interval of checks without an event. Some file systems, such as NFS, report no changes that other machines make.
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Hears of changes in the plugin directory.
+/// Receives the changes of the plugin directory.
 pub(super) struct PluginDirWatcher {
     directory: PathBuf,
     changes: UnboundedReceiver<()>,
-    /// Reports as long as it lives.
+    /// Reports changes until it is dropped.
     _watcher: RecommendedWatcher,
 }
 
@@ -37,7 +37,7 @@ impl PluginDirWatcher {
         };
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
-                // Fails when nobody watches any more.
+                // Fails if the receiver was dropped.
                 let _ended = sender.send(());
             }
         })
@@ -46,14 +46,14 @@ impl PluginDirWatcher {
         Ok(PluginDirWatcher { directory: directory.to_owned(), changes, _watcher: watcher })
     }
 
-    /// Looks after every change until it is told to end. What cannot be repaired now is tried again.
+    /// Checks after every change until it is stopped. A repair that fails is retried.
     pub(super) async fn run(
         mut self,
         from: &Path,
-        site: &LocalDeployment,
+        deployment: &LocalDeployment,
         ui: &mut Ui,
     ) -> Result<(), CommandError> {
-        let unheard = |error| CommandError::failed("could not listen for the end").caused_by(error);
+        let unheard = |error| CommandError::failed("could not listen for signals").caused_by(error);
         let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
         ui.status(&format!("Watching {}", self.directory.display()));
@@ -64,8 +64,8 @@ impl PluginDirWatcher {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
             }
-            let now = repair(from, site, ui);
-            // Said once, and not every minute.
+            let now = repair(from, deployment, ui);
+            // Each failure is reported once, not at every retry.
             if let Some(text) = now.as_ref().filter(|text| failure.as_ref() != Some(*text)) {
                 ui.warn(text);
             }
@@ -80,16 +80,15 @@ impl PluginDirWatcher {
     }
 }
 
-/// Puts back what is not as it was; the answer says why that did not work. These files were verified by us once, so whatever else
-/// has their names now is damage.
-fn repair(from: &Path, site: &LocalDeployment, ui: &mut Ui) -> Option<String> {
-    let load = || BundledPlugins::read(from)?.load(site, OverwritePolicy::Replace, &mut |_, _| ());
+/// Restores files that differ. Returns why it failed, if it did. All these files were verified once, so any other content is damage.
+fn repair(from: &Path, deployment: &LocalDeployment, ui: &mut Ui) -> Option<String> {
+    let load = || BundledPlugins::read(from)?.load(deployment, OverwritePolicy::Replace, &mut |_, _| ());
     match load() {
         Ok(loaded) => {
             for plugin in loaded.iter().filter(|plugin| plugin.action != LoadAction::Kept) {
-                let path = site.directory().join(&plugin.file);
+                let path = deployment.directory().join(&plugin.file);
                 let missing = if plugin.action == LoadAction::Placed {
-                    "placed again: it was gone"
+                    "restored: it was missing"
                 } else {
                     describe_action(plugin.action)
                 };

@@ -1,4 +1,4 @@
-//! Who may register and upgrade: in the cluster, and on the servers.
+//! The permissions of an operator, in the cluster and on the servers.
 
 use deployment::{RBAC_RULES, RbacRule, RuleScope};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -12,7 +12,7 @@ use super::part::Part;
 use super::values::ManifestValues;
 use crate::error::CommandError;
 
-/// Account, role and binding.
+/// Service account, role and binding.
 pub(super) fn rbac(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let account = ServiceAccount {
         metadata: metadata(names, &names.service_account, &names.namespace),
@@ -45,7 +45,7 @@ pub(super) fn rbac(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandE
     }])
 }
 
-/// The policy of the token that goes with it.
+/// The policy of the operator's token.
 pub(super) fn operator_policy(names: &ManifestValues) -> Vec<ManifestFile> {
     let rights = policy_rules(names.kind, &names.plugin, &names.mounts);
     vec![ManifestFile {

@@ -1,4 +1,4 @@
-//! The other end: an application that has a credential while it runs, and nobody's afterwards.
+//! An example application whose credential is valid while it runs, and revoked afterwards.
 
 use std::collections::BTreeMap;
 
@@ -21,19 +21,19 @@ use super::part::Part;
 use super::values::{ManifestValues, suffixed_name};
 use crate::error::CommandError;
 
-/// Where the program lies in the application's container.
+/// Directory of the program in the application's container.
 const TOOLS_DIR: &str = "/opt/vault-token-plugin";
-/// Where the token lies that it logs in with.
+/// Directory of the token for the login.
 const TOKEN_DIR: &str = "/var/run/secrets/vault";
 const TOKEN_FILE: &str = "token";
-/// For whom that token is: nobody else accepts it.
+/// Audience of that token, which no other service accepts.
 const TOKEN_AUDIENCE: &str = "vault";
-/// The shortest life that a cluster gives such a token; the kubelet exchanges the file in time.
+/// The shortest lifetime that a cluster permits; the kubelet renews the file in time.
 const TOKEN_EXPIRATION_SECONDS: i64 = 600;
 const CA_DIR: &str = "/etc/vault-ca";
 const CA_FILE: &str = "ca.crt";
 
-/// The application, and what the servers have to know of it.
+/// The application, and the configuration of the servers for it.
 pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let application = &names.application;
     let policy = suffixed_name(&names.prefix, application.name.as_str())?;
@@ -97,7 +97,7 @@ fn deployment(names: &ManifestValues) -> Result<Deployment, CommandError> {
     }
     let mut brings = loader_container(names, &suffixed_name(&names.prefix, "tools")?, &tools, TOOLS_DIR)?;
     if let Some(command) = &mut brings.command {
-        // Of all that the image holds, only the program itself.
+        // Only the program itself, without the plugins of the image.
         command.push("--self".to_owned());
     }
     let container = Container {
@@ -134,7 +134,7 @@ fn deployment(names: &ManifestValues) -> Result<Deployment, CommandError> {
     })
 }
 
-/// The program around the application's own command.
+/// The command of the application, run by `creds exec`.
 fn wrapped_command(names: &ManifestValues) -> Vec<String> {
     let application = &names.application;
     let mut command: Vec<String> = [

@@ -1,10 +1,10 @@
-//! The little HCL that policies and settings are written in.
+//! The subset of HCL that policies and settings need.
 
 use std::fmt::Write as _;
 
 use rollout::PolicyRule;
 
-/// A text in quotes, with everything escaped that would end it or mean something in it.
+/// A quoted string. Characters that would end it or are interpolated are escaped.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
@@ -20,7 +20,7 @@ pub(super) fn quoted(text: &str) -> String {
     quoted + "\""
 }
 
-/// A policy that grants these, each with its reason.
+/// A policy of these rules, each with its reason as a comment.
 pub(super) fn policy(rights: &[PolicyRule]) -> String {
     let mut text = String::new();
     for (at, right) in rights.iter().enumerate() {

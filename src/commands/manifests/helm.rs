@@ -1,4 +1,4 @@
-//! The same for servers that the official charts of Vault and OpenBao install. Both take these values alike.
+//! The same for servers that are installed by the official charts of Vault and OpenBao. Both charts accept the same values.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::error::CommandError;
 /// Name of the file in the ConfigMap.
 const CONFIG_FILE: &str = "plugins.hcl";
 
-/// Values, and the ConfigMap that they name.
+/// The chart's values, and the ConfigMap that they refer to.
 pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let volume = plugin_volume(names)?;
     let directory = names.plugin_dir.as_str();

@@ -1,4 +1,4 @@
-//! A directory for kustomize. What it holds and did not make is never overwritten, nor is what was changed since.
+//! Writes a directory for kustomize. Files that this program has not written, or that were changed since, are never overwritten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,20 +14,20 @@ use super::manifest_file::{FileContent, ManifestFile, to_yaml};
 use super::part::Part;
 use crate::error::CommandError;
 
-/// What becomes of files that are in the way.
+/// What to do with changed files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConflictPolicy {
-    /// They are somebody's work.
+    /// Keep them.
     Keep,
-    /// They may go.
+    /// Overwrite them.
     Replace,
 }
 
-/// Names every file and its checksum, as `sha256sum --check` reads it.
+/// Lists every file with its checksum, in the format of `sha256sum --check`.
 const CHECKSUMS_FILE: &str = ".manifests.sha256";
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
-/// What was written where.
+/// The files that were written and removed.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 pub struct WrittenDirectory {
     pub(crate) directory: PathBuf,
@@ -37,10 +37,10 @@ pub struct WrittenDirectory {
     pub(crate) component: bool,
 }
 
-/// Writes the documents and the kustomization that names them.
+/// Writes the documents and the kustomization that lists them.
 ///
-/// File by file, each whole or not at all, the kustomization last: it never names a file that is not there. The list of
-/// checksums comes first and holds the old sums too, so that a run that was cut off is continued by the next.
+/// Each file is replaced atomically. The kustomization comes last, so it never lists a missing file. The list of checksums comes first and
+/// also contains the old checksums, so that the next run continues an interrupted one.
 pub(super) fn write(
     directory: &Path,
     bases: &[String],
@@ -57,21 +57,21 @@ pub(super) fn write(
 
     fs::create_dir_all(directory).map_err(|error| io_error("make the directory", directory, error))?;
     let listed = read_checksums(directory)?;
-    let mut wanted: BTreeMap<String, String> =
+    let mut checksums: BTreeMap<String, String> =
         files.iter().map(|(file, text)| (file.clone(), sha256(text.as_bytes()))).collect();
-    wanted.insert(KUSTOMIZATION.to_owned(), sha256(kustomization.as_bytes()));
+    checksums.insert(KUSTOMIZATION.to_owned(), sha256(kustomization.as_bytes()));
     let stale: Vec<String> = listed
         .iter()
         .map(|(file, _)| file.clone())
-        .filter(|file| !wanted.contains_key(file))
+        .filter(|file| !checksums.contains_key(file))
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
     if existing == ConflictPolicy::Keep {
-        refuse_modified_files(directory, wanted.keys().chain(&stale), &listed, &wanted)?;
+        refuse_modified_files(directory, checksums.keys().chain(&stale), &listed, &checksums)?;
     }
 
-    let both: BTreeSet<(String, String)> = listed.into_iter().chain(wanted.clone()).collect();
+    let both: BTreeSet<(String, String)> = listed.into_iter().chain(checksums.clone()).collect();
     write_file(directory, CHECKSUMS_FILE, &format_checksums(&both))?;
     for (file, text) in &files {
         write_file(directory, file, text)?;
@@ -85,12 +85,12 @@ pub(super) fn write(
             Err(error) => return Err(io_error("remove", &directory.join(file), error)),
         }
     }
-    let files: Vec<String> = wanted.keys().cloned().collect();
-    write_file(directory, CHECKSUMS_FILE, &format_checksums(&wanted.into_iter().collect()))?;
+    let files: Vec<String> = checksums.keys().cloned().collect();
+    write_file(directory, CHECKSUMS_FILE, &format_checksums(&checksums.into_iter().collect()))?;
     Ok(WrittenDirectory { directory: directory.to_owned(), files, removed, component })
 }
 
-/// It stands alone unless it patches something that it does not have: then it is a component of the kustomization that does.
+/// A Kustomization, or a Component if it patches objects that it does not contain.
 fn kustomization(bases: &[String], documents: &[ManifestFile]) -> Value {
     let patches_only = documents.iter().any(|document| matches!(document.content, FileContent::Patch(_)))
         && !documents.iter().any(|document| document.part == Part::Server);
@@ -117,22 +117,22 @@ fn kustomization(bases: &[String], documents: &[ManifestFile]) -> Value {
     kustomization
 }
 
-/// Files that are neither as we left them nor as they will be are somebody's work.
+/// Refuses files whose content is neither the last nor the next generated one, because they were edited.
 fn refuse_modified_files<'a>(
     directory: &Path,
     files: impl Iterator<Item = &'a String>,
     listed: &BTreeSet<(String, String)>,
-    wanted: &BTreeMap<String, String>,
+    checksums: &BTreeMap<String, String>,
 ) -> Result<(), CommandError> {
     let mut foreign = Vec::new();
     for file in files {
         let path = directory.join(file);
-        let there = match fs::read(&path) {
+        let current = match fs::read(&path) {
             Ok(content) => sha256(&content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(io_error("read", &path, error)),
         };
-        if wanted.get(file) != Some(&there) && !listed.contains(&(file.clone(), there)) {
+        if checksums.get(file) != Some(&current) && !listed.contains(&(file.clone(), current)) {
             foreign.push(file.as_str());
         }
     }
@@ -140,11 +140,11 @@ fn refuse_modified_files<'a>(
         return Ok(());
     }
     Err(CommandError::failed(format!(
-        "{} holds files that were not made by this command, or were changed since: {}",
+        "{} contains files that this command did not generate, or that were changed since: {}",
         directory.display(),
         foreign.join(", ")
     ))
-    .hint("Choose another directory, or give --overwrite to replace them. Put your own changes into a kustomization above it."))
+    .hint("Choose another directory, or replace them with --overwrite. Keep your own changes in a kustomization that includes this one."))
 }
 
 fn read_checksums(directory: &Path) -> Result<BTreeSet<(String, String)>, CommandError> {
@@ -156,7 +156,7 @@ fn read_checksums(directory: &Path) -> Result<BTreeSet<(String, String)>, Comman
     };
     let line = |line: &str| {
         let (sum, file) = line.split_once("  ")?;
-        // Whoever wrote the list, nothing outside of the directory is touched.
+        // Whatever the list contains, no file outside of the directory is changed.
         (!file.is_empty() && !file.contains('/')).then(|| (file.to_owned(), sum.to_owned()))
     };
     Ok(text.lines().filter_map(line).collect())
@@ -172,7 +172,7 @@ fn write_file(directory: &Path, file: &str, text: &str) -> Result<(), CommandErr
         let mut temporary = NamedTempFile::new_in(directory)?;
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().sync_all()?;
-        // They are read by others: by the pipeline that applies them.
+        // Readable by others, for example by the pipeline that applies them.
         rustix::fs::fchmod(temporary.as_file(), rustix::fs::Mode::from_raw_mode(0o644))?;
         temporary.persist(&path).map_err(|error| error.error)?;
         Ok(())
@@ -244,7 +244,7 @@ mod tests {
         run(room.path(), &[document("a.yaml", "B")], ConflictPolicy::Keep).expect("ours now");
         fs::write(room.path().join("a.yaml"), "changed").expect("a file");
         assert!(run(room.path(), &[document("a.yaml", "C")], ConflictPolicy::Keep).is_err());
-        // Not even when it would only be removed.
+        // Nor is it removed.
         assert!(run(room.path(), &[document("b.yaml", "B")], ConflictPolicy::Keep).is_err());
     }
 
@@ -253,7 +253,7 @@ mod tests {
         let room = tempfile::tempdir().expect("a directory");
         let two = [document("a.yaml", "A"), document("b.yaml", "B")];
         run(room.path(), &two, ConflictPolicy::Keep).expect("written");
-        // As after a kill between the first file and the second: the list names old and new.
+        // State after a kill between the first and the second file: the list contains old and new checksums.
         let next = [document("a.yaml", "A2"), document("b.yaml", "B2")];
         let mut sums = read_checksums(room.path()).expect("the list of the first run");
         sums.extend(

@@ -1,4 +1,4 @@
-//! One file of what is made, and how it reads.
+//! A generated file and its text.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,34 +10,34 @@ use crate::yaml;
 /// A file.
 #[derive(Debug, Serialize)]
 pub struct ManifestFile {
-    /// What asked for it.
+    /// The part that it belongs to.
     pub(crate) part: Part,
     /// Its name.
     pub(crate) file: String,
-    /// What it is and who takes it, in a sentence or two.
+    /// What it is and who applies it, in one or two sentences.
     pub(crate) about: &'static str,
-    /// What is in it.
+    /// Its content.
     #[serde(flatten)]
     pub(crate) content: FileContent,
 }
 
-/// What is in a file, by who takes it.
+/// Content of a file, by its consumer.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", content = "content", rename_all = "snake_case")]
 pub(crate) enum FileContent {
     /// Objects of a cluster.
     Objects(Vec<Value>),
-    /// What an object that is there already gets in addition.
+    /// A patch of an existing object.
     Patch(Value),
-    /// Settings in YAML that some other program reads.
+    /// Settings in YAML for another program.
     Settings(Value),
-    /// Data in JSON that the server reads.
+    /// JSON data for the server.
     Data(Value),
-    /// HCL that the server reads.
+    /// HCL for the server.
     Hcl(String),
 }
 
-/// How wide a comment is.
+/// Width of comments.
 const COMMENT_WIDTH: usize = 110;
 
 impl ManifestFile {
@@ -56,7 +56,7 @@ impl ManifestFile {
         })
     }
 
-    /// The same as a part of a stream that `kubectl` reads: what is no object of the cluster is a comment in it.
+    /// The same as a document of a stream for `kubectl`: content other than objects becomes a comment.
     ///
     /// # Errors
     /// Never for values that this program makes.
@@ -71,7 +71,7 @@ impl ManifestFile {
         })
     }
 
-    /// What the cluster is given.
+    /// The object or patch for the cluster.
     pub(crate) fn objects(&self) -> &[Value] {
         match &self.content {
             FileContent::Objects(objects) => objects,
@@ -81,7 +81,7 @@ impl ManifestFile {
     }
 }
 
-/// A value as YAML.
+/// Renders a value as YAML.
 ///
 /// # Errors
 /// Never for values that this program makes.
@@ -89,7 +89,7 @@ pub(crate) fn to_yaml(value: &Value) -> Result<String, CommandError> {
     yaml::to_string(value).map_err(|error| CommandError::failed("could not write YAML").caused_by(error))
 }
 
-/// An object of a cluster as a value; what is not set is not there.
+/// Converts an object of a cluster; fields that are not set are left out.
 ///
 /// # Errors
 /// Never for values that this program makes.

@@ -1,4 +1,4 @@
-//! How the plugin and its servers are watched: what Prometheus reads, and when it wakes somebody.
+//! Monitoring of the plugin and its servers: the scrape jobs of Prometheus, and the alerts.
 
 mod alerts;
 
@@ -16,16 +16,16 @@ use super::part::Part;
 use super::values::{ManifestValues, suffixed_name};
 use crate::error::CommandError;
 
-/// Where Prometheus finds the token of its policy.
+/// Path of the token for Prometheus.
 const TOKEN_FILE: &str = "/etc/prometheus/secrets/vault/token";
 const CA_FILE: &str = "/etc/prometheus/secrets/vault/ca.crt";
 
-/// Name of the file in the ConfigMap: `rule_files: [.../*.rules.yaml]` finds it.
+/// Name of the file in the ConfigMap, which matches `rule_files: [.../*.rules.yaml]`.
 fn rules_file_name(names: &ManifestValues) -> String {
     format!("{}.rules.yaml", names.prefix)
 }
 
-/// The alerts as a file of Prometheus in a ConfigMap.
+/// The alerts as a rules file in a ConfigMap.
 pub(super) fn rules(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let groups = super::manifest_file::to_yaml(&to_value(&alerts::alert_groups(names))?)?;
     let rules = ConfigMap {
@@ -57,7 +57,7 @@ pub(super) fn prometheus_rule(names: &ManifestValues) -> Result<Vec<ManifestFile
     }])
 }
 
-/// What Prometheus asks the servers, and the policy of the token that it asks with.
+/// The scrape jobs, and the policy of the token that they use.
 pub(super) fn scrape(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let own = names.mounts.iter().map(|mount| {
         let path = mount.as_str().trim_end_matches('/');

@@ -1,4 +1,4 @@
-//! Who may reach the servers, and how many of them may be away.
+//! Network policy and disruption budget of the servers.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use super::part::Part;
 use super::values::ManifestValues;
 use crate::error::CommandError;
 
-/// Where a server answers requests.
+/// Port of the API.
 const API_PORT: i32 = 8200;
-/// Where servers talk among themselves.
+/// Port of the cluster traffic between servers.
 const CLUSTER_PORT: i32 = 8201;
 
-/// The label that every namespace has.
+/// The label of every namespace with its name.
 const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// The network policy.
@@ -57,7 +57,7 @@ pub(super) fn network_policy(names: &ManifestValues) -> Result<Vec<ManifestFile>
     }])
 }
 
-/// The budget: a majority of raft's voters is always there.
+/// The disruption budget: a majority of the raft voters stays available.
 pub(super) fn disruption_budget(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let budget = PodDisruptionBudget {
         metadata: metadata(names, &names.statefulset, &names.namespace),

@@ -1,4 +1,4 @@
-//! Names that a cluster and Prometheus take, and references to images. A manifest holds nothing that was not checked here.
+//! Validated names for Kubernetes and Prometheus, and image references. Manifests contain only names that were checked here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,34 +8,34 @@ use serde::Serialize;
 /// A name that a cluster would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NameError {
-    /// As RFC 1123 has it.
+    /// Not a label of RFC 1123.
     #[error(
-        "{text:?} is no name in a cluster: up to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends"
+        "{text:?} is not a valid object name: up to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends"
     )]
     NotALabel { text: String },
-    /// Neither key nor value, or not what a label may hold.
-    #[error("{text:?} is no selector such as app.kubernetes.io/name=vault,component=server")]
+    /// Not a key with a value that a label may have.
+    #[error("{text:?} is not a label selector such as app.kubernetes.io/name=vault,component=server")]
     NotASelector { text: String },
-    /// Not a reference.
-    #[error("{text:?} is no image such as registry.example.com/custom-plugin:1.2.3")]
+    /// Not an image reference.
+    #[error("{text:?} is not an image reference such as registry.example.com/custom-plugin:1.2.3")]
     NotAnImage { text: String },
-    /// `latest`, as good as said.
-    #[error("the image {text} has neither tag nor digest, so every node may run another one")]
+    /// Without a tag, or with `latest`.
+    #[error("the image {text} has neither tag nor digest, so nodes may run different builds")]
     FloatingImage { text: String },
-    /// Relative, or with a part that leads elsewhere.
-    #[error("{text:?} is no absolute path of a directory")]
+    /// Relative, or with `..`.
+    #[error("{text:?} is not an absolute path of a directory")]
     NotADirectory { text: String },
-    /// Prometheus would not read it.
-    #[error("{text:?} is no name of a metric: letters, digits and underscores, and no digit first")]
+    /// Not a prefix of a Prometheus metric.
+    #[error("{text:?} is not a metric name: letters, digits and underscores, not starting with a digit")]
     NotAMetric { text: String },
 }
 
-/// The name of an object: a DNS label, which every kind of object accepts.
+/// The name of an object: a DNS label, which is valid for every kind of object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub(crate) struct ObjectName(String);
 
-/// Labels by which pods are found, all of which must match.
+/// Labels that select pods; all must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PodSelector(Vec<(String, String)>);
 
@@ -48,11 +48,11 @@ pub(crate) struct ImageRef(String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ContainerDirectory(String);
 
-/// The first part of a metric's name.
+/// The prefix of a metric's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MetricsPrefix(String);
 
-/// The longest label of RFC 1123.
+/// Maximum length of a label of RFC 1123.
 const MAX_LABEL_LENGTH: usize = 63;
 
 impl ObjectName {
@@ -61,10 +61,10 @@ impl ObjectName {
         &self.0
     }
 
-    /// The name of an object beside this one.
+    /// Appends a suffix to the name.
     ///
     /// # Errors
-    /// When the two together are too long.
+    /// If the result is too long.
     pub(crate) fn with_suffix(&self, ending: &str) -> Result<ObjectName, NameError> {
         format!("{}-{ending}", self.0).parse()
     }
@@ -78,7 +78,7 @@ impl PodSelector {
 }
 
 impl ContainerDirectory {
-    /// As text, without a slash at its end.
+    /// As text, without a trailing slash.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -139,7 +139,7 @@ impl FromStr for ContainerDirectory {
         let bare = text.trim_end_matches('/');
         let parts = bare.strip_prefix('/').map(|rest| rest.split('/'));
         let right = parts.is_some_and(|mut parts| parts.all(|part| !["", ".", ".."].contains(&part)))
-            // A colon ends a path where container runtimes read mounts.
+            // Container runtimes split a mount at the colon.
             && !bare.chars().any(|c| c.is_control() || c == ':');
         if right {
             Ok(Self(bare.to_owned()))

@@ -1,4 +1,4 @@
-//! What the objects of several parts have in common.
+//! What the objects of several parts share.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use super::object_name::ObjectName;
 use super::values::ManifestValues;
 use crate::error::CommandError;
 
-/// The label by which the servers' network policy and an operator's eye find what belongs together.
+/// The label that marks related objects; the network policy selects by it.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
-/// Name, namespace and labels of an object of ours.
+/// Metadata of a generated object.
 pub(super) fn metadata(names: &ManifestValues, name: &ObjectName, namespace: &ObjectName) -> ObjectMeta {
     ObjectMeta {
         labels: Some(BTreeMap::from([
@@ -28,7 +28,7 @@ pub(super) fn metadata(names: &ManifestValues, name: &ObjectName, namespace: &Ob
     }
 }
 
-/// Name and namespace of somebody else's object.
+/// Name and namespace of an existing object.
 pub(super) fn name_and_namespace(name: &ObjectName, namespace: &ObjectName) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_string()),
@@ -42,37 +42,37 @@ pub(super) fn server_labels(names: &ManifestValues) -> BTreeMap<String, String> 
     names.selector.labels().collect()
 }
 
-/// Whatever has these labels.
+/// A selector of these labels.
 pub(super) fn label_selector(labels: BTreeMap<String, String>) -> LabelSelector {
     LabelSelector { match_labels: Some(labels), ..LabelSelector::default() }
 }
 
-/// The volume that plugins lie in.
+/// The volume of the plugin directory.
 pub(super) fn plugin_volume(names: &ManifestValues) -> Result<Volume, CommandError> {
     Ok(empty_dir_volume(&super::values::suffixed_name(&names.prefix, "plugins")?))
 }
 
-/// A directory that lives as long as the pod.
+/// A volume that lives as long as the pod.
 pub(super) fn empty_dir_volume(name: &ObjectName) -> Volume {
     Volume { name: name.to_string(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
 }
 
-/// A volume at a path.
+/// A volume mounted at a path.
 pub(super) fn volume_mount(volume: &Volume, path: &str) -> VolumeMount {
     VolumeMount { name: volume.name.clone(), mount_path: path.to_owned(), ..VolumeMount::default() }
 }
 
-/// The same, which the container only reads.
+/// The same, read-only for the container.
 pub(super) fn read_only_mount(volume: &Volume, path: &str) -> VolumeMount {
     VolumeMount { read_only: Some(true), ..volume_mount(volume, path) }
 }
 
-/// A variable of the environment.
+/// An environment variable.
 pub(super) fn env_var(name: impl Into<String>, value: impl Into<String>) -> EnvVar {
     EnvVar { name: name.into(), value: Some(value.into()), ..EnvVar::default() }
 }
 
-/// A container of the plugin's image that runs its loader into `volume` at `path`, and ends.
+/// An init container of the plugin's image that runs its loader into `volume`, mounted at `path`.
 pub(super) fn loader_container(
     names: &ManifestValues,
     name: &ObjectName,
@@ -86,13 +86,13 @@ pub(super) fn loader_container(
         volume_mounts: Some(vec![volume_mount(volume, path)]),
         security_context: Some(read_only_root_security_context()),
         resources: Some(loader_resources()),
-        // Why it ended is then told with the pod: it stands in `kubectl describe`, and in our own `status`.
+        // The reason of a failure is then part of the pod's status, which `kubectl describe` and `status` show.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     })
 }
 
-/// A container that needs nothing but its volumes.
+/// The security context of a container that needs only its volumes.
 pub(super) fn read_only_root_security_context() -> SecurityContext {
     SecurityContext { read_only_root_filesystem: Some(true), ..restricted_security_context() }
 }
@@ -100,7 +100,7 @@ pub(super) fn read_only_root_security_context() -> SecurityContext {
 /// What the Pod Security Standard `restricted` asks of a container
 /// (<https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>).
 ///
-/// It stands with each container and not with the pod: the servers' pods are another's, and ours are only among their containers.
+/// It is set for each container and not for the pod, because the pods of the servers belong to another owner, and contain other containers.
 pub(super) fn restricted_security_context() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
@@ -111,7 +111,7 @@ pub(super) fn restricted_security_context() -> SecurityContext {
     }
 }
 
-/// A binary is held in memory while it is checked, and some are large; a limit is what some namespaces ask for.
+/// A binary is read into memory for its checksum, and some are large. Some namespaces require a limit.
 fn loader_resources() -> ResourceRequirements {
     let quantities = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(key, amount)| ((*key).to_owned(), Quantity((*amount).to_owned()))).collect())

@@ -1,11 +1,11 @@
-//! The parts of `manifests`, and which of them are made when none is named.
+//! The parts of `manifests`, and the default selection.
 
 use std::fmt::Write as _;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// A part that `manifests` can make.
+/// A part of `manifests`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Part {
@@ -37,7 +37,7 @@ pub(crate) enum Part {
     All,
 }
 
-/// What is made when nothing is named: everything that fits every cluster with servers in it.
+/// The default: everything that fits any existing cluster of servers.
 const DEFAULT_PARTS: [Part; 9] = [
     Part::Statefulset,
     Part::Config,
@@ -51,7 +51,7 @@ const DEFAULT_PARTS: [Part; 9] = [
 ];
 
 impl Part {
-    /// The help of the argument: each part in a line.
+    /// The help of the argument, with one part per line.
     pub(crate) fn long_help() -> String {
         let mut text = "Parts to print [default: those that any cluster with servers can use]\n".to_owned();
         for value in Part::value_variants().iter().filter_map(Part::to_possible_value) {
@@ -61,7 +61,7 @@ impl Part {
         text
     }
 
-    /// The parts that are meant, each once, in a fixed order.
+    /// The selected parts, each once, in a fixed order.
     pub(crate) fn select(named: &[Part]) -> Vec<Part> {
         let mut parts = match named {
             [] => DEFAULT_PARTS.to_vec(),

@@ -1,4 +1,4 @@
-//! Three servers to try things on, for a cluster that has none.
+//! Three servers for tests, for a cluster without any.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use super::stateful_set::plugin_directory_setting;
 use super::values::{ManifestValues, Product, suffixed_name};
 use crate::error::CommandError;
 
-/// The smallest number of servers that can lose one.
+/// The smallest number of servers that tolerates the loss of one.
 const REPLICAS: i32 = 3;
 /// User and group of the official images.
 const SERVER_UID: i64 = 100;
@@ -35,7 +35,7 @@ const CONFIG_FILE: &str = "server.hcl";
 const CONFIG_DIR: &str = "/etc/server";
 const DATA_DIR: &str = "/var/lib/server";
 
-/// Everything that they need.
+/// All objects of the servers.
 pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let config = suffixed_name(&names.statefulset, "config")?;
     let internal = suffixed_name(&names.statefulset, "internal")?;
@@ -72,7 +72,7 @@ fn server_config(names: &ManifestValues) -> String {
     );
     let storage = format!("storage \"raft\" {{\n  path = {}\n}}\n", hcl::quoted(DATA_DIR));
     let telemetry = "telemetry {\n  prometheus_retention_time = \"1h\"\n  disable_hostname = true\n}\n";
-    // Memory is not locked: a pod may not, and raft maps its files into memory. OpenBao never locks any.
+    // Memory is not locked: pods lack the capability, and raft maps its files into memory. OpenBao never locks memory.
     let lock = match names.product {
         Product::Vault => "disable_mlock = true\n",
         Product::OpenBao => "",
@@ -80,7 +80,7 @@ fn server_config(names: &ManifestValues) -> String {
     format!("{lock}{}{listener}{storage}{telemetry}", plugin_directory_setting(names))
 }
 
-/// The servers ask the cluster whose a service account's token is, when an application logs in with it.
+/// The servers verify the tokens of service accounts with the cluster when an application logs in.
 fn token_review_binding(names: &ManifestValues) -> Result<ClusterRoleBinding, CommandError> {
     let name = suffixed_name(&names.namespace, names.statefulset.as_str())?;
     let metadata = metadata(names, &suffixed_name(&name, "token-review")?, &names.namespace);
@@ -101,9 +101,9 @@ fn token_review_binding(names: &ManifestValues) -> Result<ClusterRoleBinding, Co
 }
 
 enum ServiceKind {
-    /// By their own names, sealed or not: raft needs it so.
+    /// One name per server, sealed or not, as raft requires.
     Headless,
-    /// By one name, only those that answer requests.
+    /// One name for the servers that respond to requests.
     ReadyOnly,
 }
 
@@ -160,7 +160,7 @@ fn stateful_set(
             read_only_mount(&settings, CONFIG_DIR),
             volume_mount(&data, DATA_DIR),
             volume_mount(&plugins, names.plugin_dir.as_str()),
-            // A plugin's socket lies here.
+            // The directory of the plugins' sockets.
             volume_mount(&tmp_volume(), "/tmp"),
         ]),
         security_context: Some(read_only_root_security_context()),
@@ -222,13 +222,13 @@ fn env_vars(names: &ManifestValues) -> Vec<EnvVar> {
         from_pod(product.env_variable("RAFT_NODE_ID"), "metadata.name"),
         env_var(product.env_variable("API_ADDR"), format!("http://$(POD_IP):{API_PORT}")),
         env_var(product.env_variable("CLUSTER_ADDR"), format!("https://$(POD_IP):{CLUSTER_PORT}")),
-        // For the program's own command line, by `kubectl exec`.
+        // For the server's own command line, by `kubectl exec`.
         env_var(product.env_variable("ADDR"), format!("http://127.0.0.1:{API_PORT}")),
         env_var("HOME", "/tmp"),
     ]
 }
 
-/// It listens, sealed or not: then it can be initialised.
+/// Ready when it listens, sealed or not, so that it can be initialized.
 fn startup_probe() -> Probe {
     Probe {
         tcp_socket: Some(TCPSocketAction { port: IntOrString::Int(API_PORT), host: None }),

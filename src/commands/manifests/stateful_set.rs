@@ -1,4 +1,4 @@
-//! What the StatefulSet of the servers gets in addition, so that every pod starts with every version of the plugin.
+//! The patch of the servers' StatefulSet, with which every pod starts with every version of the plugin.
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
@@ -11,7 +11,7 @@ use super::part::Part;
 use super::values::{ManifestValues, suffixed_name};
 use crate::error::CommandError;
 
-/// The patch. Applied by the server or by kustomize, it adds to the lists of containers and volumes by their names.
+/// The patch. Server-side apply and kustomize merge its containers and volumes by name.
 pub(super) fn patch(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let volume = plugin_volume(names)?;
     let directory = names.plugin_dir.as_str();
@@ -40,11 +40,11 @@ pub(super) fn patch(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
         status: None,
     };
     let mut patch = to_value(&stateful_set)?;
-    // Required of a whole StatefulSet, so always written; an empty selector would be a change of it.
+    // A StatefulSet requires it. An empty selector would be a change.
     if let Some(spec) = patch.pointer_mut("/spec").and_then(|spec| spec.as_object_mut()) {
         spec.remove("selector");
         spec.remove("serviceName");
-        // What a cluster fills in for a rolling update is refused beside OnDelete, and goes only when told to.
+        // The default of the rolling update is invalid with OnDelete, and is removed only explicitly.
         spec.insert("updateStrategy".to_owned(), json!({"type": "OnDelete", "rollingUpdate": null}));
     }
     Ok(vec![ManifestFile {
@@ -57,7 +57,7 @@ pub(super) fn patch(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
     }])
 }
 
-/// The line that a server's own configuration needs.
+/// The setting of the server's configuration.
 pub(super) fn config_snippet(names: &ManifestValues) -> Vec<ManifestFile> {
     vec![ManifestFile {
         part: Part::Config,

@@ -1,4 +1,4 @@
-//! What everything is called: flags before the file, the file before what the official charts call it.
+//! The names in all manifests. Flags take precedence over the file, and the file over the names of the official charts.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::config::PluginYaml;
 use crate::context::KubernetesArgs;
 use crate::error::CommandError;
 
-/// The flags of `manifests` that name something.
+/// The flags of `manifests` for names.
 #[derive(Debug, Args)]
 pub(super) struct ManifestFlags {
     /// Name of the plugin [default: custom-plugin]
@@ -60,7 +60,7 @@ pub(super) struct ManifestFlags {
     file: Option<PathBuf>,
 }
 
-/// The application that uses credentials.
+/// The flags for the application that uses credentials.
 #[derive(Debug, Args)]
 struct ApplicationFlags {
     /// Name of the application
@@ -91,17 +91,17 @@ struct ApplicationFlags {
     command: Vec<String>,
 }
 
-/// Whose servers they are.
+/// Product of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Product {
-    /// HashiCorp's.
+    /// HashiCorp Vault.
     Vault,
-    /// The Linux Foundation's.
+    /// OpenBao.
     #[value(name = "openbao")]
     OpenBao,
 }
 
-/// Everything that a manifest names.
+/// All names in the manifests.
 #[derive(Clone, Debug)]
 pub(crate) struct ManifestValues {
     pub(crate) product: Product,
@@ -130,29 +130,29 @@ pub(crate) struct Application {
     pub(crate) name: ObjectName,
     pub(crate) namespace: ObjectName,
     pub(crate) image: ImageRef,
-    /// `None` leaves it to the image.
+    /// `None` for the user of the image.
     pub(crate) user: Option<i64>,
     pub(crate) creds: String,
     pub(crate) auth_mount: MountPath,
     pub(crate) command: Vec<String>,
 }
 
-/// The address of the servers, in its parts.
+/// The address of the servers, in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerAddress {
     pub(crate) scheme: &'static str,
     pub(crate) host_and_port: String,
 }
 
-/// The application that stands in for the reader's own. The image's user is root, which the Pod Security Standard `restricted`
-/// refuses; the other is what distroless images call `nonroot`.
+/// The default application. Its image runs as root, which the Pod Security Standard `restricted` refuses, so it gets the user `nonroot` of
+/// distroless images.
 const DEFAULT_APP_IMAGE: &str = "busybox:1.37";
 const DEFAULT_APP_USER: i64 = 65532;
 const DEFAULT_PLUGIN: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
 
 impl Product {
-    /// What the official chart calls its objects.
+    /// The object names of the official chart.
     pub(crate) fn chart_name(self) -> &'static str {
         match self {
             Self::Vault => "vault",
@@ -168,7 +168,7 @@ impl Product {
         }
     }
 
-    /// How its environment variables begin.
+    /// Prefix of its environment variables.
     pub(crate) fn env_variable(self, name: &str) -> String {
         match self {
             Self::Vault => format!("VAULT_{name}"),
@@ -176,7 +176,7 @@ impl Product {
         }
     }
 
-    /// The release that this was tried with.
+    /// The release that this was tested with.
     fn default_server_image(self) -> &'static str {
         match self {
             Self::Vault => "hashicorp/vault:1.21.4",
@@ -186,22 +186,21 @@ impl Product {
 }
 
 impl ManifestValues {
-    /// The image with the plugin.
+    /// The image of the plugin.
     ///
     /// # Errors
-    /// When it was not named.
+    /// If it was not given.
     pub(crate) fn image(&self) -> Result<&ImageRef, CommandError> {
         self.image.as_ref().ok_or_else(|| {
-            CommandError::usage("the image with the plugin is missing")
-                .hint("Name it with --image: `vault-token-plugin package` makes one.")
+            CommandError::usage("no image of the plugin given")
+                .hint("Pass it with --image; `vault-token-plugin package` builds one.")
         })
     }
 }
 
-/// Puts the names together.
+/// Combines all names.
 ///
-/// Namespace, StatefulSet and container are those of the flags that every command has for a cluster; what they leave open is
-/// called as the official chart calls it.
+/// Namespace, StatefulSet and container are taken from the cluster flags, or else from the official chart.
 pub(super) fn resolve(
     flags: ManifestFlags,
     cluster: &KubernetesArgs,
@@ -213,15 +212,15 @@ pub(super) fn resolve(
     let prefix = match flags.prefix {
         Some(prefix) => prefix,
         None => plugin.parse().map_err(|error| {
-            CommandError::usage("objects cannot be named after the plugin")
+            CommandError::usage("the name of the plugin is not a valid prefix of object names")
                 .caused_by(error)
-                .hint("Give the first part of their names with --prefix.")
+                .hint("Set the prefix with --prefix.")
         })?,
     };
     let kind = match yaml.plugin.kind {
-        Some(text) => text.parse().map_err(|error| {
-            CommandError::usage("could not understand plugin.type of the file").caused_by(error)
-        })?,
+        Some(text) => text
+            .parse()
+            .map_err(|error| CommandError::usage("invalid plugin.type in the file").caused_by(error))?,
         None => PluginType::Secret,
     };
     let mounts = resolve_mounts(flags.mount, yaml.mounts.iter().map(|mount| mount.path.as_str()))?;
@@ -273,12 +272,12 @@ pub(super) fn resolve(
     })
 }
 
-/// The name of an object beside another.
+/// The name of an object with a suffix.
 pub(super) fn suffixed_name(name: &ObjectName, ending: &str) -> Result<ObjectName, CommandError> {
     name.with_suffix(ending).map_err(|error| {
-        CommandError::usage(format!("no object can be named after {name}"))
+        CommandError::usage(format!("{name} cannot be part of an object name"))
             .caused_by(error)
-            .hint("Give a shorter first part of the names with --prefix.")
+            .hint("Set a shorter prefix with --prefix.")
     })
 }
 
@@ -300,7 +299,7 @@ fn resolve_mounts<'a>(
 }
 
 fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
-    text.parse().map_err(|error| CommandError::usage("could not use a mount").caused_by(error))
+    text.parse().map_err(|error| CommandError::usage("invalid mount path").caused_by(error))
 }
 
 fn resolve_application(flags: ApplicationFlags, mounts: &[MountPath]) -> Result<Application, CommandError> {
@@ -316,26 +315,28 @@ fn resolve_application(flags: ApplicationFlags, mounts: &[MountPath]) -> Result<
     };
     check_policy_safe("the path of a credential", &creds)?;
     let command = match command.is_empty() {
-        // The simplest application that can be seen to have its credential.
+        // The simplest application that shows whether it has its credential.
         true => ["sh", "-c", "echo \"the token is $TOKEN\"; exec sleep 86400"].map(str::to_owned).to_vec(),
         false => command,
     };
     Ok(Application { name: app, namespace: app_namespace, image, user, creds, auth_mount, command })
 }
 
-/// What stands in a policy may hold nothing that means something there: a star grants more than was meant.
+/// A policy path must not contain special characters: a star would grant more than intended.
 fn check_policy_safe(what: &str, text: &str) -> Result<(), CommandError> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@');
     if text.is_empty() || !text.chars().all(plain) {
-        return Err(CommandError::usage(format!("{what}, {text:?}, cannot be written into a policy"))
-            .hint("Letters, digits and -_./@ can."));
+        return Err(CommandError::usage(format!(
+            "{what}, {text:?}, contains characters that are not permitted in a policy"
+        ))
+        .hint("Permitted are letters, digits and -_./@."));
     }
     Ok(())
 }
 
 fn parse_address(text: &str) -> Result<ServerAddress, CommandError> {
     let wrong =
-        || CommandError::usage(format!("{text:?} is no address such as https://vault.example.com:8200"));
+        || CommandError::usage(format!("{text:?} is not an address such as https://vault.example.com:8200"));
     let (scheme, rest) = match text.split_once("://").ok_or_else(wrong)? {
         ("https", rest) => ("https", rest),
         ("http", rest) => ("http", rest),
@@ -352,7 +353,7 @@ fn parse_address(text: &str) -> Result<ServerAddress, CommandError> {
 fn parse_name<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     text: &str,
 ) -> Result<T, CommandError> {
-    text.parse().map_err(|error| CommandError::usage("could not use a name").caused_by(error))
+    text.parse().map_err(|error| CommandError::usage("invalid name").caused_by(error))
 }
 
 impl std::fmt::Display for ServerAddress {

@@ -1,4 +1,4 @@
-//! `--build`: the user's own package, by cargo, as the static release that an image without a libc needs.
+//! `--build`: builds the user's package with cargo as a static release, which an image without a libc needs.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,10 +11,10 @@ use crate::commands::interrupts::unless_interrupted;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What makes a build static, also with the GNU libc.
+/// Makes a build static, also with the GNU libc.
 const STATIC_RUSTFLAGS: &str = "-C target-feature=+crt-static";
 
-/// One line of what cargo reports.
+/// A message of cargo.
 #[derive(Deserialize)]
 struct CargoMessage {
     target: Option<CargoTarget>,
@@ -26,13 +26,13 @@ struct CargoTarget {
     name: String,
 }
 
-/// Builds the package in `directory`, and returns the path of its binary. Cargo's own talk passes.
+/// Builds the package in `directory`, and returns the path of its binary. The output of cargo is shown.
 pub(super) async fn cargo_build(
     directory: &Path,
     bin: Option<&str>,
     ui: &mut Ui,
 ) -> Result<PathBuf, CommandError> {
-    ui.status("Building with cargo: a release, static");
+    ui.status("Building a static release with cargo");
     let failed =
         |text: &str| CommandError::failed(format!("could not build {}: {text}", directory.display()));
     let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
@@ -49,29 +49,34 @@ pub(super) async fn cargo_build(
         .stdout(Stdio::piped())
         .kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| {
-        failed("cargo could not be started")
+        failed("could not start cargo")
             .caused_by(error)
-            .hint("Install Rust from https://rustup.rs, or name a binary.")
+            .hint("Install Rust from https://rustup.rs, or pass a built binary.")
     })?;
     let stdout = child.stdout.take().ok_or_else(|| failed("cargo has no output"))?;
     let built = async {
         let mut lines = BufReader::new(stdout).lines();
         let mut executables = Vec::new();
-        while let Some(line) =
-            lines.next_line().await.map_err(|error| failed("no word of cargo").caused_by(error))?
+        while let Some(line) = lines
+            .next_line()
+            .await
+            .map_err(|error| failed("could not read the output of cargo").caused_by(error))?
         {
-            // Anything else that is printed, such as by a build script, is no message.
+            // Other output, for example of a build script, is not a message.
             if let Ok(CargoMessage { target: Some(target), executable: Some(path) }) =
                 serde_json::from_str(&line)
             {
                 executables.push((target.name, path));
             }
         }
-        let status = child.wait().await.map_err(|error| failed("no word of cargo").caused_by(error))?;
+        let status = child
+            .wait()
+            .await
+            .map_err(|error| failed("could not read the output of cargo").caused_by(error))?;
         if status.success() {
             Ok(executables)
         } else {
-            Err(failed("cargo failed").hint("What it said is above."))
+            Err(failed("cargo failed").hint("Its output is above."))
         }
     };
     single_executable(unless_interrupted(built).await?, directory)
@@ -86,8 +91,8 @@ fn single_executable(executables: Vec<(String, PathBuf)>, directory: &Path) -> R
             names.len()
         ));
         return Err(match names.as_slice() {
-            [] => error.hint("Name the directory of the package that makes the plugin: --build=DIR."),
-            names => error.hint(format!("Say which one with --bin: {}.", names.join(", "))),
+            [] => error.hint("Pass the directory of the plugin's package: --build=DIR."),
+            names => error.hint(format!("Select one with --bin: {}.", names.join(", "))),
         });
     };
     Ok(path.clone())

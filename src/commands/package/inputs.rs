@@ -1,4 +1,4 @@
-//! What is packed: every binary looked at, started where it can be, and refused where it would not run.
+//! The binaries of an image. Each is checked, is started if this machine can run it, and is refused if it would not run in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,28 +17,28 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// A plugin of one version for one platform.
+/// A version of a plugin for one platform.
 pub(super) struct PackageInput {
     pub(super) name: String,
     pub(super) version: Version,
     pub(super) platform: Platform,
     pub(super) binary: Binary,
-    /// Whether it was started, which one for another machine cannot be.
+    /// Whether it was started. A binary for another architecture cannot be.
     pub(super) started: bool,
 }
 
-/// All that is packed.
+/// All binaries of the image.
 pub(super) struct PackageInputs {
     /// By platform, name and version.
     inputs: Vec<PackageInput>,
     loaders: Vec<(Platform, Binary)>,
 }
 
-/// What makes a static build, for those who have a dynamic one.
-const BUILD_STATIC: &str = "Build it static. Go: CGO_ENABLED=0 go build. Rust: RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu, or package --build.";
+/// How to make a static build, for the error about a dynamic one.
+const BUILD_STATIC: &str = "Build it statically. Go: CGO_ENABLED=0 go build. Rust: RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu, or package --build.";
 
 impl PackageInputs {
-    /// `built` comes first of the binaries. With `is_image`, loaders are found, too.
+    /// `built` is the first of the binaries. With `is_image`, loaders are loaded too.
     pub(super) async fn load(
         args: &PackageArgs,
         built: Option<PathBuf>,
@@ -61,7 +61,7 @@ impl PackageInputs {
         Ok(checked)
     }
 
-    /// In order, each once.
+    /// The platforms in order, without duplicates.
     pub(super) fn platforms(&self) -> Vec<Platform> {
         self.inputs.iter().map(|input| input.platform.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -74,7 +74,7 @@ impl PackageInputs {
         self.inputs.iter().filter(move |input| input.platform == *platform)
     }
 
-    /// The file of the only version of the only plugin, on whichever platform.
+    /// The file name, if there is only one version of one plugin.
     pub(super) fn only_file(&self) -> Option<String> {
         let files: BTreeSet<String> = self.inputs.iter().map(PackageInput::file).collect();
         files.first().filter(|_| files.len() == 1).cloned()
@@ -84,12 +84,12 @@ impl PackageInputs {
         self.loaders.iter().find(|(of, _)| of == platform).map(|(_, loader)| loader)
     }
 
-    /// Of the first plugin: it gives the image its name.
+    /// Name of the first plugin, which is the default name of the image.
     pub(super) fn name(&self) -> &str {
         self.inputs.first().map_or("", |input| &input.name)
     }
 
-    /// Name and tag, as far as nothing else is said. A tag has no `+`.
+    /// Default name and tag of the image. A tag must not contain `+`.
     pub(super) fn image_name(&self, tag: Option<&str>) -> ImageName {
         let highest = self.inputs.iter().map(|input| &input.version).max();
         let tag =
@@ -97,7 +97,7 @@ impl PackageInputs {
         ImageName { repository: self.name().to_lowercase(), tag: tag.unwrap_or_default() }
     }
 
-    /// Of the binaries, as they are called on a node; in a folder for each architecture if there are several.
+    /// Checksums of the binaries by their file names on a node; in one directory per architecture if there are several.
     pub(super) fn sums(&self) -> Sha256Sums {
         let several = self.platforms().len() > 1;
         let file = |input: &PackageInput| match several {
@@ -107,8 +107,8 @@ impl PackageInputs {
         self.inputs.iter().map(|input| (file(input), input.binary.sha256.clone())).collect()
     }
 
-    /// No version twice, and each for every platform: a pod would miss it only on some nodes.
-    fn check_complete(&self, wanted: &[Platform]) -> Result<(), CommandError> {
+    /// Requires each version once per platform. A missing one would fail only on some nodes.
+    fn check_complete(&self, requested: &[Platform]) -> Result<(), CommandError> {
         for pair in self.inputs.windows(2) {
             let [one, other] = pair else { continue };
             if (&one.platform, one.file()) == (&other.platform, other.file()) {
@@ -116,17 +116,17 @@ impl PackageInputs {
                 return Err(CommandError::usage(format!(
                     "{one} and {other} are the same version of the same plugin"
                 ))
-                .hint("Name one of them, or give one of them another version."));
+                .hint("Pass only one of them, or change the version of one."));
             }
         }
         let files: BTreeSet<String> = self.inputs.iter().map(PackageInput::file).collect();
         let platforms: BTreeSet<Platform> =
-            self.platforms().into_iter().chain(wanted.iter().cloned()).collect();
+            self.platforms().into_iter().chain(requested.iter().cloned()).collect();
         for platform in &platforms {
-            let there: BTreeSet<String> = self.for_platform(platform).map(PackageInput::file).collect();
-            if let Some(missing) = files.difference(&there).next() {
-                return Err(CommandError::usage(format!("there is no {missing} for {platform}"))
-                    .hint("Name a binary of every version for every platform."));
+            let present: BTreeSet<String> = self.for_platform(platform).map(PackageInput::file).collect();
+            if let Some(missing) = files.difference(&present).next() {
+                return Err(CommandError::usage(format!("{missing} is missing for {platform}"))
+                    .hint("Pass a binary of every version for every platform."));
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ impl PackageInputs {
 }
 
 impl PackageInput {
-    /// What it is called in the image and on nodes.
+    /// Its file name in the image and on nodes.
     pub(super) fn file(&self) -> String {
         format!("{}-{}", self.name, self.version)
     }
@@ -155,9 +155,9 @@ async fn load_input(
     if !is_wanted {
         let path = binary.path.display();
         return Err(CommandError::failed(format!(
-            "{path} is built for {platform}, for which no image is made"
+            "{path} is built for {platform}, which is not a platform of the image"
         ))
-        .hint(format!("Make one for it, too, with --platform {platform}, or leave the file out.")));
+        .hint(format!("Add --platform {platform}, or leave the file out.")));
     }
     let file = binary.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let named = parse_plugin_file_name(&file);
@@ -169,7 +169,7 @@ async fn load_input(
     check_name(&name)?;
     let named = named.map(|(_, version)| version);
     let version = if started {
-        // It is started from where it lies, and a program without the permission cannot be.
+        // It is started in place, so it must be executable.
         binary.check_runs_on(native)?;
         input_version(
             &binary,
@@ -178,15 +178,15 @@ async fn load_input(
         )?
     } else {
         ui.warn(&format!(
-            "{} is built for {platform} and was not started here: that it is a plugin, and which version, is as its name says",
+            "{} is built for {platform} and cannot be started on this machine. Its version is taken from its file name",
             binary.path.display()
         ));
-        named.ok_or_else(|| unknown_version_error(&binary, "it cannot be started here"))?
+        named.ok_or_else(|| unknown_version_error(&binary, "it cannot be started on this machine"))?
     };
     Ok(PackageInput { name, version, platform, binary, started })
 }
 
-/// What it says itself, which must be what its name says.
+/// The version that the plugin reports, which must match its file name.
 fn input_version(
     binary: &Binary,
     named: Option<Version>,
@@ -201,17 +201,17 @@ fn input_version(
     };
     match (reported, named) {
         (None, Some(named)) => Ok(named),
-        (None, None) => Err(unknown_version_error(binary, "it reports none")),
+        (None, None) => Err(unknown_version_error(binary, "it reports no version")),
         (Some(reported), named) => match (reported.parse::<Version>(), named) {
             (Ok(reported), None) => Ok(reported),
             (Ok(reported), Some(named)) if reported == named => Ok(named),
-            (Ok(_), Some(wanted)) => Err(CommandError::failed(format!(
-                "{} reports version {reported} and its name says {wanted}",
+            (Ok(_), Some(requested)) => Err(CommandError::failed(format!(
+                "{} reports version {reported}, but its file name contains {requested}",
                 path.display()
             ))
-            .hint("Rename it, or take the right binary: a server refuses a version that a plugin does not report.")),
+            .hint("Rename it, or pass the right binary. A server refuses a version that differs from the reported one.")),
             (Err(error), _) => {
-                Err(CommandError::failed(format!("{} reports a version that no server takes", path.display()))
+                Err(CommandError::failed(format!("{} reports an invalid version", path.display()))
                     .caused_by(error))
             }
         },
@@ -219,17 +219,17 @@ fn input_version(
 }
 
 fn unknown_version_error(binary: &Binary, why: &str) -> CommandError {
-    CommandError::usage(format!("the version of {} is not known: {why}", binary.path.display()))
+    CommandError::usage(format!("the version of {} is unknown: {why}", binary.path.display()))
         .hint("Name the file <name>-<version>, such as custom-plugin-1.2.3.")
 }
 
-/// What an image that holds nothing else has to be to run it.
+/// The platform of a binary, if it runs in an empty image.
 fn image_platform(binary: &Binary) -> Result<Platform, CommandError> {
     let path = binary.path.clone();
     let Format::Elf(elf) = &binary.format else { return Err(Refusal::NotExecutable { path }.into()) };
     if let Linkage::Dynamic { interpreter } = &elf.linkage {
         return Err(CommandError::failed(format!(
-            "{} needs the dynamic linker {}, which the image does not have",
+            "{} needs the dynamic linker {}, which the image does not contain",
             path.display(),
             interpreter.display()
         ))
@@ -237,16 +237,16 @@ fn image_platform(binary: &Binary) -> Result<Platform, CommandError> {
     }
     match elf.architecture {
         Architecture::Other(_) => Err(CommandError::failed(format!(
-            "{} is built for {}, for which no image can be made",
+            "{} is built for {}, which is not supported",
             path.display(),
             elf.architecture
         ))
-        .hint("Images are made for linux/amd64, linux/arm64, linux/arm and linux/386.")),
+        .hint("Supported platforms are linux/amd64, linux/arm64, linux/arm and linux/386.")),
         machine => Ok(Platform::linux(&machine.to_string())),
     }
 }
 
-/// One loader for each platform.
+/// One loader per platform.
 fn load_loaders(
     platforms: &[Platform],
     named: &[PathBuf],
@@ -264,23 +264,22 @@ fn load_loaders(
             continue;
         }
         if *platform != native {
-            return Err(CommandError::usage(format!("there is no loader for {platform}"))
-                .hint(format!("Name a build of vault-token-plugin for {platform} with --loader.")));
+            return Err(CommandError::usage(format!("no loader given for {platform}"))
+                .hint(format!("Pass a build of vault-token-plugin for {platform} with --loader.")));
         }
-        let own = std::env::current_exe().map_err(|error| {
-            CommandError::failed("this program does not find its own file").caused_by(error)
-        })?;
+        let own = std::env::current_exe()
+            .map_err(|error| CommandError::failed("could not find this program").caused_by(error))?;
         loaders.push((native.clone(), check_own_loader(read_binary(&own, ui)?)?));
     }
     Ok(loaders)
 }
 
-/// This program, if it runs in an image with nothing else in it.
+/// Checks that this program runs in an empty image.
 fn check_own_loader(binary: Binary) -> Result<Binary, CommandError> {
     image_platform(&binary).map_err(|_| {
-        CommandError::failed("this program is linked dynamically, and so cannot be the loader of the image")
+        CommandError::failed("this program is linked dynamically, so it cannot be the loader of the image")
             .hint(
-                "Name a static build of vault-token-plugin with --loader FILE. The one that makes it: RUSTFLAGS='-C \
+                "Pass a static build of vault-token-plugin with --loader FILE. Build it with: RUSTFLAGS='-C \
                  target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu",
             )
     })?;
@@ -289,21 +288,21 @@ fn check_own_loader(binary: Binary) -> Result<Binary, CommandError> {
 
 fn read_binary(path: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
     let path = std::path::absolute(path).map_err(|error| {
-        CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
+        CommandError::usage(format!("{} is not a valid path", path.display())).caused_by(error)
     })?;
     let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    binary.map_err(|error| CommandError::usage("there is no such binary").caused_by(error))
+    binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))
 }
 
-/// It becomes the name of a file, and of an image.
+/// The name becomes that of a file and of an image.
 fn check_name(name: &str) -> Result<(), CommandError> {
     let fits = |at: usize, byte: u8| byte.is_ascii_alphanumeric() || (at > 0 && b"-_.".contains(&byte));
     if !name.is_empty() && name.bytes().enumerate().all(|(at, byte)| fits(at, byte)) {
         return Ok(());
     }
-    Err(CommandError::usage(format!("{name:?} cannot be the name of a plugin")).hint(
-        "Name it with --name, in letters, digits, dashes, dots and underscores, such as custom-plugin.",
+    Err(CommandError::usage(format!("{name:?} is not a valid plugin name")).hint(
+        "Set a name with --name: letters, digits, dashes, dots and underscores, such as custom-plugin.",
     ))
 }
 
@@ -391,7 +390,7 @@ mod tests {
         assert!(whole.check_complete(&[Platform::linux("arm")]).is_err());
         let gap = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.1"), input("arm64", "1.0.0")]);
         let error = gap.check_complete(&[]).expect_err("a gap");
-        assert!(error.render().contains("there is no custom-1.0.1 for linux/arm64"), "{}", error.render());
+        assert!(error.render().contains("custom-1.0.1 is missing for linux/arm64"), "{}", error.render());
         let twice = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.0")]);
         assert!(twice.check_complete(&[]).is_err());
         let highest =

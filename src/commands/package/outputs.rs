@@ -1,4 +1,4 @@
-//! Where the image goes.
+//! The destinations of an image.
 
 use std::fs;
 use std::io::Write;
@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// A place where the image is, or would be.
+/// A destination of the image.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Output {
@@ -36,7 +36,7 @@ pub(super) enum Output {
     },
 }
 
-/// What a push came to.
+/// Result of a push.
 #[derive(Debug, Serialize)]
 pub(super) struct PushResult {
     pub(super) reference: String,
@@ -46,7 +46,7 @@ pub(super) struct PushResult {
     pub(super) replaced: Option<String>,
 }
 
-/// What was asked for.
+/// The requested destinations.
 pub(super) struct Outputs {
     layout: Option<PathBuf>,
     archive: Option<PathBuf>,
@@ -65,13 +65,13 @@ impl Outputs {
     pub(super) fn from_args(args: &PackageArgs, context: &Context) -> Result<Self, CommandError> {
         let absolute = |path: &PathBuf| {
             std::path::absolute(path).map_err(|error| {
-                CommandError::usage(format!("{} is no path", path.display())).caused_by(error)
+                CommandError::usage(format!("{} is not a valid path", path.display())).caused_by(error)
             })
         };
         let layout = args.layout.as_ref().map(absolute).transpose()?;
         let archive = args.archive.as_ref().map(absolute).transpose()?;
         let push = match &args.push {
-            // Said before anything is built or packed.
+            // Checked before anything is built or packed.
             Some(image) => parse_target(image, "latest").map(|_| {
                 Some(PushTarget {
                     image: image.clone(),
@@ -83,22 +83,22 @@ impl Outputs {
             None => None,
         };
         let beside = |path: &PathBuf| path.parent().unwrap_or(Path::new("/")).to_owned();
-        // Beside the layout it can be renamed; beside the archive there is room for it, as far as anybody knows.
+        // Next to the layout it can be renamed; next to the archive there is probably enough space.
         let place = layout.as_ref().or(archive.as_ref()).map_or_else(std::env::temp_dir, beside);
         Ok(Self { layout, archive, push, staging_dir: place })
     }
 
-    /// Whether only the checksums are wanted.
+    /// Whether only checksums are written.
     pub(super) fn is_empty(&self) -> bool {
         self.layout.is_none() && self.archive.is_none() && self.push.is_none()
     }
 
-    /// Where the image is made.
+    /// Directory in which the image is built.
     pub(super) fn staging_dir(&self) -> &Path {
         &self.staging_dir
     }
 
-    /// What the image is called: as in the registry if it goes there.
+    /// Name of the image: that in the registry if it is pushed.
     pub(super) fn name(&self, usual: ImageName) -> Result<ImageName, CommandError> {
         let image = self.push.as_ref().map_or_else(|| usual.repository.clone(), |push| push.image.clone());
         parse_target(&image, &usual.tag)
@@ -115,7 +115,7 @@ impl Outputs {
         Ok(planned)
     }
 
-    /// The push comes before the layout is moved to its place, so that a run that fails leaves the layout of before.
+    /// Pushes before the layout is moved to its place, so that a failed run leaves the previous layout.
     pub(super) async fn write(&self, layout: Layout, ui: &mut Ui) -> Result<Vec<Output>, CommandError> {
         let mut written = self.file_outputs();
         if let Some(push) = &self.push {
@@ -124,12 +124,10 @@ impl Outputs {
         if let Some(archive) = &self.archive {
             layout
                 .write_archive(archive)
-                .map_err(|error| pack_error("the archive could not be written", error))?;
+                .map_err(|error| pack_error("could not write the archive", error))?;
         }
         if let Some(directory) = &self.layout {
-            layout
-                .persist(directory)
-                .map_err(|error| pack_error("the layout could not be written", error))?;
+            layout.persist(directory).map_err(|error| pack_error("could not write the layout", error))?;
         }
         Ok(written)
     }
@@ -158,7 +156,7 @@ impl PushTarget {
         ui.end_progress();
         let sent = sent?;
         if let Some(before) = &sent.replaced {
-            ui.warn(&format!("{target} was {before} before; nodes that have pulled it keep that"));
+            ui.warn(&format!("{target} was {before} before; nodes that have pulled the tag keep that image"));
         }
         let reference = format!("{}/{}@{}", target.registry(), target.repository(), sent.digest);
         let pushed = PushResult {
@@ -172,7 +170,7 @@ impl PushTarget {
     }
 }
 
-/// Writes the checksums: under a temporary name, then renamed.
+/// Writes the checksums atomically.
 pub(super) fn write_sums(path: &Path, sums: &Sha256Sums) -> Result<(), CommandError> {
     let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
@@ -184,7 +182,7 @@ pub(super) fn write_sums(path: &Path, sums: &Sha256Sums) -> Result<(), CommandEr
     };
     write().map_err(|source| {
         pack_error(
-            "the checksums could not be written",
+            "could not write the checksums",
             PackError::Io { action: "write", path: path.to_owned(), source },
         )
     })
@@ -197,10 +195,10 @@ pub(super) fn pack_error(what: &str, error: PackError) -> CommandError {
 
 fn push_error(error: RegistryError) -> CommandError {
     let cure = error.hint();
-    CommandError::failed("the image was not pushed").caused_by(error).hint(cure)
+    CommandError::failed("could not push the image").caused_by(error).hint(cure)
 }
 
 fn parse_target(image: &str, tag: &str) -> Result<ImageReference, CommandError> {
     ImageReference::parse(image, tag)
-        .map_err(|error| CommandError::usage("the image cannot have that name").caused_by(error))
+        .map_err(|error| CommandError::usage("invalid image name").caused_by(error))
 }

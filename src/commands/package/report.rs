@@ -1,4 +1,4 @@
-//! What was made.
+//! The report of `package`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::commands::execute::PlanStatus;
 use crate::error::CommandErrorKind;
 use crate::ui::Report;
 
-/// Binaries, image, and where it is.
+/// Binaries, image, and destinations.
 #[derive(Debug, Serialize)]
 pub struct PackageReport {
     result: PlanStatus,
@@ -98,7 +98,7 @@ impl Report for PackageReport {
         }
         let files: BTreeSet<&str> = binaries.iter().map(|binary| binary.file.as_str()).collect();
         if image.is_some() && files.len() > 1 {
-            text.push_str("OpenBao's plugin stanza has to name one of the files:\n");
+            text.push_str("OpenBao's plugin stanza must name one of the files:\n");
             for file in files {
                 let _ = writeln!(text, "  binary_name = \"{file}\"");
             }
@@ -119,7 +119,7 @@ impl Report for PackageReport {
                 } => {
                     writeln!(
                         text,
-                        "pushed to {image}: {blobs_sent} blobs sent, {blobs_present} were there\n{reference}"
+                        "pushed to {image}: {blobs_sent} blobs sent, {blobs_present} already present\n{reference}"
                     )
                 }
             };

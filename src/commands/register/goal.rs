@@ -1,4 +1,4 @@
-//! What is to be registered: flags before the file, the file before defaults, and the terminal for the rest.
+//! The goal of `register`. Flags take precedence over the file, and the file over defaults; on a terminal, missing values are asked for.
 
 use clap::{ArgAction, Args};
 use rollout::{
@@ -19,7 +19,7 @@ use crate::error::CommandError;
 use crate::key_value;
 use crate::ui::Ui;
 
-/// The flags of `register` that say what is wanted.
+/// The flags of `register` that describe the goal.
 #[derive(Debug, Args)]
 pub(super) struct RegisterFlags {
     #[command(flatten)]
@@ -46,8 +46,8 @@ pub(super) struct RegisterFlags {
 const DEFAULT_NAME: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
 
-/// Puts everything together. Nothing is changed; the binary is started and ended. A binary that was taken out of an image goes with
-/// the last part of the answer.
+/// Combines flags, file and prompts. Changes nothing; the binary is started once. The last part of the result keeps a binary that was
+/// extracted from an image.
 pub(super) async fn resolve(
     flags: RegisterFlags,
     context: &Context,
@@ -56,13 +56,13 @@ pub(super) async fn resolve(
     let RegisterFlags { plugin, kind, mount, smoke: SmokeArgs { smoke }, rewrite, placement, restarts, data } =
         flags;
     let request = PluginRequest::parse(plugin, &data, context)?;
-    let (mut world, observed) = request.connect().await?;
+    let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
         Some(name) => name,
         None if ui.is_interactive() => ui.prompt("Name of the plugin", Some(DEFAULT_NAME))?,
         None => {
             return Err(CommandError::usage("the name of the plugin is missing")
-                .hint("Name it: `vault-token-plugin register PLUGIN`, or plugin.name in the file of -f. On a terminal it is asked for."));
+                .hint("Pass it as `vault-token-plugin register PLUGIN`, or as plugin.name in the file of -f. On a terminal it is asked for."));
         }
     };
     let kind = plugin_type(kind, &request.yaml)?;
@@ -70,14 +70,14 @@ pub(super) async fn resolve(
     let (env, own, has_data) = (request.env()?, request.is_own(), request.has_data() || smoke.is_some());
     let directory = request.directory();
     let registration = Registration { kind, name: name.clone(), args, env };
-    let prepared = request.prepare(registration, &world, &observed, ui).await?;
+    let prepared = request.prepare(registration, &environment, &observed, ui).await?;
     let PreparedPlugin { plugin, launch: _, mut mounts, mut writes, downgrade, durability, extracted } =
         prepared;
 
     let mount = match mount {
         Some(mount) => Some(mount),
         None if mounts.is_empty() && kind == PluginType::Secret && ui.is_interactive() => {
-            Some(parse_mount(&ui.prompt("Where to mount it", Some(&default_mount(&observed, &name)))?)?)
+            Some(parse_mount(&ui.prompt("Mount path", Some(&default_mount(&observed, &name)))?)?)
         }
         None if has_data && mounts.len() == 1 => mounts.first().map(|mount| mount.path.clone()),
         None if has_data => return Err(missing_value("the mount that the data is for", "--mount")),
@@ -90,8 +90,9 @@ pub(super) async fn resolve(
         merge_mount_flags(&mut mounts, path, writes, smoke);
     }
 
-    if world.deployment.is_none() {
-        world.deployment = plugin_dir::local_deployment(directory.resolve(&observed.plugin_directory, ui)?);
+    if environment.deployment.is_none() {
+        environment.deployment =
+            plugin_dir::local_deployment(directory.resolve(&observed.plugin_directory, ui)?);
     }
     let register = RegisterGoal {
         plugin,
@@ -102,10 +103,10 @@ pub(super) async fn resolve(
         restart_consent: restarts.consent(),
         placement: placement.placement(),
     };
-    Ok((world, register, extracted))
+    Ok((environment, register, extracted))
 }
 
-/// Flags change single fields of what the file says about the same path.
+/// Flags override single fields of the file for the same path.
 fn merge_mount_flags(
     mounts: &mut Vec<DesiredMount>,
     path: MountPath,
@@ -126,7 +127,7 @@ fn merge_mount_flags(
     mount.smoke = smoke.or(mount.smoke.take());
 }
 
-/// This plugin does nothing without a configuration, so a new mount of it gets one.
+/// The token engine needs a configuration, so a new mount of it gets one.
 fn prompt_for_config(
     observed: &Observed,
     path: &MountPath,
@@ -138,8 +139,8 @@ fn prompt_for_config(
     }
     let config = writes.entry("config".to_owned()).or_default();
     if !config.contains_key("api_endpoint") {
-        let answer = ui.prompt("Address of the upstream API (api_endpoint)", None)?;
-        config.insert("api_endpoint".to_owned(), key_value::inline_value("api_endpoint", &answer));
+        let endpoint = ui.prompt("Address of the upstream API (api_endpoint)", None)?;
+        config.insert("api_endpoint".to_owned(), key_value::inline_value("api_endpoint", &endpoint));
     }
     if !config.contains_key("api_key") {
         config.insert(
@@ -151,8 +152,8 @@ fn prompt_for_config(
 }
 
 fn default_mount(observed: &Observed, plugin: &str) -> String {
-    let there = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
-    there.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
+    let mounted = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
+    mounted.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -170,9 +171,9 @@ mod tests {
     fn a_flag_changes_one_field_of_the_file() {
         let path: MountPath = "custom".parse().expect("a path");
         let data = BTreeMap::from([("ttl".to_owned(), key_value::inline_value("ttl", "1h"))]);
-        let there = DesiredWrite { path: "roles/dev".into(), data };
+        let mounted = DesiredWrite { path: "roles/dev".into(), data };
         let mut mounts =
-            vec![DesiredMount { path: path.clone(), writes: vec![there], smoke: Some("creds/dev".into()) }];
+            vec![DesiredMount { path: path.clone(), writes: vec![mounted], smoke: Some("creds/dev".into()) }];
         let flags = parse_writes(&[], &texts(&["dev:permissions=read"]), &[]).expect("writes");
         merge_mount_flags(&mut mounts, path, flags, None);
         assert_eq!(mounts.len(), 1);

@@ -1,4 +1,4 @@
-//! The picture that `status` shows: versions against nodes and mounts, in eighty columns, however many there are of each.
+//! The overview of `status`: versions by node and mount. It fits into eighty columns, whatever the number of nodes and mounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,25 +9,25 @@ use rollout::{
 };
 use vault_api::catalog::PluginType;
 
-/// What most terminals have.
+/// Width of a usual terminal.
 const TERMINAL_WIDTH: usize = 80;
-/// What stands before each column.
+/// Separator before each column.
 const COLUMN_GAP: &str = "  ";
 
-/// The whole picture.
+/// Renders the overview.
 pub(super) fn render_status(observed: &Observed) -> String {
     let mut text = render_header(observed);
     for plugin in external_plugins(observed) {
         text.push('\n');
         text.push_str(&render_plugin(observed, &plugin));
     }
-    if let Some(site) = observed.deployment.as_ref().filter(|site| !is_local(site)) {
+    if let Some(deployment) = observed.deployment.as_ref().filter(|deployment| !is_local(deployment)) {
         text.push_str("\nNodes\n");
-        text.push_str(&render_nodes(site));
+        text.push_str(&render_nodes(deployment));
     }
     let others = observed.mounts.values().filter(|mount| !is_external(observed, mount)).count();
     if others > 0 {
-        let _ = writeln!(text, "\n{} of engines that come with the server", pluralize(others, "mount"));
+        let _ = writeln!(text, "\n{} of built-in engines", pluralize(others, "mount"));
     }
     text
 }
@@ -46,16 +46,16 @@ fn render_header(observed: &Observed) -> String {
         "Plugins",
         match &observed.plugin_directory {
             PluginDirectory::At(directory) => directory.display().to_string(),
-            PluginDirectory::NotConfigured => "none: external plugins do not run here".to_owned(),
+            PluginDirectory::NotConfigured => "none: external plugins are disabled".to_owned(),
             PluginDirectory::NotVisible => match &observed.deployment {
-                Some(site) => site.directory.display().to_string(),
+                Some(deployment) => deployment.directory.display().to_string(),
                 None => "not shown to this token".to_owned(),
             },
         },
     ));
-    if let Some(site) = &observed.deployment {
-        rows.push(("Restarts", describe_storage(site)));
-        rows.extend(site.lock_holder.iter().map(|holder| ("Held", format!("by {}", holder.name))));
+    if let Some(deployment) = &observed.deployment {
+        rows.push(("Restarts", describe_storage(deployment)));
+        rows.extend(deployment.lock_holder.iter().map(|holder| ("Held", format!("by {}", holder.name))));
     }
     rows.extend(observed.caller.denied.iter().map(|path| ("Denied", path.clone())));
     let mut text = String::new();
@@ -65,20 +65,20 @@ fn render_header(observed: &Observed) -> String {
     text
 }
 
-fn describe_storage(site: &DeploymentObserved) -> String {
-    match &site.plugin_storage {
+fn describe_storage(deployment: &DeploymentObserved) -> String {
+    match &deployment.plugin_storage {
         PluginStorage::LocalDirectory => "files stay on this machine".to_owned(),
         PluginStorage::PersistentVolume { description: what } => format!("files stay in {what}"),
         PluginStorage::InitContainer { name, image, files: brings } => match brings {
             Some(brings) => {
-                format!("init container {name} brings {} from {image}", pluralize(brings.len(), "file"))
+                format!("init container {name} copies {} from {image}", pluralize(brings.len(), "file"))
             }
-            None => format!("init container {name} brings what is in {image}"),
+            None => format!("init container {name} copies the files of {image}"),
         },
-        PluginStorage::ImageVolume { image } => format!("files are those of {image}"),
+        PluginStorage::ImageVolume { image } => format!("files come from {image}"),
         PluginStorage::ContainerImage { description: what }
         | PluginStorage::Ephemeral { description: what } => format!("files are lost: {what}"),
-        PluginStorage::Unknown { reason: why } => format!("not known whether files stay: {why}"),
+        PluginStorage::Unknown { reason: why } => format!("unknown whether files stay: {why}"),
     }
 }
 
@@ -124,7 +124,7 @@ fn render_plugin(observed: &Observed, (kind, name): &(PluginType, String)) -> St
     text
 }
 
-/// All that anybody speaks of, oldest first.
+/// All versions of a plugin that are known from any source, oldest first.
 fn known_versions(
     observed: &Observed,
     kind: PluginType,
@@ -136,7 +136,11 @@ fn known_versions(
     for (_, mount) in mounts {
         all.extend([observed.configured_version(mount).to_owned(), mount.running_version.clone()]);
     }
-    let files = observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
+    let files = observed
+        .deployment
+        .iter()
+        .flat_map(|deployment| deployment.nodes.values())
+        .flat_map(|node| &node.files);
     let bare =
         files.filter_map(|file| file.name.strip_prefix(name)?.strip_prefix('-')?.parse::<Version>().ok());
     all.extend(bare.map(|version| version.v_prefixed()));
@@ -157,8 +161,8 @@ fn version_row(
         || format!("{name}-{}", version.strip_prefix('v').unwrap_or(version)),
         CatalogEntry::file_name,
     );
-    let of = |wanted: &dyn Fn(&MountObserved) -> bool| {
-        let number = mounts.iter().filter(|(_, mount)| wanted(mount)).count();
+    let of = |expected: &dyn Fn(&MountObserved) -> bool| {
+        let number = mounts.iter().filter(|(_, mount)| expected(mount)).count();
         if number == 0 { String::new() } else { pluralize(number, "mount") }
     };
     vec![
@@ -172,48 +176,53 @@ fn version_row(
     ]
 }
 
-/// The catalog's checksum, else that of the file; twelve characters are enough to compare by eye.
+/// The checksum in the catalog, or else that of the file; twelve characters suffice to compare them.
 fn short_sha256(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
     let registered = entry.map(|entry| entry.sha256.clone()).filter(|sha256| !sha256.is_empty());
-    let files = observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
-    let there = files.filter(|there| there.name == file).map(|there| there.sha256.clone()).next();
-    registered.or(there).unwrap_or_default().chars().take(12).collect()
+    let files = observed
+        .deployment
+        .iter()
+        .flat_map(|deployment| deployment.nodes.values())
+        .flat_map(|node| &node.files);
+    let present = files.filter(|present| present.name == file).map(|present| present.sha256.clone()).next();
+    registered.or(present).unwrap_or_default().chars().take(12).collect()
 }
 
-/// How many nodes have the file as the catalog has it, and how many have another.
+/// Number of nodes whose file matches the catalog, and of nodes whose file differs.
 fn count_nodes_with_file(
-    site: &DeploymentObserved,
+    deployment: &DeploymentObserved,
     entry: Option<&CatalogEntry>,
     file: &str,
 ) -> (usize, usize) {
-    let wanted = entry.map(|entry| entry.sha256.as_str()).filter(|sha256| !sha256.is_empty());
+    let expected = entry.map(|entry| entry.sha256.as_str()).filter(|sha256| !sha256.is_empty());
     let has = |node: &&NodeObserved, same: bool| {
-        let mut files = node.files.iter().filter(|there| there.name == file);
-        files.any(|there| wanted.is_none_or(|wanted| wanted == there.sha256) == same)
+        let mut files = node.files.iter().filter(|present| present.name == file);
+        files.any(|present| expected.is_none_or(|expected| expected == present.sha256) == same)
     };
-    let count = |same| site.nodes.values().filter(|node| has(node, same)).count();
+    let count = |same| deployment.nodes.values().filter(|node| has(node, same)).count();
     (count(true), count(false))
 }
 
-/// On how many nodes it lies as the catalog has it.
+/// Number of nodes whose file matches the catalog.
 fn on_disk_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
-    let Some(site) = &observed.deployment else { return "?".to_owned() };
-    match count_nodes_with_file(site, entry, file) {
+    let Some(deployment) = &observed.deployment else { return "?".to_owned() };
+    match count_nodes_with_file(deployment, entry, file) {
         (0, 0) => String::new(),
-        (right, 0) if is_local(site) && right == 1 => "yes".to_owned(),
-        (right, 0) => format!("{right} of {}", site.nodes.len()),
+        (right, 0) if is_local(deployment) && right == 1 => "yes".to_owned(),
+        (right, 0) => format!("{right} of {}", deployment.nodes.len()),
         (_, wrong) => format!("{wrong} WRONG"),
     }
 }
 
-/// What a restart makes of it.
+/// What a restart does to the version.
 fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
-    let Some(site) = &observed.deployment else { return "?".to_owned() };
-    if count_nodes_with_file(site, entry, file).1 > 0 {
+    let Some(deployment) = &observed.deployment else { return "?".to_owned() };
+    if count_nodes_with_file(deployment, entry, file).1 > 0 {
         return "BREAKS".to_owned();
     }
-    let is_there = site.nodes.values().any(|node| node.files.iter().any(|there| there.name == file));
-    let kept = match &site.plugin_storage {
+    let is_there =
+        deployment.nodes.values().any(|node| node.files.iter().any(|present| present.name == file));
+    let kept = match &deployment.plugin_storage {
         PluginStorage::LocalDirectory
         | PluginStorage::PersistentVolume { .. }
         | PluginStorage::ImageVolume { .. } => is_there,
@@ -230,21 +239,21 @@ fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -
     }
 }
 
-/// Mounts by what they are told to run and run: what is not as it should be comes first.
+/// Mounts grouped by configured and running version; deviations come first.
 fn render_mount_groups(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> String {
     let mut groups: BTreeMap<(bool, bool, &str, &str), Vec<&str>> = BTreeMap::new();
     for (path, mount) in mounts {
-        let (told, runs) = (observed.configured_version(mount), mount.running_version.as_str());
-        groups.entry((mount.may_answer(), told == runs, told, runs)).or_default().push(path);
+        let (configured, runs) = (observed.configured_version(mount), mount.running_version.as_str());
+        groups.entry((mount.may_answer(), configured == runs, configured, runs)).or_default().push(path);
     }
     let mut text = String::new();
-    for ((answers, same, told, runs), paths) in groups {
-        let title = match (answers, same, told, runs) {
-            (false, ..) => format!("NOT ANSWERING, configured {}", or_none(told)),
+    for ((responds, same, configured, runs), paths) in groups {
+        let title = match (responds, same, configured, runs) {
+            (false, ..) => format!("NOT RESPONDING, configured {}", or_none(configured)),
             (true, true, _, "") => "without a version".to_owned(),
             (true, true, _, runs) => runs.to_owned(),
-            (true, false, told, "") => format!("NOT RUNNING, configured {}", or_none(told)),
-            (true, false, told, runs) => format!("RUNNING {runs}, configured {}", or_none(told)),
+            (true, false, configured, "") => format!("NOT RUNNING, configured {}", or_none(configured)),
+            (true, false, configured, runs) => format!("RUNNING {runs}, configured {}", or_none(configured)),
         };
         text.push_str(&wrap_words(&format!("  {title}: "), 4, paths.into_iter().map(str::to_owned)));
     }
@@ -255,8 +264,8 @@ fn or_none(version: &str) -> &str {
     if version.is_empty() { "none" } else { version }
 }
 
-fn render_nodes(site: &DeploymentObserved) -> String {
-    let rows: Vec<Vec<String>> = site.nodes.iter().map(|(name, node)| node_row(name, node)).collect();
+fn render_nodes(deployment: &DeploymentObserved) -> String {
+    let rows: Vec<Vec<String>> = deployment.nodes.iter().map(|(name, node)| node_row(name, node)).collect();
     render_table(&["NODE", "ROLE", "SERVER", "FREE", "FILES", "RUNS"], &rows)
 }
 
@@ -281,16 +290,16 @@ fn node_row(name: &NodeName, node: &NodeObserved) -> Vec<String> {
     vec![name.to_string(), role, server, free, node.files.len().to_string(), runs.join(" ")]
 }
 
-fn is_local(site: &DeploymentObserved) -> bool {
-    site.nodes.keys().all(NodeName::is_local)
+fn is_local(deployment: &DeploymentObserved) -> bool {
+    deployment.nodes.keys().all(NodeName::is_local)
 }
 
 fn pluralize(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// Columns below each other, the first one narrower where all would be too wide; a row may be shorter than the heads, and
-/// then its last cell may be as wide as it likes.
+/// Renders aligned columns. The first column is narrowed if all are too wide. A row may be shorter than the headings; its last cell is not
+/// limited.
 fn render_table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
     let width = |column: usize| {
@@ -302,7 +311,7 @@ fn render_table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let over =
         (widths.iter().sum::<usize>() + COLUMN_GAP.len() * widths.len()).saturating_sub(TERMINAL_WIDTH);
-    // Names give way: what follows them is short, and is what the table is for.
+    // Names are truncated, because the cells after them are short and are what the table is for.
     widths[0] = widths[0].saturating_sub(over).max(heads[0].chars().count());
     let lines = std::iter::once(&heads).chain(rows).map(|row| {
         let last = row.len() - 1;
@@ -317,7 +326,7 @@ fn render_table(heads: &[&str], rows: &[Vec<String>]) -> String {
     lines.collect()
 }
 
-/// A text that is too long ends in a sign of it.
+/// A text that is too long ends with an ellipsis.
 fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -325,7 +334,7 @@ fn truncate(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Words one after the other, in lines of the width, the later ones indented.
+/// Words wrapped to the width, with indented continuation lines.
 fn wrap_words(start: &str, indent: usize, words: impl Iterator<Item = String>) -> String {
     let mut text = start.to_owned();
     let mut at = start.chars().count();

@@ -1,4 +1,4 @@
-//! What clients of the running version would miss in the one that is brought.
+//! Finds what clients of the running version would miss in the new one.
 
 use rollout::MountPath;
 use vault_api::{Client, help};
@@ -7,11 +7,10 @@ use vault_plugin::host::{self, Difference, PluginCommand};
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// Compares what the mount describes with what the binary describes, both as the plugin itself answers. A sentence for each
-/// difference that breaks clients.
+/// Compares the description of the mount with that of the binary. Returns one sentence per difference that breaks clients.
 ///
 /// # Errors
-/// When the binary does not start.
+/// If the binary does not start.
 pub(super) async fn breaking_changes(
     client: &Client,
     mount: &MountPath,
@@ -23,14 +22,14 @@ pub(super) async fn breaking_changes(
         Ok(None) => return Ok(Vec::new()),
         Err(error) => {
             ui.warn(&format!(
-                "{mount} does not describe itself, so the two versions were not compared: {error}"
+                "{mount} returns no description, so the two versions were not compared: {error}"
             ));
             return Ok(Vec::new());
         }
     };
     let program = plugin.program.clone();
     let next = host::inspect(plugin, std::collections::BTreeMap::default()).await.map_err(|error| {
-        CommandError::failed(format!("{} does not work", program.display())).caused_by(error)
+        CommandError::failed(format!("{} is not a working plugin", program.display())).caused_by(error)
     })?;
     let differences = host::compare_paths(&host::documented_paths(&document), &next.paths);
     Ok(differences.iter().filter(|one| one.breaks_clients()).map(Difference::to_string).collect())

@@ -1,4 +1,4 @@
-//! To what to upgrade: flags before the file, the file before what the server says of the running version.
+//! The goal of `upgrade`. Flags take precedence over the file, and the file over what the server reports about the running version.
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// The flags of `upgrade` that say what is wanted.
+/// The flags of `upgrade` that describe the goal.
 #[derive(Debug, Args)]
 pub(super) struct UpgradeFlags {
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(super) struct UpgradeFlags {
     data: MountDataArgs,
 }
 
-/// Which configuration the canary mount gets.
+/// The configuration of the canary mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CanaryConfig {
     /// The data of the first mount of plugin.yaml that has any. Not for an engine that changes its root credential when it is configured:
@@ -64,15 +64,15 @@ enum CanaryConfig {
     None,
 }
 
-/// Puts everything together. Nothing is changed; the binary is started and ended. A binary that was taken out of an image goes with
-/// the last part of the answer.
+/// Combines flags, file and the observed state. Changes nothing; the binary is started once. The last part of the result keeps a binary
+/// that was extracted from an image.
 pub(super) async fn resolve(
     flags: UpgradeFlags,
     context: &Context,
     ui: &mut Ui,
 ) -> Result<(Environment, UpgradeGoal, Option<ExtractedBinary>), CommandError> {
     let request = PluginRequest::parse(flags.plugin, &flags.data, context)?;
-    let (mut world, observed) = request.connect().await?;
+    let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
         Some(name) => name,
         None => plugin_name::only_mounted(&observed, "upgrade", ui)?,
@@ -81,7 +81,7 @@ pub(super) async fn resolve(
         .mounts_of(PluginType::Secret, &name)
         .find(|(path, _)| flags.mounts.is_empty() || flags.mounts.contains(path));
     let entry = match &running {
-        Some((_, mount)) => running_catalog_entry(&world, &name, &mount.running_version).await?,
+        Some((_, mount)) => running_catalog_entry(&environment, &name, &mount.running_version).await?,
         None => None,
     };
     let args = match (request.args(), &entry) {
@@ -89,7 +89,7 @@ pub(super) async fn resolve(
         (None, Some(entry)) => entry.args.clone(),
         (None, None) => Vec::new(),
     };
-    let directory = match world.deployment {
+    let directory = match environment.deployment {
         Some(_) => None,
         None => request.directory().resolve(&observed.plugin_directory, ui)?,
     };
@@ -99,7 +99,7 @@ pub(super) async fn resolve(
         None => InheritedEnv { env, warning: None },
     };
     let registration = Registration { kind: PluginType::Secret, name, args, env };
-    let prepared = request.prepare(registration, &world, &observed, ui).await?;
+    let prepared = request.prepare(registration, &environment, &observed, ui).await?;
     let PreparedPlugin { plugin, launch, mounts, writes, downgrade, durability, extracted } = prepared;
     let changed = running.filter(|(_, mount)| mount.running_version != plugin.version.v_prefixed());
     if changed.is_some() {
@@ -107,12 +107,12 @@ pub(super) async fn resolve(
     }
     let breaking_changes = match changed {
         Some((path, _)) if !flags.allow_breaking => {
-            breaking_changes(&world.client, &path, launch, ui).await?
+            breaking_changes(&environment.client, &path, launch, ui).await?
         }
         _ => Vec::new(),
     };
-    if world.deployment.is_none() {
-        world.deployment = plugin_dir::local_deployment(directory);
+    if environment.deployment.is_none() {
+        environment.deployment = plugin_dir::local_deployment(directory);
     }
 
     let SmokeArgs { smoke } = flags.smoke;
@@ -135,25 +135,24 @@ pub(super) async fn resolve(
         failover_test: if flags.test_failover { FailoverTest::EveryNode } else { FailoverTest::None },
         restart_consent: flags.restarts.consent(),
     };
-    Ok((world, upgrade, extracted))
+    Ok((environment, upgrade, extracted))
 }
 
-/// What the server starts the running version with; `None` for what comes with the server.
+/// The command of the running version; `None` for a built-in plugin.
 async fn running_catalog_entry(
-    world: &Environment,
+    environment: &Environment,
     name: &str,
     version: &str,
 ) -> Result<Option<PluginDetails>, CommandError> {
     let version = Some(version.to_owned()).filter(|version| !version.is_empty());
     let name = PluginRef { kind: PluginType::Secret, name: name.to_owned(), version };
-    let entry = world.client.send(&catalog::Read(name)).await.map_err(|error| {
-        CommandError::failed("could not read with which arguments the running version is started")
-            .caused_by(error)
+    let entry = environment.client.send(&catalog::Read(name)).await.map_err(|error| {
+        CommandError::failed("could not read the arguments of the running version").caused_by(error)
     })?;
     Ok(entry.filter(|entry| !entry.builtin))
 }
 
-/// The file's of each mount, else the flag's on every mount that is moved.
+/// The smoke test of each mount: from the flag, or else from the file.
 fn smoke_tests(
     observed: &Observed,
     name: &str,
@@ -172,7 +171,7 @@ fn smoke_tests(
         .collect()
 }
 
-/// Configured by the flags, else as the file configures the first mount that it tries. Without data it can only be started.
+/// The canary configuration: from the flags, or else from the first mount in the file with data. Without data, the version is only started.
 fn canary(
     config: Option<CanaryConfig>,
     flagged: Vec<DesiredWrite>,
@@ -183,19 +182,19 @@ fn canary(
     let live = file.into_iter().find(|mount| !mount.writes.is_empty());
     match (config, live) {
         (Some(CanaryConfig::Own), _) if !has_flags => {
-            Err(CommandError::usage("there is no data for --canary-config own")
-                .hint("Give it with --config, --role or --write."))
+            Err(CommandError::usage("--canary-config own needs data")
+                .hint("Pass it with --config, --role or --write."))
         }
-        (Some(CanaryConfig::Live | CanaryConfig::None), _) if has_flags => Err(CommandError::usage(
-            "--config, --role and --write are data of the canary mount's own configuration",
-        )
-        .hint("Use them with --canary-config own.")),
+        (Some(CanaryConfig::Live | CanaryConfig::None), _) if has_flags => {
+            Err(CommandError::usage("--config, --role and --write configure the canary mount itself")
+                .hint("Use them with --canary-config own."))
+        }
         (Some(CanaryConfig::Own), _) | (None, _) if has_flags => {
             Ok(Canary::Mount { writes: flagged, source_mount: None, smoke_path: smoke })
         }
         (Some(CanaryConfig::Live), None) => {
-            Err(CommandError::usage("there is no configuration for --canary-config live")
-                .hint("No server shows secrets, so it comes from the file of -f that `register` takes."))
+            Err(CommandError::usage("--canary-config live needs a configuration")
+                .hint("A server does not show secrets. Pass the plugin.yaml of the live mount with -f."))
         }
         (Some(CanaryConfig::Live) | None, Some(DesiredMount { path, writes, smoke: own })) => {
             Ok(Canary::Mount { writes, source_mount: Some(path), smoke_path: smoke.or(own) })
@@ -248,22 +247,12 @@ mod tests {
             (None, &[], file(), "config custom/ true"),
             (None, &[], Vec::new(), " - false"),
             (Some(Live), &[], file(), "config custom/ true"),
-            (Some(Live), &[], Vec::new(), "there is no configuration for --canary-config live"),
-            (
-                Some(Live),
-                &flags,
-                file(),
-                "--config, --role and --write are data of the canary mount's own configuration",
-            ),
+            (Some(Live), &[], Vec::new(), "--canary-config live needs a configuration"),
+            (Some(Live), &flags, file(), "--config, --role and --write configure the canary mount itself"),
             (Some(Own), &flags, file(), "roles/a - true"),
-            (Some(Own), &[], file(), "there is no data for --canary-config own"),
+            (Some(Own), &[], file(), "--canary-config own needs data"),
             (Some(Nothing), &[], file(), " - false"),
-            (
-                Some(Nothing),
-                &flags,
-                file(),
-                "--config, --role and --write are data of the canary mount's own configuration",
-            ),
+            (Some(Nothing), &flags, file(), "--config, --role and --write configure the canary mount itself"),
         ] {
             assert_eq!(shown(config, flags, file), expected, "{config:?}");
         }

@@ -1,4 +1,4 @@
-//! The environment that the running version has, for the one that takes its place.
+//! The environment of the running version, which the new version inherits.
 
 use std::path::Path;
 
@@ -8,19 +8,19 @@ use vault_api::SecretString;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What the new version is registered with.
+/// The environment with which the new version is registered.
 pub(super) struct InheritedEnv {
     /// As `KEY=value`.
     pub(super) env: Vec<SecretString>,
-    /// What to say where nothing is given and nothing could be seen.
+    /// A warning, if nothing is given and nothing could be read.
     pub(super) warning: Option<String>,
 }
 
-/// Adds to `given` what the running version has beside it. No server shows that, so it is read from its process. Values are never
+/// Adds the variables of the running version to `given`. No server shows them, so they are read from the process. Their values are never
 /// shown.
 ///
 /// # Errors
-/// When the process has a variable that a registration cannot hold.
+/// If the process has a variable that cannot be registered.
 pub(super) fn inherit_env(
     given: Vec<SecretString>,
     directory: Option<&Path>,
@@ -30,8 +30,8 @@ pub(super) fn inherit_env(
     let unseen = |why: &str| {
         given.is_empty().then(|| {
             format!(
-                "no server shows with which environment a plugin is registered, and {why}. If {file} has one, give it with --env or \
-                 as env in the file of -f, or the new version runs without"
+                "the server does not show the environment of {file}, and {why}. If it has any variables, pass them with --env, or as env \
+                 in the file of -f; otherwise the new version runs without them"
             )
         })
     };
@@ -42,7 +42,7 @@ pub(super) fn inherit_env(
     let running = match read_plugin_env(directory, file) {
         Ok(running) => running,
         Err(error @ PluginEnvError::NotText { .. }) => {
-            return Err(CommandError::usage("the environment of the running version cannot be taken over")
+            return Err(CommandError::usage("could not copy the environment of the running version")
                 .caused_by(error)
                 .hint("Register the new version with `register` and the variables that it needs, by --env or env of the file."));
         }
@@ -54,16 +54,13 @@ pub(super) fn inherit_env(
     let is_given = |name: &str| {
         given.iter().any(|line| line.expose().split_once('=').is_some_and(|(given, _)| given == name))
     };
-    let taken: Vec<(String, SecretString)> =
+    let inherited: Vec<(String, SecretString)> =
         running.into_iter().filter(|(name, _)| !is_given(name)).collect();
-    if !taken.is_empty() {
-        let names: Vec<&str> = taken.iter().map(|(name, _)| name.as_str()).collect();
-        ui.status(&format!(
-            "The new version takes over {} from the environment of {file}.",
-            names.join(", ")
-        ));
+    if !inherited.is_empty() {
+        let names: Vec<&str> = inherited.iter().map(|(name, _)| name.as_str()).collect();
+        ui.status(&format!("The new version gets {} from the environment of {file}.", names.join(", ")));
     }
-    let lines = taken.iter().map(|(name, value)| SecretString::new(format!("{name}={}", value.expose())));
+    let lines = inherited.iter().map(|(name, value)| SecretString::new(format!("{name}={}", value.expose())));
     let lines: Vec<SecretString> = lines.collect();
     Ok(InheritedEnv { env: given.into_iter().chain(lines).collect(), warning: None })
 }

@@ -11,7 +11,7 @@ use crate::commands::execute::{PlanResult, PlanStatus};
 use crate::commands::plan_summary::{list_or_count, previous_versions};
 use crate::ui::Report;
 
-/// In which direction the version changes.
+/// Direction of a version change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VersionChange {
     /// To the version that was asked for.

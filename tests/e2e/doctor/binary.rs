@@ -1,4 +1,4 @@
-//! Binaries, judged before they are placed on a server.
+//! Binaries that are diagnosed before they are installed on a server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl BinaryUnderTest {
         self.file.display().to_string()
     }
 
-    /// Requires these findings, without a command where another binary is the cure; that binary is healthy.
+    /// Requires these findings, without a command if the fix is another binary. That binary is healthy.
     async fn assert_needs_replacement(&self, findings: &[&str]) {
         let found = self.doctor.assert_finds(findings, &["--binary", &self.path()]).await;
         assert!(found.iter().all(|finding| finding["commands"] == serde_json::json!([])), "{found:#?}");
@@ -47,7 +47,7 @@ impl BinaryUnderTest {
     }
 }
 
-/// Linked statically, and a plugin.
+/// A plugin that is linked statically.
 async fn working_plugin() -> Vec<u8> {
     fs::read(build::go_kv("v1.0.0").await).unwrap()
 }

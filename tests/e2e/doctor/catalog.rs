@@ -1,4 +1,4 @@
-//! What is registered, compared with the files.
+//! The catalog, compared with the files.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::{DoctoredServer, PLUGIN_FILE, for_other_architecture, on_shared_serve
 use crate::lab::{BINARY, NAME};
 
 impl DoctoredServer {
-    /// Registers a file of this content as version 1.0.0 of its own plugin.
+    /// Registers a file with this content as version 1.0.0 of a separate plugin.
     async fn register_content(&self, name: &str, content: &[u8]) {
         let file = format!("{name}-1.0.0");
         self.place(&file, content);

@@ -1,4 +1,4 @@
-//! What servers, plugins and the kernel say is what doctor knows: the words are theirs, collected here.
+//! Doctor knows the messages of servers, plugins and the kernel. They are collected here from the real ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::{DoctoredServer, PLUGIN_FILE, on_shared_server, with_missing_linker};
 use crate::lab::BINARY;
 
-/// The first command that a cure names in its words.
+/// The first command in the text of a remediation.
 pub(super) fn command_in(cure: &Value) -> &str {
     let command = cure.as_str().and_then(|cure| cure.split('`').nth(1));
     command.unwrap_or_else(|| panic!("no command in {cure}"))
 }
 
-/// Places a plugin of Go's SDK that is no token engine. Returns its checksum.
+/// Copies a plugin of the Go SDK, of another kind than the token engine. Returns its checksum.
 async fn place_kv_plugin(server: &DoctoredServer) -> String {
     let path = build::go_kv("v1.0.0").await;
     server.place("kv", &fs::read(&path).unwrap());
@@ -31,7 +31,7 @@ impl DoctoredServer {
         body.to_string()
     }
 
-    /// What the server says when it is to mount this.
+    /// The server's error when it mounts this plugin.
     async fn mount_error(&self, plugin: &str, version: &str) -> String {
         let body = json!({"type": plugin, "config": {"plugin_version": version}});
         self.error_of("POST", "sys/mounts/refused", body).await
@@ -45,7 +45,7 @@ fn entry(version: &str, sha256: &str) -> Value {
     json!({"command": "kv", "version": version, "sha256": sha256})
 }
 
-/// Requires that the server refuses to register this, and that doctor knows why.
+/// Requires that the server refuses to register this plugin, and that doctor knows the message.
 fn assert_registration_refused(id: &'static str, entry: impl FnOnce(&str) -> Value) {
     on_shared_server(async |server| {
         let sha256 = place_kv_plugin(server).await;
@@ -77,7 +77,7 @@ fn vtp_167_an_image_where_none_can_run() {
     );
 }
 
-/// What the four refusals above ask for.
+/// The remediations of the four refusals above.
 #[test]
 fn a_file_with_its_own_version_and_checksum_is_registered() {
     on_shared_server(async |server| {
@@ -87,7 +87,7 @@ fn a_file_with_its_own_version_and_checksum_is_registered() {
     });
 }
 
-/// The words of VTP-501.
+/// The messages of VTP-501.
 #[test]
 fn vtp_501_a_mount_of_a_version_that_is_not_registered() {
     on_shared_server(async |server| {
@@ -98,7 +98,7 @@ fn vtp_501_a_mount_of_a_version_that_is_not_registered() {
     });
 }
 
-/// The words of VTP-401 and VTP-402.
+/// The messages of VTP-401 and VTP-402.
 #[test]
 fn vtp_401_and_vtp_402_a_version_that_is_pinned() {
     on_shared_server(async |server| {
@@ -121,7 +121,7 @@ fn vtp_161_a_reload_of_what_is_not_there() {
         let told = server.doctor.assert_explains(&text, "VTP-161").await;
         let shown = server.doctor.run_in_shell(command_in(&told["remediation"])).await;
         assert!(shown.contains("custom/"), "{shown}");
-        let answer = server.write("sys/plugins/reload/backend", json!({"plugin": "nobody"})).await;
+        let answer = server.write("sys/plugins/reload/backend", json!({"plugin": "unknown"})).await;
         server.doctor.assert_explains(&answer.to_string(), "VTP-161").await;
         server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
     });
@@ -171,18 +171,18 @@ fn vtp_164_a_running_plugin_is_overwritten() {
 
 #[tokio::test]
 async fn vtp_706_nothing_answers_at_the_address() {
-    let nobody = |program: &Path| {
+    let without_token = |program: &Path| {
         Program::new(program).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "hvs.example")
     };
-    let said = nobody(&build::vault().await).run(["secrets", "list"]).await;
+    let said = without_token(&build::vault().await).run(["secrets", "list"]).await;
     let doctor = DoctorRunner::new(BINARY, &[], &[], |program| program);
     let told = doctor.assert_explains(&said.stderr, "VTP-706").await;
     assert!(told["remediation"].as_str().unwrap().contains("VAULT_ADDR"), "{told}");
-    let looked = nobody(BINARY.as_ref()).run(["doctor"]).await;
-    assert!(looked.code == Some(1) && looked.stderr.contains("VAULT_ADDR"), "{looked:?}");
+    let diagnosed = without_token(BINARY.as_ref()).run(["doctor"]).await;
+    assert!(diagnosed.code == Some(1) && diagnosed.stderr.contains("VAULT_ADDR"), "{diagnosed:?}");
 }
 
-/// Registers a file of this content, changes it with `then`, and requires that doctor knows why it cannot be mounted.
+/// Registers a file with this content, changes it with `then`, and requires that doctor knows the error of mounting it.
 fn assert_mount_refused(id: &'static str, content: &[u8], then: impl FnOnce(&Path)) {
     on_shared_server(async |server| {
         let name = id.to_lowercase();
@@ -228,14 +228,14 @@ fn vtp_309_the_words_of_a_missing_linker() {
     assert_mount_refused("VTP-309", &with_missing_linker(folder.path()), |_| ());
 }
 
-/// The file of a plugin, and what registers it.
+/// The file of a plugin, and its registration.
 async fn file_and_entry() -> (PathBuf, Value) {
     let file = build::go_kv("v1.0.0").await;
     let sha256 = Binary::read(&file, &mut |_, _| ()).unwrap().sha256;
     (file, json!({"command": PLUGIN_FILE, "sha256": sha256}))
 }
 
-/// The words of VTP-210.
+/// The messages of VTP-210.
 #[tokio::test]
 async fn vtp_210_a_server_that_checks_permissions() {
     let strict = VaultServer::builder().env("VAULT_ENABLE_FILE_PERMISSIONS_CHECK", "true").start().await;
@@ -265,13 +265,13 @@ async fn vtp_153_a_server_without_a_temporary_directory() {
     let registered = homeless.request("POST", CATALOG_PATH, Some(entry)).await;
     let mounted = homeless.request("POST", "sys/mounts/kv", Some(json!({"type": "kv-of-ours"}))).await;
     assert!(mounted.status >= 400, "{registered:?} {mounted:?}");
-    // The server says that it does not begin, and the plugin, whose words are in the log, why.
+    // The server reports that the plugin does not start. The plugin's own message, in the log, has the reason.
     let told = doctor.explain(&homeless.logs()).await;
     let ids: Vec<&str> = told.iter().map(|line| line["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["VTP-105", "VTP-153"]);
 }
 
-/// A server that is well says nothing that is known, however much it says.
+/// The log of a healthy server contains no known messages.
 #[tokio::test]
 async fn the_log_of_a_healthy_server_means_nothing() {
     let server = DoctoredServer::healthy().await;
@@ -281,7 +281,7 @@ async fn the_log_of_a_healthy_server_means_nothing() {
     assert_eq!(server.doctor.explain(&log).await, Vec::<Value>::new());
 }
 
-/// What OpenBao says and Vault does not.
+/// Messages of OpenBao that Vault does not have.
 const OPENBAO_ONLY_MESSAGES: &[&str] = &[
     "plugin hash mismatch",
     "not enough space left on disk",
@@ -289,23 +289,22 @@ const OPENBAO_ONLY_MESSAGES: &[&str] = &[
     "plugin out of date in storage versus standby node configuration",
 ];
 
-/// What is said by neither of them nor by a plugin of today.
+/// Messages that neither of them nor any current plugin prints.
 const OTHER_SOURCES_MESSAGES: &[&str] = &[
     // Coreutils.
     "Text file busy",
     // libcap's setcap, which the entry point of the server's image calls.
     "unable to set CAP_SETFCAP effective capability",
-    // Plugins of the protocols 3 and 4, which no module builds any more.
+    // Plugins of the protocol versions 3 and 4, for which no current module exists.
     "error during token unwrap request",
     "no vault api_addr found",
 ];
 
-/// The programs of the server and of a plugin hold the texts that they, their libraries and Go's words for the kernel's errors
-/// can say.
+/// The programs of the server and of a plugin contain the messages of their code, their libraries, and Go's texts for kernel errors.
 #[tokio::test]
 async fn every_text_is_one_that_a_server_or_a_plugin_can_say() {
     let said = finding_kinds().into_iter().flat_map(|kind| kind.log_patterns);
-    // An error and its cause are put together with a colon.
+    // An error and its cause are joined with a colon.
     let texts: BTreeSet<&str> =
         said.flat_map(|words| words.split('*')).flat_map(|words| words.split(": ")).map(str::trim).collect();
     let absent = missing_messages(&[build::vault().await, build::go_sdk("v0.25.0").await], &texts).await;
@@ -316,7 +315,7 @@ async fn every_text_is_one_that_a_server_or_a_plugin_can_say() {
     assert_eq!(missing_messages(&[build::openbao().await], &of_openbao).await, BTreeSet::new());
 }
 
-/// The texts that are in none of these programs.
+/// The messages that none of these programs contains.
 async fn missing_messages<'a>(programs: &[PathBuf], texts: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
     let grep = Program::new("/usr/bin/grep").env("LC_ALL", "C");
     let mut absent = texts.clone();

@@ -1,4 +1,4 @@
-//! What cannot be written by a request any more, and still is in the storage of a server that has run for years.
+//! Entries that no request can create any more, but that the storage of an old server may contain.
 
 use harness::Storage;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ async fn vtp_651_a_lease_that_could_not_be_revoked() {
     let lab = Lab::with_storage(Storage::Raft).await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();
     let mut server = DoctoredServer::from_lab(lab);
-    // Vault marks a lease so after six attempts, which take hours.
+    // Vault marks a lease like this after six attempts, which take hours.
     let credential = server.lab.read_credential("custom").await;
     let lease = credential["lease_id"].as_str().unwrap();
     let entry = format!("sys/expire/id/{lease}");

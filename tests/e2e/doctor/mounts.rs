@@ -30,7 +30,7 @@ fn vtp_502_a_mount_does_not_run_the_version_that_it_is_configured_for() {
         server.register_next().await;
         server.tune_to(NEXT_VERSION).await;
         server.doctor.assert_fixed_by_commands("VTP-502").await;
-        // As the next test expects it.
+        // State that the next test expects.
         server.tune_to(env!("CARGO_PKG_VERSION")).await;
         server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
         server.doctor.assert_healthy().await;
@@ -47,7 +47,7 @@ async fn vtp_503_a_version_was_registered_again_with_another_checksum() {
     server.doctor.assert_fixed_by_commands("VTP-503").await;
 }
 
-/// A server with our plugin, restarted while its file was away, and the file.
+/// A server with our plugin that was restarted while its file was missing, and the file.
 async fn restarted_without_the_file(server: &mut DoctoredServer) -> std::path::PathBuf {
     let kept = server.lab.folder().join("kept");
     fs::copy(server.file(), &kept).unwrap();
@@ -69,13 +69,13 @@ async fn on_raft() -> DoctoredServer {
 async fn vtp_504_nothing_runs_behind_a_mount() {
     let mut server = on_raft().await;
     let kept = restarted_without_the_file(&mut server).await;
-    // In this order they are cured.
+    // They are fixed in this order.
     let findings = server.doctor.assert_finds(&["VTP-301", "VTP-504"], &[]).await;
     assert!(findings.iter().all(|finding| finding["severity"] == "breaks_now"), "{findings:#?}");
     let status = server.lab.program.run(["status"]).await.success();
-    assert!(status.contains(&format!("NOT ANSWERING, configured {VERSION}: custom/")), "{status}");
+    assert!(status.contains(&format!("NOT RESPONDING, configured {VERSION}: custom/")), "{status}");
 
-    // The text is the server's own.
+    // The message of the server.
     let log = server.lab.vault.logs();
     let explained = server.lab.program.run_with_input(["doctor", "--explain", "-"], log).await;
     assert!(explained.success().contains("VTP-504: a mount has no running backend"));
@@ -86,7 +86,7 @@ async fn vtp_504_nothing_runs_behind_a_mount() {
     server.lab.vault.request("POST", "custom/roles/another", role).await.success();
 }
 
-/// What a reload leaves where VTP-504 was to be cured: only an error text tells.
+/// The state after a reload that was to fix VTP-504. Only the error message reveals it.
 #[tokio::test]
 async fn vtp_162_a_mount_that_reads_and_does_not_write() {
     let mut server = on_raft().await;

@@ -47,6 +47,6 @@ async fn vtp_506_a_mount_runs_no_version() {
     let upgrade =
         format!("vault-token-plugin upgrade notes --binary {} --version 1.0.0 --yes", old.display());
     server.doctor.run_in_shell(&upgrade).await;
-    // The entry without a version is what is left of it, and in the way of the next mount.
+    // The unversioned entry remains, and takes precedence at the next mount.
     server.doctor.assert_fixed_by_commands("VTP-306").await;
 }

@@ -74,7 +74,7 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
     doctor.assert_explains(&refused, "VTP-169").await;
     running.kill().await;
 
-    // Of the two, the catalog speaks.
+    // Of the two sources, the catalog takes precedence.
     let _running = start(&configuration);
     answers().await;
     doctor.run_in_shell(&unseal).await;

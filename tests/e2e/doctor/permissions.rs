@@ -1,4 +1,4 @@
-//! With which rights doctor sees everything, and that what it cannot see is said.
+//! The permissions with which doctor sees everything, and the report of what it cannot see.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ impl DoctoredServer {
             .success();
     }
 
-    /// A doctor with the rights of the policy.
+    /// A doctor with the permissions of the policy.
     async fn operator(&self) -> DoctorRunner {
         let body = json!({"policies": ["operator"]});
         let created = self.lab.vault.request("POST", "auth/token/create", Some(body)).await.success();

@@ -1,4 +1,4 @@
-//! The plugin directory, and what is in it.
+//! The plugin directory and its files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -46,7 +46,7 @@ fn vtp_204_everybody_may_write_to_the_directory() {
 #[test]
 fn vtp_212_a_group_may_write_to_the_directory() {
     on_shared_server(async |server| {
-        // Nobody else comes to what lies in a directory of mode 700, as those of tests do.
+        // Directories of tests have mode 700, so other users cannot access what is in them.
         let above = server.directory().parent().unwrap();
         let before = fs::metadata(above).unwrap().permissions();
         set_mode(above, 0o755);

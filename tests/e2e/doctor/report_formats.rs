@@ -1,4 +1,4 @@
-//! Documents for build servers, `--fix`, and what other commands say of a finding.
+//! Documents for build servers, `--fix`, and hints of other commands about a finding.
 
 use std::fs;
 
@@ -48,11 +48,10 @@ async fn a_fix_shows_its_plan_and_does_only_what_a_reload_cures() {
     let mount = server.lab.vault.request("GET", "sys/mounts/custom", None).await.success();
     assert_eq!(mount["data"]["running_plugin_version"], format!("v{NEXT_VERSION}"));
     let fixed = server.doctor.program.run(["doctor", "--fix", "--yes"]).await.success();
-    assert_eq!(fixed, "Healthy: nothing is wrong.\n");
+    assert_eq!(fixed, "Healthy: no findings.\n");
 }
 
-/// Runs a command on a server whose plugin has ended and whose file is missing. It must end with this exit code and name the
-/// finding.
+/// Runs a command on a server whose plugin has exited and whose file is missing. It must exit with this code and name the finding.
 async fn assert_fails_with_finding(code: i32, command: &[&str]) {
     let server = DoctoredServer::healthy().await;
     server.lab.kill_plugin().await;
@@ -69,7 +68,7 @@ async fn a_credential_that_cannot_be_read_names_the_finding() {
     assert_fails_with_finding(1, &["creds", "get", "custom/creds/developer"]).await;
 }
 
-/// The server was told to reload and did not, so what the mount runs is for a person to find out.
+/// The server has not reloaded the mount although it was asked to, so a person must find out what the mount runs.
 #[tokio::test]
 async fn a_reload_that_fails_names_the_finding() {
     assert_fails_with_finding(5, &["reload", "--mount", "custom", "--yes"]).await;

@@ -1,4 +1,4 @@
-//! Five failures at once, for a user who has read only the README.
+//! Five failures at once, fixed by a user with only the README.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{CANARY_MOUNT, DoctoredServer, NEXT_VERSION};
 use crate::lab::NAME;
 
-/// As often as a person would look again.
+/// Number of times a user would run doctor again.
 const MAX_DOCTOR_RUNS: usize = 5;
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_newcomer_cures_five_failures_with_what_doctor_prints() {
         assert!(look < MAX_DOCTOR_RUNS, "still {findings:#?}");
         for finding in findings {
             met.push(finding["id"].as_str().unwrap().to_owned());
-            // In the order of the report, each of them does what it says.
+            // In the order of the report, each command has its effect.
             server.doctor.run_fix_commands(&finding, Path::new("FILE")).await;
         }
     }

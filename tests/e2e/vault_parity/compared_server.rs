@@ -1,4 +1,4 @@
-//! One of the two servers of a comparison: runs the commands of a session, and shows what could be seen of each.
+//! One of the two servers of a comparison. Runs the commands of a session, and records their results.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use harness::{Exchange, Program, RecordingProxy};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
-/// A line of a session: `name=/pointer,.. <- as TOKEN: COMMAND`, of which only the command must be there.
+/// A line of a session: `name=/pointer,.. <- as TOKEN: COMMAND`, of which only the command is required.
 #[derive(Clone, Copy)]
 pub(super) struct SessionLine<'a> {
     save: Option<&'a str>,
@@ -33,7 +33,7 @@ impl SessionLine<'_> {
     }
 }
 
-/// A server, and what was learned from it.
+/// A server, and the saved values.
 pub(super) struct ComparedServer {
     cli: PathBuf,
     recorder: RecordingProxy,
@@ -45,8 +45,7 @@ impl ComparedServer {
         ComparedServer { cli: cli.to_owned(), recorder: RecordingProxy::start(server).await, known }
     }
 
-    /// Runs a command of the session, and shows its output, its exit code, and every request and answer on the way,
-    /// without what `ignored` names.
+    /// Runs a command of the session, and returns its output, its exit code, and every request and response, without what `ignored` names.
     pub(super) async fn run(
         &mut self,
         SessionLine { save, token, command }: SessionLine<'_>,
@@ -56,7 +55,7 @@ impl ComparedServer {
         let cli = Program::new(&self.cli)
             .env("VAULT_ADDR", self.recorder.address())
             .env("VAULT_TOKEN", self.known[token].as_str())
-            // A sealed server is asked once: that it is sealed is an answer.
+            // A sealed server gets one request, because the status is a response.
             .env("VAULT_MAX_RETRIES", "0");
         let output = cli.run(&args).await;
         let passed = self.recorder.take_exchanges();
@@ -86,7 +85,7 @@ impl ComparedServer {
         NAME.replace_all(arg, |name: &Captures<'_>| self.known[&name[1]].clone()).into_owned()
     }
 
-    /// Without what no two servers have in common: identifiers, times, and how much of an hour is left.
+    /// Removes values that differ between any two servers: identifiers, times, and remaining TTLs.
     pub(super) fn redact(&self, text: &str) -> String {
         let mut text = text.replace(&self.recorder.address(), "<address>");
         for (name, value) in self.known.iter().filter(|(_, value)| value.len() > 8) {
@@ -99,7 +98,7 @@ impl ComparedServer {
     }
 }
 
-/// What is different each time, and what stands for it.
+/// Values that differ each time, and their placeholders.
 static REDACTIONS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
@@ -114,10 +113,10 @@ static REDACTIONS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r#""remote_port":[1-9]\d*"#, r#""remote_port":"<port>""#),
         (r"_[0-9a-f]{8}\b", "_<accessor>"),
         (r"\b[A-Za-z0-9]{24}\b", "<id>"),
-        // A slow machine takes minutes from the one command to the other.
+        // A slow machine takes minutes between the two commands.
         (r"\b3[45]\d\d\b", "3600"),
         (r"\b5\dm\d{1,2}s\b", "1h"),
-        // Columns are as wide as what was in them.
+        // The width of columns depends on their content.
         (" {2,}|-{2,}", "  "),
     ];
     patterns.map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).into()
@@ -157,8 +156,7 @@ fn without_ignored_fields(value: Value, ignored: &[&str]) -> Value {
     }
 }
 
-/// The rules of an HCL policy, sorted and without comments, so that two texts with the same rules are equal. `None` for any
-/// other text.
+/// The rules of an HCL policy, sorted and without comments, so that two texts with the same rules are equal. `None` for any other text.
 fn sorted_policy_rules(text: &str) -> Option<String> {
     static RULE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r#"path\s*"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*\}"#).unwrap()
@@ -174,6 +172,6 @@ fn sorted_policy_rules(text: &str) -> Option<String> {
         })
         .collect();
     rules.sort_unstable();
-    // A text of which something is left over is not compared by its rules.
+    // A text with other content is not compared by its rules.
     (!rules.is_empty() && RULE.replace_all(&text, "").trim().is_empty()).then(|| rules.join("\n"))
 }

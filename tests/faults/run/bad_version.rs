@@ -1,4 +1,4 @@
-//! Versions that do not work, here or only in a pod. None of them ever reaches a mount that people use.
+//! Versions that do not work, in general or only in a pod. None of them ever reaches a production mount.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ const HELPER: &str = "helper";
 pub(super) async fn run(lab: &Lab, what: BadVersion) -> CommandRun {
     let only_in_the_pod =
         |there: &str| format!("[ -d /vault/config ] && {{ {there}; }}; exec {} serve", lab.new.display());
-    // A program that can be anything: it is linked statically.
+    // A program that can be anything. It is linked statically.
     let busybox = build::busybox().await;
     let shell = |script: String| (busybox.clone(), vec!["sh".to_owned(), "-c".to_owned(), script]);
     let serve = |binary: PathBuf| (binary, vec!["serve".to_owned()]);
@@ -63,7 +63,7 @@ pub(super) async fn run(lab: &Lab, what: BadVersion) -> CommandRun {
             serve(patched_binary(lab, "foreign", |content| build::set_foreign_machine(content)))
         }
         BadVersion::Truncated => serve(patched_binary(lab, "cut", |content| content.truncate(1 << 20))),
-        // This machine's shell, whose dynamic linker the pods do not have.
+        // This machine's shell, whose dynamic linker is missing in the pods.
         BadVersion::Dynamic => {
             ("/bin/sh".into(), vec!["-c".to_owned(), format!("exec {} serve", lab.new.display())])
         }
@@ -91,7 +91,7 @@ pub(super) async fn repair(lab: &Lab, what: BadVersion) {
     }
 }
 
-/// An upgrade by flags alone.
+/// An upgrade with flags only.
 pub(super) async fn upgrade(lab: &Lab, binary: &Path, args: &[String], flags: Vec<String>) -> CommandRun {
     let mut line = ["upgrade", NAME, "--binary"].map(str::to_owned).to_vec();
     line.push(binary.display().to_string());

@@ -1,4 +1,4 @@
-//! A command that something happens to.
+//! A command that is disturbed by a fault.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -15,14 +15,14 @@ use crate::paused_process::{OutputStream, PausedProcess, PendingWrite};
 use crate::progress;
 use crate::snapshot::Snapshot;
 
-/// The role is deleted after this step of an upgrade, so that the first trial after the reload fails.
+/// The role is deleted after this step of an upgrade, so that the first smoke test after the reload fails.
 const ROLE_REMOVED_AFTER_STEP: usize = 5;
 
-/// The steps of an upgrade whose work is there when its undo begins, and when that has taken the first thing back.
+/// The steps of an upgrade that are applied when its undo starts, and when the undo has reverted the first of them.
 const STEPS_DONE_BEFORE_ROLLBACK: usize = 8;
 const STEPS_DONE_AFTER_FIRST_UNDO: usize = 1;
 
-/// The command, and what happens to it while it is held.
+/// Runs the command, and injects the fault while it is held.
 pub(super) async fn run(
     lab: &mut Lab,
     point: FaultPoint,
@@ -56,7 +56,7 @@ pub(super) async fn run(
             );
         }
         moved_back |= event["event"] == "rolling_back";
-        // As an operator would who reads the message.
+        // As the message tells an operator to do.
         if let Some(pod) = event["reason"]["node"]["node"].as_str()
             && what == Disturbance::Sealed
             && excuses.iter().any(|excuse: &ExpectedOutage| excuse.pod == pod)
@@ -108,13 +108,13 @@ pub(super) async fn run(
     }
 }
 
-/// The node that a step restarts, from the line with which it begins.
+/// The node that a step restarts, from the first line of the step.
 pub(super) fn restarted_node(line: &str) -> Option<&str> {
     let (number, step) = line.split_once("] restart ")?;
     Some(step.split(',').next()?).filter(|_| number.starts_with('['))
 }
 
-/// What a line of standard output says, if it is whole.
+/// The event in a line of standard output, if it is complete.
 fn event(written: &PendingWrite, streams: bool) -> Value {
     if streams && written.stream == OutputStream::Out && written.is_complete_line() {
         serde_json::from_str(&written.line).unwrap_or_else(|error| panic!("{error}: {}", written.line))
@@ -123,7 +123,7 @@ fn event(written: &PendingWrite, streams: bool) -> Value {
     }
 }
 
-/// The steps of a command that does not tell them while it runs.
+/// The steps of a command without an event stream.
 async fn planned_steps(lab: &Lab, args: &[String]) -> Vec<Value> {
     let more = ["--dry-run", "--output", "json"].map(str::to_owned);
     let output = lab.run(&[args, &more].concat()).await;
@@ -132,7 +132,7 @@ async fn planned_steps(lab: &Lab, args: &[String]) -> Vec<Value> {
     document["plan"]["steps"].as_array().unwrap().clone()
 }
 
-/// Whether what was written last is said at this moment. A step begins with its number on standard error.
+/// Whether the latest write is a step. A step begins with its number on standard error.
 fn is_reached(
     moment: InjectionPoint,
     written: &PendingWrite,
@@ -152,7 +152,7 @@ fn is_reached(
     }
 }
 
-/// The list of faults is made from these steps.
+/// The list of faults is derived from these steps.
 fn assert_plan(steps: &[Value], known: &[&str]) {
     let planned: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
     assert_eq!(

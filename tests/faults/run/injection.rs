@@ -1,4 +1,4 @@
-//! What happens while a command is held.
+//! Injects a fault while a command is held.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 /// A mount of the plugin that no client uses.
 const THIRD_MOUNT: &str = "third";
 
-/// So many tokens are issued, and not leased yet, when the active Vault is killed.
+/// Number of tokens that are issued and not leased yet when the active Vault is killed.
 const UNLEASED_TOKENS: usize = 4;
 
 pub(super) struct Prepared {
@@ -23,7 +23,7 @@ pub(super) struct Prepared {
     pub(super) plan_is_usual: bool,
 }
 
-/// What has to be there before the command starts.
+/// Creates the preconditions of the fault.
 pub(super) async fn prepare(lab: &Lab, what: Disturbance) -> Prepared {
     let mut prepared = Prepared { token: lab.pods.root_token().to_owned(), plan_is_usual: true };
     match what {
@@ -41,13 +41,13 @@ pub(super) async fn prepare(lab: &Lab, what: Disturbance) -> Prepared {
     prepared
 }
 
-/// A command that is held, and what it is held with.
+/// A held command, and its context.
 pub(super) struct Injection<'a> {
     pub(super) lab: &'a mut Lab,
     pub(super) running: &'a mut PausedProcess,
     pub(super) prepared: &'a Prepared,
     pub(super) args: &'a [String],
-    /// Updated where the fault itself changes the state.
+    /// Updated if the fault itself changes the state.
     pub(super) start: &'a mut Snapshot,
 }
 
@@ -75,8 +75,8 @@ impl Injection<'_> {
                 lab.upstream.wait_withheld(UNLEASED_TOKENS).await;
                 let (now, before) = (Instant::now(), lab.pods.uid(&active).await);
                 lab.pods.kill(&active).await;
-                // Its storage is locked until it has ended, and the plugin with it. An earlier answer would reach the plugin,
-                // which revokes a token that nobody waits for.
+                // Its storage is locked until it and the plugin have ended. An earlier response would reach the plugin, which would revoke
+                // a token that was never used.
                 eventually("another pod has its place", async || {
                     let uid = lab.pods.uid(&active).await;
                     (uid.is_some() && uid != before).then_some(())
@@ -122,7 +122,7 @@ impl Injection<'_> {
             Disturbance::PodAdded => {
                 let more = lab.pods.names().len() + 1;
                 lab.pods.scale(more).await;
-                // The new pod must get the file as well.
+                // The new pod must get the file too.
                 start.add_file(lab.pods.names()[more - 1], &format!("{NAME}-{}", next_version()));
             }
         }

@@ -1,4 +1,4 @@
-//! What is there from the start. What stands in the way is refused, with nothing changed, until it is gone.
+//! Obstacles that exist from the start. They are refused, with nothing changed, until they are removed.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 /// Mounts that run another version than the others.
 const OTHER_MOUNTS: [&str; 3] = ["third", "fourth", "fifth"];
 
-/// Runs the upgrade into it.
+/// Runs the upgrade with the obstacle.
 pub(super) async fn run(lab: &Lab, what: Obstacle) -> CommandRun {
     match what {
         Obstacle::PodPending => {
@@ -83,12 +83,12 @@ async fn run_command(lab: &Lab, command: Command) -> CommandRun {
     run_undisturbed(lab, start, &lab.args(command)).await
 }
 
-/// The pod without room: whichever it is, it stays the same.
+/// The pod without space; always the same one.
 fn full_pod(lab: &Lab) -> String {
     lab.pods.names()[2].to_owned()
 }
 
-/// All of them are moved at once, from what each of them runs.
+/// All of them are moved at once, each from its running version.
 async fn two_versions(lab: &Lab) -> CommandRun {
     lab.place_and_register(&zero_version(), &lab.zero).await;
     for mount in OTHER_MOUNTS {
@@ -98,7 +98,7 @@ async fn two_versions(lab: &Lab) -> CommandRun {
     run_command(lab, Command::Upgrade).await
 }
 
-/// There and back ten times.
+/// Ten times in both directions.
 async fn twenty_in_a_row(lab: &Lab) -> CommandRun {
     lab.place_and_register(&next_version(), &lab.new).await;
     lab.move_mounts(&next_version()).await;

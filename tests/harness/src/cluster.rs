@@ -1,4 +1,4 @@
-//! A real Kubernetes of one node, in namespaces of its own, and Vaults in its pods.
+//! A real Kubernetes of one node in separate namespaces, and Vaults in its pods.
 
 mod image;
 mod pods;
@@ -31,24 +31,24 @@ use crate::network::{NetworkNamespace, PortForward};
 use crate::program::Program;
 use crate::{VaultServer, VaultServerBuilder, build, eventually, port, process};
 
-/// How long a cluster may take to come up. It takes fifteen seconds; its script gives up after three minutes, and says which
-/// part is missing. What is more is for packages that it installs first.
+/// Maximum start time of a cluster. It usually takes fifteen seconds. Its script gives up after three minutes and reports the missing part.
+/// The rest is for packages that it installs first.
 const START_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long it may take to end: its script waits a minute for its processes.
+/// Maximum time to stop it: its script waits a minute for its processes.
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long the node may take to import an image.
+/// Maximum time for the import of an image into the node.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The node's address in the network of the cluster: what listens there is reached by every pod.
+/// The node's address in the network of the cluster. Every pod can reach ports on it.
 pub(crate) const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
-/// Addresses from here on are for pods whose address is known before they are made; see `tests/servers/kubernetes/address`.
+/// First address for pods whose address is reserved before they are created; see `tests/servers/kubernetes/address`.
 const FIRST_RESERVED_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 128, 0);
 
-/// A running cluster. When it is dropped, or when this process ends in any way, its script ends it and clears away. If a test
-/// fails then, or the one that fails has [`VaultPods`] in it, its logs are kept, and the line `logs kept: PATH` says where.
+/// A running cluster. Its script stops it and cleans up when this value is dropped or this process ends. If a test fails then, or a failing
+/// test has [`VaultPods`] in it, its logs are kept, and the line `logs kept: PATH` shows where.
 pub struct Cluster {
     network: Arc<NetworkNamespace>,
     folder: PathBuf,
@@ -62,8 +62,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The one cluster that all tests of this process share, started by the first that asks for it. It ends with the
-    /// process.
+    /// The cluster that all tests of this process share. The first caller starts it; it ends with the process.
     ///
     /// # Panics
     ///
@@ -75,17 +74,17 @@ impl Cluster {
         async { SHARED.get_or_init(|| start).await }
     }
 
-    /// Starts a cluster that nobody else uses.
+    /// Starts a separate cluster.
     ///
     /// # Panics
     ///
-    /// When it does not come up. The output of its script went to standard error: it says which part is missing, and has the
-    /// end of that part's log. All logs are kept, and the line `logs kept: PATH` says where.
+    /// If it does not start. The output of its script went to standard error; it names the missing part and contains the end of that part's
+    /// log. All logs are kept, and the line `logs kept: PATH` shows where.
     #[track_caller]
     pub fn start() -> impl Future<Output = Cluster> {
         let caller = Location::caller();
         async move {
-            // The script would build it as well, but not beside another test that does.
+            // The script would build it too, but not serialized with other tests that do.
             build::kubernetes().await;
             let logs = failure_logs::folder_of_test().join(format!("cluster-{}", Uuid::new_v4().simple()));
             let started = tokio::task::spawn_blocking({
@@ -98,9 +97,9 @@ impl Cluster {
         }
     }
 
-    /// Starts it; if that fails, its script puts its logs into the folder `logs`.
+    /// Starts it. If that fails, its script copies its logs to the folder `logs`.
     fn start_blocking(logs: &Path) -> Result<Cluster, String> {
-        // The same number inside and outside, so that one kubeconfig serves both.
+        // The same port number inside and outside of the network, so that one kubeconfig is valid in both.
         let listener = port::listener();
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../servers/kubernetes/run");
@@ -122,7 +121,7 @@ impl Cluster {
                 Ok(line) if line == "READY" => break,
                 Ok(line) => said.push(line),
                 Err(RecvTimeoutError::Timeout) => {
-                    // It clears away then.
+                    // It cleans up then.
                     stop(&mut keeper, Some(Signal::TERM));
                     return Err(format!("{} was not ready within {START_TIMEOUT:?}", script.display()));
                 }
@@ -151,7 +150,7 @@ impl Cluster {
         })
     }
 
-    /// A kubeconfig of its administrator, good on this machine as well as inside its network.
+    /// A kubeconfig of the administrator, valid on this machine and inside the cluster's network.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
@@ -166,7 +165,7 @@ impl Cluster {
         self.network.namespace()
     }
 
-    /// A client of its API server, as administrator. It belongs to the test's own runtime.
+    /// A client of the API server, as administrator. It belongs to the runtime of the test.
     pub async fn client(&self) -> Client {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("the cluster wrote it");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
@@ -175,16 +174,16 @@ impl Cluster {
         Client::try_from(config).expect("the cluster's kubeconfig is valid")
     }
 
-    /// A port on this machine's loopback that leads to an address in the cluster's network.
+    /// A port on this machine's loopback that forwards to an address in the cluster's network.
     pub fn forward_port(&self, target: SocketAddr) -> PortForward {
         self.network.forward(target)
     }
 
-    /// Kills the API server, which is started anew then. Waits for nothing.
+    /// Kills the API server, which is restarted. Does not wait.
     ///
     /// # Panics
     ///
-    /// When it does not run.
+    /// If it is not running.
     pub fn kill_api_server(&self) {
         let port = format!("--secure-port={}", self.port);
         let is_it = |pid: &u32| {
@@ -197,17 +196,17 @@ impl Cluster {
         kill_process(pid, Signal::KILL).expect("root may");
     }
 
-    /// Waits until the API server answers.
+    /// Waits until the API server responds.
     pub async fn wait_api_server(&self) {
         let client = self.client().await;
         eventually("the API server answers", async || client.apiserver_version().await.ok()).await;
     }
 
-    /// Takes the images of an archive, in the format of Docker or OCI, into the node, under the names it gives them.
+    /// Imports the images of an archive, in the format of Docker or OCI, into the node under their names.
     ///
     /// # Panics
     ///
-    /// When the node refuses it.
+    /// If the node refuses it.
     pub async fn import_archive(&self, archive: &Path) {
         let mut import = tokio::process::Command::new(build::debian_program("ctr").await);
         import.arg("--address").arg(self.folder.join("containerd.sock"));
@@ -217,11 +216,11 @@ impl Cluster {
         assert!(output.status.success(), "cannot import {}: {stderr}", archive.display());
     }
 
-    /// Makes an image and takes it into the node, once for each name, whoever wants it.
+    /// Builds an image and imports it into the node, once per name.
     ///
     /// # Panics
     ///
-    /// When the node refuses it.
+    /// If the node refuses it.
     pub async fn import_image_once(&self, name: &str, make: impl FnOnce() -> ImageArchive) {
         let mut imported = self.imported.lock().await;
         if !imported.iter().any(|known| known == name) {
@@ -231,8 +230,8 @@ impl Cluster {
         }
     }
 
-    /// Kills its script and with it every process of the cluster, as if this process had been killed with it; nobody
-    /// clears away until the next cluster starts.
+    /// Kills its script and all processes of the cluster, as if this process had been killed. They are cleaned up when the next cluster
+    /// starts.
     pub async fn kill(mut self) {
         tokio::task::spawn_blocking(move || {
             self.script.kill().expect("our own child can be killed");
@@ -242,13 +241,13 @@ impl Cluster {
         .expect("its panic was shown");
     }
 
-    /// Keeps what its components have logged.
+    /// Keeps the logs of its components.
     pub(crate) fn save_logs(&self, kept: &FailureLogs) {
         kept.save(&self.folder.join("log"));
     }
 
-    /// The Vault outside of the pods that unseals those of this cluster, one for all of them. Only its address and token are
-    /// used: its client belongs to the runtime of the test that has started it.
+    /// The Vault outside of the pods that unseals all those of this cluster. Only its address and token are used, because its client
+    /// belongs to the runtime of the test that has started it.
     pub(crate) async fn unsealer(&self) -> &VaultServer {
         self.unsealer.get_or_init(|| pods::start_unsealer(self)).await
     }
@@ -262,7 +261,7 @@ impl Cluster {
         format!("https://{NODE_ADDRESS}:{}", self.port)
     }
 
-    /// Decides the address of a pod that is not made yet; it keeps it when it is made again.
+    /// Reserves the address of a pod before it is created. The pod keeps it when it is recreated.
     pub fn reserve_address(&self, namespace: &str, pod: &str) -> Ipv4Addr {
         let number = self.reserved.fetch_add(1, Ordering::Relaxed);
         let address = Ipv4Addr::from_bits(FIRST_RESERVED_ADDRESS.to_bits() + number);
@@ -273,22 +272,21 @@ impl Cluster {
 }
 
 impl Program {
-    /// Runs it in the network of `cluster`, where it reaches the pods by their addresses.
+    /// Runs it in the network of `cluster`, where it can reach the pods.
     pub fn in_network_of(self, cluster: &Cluster) -> Program {
         self.network_namespace(cluster.network_namespace())
     }
 }
 
 impl VaultServerBuilder {
-    /// Runs it in the network of `cluster`: pods reach it at [`VaultServer::address_in_network`], this machine at
-    /// [`VaultServer::address`] as ever.
+    /// Runs it in the network of `cluster`. Pods reach it at [`VaultServer::address_in_network`], this machine at [`VaultServer::address`].
     pub fn in_network_of(self, cluster: &Cluster) -> VaultServerBuilder {
         self.network(cluster.network())
     }
 }
 
 impl VaultServer {
-    /// Its URL for the pods of the cluster it is in the network of.
+    /// Its URL for the pods of its cluster.
     pub fn address_in_network(&self) -> String {
         self.address().replace("127.0.0.1", &NODE_ADDRESS.to_string())
     }
@@ -300,15 +298,15 @@ impl Drop for Cluster {
             self.save_logs(&kept);
         }
         drop(self.script.stdin.take());
-        // It reports its own trouble.
+        // It reports its errors itself.
         stop(&mut self.script, None);
     }
 }
 
-/// Waits for the end of the script, after this signal; kills it, and so all of its cluster, when it does not end.
+/// Sends this signal to the script and waits for its end. Kills it, and with it the cluster, if it does not end.
 fn stop(keeper: &mut Child, signal: Option<Signal>) {
     let pid = Pid::from_raw(keeper.id().cast_signed()).expect("no process is number 0");
-    // It fails for one that has ended just now.
+    // Fails if the process has just ended.
     let _ = signal.map(|signal| kill_process(pid, signal));
     let deadline = Instant::now() + STOP_TIMEOUT;
     while let Ok(None) = keeper.try_wait() {

@@ -26,7 +26,7 @@ impl DoctorRunner {
     ///
     /// # Panics
     ///
-    /// When the temporary directory cannot be written to.
+    /// If the temporary directory cannot be written to.
     pub fn new(
         tool: &str,
         programs: &[(&str, &Path)],
@@ -54,7 +54,7 @@ impl DoctorRunner {
     ///
     /// # Panics
     ///
-    /// When the output is not the JSON document.
+    /// If the output is not the JSON document.
     #[track_caller]
     pub fn findings(output: &Output) -> Vec<Value> {
         let document: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
@@ -120,7 +120,7 @@ impl DoctorRunner {
     ///
     /// # Panics
     ///
-    /// When it prints none, or one of them fails.
+    /// If it prints none, or one of them fails.
     pub async fn run_fix_commands(&self, finding: &Value, file: &Path) {
         let commands: Vec<&str> = finding["commands"]
             .as_array()
@@ -136,7 +136,7 @@ impl DoctorRunner {
     ///
     /// # Panics
     ///
-    /// When it fails.
+    /// If it fails.
     pub async fn run_in_shell(&self, command: &str) -> String {
         let output = self.shell.run(["-c", command]).await;
         assert_eq!(output.code, Some(0), "{command}: {output:?}");
@@ -155,7 +155,7 @@ impl DoctorRunner {
     ///
     /// # Panics
     ///
-    /// When the output is not the JSON document.
+    /// If the output is not the JSON document.
     pub async fn explain(&self, text: &str) -> Vec<Value> {
         let explain = ["doctor", "--output", "json", "--explain", "-"];
         let document = self.program.run_with_input(explain, text).await.json();
@@ -167,7 +167,7 @@ impl DoctorRunner {
 ///
 /// # Panics
 ///
-/// When it is not there or not the caller's.
+/// If it is not there or not the caller's.
 pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .unwrap_or_else(|error| panic!("cannot set the mode of {}: {error}", path.display()));

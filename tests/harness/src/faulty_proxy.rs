@@ -28,7 +28,7 @@ impl FaultyProxy {
     ///
     /// # Panics
     ///
-    /// When the kubeconfig names no server, and when there is no port.
+    /// If the kubeconfig names no server, and when there is no port.
     pub async fn start(kubeconfig: &Path, folder: &Path) -> FaultyProxy {
         let text = std::fs::read_to_string(kubeconfig).expect("the kubeconfig is there");
         let server = text.split("server: https://").nth(1).expect("it names a server");

@@ -1,4 +1,4 @@
-//! Vault's Kubernetes auth method, as a proxy before a server that lacks it.
+//! Vault's Kubernetes auth method, as a proxy in front of a server without it.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,12 +21,12 @@ use tokio::task::JoinHandle;
 
 use crate::http_client;
 
-/// The path that it answers itself; all else it passes on.
+/// The path that it handles; all others are forwarded.
 const LOGIN_PATH: &str = "/v1/auth/kubernetes/login";
-/// By which its tokens are renewed, at the server.
+/// The server's path for renewing tokens.
 const RENEW_PATH: &str = "/v1/auth/token/renew-self";
 
-/// Takes one service account's token for one role, and gives tokens of the server behind it. It ends when it is dropped.
+/// Accepts one service account's token for one role, and returns tokens of the server behind it. Stops when it is dropped.
 pub struct KubernetesAuthProxy {
     address: SocketAddr,
     method: Arc<AuthMethodState>,
@@ -46,11 +46,11 @@ struct AuthMethodState {
 }
 
 impl KubernetesAuthProxy {
-    /// Starts it before `server`, a URL without a trailing slash. Its tokens live for `ttl`, and for `max_ttl` at most.
+    /// Starts the proxy for `server`, a URL without a trailing slash. Its tokens live for `ttl`, and for `max_ttl` at most.
     ///
     /// # Panics
     ///
-    /// When there is no free port.
+    /// If there is no free port.
     pub async fn start(
         server: impl Into<String>,
         root_token: impl Into<String>,
@@ -73,12 +73,12 @@ impl KubernetesAuthProxy {
         let served = Arc::clone(&method);
         let task = tokio::spawn(async move {
             loop {
-                // Accepting fails for a client that is gone again; the next one is not concerned.
+                // Accepting fails if the client has disconnected; others are not affected.
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let method = Arc::clone(&served);
                 tokio::spawn(async move {
                     let answer = service_fn(|request| method.handle(request));
-                    // Ends with an error when the client is gone.
+                    // Fails if the client has disconnected.
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
                 });
             }
@@ -91,12 +91,12 @@ impl KubernetesAuthProxy {
         format!("http://{}", self.address)
     }
 
-    /// How many tokens it has given.
+    /// Number of issued tokens.
     pub fn logins(&self) -> usize {
         self.method.logins.load(Ordering::Relaxed)
     }
 
-    /// How often they were renewed.
+    /// Number of renewals.
     pub fn renewals(&self) -> usize {
         self.method.renewals.load(Ordering::Relaxed)
     }

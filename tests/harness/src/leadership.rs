@@ -1,4 +1,4 @@
-//! Which Vault was active at what time.
+//! Records which Vault was active at what time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use tokio::task::JoinHandle;
 
 use crate::{VaultPods, eventually, http_client};
 
-/// Pause between two looks.
+/// Polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
-/// How long a pod may take to answer before it counts as gone.
+/// Time after which a pod without a response counts as gone.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Records which Vault is active, until it is dropped.
@@ -22,12 +22,12 @@ pub struct LeadershipRecorder {
     task: JoinHandle<()>,
 }
 
-/// An active Vault that all others know of.
+/// An active Vault that is known to all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leader {
     /// Its pod.
     pub pod: String,
-    /// Since when, as it says itself: another time is another election.
+    /// Its start time as reported; another time is another election.
     pub since: String,
 }
 
@@ -59,7 +59,7 @@ impl LeadershipRecorder {
         watching
     }
 
-    /// Who is active now.
+    /// The currently active Vault.
     pub fn current(&self) -> Option<Leader> {
         self.changes.lock().last()?.leader.clone()
     }
@@ -74,7 +74,7 @@ impl LeadershipRecorder {
         leaders
     }
 
-    /// Time at which another leader than `before` was first seen.
+    /// Time at which a leader other than `before` was first seen.
     pub fn taken_over_at(&self, before: &Leader) -> Option<Instant> {
         let is_another =
             |change: &&LeaderChange| change.leader.as_ref().is_some_and(|leader| leader != before);
@@ -117,7 +117,7 @@ async fn leader(http: &Client, nodes: &[PodEndpoint]) -> Option<Leader> {
     all_know.then(|| Leader { pod: active.pod.clone(), since: said["active_time"].to_string() })
 }
 
-/// What an unsealed Vault says.
+/// State of an unsealed Vault.
 async fn read_leader(http: &Client, node: &PodEndpoint) -> Option<Value> {
     let request = http.get(format!("{}/v1/sys/leader", node.local_url)).timeout(REQUEST_TIMEOUT);
     let answer = request.send().await.ok()?.error_for_status().ok()?;

@@ -1,8 +1,8 @@
 //! Real servers for the tests: a [`VaultServer`], a Kubernetes [`Cluster`] with [`VaultPods`], an [`Upstream`] token
 //! service, and the [`Program`]s under test.
 //!
-//! A server is ready when its `start` returns, and gone with everything it started when it is dropped. What cannot be
-//! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
+//! A server is ready when its `start` returns, and is removed with everything it started when it is dropped. If it cannot be set up, the
+//! test panics with the reason: a test without its servers must never pass.
 
 mod absence_recorder;
 pub mod build;

@@ -1,5 +1,5 @@
-//! Clients of a Vault, or of Vaults in pods, that get, renew and revoke credentials all the time, and an account of what
-//! became of each request and each lease.
+//! Clients of a Vault, or of Vaults in pods, that continuously get, renew and revoke credentials, and a record of each request and each
+//! lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,72 +16,72 @@ use tokio::task::JoinSet;
 use crate::upstream::IssuedTokens;
 use crate::{ApiResponse, Upstream, VaultPods, VaultServer, eventually, http_client};
 
-/// Of each kind.
+/// Number of clients per kind.
 const CLIENTS_PER_KIND: usize = 8;
 
-/// Pause of a client of pods between two requests. All of them together ask some sixty times a second, which two cores
-/// bear beside three Vaults.
+/// Pause of a client of pods between two requests. Together they send about sixty requests a second, which two cores can handle beside
+/// three Vaults.
 const REQUEST_INTERVAL_ON_PODS: Duration = Duration::from_millis(250);
 
-/// The same with one server, which bears several hundred.
+/// The same for one server, which handles several hundred.
 const REQUEST_INTERVAL_ON_SERVER: Duration = Duration::from_millis(20);
 
-/// What a client does after an answer that is none.
+/// Reaction of a client to a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retries {
-    /// Two more tries, a second or two apart, as Vault's own client: when the connection fails, and on 412, 429 and all
-    /// from 500 on but 501.
+    /// Two more attempts, one or two seconds apart, as in Vault's own client: if the connection fails, and on 412, 429 and all 5xx except
+    /// 501.
     Official,
-    /// It gives up.
+    /// No more attempts.
     Never,
 }
 
-/// Running clients: eight of each kind, spread over the servers and the mounts. A client whose server does not answer asks
-/// the next one, as behind a service.
+/// Running clients: eight of each kind, spread over the servers and the mounts. A client whose server does not respond switches to the next
+/// one, as behind a service.
 #[must_use = "stop it, and look at its account"]
 pub struct LoadGenerator {
     clients: JoinSet<LoadReport>,
-    /// What each client is called, and how many credentials it has got.
+    /// Name of each client, and number of credentials that it has got.
     served: Vec<(String, Arc<AtomicUsize>)>,
     stop: Arc<AtomicBool>,
 }
 
-/// A request that failed, with all its retries.
+/// A request that failed after all its attempts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedRequest {
     /// Who asked.
     pub retries: Retries,
     /// Method and path.
     pub request: String,
-    /// What came instead of an answer.
+    /// What was received instead of a response.
     pub response: String,
-    /// The pods or servers that were asked, one for each try.
+    /// The pods or servers that were used, one per attempt.
     pub pods: Vec<String>,
-    /// When the first try began.
+    /// Start of the first attempt.
     pub from: Instant,
-    /// When the last try had failed.
+    /// End of the last attempt.
     pub until: Instant,
 }
 
-/// What came of a load.
+/// Result of a load.
 #[derive(Debug, Default)]
 pub struct LoadReport {
-    /// Requests, retries not counted.
+    /// Number of requests, without retries.
     pub requests: usize,
-    /// Those without a good answer.
+    /// Requests without a successful response.
     pub failed: Vec<FailedRequest>,
-    /// Answers that said something else than they should have: a sentence each.
+    /// Responses with unexpected content, one sentence each.
     pub wrong_responses: Vec<String>,
-    /// From the first try to the answer of the slowest one that got one.
+    /// From the first attempt to the response, for the slowest successful request.
     pub max_latency: Duration,
-    /// Leases that are still in somebody's hands, and their tokens.
+    /// Leases that are still in use, and their tokens.
     pub open_leases: BTreeMap<String, String>,
     /// Every token that a client has got.
     pub tokens: BTreeSet<String>,
 }
 
 impl LoadGenerator {
-    /// Starts clients of pods. Each of `mounts` has a role `developer` whose tokens are those of `upstream`.
+    /// Starts clients of pods. Each of `mounts` has a role `developer` whose tokens are from `upstream`.
     pub fn start(pods: &VaultPods, upstream: &Upstream, mounts: &[&str]) -> LoadGenerator {
         let names = pods.names().into_iter();
         let urls = names.map(|pod| VaultUrls {
@@ -144,7 +144,7 @@ impl LoadGenerator {
         load
     }
 
-    /// Waits until every single client has got another credential from its mount.
+    /// Waits until each client has got another credential from its mount.
     pub async fn wait_progress(&self) {
         let count = |served: &AtomicUsize| served.load(Ordering::Relaxed);
         let before: Vec<usize> = self.served.iter().map(|(_, served)| count(served)).collect();
@@ -157,12 +157,12 @@ impl LoadGenerator {
         .await;
     }
 
-    /// How many clients there are.
+    /// Number of clients.
     pub fn clients(&self) -> usize {
         self.served.len()
     }
 
-    /// Ends the load, once each client has done what it was at.
+    /// Stops the clients after their current operation.
     pub async fn stop(self) -> LoadReport {
         self.stop.store(true, Ordering::Relaxed);
         let accounts = self.clients.join_all().await;
@@ -171,11 +171,11 @@ impl LoadGenerator {
 }
 
 impl LoadReport {
-    /// Fails unless every request was answered, and each answer said what it should.
+    /// Panics unless every request succeeded with the expected content.
     ///
     /// # Panics
     ///
-    /// With the requests that were not.
+    /// With the failed requests.
     #[track_caller]
     pub fn assert_all_served(&self) {
         assert!(self.requests > 0, "the clients have asked nothing");
@@ -198,7 +198,7 @@ impl LoadReport {
     }
 }
 
-/// Of one Vault.
+/// The mounts of one Vault.
 #[derive(Clone)]
 struct VaultUrls {
     name: String,
@@ -210,7 +210,7 @@ struct LoadClient {
     http: HttpClient,
     token: String,
     servers: Vec<VaultUrls>,
-    /// The one it asks.
+    /// The server that it uses.
     server: usize,
     request_interval: Duration,
     mount: String,
@@ -229,7 +229,7 @@ impl LoadClient {
                 served.fetch_add(1, Ordering::Relaxed);
                 self.report.open_leases.insert(lease.clone(), token.clone());
                 self.report.tokens.insert(token.clone());
-                // Every fourth is kept, half of those renewed.
+                // Every fourth is kept, and half of those are renewed.
                 if round % 2 == 0 {
                     self.renew(&lease).await;
                 }
@@ -271,7 +271,7 @@ impl LoadClient {
     }
 
     async fn revoke(&mut self, lease: &str, token: &str) {
-        // Whether one that failed was carried out is not known, so it is in nobody's hands any more.
+        // Whether a failed request was executed is unknown, so the lease counts as no longer in use.
         self.report.open_leases.remove(lease);
         let body = json!({"lease_id": lease, "sync": true});
         let revoked = self.send_with_retries("PUT", "sys/leases/revoke", Some(body)).await.is_some();
@@ -284,7 +284,7 @@ impl LoadClient {
         self.report.wrong_responses.push(sentence);
     }
 
-    /// One request, with its retries; nothing when it failed.
+    /// One request with its retries; `None` if it failed.
     async fn send_with_retries(&mut self, method: &str, path: &str, body: Option<Value>) -> Option<Value> {
         tokio::time::sleep(self.request_interval).await;
         self.report.requests += 1;
@@ -329,7 +329,7 @@ impl LoadClient {
         None
     }
 
-    /// One try. A standby that cannot pass it on says who can.
+    /// One attempt. A standby that cannot forward it names the active server.
     async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<ApiResponse> {
         let answer = self.send_to(&self.servers[self.server], method, path, body).await?;
         let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());

@@ -1,4 +1,4 @@
-//! A network namespace that this process is not in, reached from inside it.
+//! Access to a network namespace from outside.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -20,27 +20,27 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::port;
 
-/// A thread of ours in the namespace. A socket belongs for good to the namespace in which it was made, whichever thread
-/// uses it later; so whatever is to happen there is begun on that thread.
+/// A thread in the namespace. A socket belongs to the namespace in which it was created, whichever thread uses it later, so sockets are
+/// created on this thread.
 pub(crate) struct NetworkNamespace {
     namespace: PathBuf,
     runtime: Handle,
-    /// Dropped, it ends the thread, and lets go of the namespace.
+    /// Dropping it stops the thread and releases the namespace.
     _end: oneshot::Sender<()>,
 }
 
-/// A port on this machine's loopback that leads into a network. It closes when it is dropped.
+/// A port on this machine's loopback that forwards into a network. It closes when it is dropped.
 pub struct PortForward {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl NetworkNamespace {
-    /// Enters a namespace, by a path as `/proc/<pid>/ns/net`.
+    /// Enters a namespace, given as a path like `/proc/<pid>/ns/net`.
     ///
     /// # Panics
     ///
-    /// When there is none, or we may not enter it.
+    /// If it does not exist, or this process may not enter it.
     pub(crate) fn enter(namespace: &Path) -> NetworkNamespace {
         let file = File::open(namespace).expect("the namespace has a process");
         let (end, ended) = oneshot::channel::<()>();
@@ -50,7 +50,7 @@ impl NetworkNamespace {
                 .expect("root may enter a namespace");
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
             send_inside.send(runtime.handle().clone()).expect("it is waited for below");
-            // An error says that the other end was dropped, which is what is waited for.
+            // Receiving fails when the sender was dropped, which is the signal to stop.
             let _ = runtime.block_on(ended);
         });
         let inside = inside.recv().expect("the thread has entered");
@@ -66,7 +66,7 @@ impl NetworkNamespace {
     ///
     /// # Panics
     ///
-    /// When the address is taken.
+    /// If the address is in use.
     pub(crate) async fn listen(&self, address: SocketAddr) -> TcpListener {
         let bind = async move {
             let listener = std::net::TcpListener::bind(address)?;
@@ -79,12 +79,12 @@ impl NetworkNamespace {
             .unwrap_or_else(|error| panic!("cannot listen on {address} in the cluster: {error}"))
     }
 
-    /// Leads a free port on this machine's loopback to `target` inside.
+    /// Forwards a free port on this machine's loopback to `target` inside.
     pub(crate) fn forward(&self, target: SocketAddr) -> PortForward {
         self.forward_from(port::listener(), target)
     }
 
-    /// Leads what arrives at `listener` to `target` inside.
+    /// Forwards the connections of `listener` to `target` inside.
     pub(crate) fn forward_from(&self, listener: std::net::TcpListener, target: SocketAddr) -> PortForward {
         listener.set_nonblocking(true).expect("a socket can be set up");
         let address = listener.local_addr().expect("a bound socket has an address");
@@ -92,12 +92,12 @@ impl NetworkNamespace {
             let listener = TcpListener::from_std(listener).expect("the runtime takes sockets");
             let mut connections = JoinSet::new();
             loop {
-                // Accepting fails for a client that is gone again; the next one is not concerned.
+                // Accepting fails if the client has disconnected; others are not affected.
                 let Ok((mut client, _)) = listener.accept().await else { continue };
                 connections.spawn(async move {
-                    // Whoever is refused inside sees a connection that closes at once. Either side may break off.
+                    // If the target refuses the connection, the client sees that it closes immediately. Either side may close it.
                     if let Ok(mut server) = TcpStream::connect(target).await {
-                        // As if it were not there: it holds nothing back, and takes in what a socket does.
+                        // The proxy adds no delay, and buffers as much as a socket.
                         let _quick = client.set_nodelay(true).and(server.set_nodelay(true));
                         let _ =
                             copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_SIZE, BUFFER_SIZE)
@@ -118,11 +118,11 @@ impl NetworkNamespace {
     }
 }
 
-/// What goes through at once.
+/// Size of the copy buffer.
 const BUFFER_SIZE: usize = 128 * 1024;
 
 impl PortForward {
-    /// Where it listens.
+    /// Its listen address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -134,7 +134,7 @@ impl Drop for PortForward {
     }
 }
 
-/// A command that runs `program` with its arguments in a namespace. It keeps the process id.
+/// A command that runs `program` with its arguments in a namespace, with the same process id.
 pub(crate) fn command(namespace: &Path, program: &Command) -> Command {
     let mut option = OsString::from("--net=");
     option.push(namespace);

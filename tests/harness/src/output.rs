@@ -1,6 +1,6 @@
-//! Result of a program that has ended.
+//! Result of a finished program.
 
-/// What a finished program left: its exit code and both streams.
+/// Exit code and output of a finished program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "assert the exit code, or take stdout with `success`"]
 pub struct Output {
@@ -13,22 +13,22 @@ pub struct Output {
 }
 
 impl Output {
-    /// Standard output of a program that must have ended with exit code 0.
+    /// Standard output of a program that must have exited with code 0.
     ///
     /// # Panics
     ///
-    /// When it has not; the message shows both streams.
+    /// If it has not; the message contains both streams.
     #[track_caller]
     pub fn success(self) -> String {
         assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self.stdout
     }
 
-    /// Standard output of a program that must have ended with exit code 0, read as one JSON document.
+    /// Standard output of a program that must have exited with code 0, parsed as one JSON document.
     ///
     /// # Panics
     ///
-    /// When it has not, or its output is not JSON.
+    /// If it has not, or its output is not JSON.
     #[track_caller]
     pub fn json(self) -> serde_json::Value {
         let stdout = self.success();

@@ -1,4 +1,4 @@
-//! `plugin.yaml` of our plugin, as a user writes it.
+//! `plugin.yaml` for our plugin, as a user writes it.
 
 use std::fmt::{self, Display, Formatter};
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::VaultPods;
 
-/// A description of our plugin, with a role `developer` on each of its mounts, and a smoke test that reads a credential of it.
+/// A description of our plugin, with a role `developer` on each mount, and a smoke test that reads its credential.
 ///
-/// Its text is what [`Display`] writes.
+/// Its `Display` is the text of the file.
 #[derive(Debug, Clone)]
 #[must_use = "write it to a file, or take its text"]
 pub struct PluginYamlBuilder {
@@ -22,11 +22,11 @@ pub struct PluginYamlBuilder {
 }
 
 impl PluginYamlBuilder {
-    /// The name of the plugin unless set.
+    /// Default name of the plugin.
     pub const DEFAULT_NAME: &str = "custom-plugin";
 
-    /// The plugin `binary` on one mount, `custom`, with a token service at `endpoint`, whose key is in a file. A relative path
-    /// of that file counts from the description.
+    /// The plugin `binary` on one mount, `custom`, with a token service at `endpoint` whose key is in a file. A relative path of that file
+    /// is relative to the description.
     pub fn new(
         binary: impl Into<PathBuf>,
         endpoint: impl Into<String>,
@@ -55,19 +55,19 @@ impl PluginYamlBuilder {
         self
     }
 
-    /// Sets the fields of the role, in the notation of YAML: `permissions: read, ttl: 1h, max_ttl: 24h`.
+    /// Sets the fields of the role, in YAML: `permissions: read, ttl: 1h, max_ttl: 24h`.
     pub fn role(mut self, fields: impl Into<String>) -> PluginYamlBuilder {
         self.role = fields.into();
         self
     }
 
-    /// For a server on this machine with this plugin directory.
+    /// Selects a server on this machine with this plugin directory.
     pub fn for_local_server(mut self, plugin_directory: &Path) -> PluginYamlBuilder {
         self.target = Some(format!("{{local: {{plugin_dir: {}}}}}", plugin_directory.display()));
         self
     }
 
-    /// For these pods.
+    /// Selects these pods.
     pub fn for_pods(mut self, pods: &VaultPods) -> PluginYamlBuilder {
         let (namespace, stateful_set) = (pods.namespace(), pods.stateful_set());
         self.target =
@@ -79,7 +79,7 @@ impl PluginYamlBuilder {
     ///
     /// # Panics
     ///
-    /// When the folder is not writable.
+    /// If the folder is not writable.
     pub fn write_to(&self, folder: &Path) -> PathBuf {
         let file = folder.join("plugin.yaml");
         fs::write(&file, self.to_string()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));

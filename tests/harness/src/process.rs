@@ -8,14 +8,14 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// How long a server may take to end after a signal that asks it to. Vault takes a second.
+/// Maximum time for a server to end after a signal. Vault takes a second.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A process in a group of its own, with a guard beside it.
+/// A process in a separate process group, with a guard process.
 ///
-/// Dropping it kills the group and reaps the process. Should the test be killed before it can drop anything, the guard
-/// sees its pipe close and kills the group in its place. (A parent death signal would need code between fork and exec,
-/// and fires when the thread that forked ends, which under tokio need not be the end of the test.)
+/// Dropping it kills the group and reaps the process. If the test is killed before, the guard sees that its pipe is closed, and kills the
+/// group. (A parent-death signal would need code between fork and exec. It is sent when the thread that forked ends, which under tokio may
+/// be before the end of the test.)
 pub(crate) struct GuardedProcess {
     child: Child,
     pid: Pid,
@@ -23,7 +23,7 @@ pub(crate) struct GuardedProcess {
 }
 
 impl GuardedProcess {
-    /// Starts `command`; the caller has set up its arguments, environment and streams.
+    /// Starts `command`, whose arguments, environment and streams are set by the caller.
     pub(crate) fn spawn(command: &mut Command) -> GuardedProcess {
         let child = command
             .process_group(0)
@@ -43,7 +43,7 @@ impl GuardedProcess {
         GuardedProcess { child, pid, guard }
     }
 
-    /// Process id, as the kernel counts.
+    /// Process id in the namespace of the test.
     pub(crate) fn id(&self) -> u32 {
         self.pid.as_raw_nonzero().get().cast_unsigned()
     }
@@ -53,11 +53,11 @@ impl GuardedProcess {
         self.child.try_wait().expect("our own child can be waited for")
     }
 
-    /// Sends `signal` to the process alone, not to its children, and waits for its end.
+    /// Sends `signal` to the process only, not to its children, and waits for its end.
     ///
     /// # Panics
     ///
-    /// When it does not end within a minute.
+    /// If it does not end within a minute.
     pub(crate) async fn stop(mut self, signal: Signal) -> ExitStatus {
         if self.exited().is_none() {
             kill_process(self.pid, signal).expect("our own child can be signalled");
@@ -71,10 +71,10 @@ impl GuardedProcess {
 
 impl Drop for GuardedProcess {
     fn drop(&mut self) {
-        // The guard first: once the process is reaped, its id may belong to somebody else.
+        // The guard first: once the process is reaped, its id may be reused.
         kill_and_reap(&mut self.guard);
-        // Nor may the group be signalled by the id of a leader that has been reaped. For one that has ended but not been
-        // reaped, it fails if nobody else is left, which is what is wanted.
+        // For the same reason, the group is signaled before its leader is reaped. This fails if the leader has ended and the group is
+        // empty, which is fine.
         if self.child.id().is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
@@ -82,11 +82,11 @@ impl Drop for GuardedProcess {
     }
 }
 
-/// Runs a tool of the harness's own to its end.
+/// Runs a tool of the harness to its end.
 ///
 /// # Panics
 ///
-/// When it cannot be started, or has not ended after `limit`; it is killed then.
+/// If it cannot be started, or has not ended after `limit`; then it is killed.
 pub(crate) async fn output(command: &mut Command, limit: Duration) -> Output {
     let output = timeout(limit, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
     let command = command.as_std();
@@ -94,15 +94,15 @@ pub(crate) async fn output(command: &mut Command, limit: Duration) -> Output {
     output.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
-/// Ids of all processes of this machine, those in namespaces of their own too. One may end while it is looked at.
+/// Ids of all processes of this machine, including those in other namespaces. One may end during the scan.
 pub(crate) fn all_pids() -> impl Iterator<Item = u32> {
     let processes = fs::read_dir("/proc").expect("/proc is mounted");
-    // Not everything there is a process.
+    // Other entries of /proc.
     processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 fn kill_and_reap(child: &mut Child) {
-    // Fails only for a child that has been reaped already.
+    // Fails only if the child has been reaped.
     if child.start_kill().is_err() {
         return;
     }

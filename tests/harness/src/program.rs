@@ -1,4 +1,4 @@
-//! Runs a program under test, or the official CLI, cut off from everything of the machine it runs on.
+//! Runs a program under test, or the official CLI, isolated from the environment of this machine.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,22 +16,22 @@ use crate::running_program::RunningProgram;
 use crate::terminal::{TerminalProgram, TerminalStreams};
 use crate::{chroot, network};
 
-/// How long a program may run unless the test says something else; all but a few take less than ten seconds.
+/// Default timeout of a program; most take less than ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
+/// A program with a clean environment: an empty home, a fixed `PATH`, and what the test adds.
 pub struct Program {
     binary: PathBuf,
     chroot: Option<PathBuf>,
     network_namespace: Option<PathBuf>,
-    /// A started program has it too, for it may outlive this.
+    /// Shared with started programs, which may outlive this value.
     home: Arc<TempDir>,
     environment: Vec<(String, String)>,
     timeout: Duration,
 }
 
 impl Program {
-    /// `binary` is a path; tests of this repository's own pass `env!("CARGO_BIN_EXE_vault-token-plugin")`.
+    /// `binary` is a path; tests of this repository pass `env!("CARGO_BIN_EXE_vault-token-plugin")`.
     pub fn new(binary: impl Into<PathBuf>) -> Program {
         Program {
             binary: binary.into(),
@@ -43,14 +43,13 @@ impl Program {
         }
     }
 
-    /// Sets how long it may run, and how long each wait for a started one may take. Three minutes unless set, ten on pods.
+    /// Sets the timeout of the program, and of each wait for a started one. The default is three minutes, ten with pods.
     pub fn timeout(mut self, timeout: Duration) -> Program {
         self.timeout = timeout;
         self
     }
 
-    /// Runs it in this root, as a container does; its path and everything else that it is given are below that. Its home
-    /// is the root.
+    /// Runs it in this root, as a container does. All paths that it is given are below that root, which is also its home.
     pub fn chroot(mut self, root: impl Into<PathBuf>) -> Program {
         self.chroot = Some(root.into());
         self
@@ -68,18 +67,17 @@ impl Program {
         self
     }
 
-    /// The program's home, which is also its working directory. It goes with the `Program` and the last one that it has
-    /// started.
+    /// The program's home, which is also its working directory. It is removed with the `Program` and the last one that it has started.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Runs the program to its end, with nothing on standard input.
+    /// Runs the program to its end, with empty standard input.
     ///
     /// # Panics
     ///
-    /// When it has not ended, or its streams are not closed, after its timeout: it is killed, and the message shows its
-    /// command line and both streams so far.
+    /// If it has not ended, or its streams are not closed, within its timeout. It is killed, and the message contains its command line and
+    /// both streams so far.
     #[track_caller]
     pub fn run<Arg: AsRef<OsStr>>(
         &self,
@@ -105,7 +103,7 @@ impl Program {
         async move { tokio::join!(wait, write).0 }
     }
 
-    /// Starts the program, to talk to it while it runs. It is killed when that is dropped.
+    /// Starts the program, to interact with it. It is killed when it is dropped.
     #[track_caller]
     pub fn start<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> RunningProgram {
         let args: Vec<Arg> = args.into_iter().collect();
@@ -114,7 +112,7 @@ impl Program {
         RunningProgram::new(child, Arc::clone(&self.home), command_line, self.timeout)
     }
 
-    /// Starts the program on a terminal, to answer its prompts. It is killed when that is dropped.
+    /// Starts the program on a terminal, to answer its prompts. It is killed when it is dropped.
     pub fn start_on_terminal<Arg: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = Arg>,
@@ -125,8 +123,8 @@ impl Program {
         TerminalProgram::start(spawn, Arc::clone(&self.home), command_line, self.timeout)
     }
 
-    /// Starts the program with these as standard output and standard error, and its standard input piped. It is killed when the
-    /// child is dropped. No wait for it has a deadline, unlike with [`Program::start`].
+    /// Starts the program with this standard output and standard error, and piped standard input. It is killed when the child is dropped.
+    /// Unlike with [`Program::start`], waits have no deadline.
     pub fn spawn_into<Arg: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = Arg>,
@@ -157,7 +155,7 @@ impl Program {
             .env_clear()
             .env("HOME", home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            // What a killed program leaves there goes with the run.
+            // Files that a killed program leaves there are removed with the run.
             .env("TMPDIR", if self.chroot.is_none() { std::env::temp_dir() } else { "/tmp".into() })
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
@@ -170,8 +168,8 @@ impl Program {
     }
 }
 
-/// Whoever starts the tests in the background of a shell, or with `nohup`, has them ignore signals, and a program inherits that. Of a
-/// signal that is handled it inherits nothing.
+/// A shell that runs the tests in the background, or `nohup`, makes them ignore signals, and child processes inherit that. Handlers are not
+/// inherited.
 fn reset_ignored_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -179,7 +177,7 @@ fn reset_ignored_signals() {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it has this line");
         let mask = u64::from_str_radix(mask.trim(), 16).expect("it is a number in hexadecimal");
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-            // Without a handler it ends the tests, as it should.
+            // Without a handler the signal ends the tests, as it should.
             if mask >> (kind.as_raw_value() - 1) & 1 == 1 {
                 let _ = signal(kind).expect("a handler can be installed in a runtime");
             }
@@ -187,7 +185,7 @@ fn reset_ignored_signals() {
     });
 }
 
-/// The command as a person would type it, cut where it is longer than anybody reads.
+/// The command line, truncated if it is long.
 fn command_line(binary: &Path, args: &[impl AsRef<OsStr>]) -> String {
     const MAX_COMMAND_LINE: usize = 1000;
     let words = [binary.as_os_str()].into_iter().chain(args.iter().map(AsRef::as_ref)).map(|word| {

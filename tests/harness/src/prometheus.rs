@@ -1,4 +1,4 @@
-//! A real Prometheus on a free loopback port, that scrapes one target every second.
+//! A real Prometheus on a free loopback port that scrapes one target every second.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use tokio::process::Command;
 use crate::process::GuardedProcess;
 use crate::{Program, build, eventually, http_client, port};
 
-/// Dropping it kills it, and removes its files.
+/// Dropping it kills it and removes its files.
 pub struct Prometheus {
     address: String,
     client: Client,
@@ -20,18 +20,18 @@ pub struct Prometheus {
     _process: GuardedProcess,
 }
 
-/// What is scraped, and with what.
+/// The target and its credentials.
 pub struct ScrapeTarget {
     /// Host and port.
     pub address: String,
     /// Path of the metrics.
     pub path: String,
-    /// Sent as a bearer token, from a file.
+    /// Bearer token, passed as a file.
     pub token: String,
 }
 
 impl Prometheus {
-    /// Starts one that evaluates `rules`, a file of rules, every second, and waits until it answers.
+    /// Starts a Prometheus that evaluates the rules file `rules` every second, and waits until it responds.
     pub async fn start(target: &ScrapeTarget, rules: &str) -> Prometheus {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         let file = |name: &str, content: &str| {
@@ -72,12 +72,12 @@ impl Prometheus {
         prometheus
     }
 
-    /// The program that checks rules and metrics.
+    /// `promtool`, which checks rules and metrics.
     pub async fn promtool() -> Program {
         Program::new(build::prometheus().await.with_file_name("promtool"))
     }
 
-    /// Waits until the target was scraped well.
+    /// Waits for a successful scrape.
     pub async fn wait_scraped(&self) {
         eventually("the target is scraped", async || {
             let targets = self.get("targets").await?;
@@ -86,14 +86,14 @@ impl Prometheus {
         .await;
     }
 
-    /// The value of an expression that gives one, as text.
+    /// The value of an expression with a single result, as text.
     pub async fn query(&self, expression: &str) -> Option<String> {
         let query: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = self.get(&format!("query?query={query}")).await?;
         Some(answer["data"]["result"][0]["value"][1].as_str()?.to_owned())
     }
 
-    /// The names of the alerts that fire.
+    /// The names of the firing alerts.
     pub async fn firing_alerts(&self) -> Vec<String> {
         let answer = self.get("alerts").await.unwrap_or_default();
         let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
@@ -101,7 +101,7 @@ impl Prometheus {
         firing.filter_map(|alert| Some(alert["labels"]["alertname"].as_str()?.to_owned())).collect()
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn logs(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }

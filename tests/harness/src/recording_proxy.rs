@@ -1,4 +1,4 @@
-//! A reverse proxy that remembers what passes, and where a test can act just before a request does.
+//! A reverse proxy that records requests, and that can run an action just before it forwards one.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::http_client;
 
-/// A proxy before a server of plain HTTP. It ends when it is dropped.
+/// A proxy in front of a server with plain HTTP. Stops when it is dropped.
 pub struct RecordingProxy {
     address: SocketAddr,
     state: Arc<Mutex<RecordedState>>,
@@ -30,24 +30,24 @@ pub struct RecordingProxy {
 #[derive(Default)]
 struct RecordedState {
     exchanges: Vec<Exchange>,
-    /// What to do before the first request to a path.
+    /// The action before the next request to a path.
     before_request: Option<(String, Box<dyn FnOnce() + Send>)>,
 }
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
     /// HTTP method.
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// The body of the request: JSON, or text that is none; `Null` where there is none.
+    /// The body of the request: JSON or text; `Null` if it is empty.
     pub sent: Value,
     /// HTTP status.
     pub status: u16,
-    /// The type of the answer's body; empty where there is none.
+    /// Content type of the response; empty if it has none.
     pub content_type: String,
-    /// The body of the answer.
+    /// Body of the response.
     pub answered: Value,
 }
 
@@ -56,7 +56,7 @@ impl RecordingProxy {
     ///
     /// # Panics
     ///
-    /// When there is no free port.
+    /// If there is no free port.
     pub async fn start(server: impl Into<String>) -> RecordingProxy {
         let server = server.into();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("there is a free port");
@@ -66,12 +66,12 @@ impl RecordingProxy {
         let kept = Arc::clone(&memory);
         let task = tokio::spawn(async move {
             loop {
-                // Accepting fails for a client that is gone again; the next one is not concerned.
+                // Accepting fails if the client has disconnected; others are not affected.
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let (server, client, kept) = (server.clone(), client.clone(), Arc::clone(&kept));
                 tokio::spawn(async move {
                     let pass = service_fn(|request| forward_request(request, &server, &client, &kept));
-                    // Ends with an error when the client is gone.
+                    // Fails if the client has disconnected.
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), pass).await;
                 });
             }
@@ -84,12 +84,12 @@ impl RecordingProxy {
         format!("http://{}", self.address)
     }
 
-    /// What has passed since the last call.
+    /// Returns the requests since the last call.
     pub fn take_exchanges(&self) -> Vec<Exchange> {
         std::mem::take(&mut self.state.lock().exchanges)
     }
 
-    /// Does `act` when the next request to `path` comes, before the server has it.
+    /// Runs `act` before the next request to `path` is forwarded.
     pub fn before_next_request(&self, path: impl Into<String>, act: impl FnOnce() + Send + 'static) {
         self.state.lock().before_request = Some((path.into(), Box::new(act)));
     }

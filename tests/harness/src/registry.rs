@@ -12,7 +12,7 @@ use crate::port;
 use crate::process::GuardedProcess;
 use crate::wait::eventually;
 
-/// A running registry on a free loopback port, which forgets everything when it is dropped.
+/// A running registry on a free loopback port. Its data is lost when it is dropped.
 pub struct Registry {
     address: String,
     _process: GuardedProcess,
@@ -20,18 +20,18 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Who may use it.
+    /// The user with access.
     pub const USER: &str = "tester";
-    /// With which password.
+    /// Its password.
     pub const PASSWORD: &str = "registry-password";
-    /// The line of `htpasswd` for the two. The registry takes bcrypt only; few rounds of it, as every request pays for them.
+    /// The line of `htpasswd` for the user. The registry supports only bcrypt; few rounds, because every request computes it.
     const HTPASSWD: &str = "tester:$2b$04$4McHWcS36KGW46WmExUTte4uVq56YJDJHM5rvmOqNqug5a7wF9xzy\n";
 
-    /// Starts one that lets in nobody else.
+    /// Starts a registry that accepts only this user.
     ///
     /// # Panics
     ///
-    /// When it cannot be fetched, or does not answer.
+    /// If it cannot be downloaded, or does not respond.
     pub async fn start() -> Registry {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         let htpasswd = directory.path().join("htpasswd");

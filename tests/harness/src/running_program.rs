@@ -1,4 +1,4 @@
-//! A program under test while it runs: what it writes, and waits that have a deadline.
+//! A running program under test: its output, and waits with a deadline.
 
 use std::panic::Location;
 use std::process::ExitStatus;
@@ -26,11 +26,11 @@ pub enum Stream {
 
 /// A program that [`Program::start`](crate::Program::start) has started.
 ///
-/// Both streams are read all the time, so a full pipe never stops it. Every wait takes the timeout of its
-/// [`Program`](crate::Program) at most; then the program is killed, and the panic shows its command line and what it has
-/// written. Its environment is not shown, as secrets are there.
+/// Both streams are read continuously, so a full pipe never blocks it. Every wait is limited by the timeout of its
+/// [`Program`](crate::Program). Then the program is killed, and the panic contains its command line and output, but not its environment,
+/// which contains secrets.
 ///
-/// Dropping it kills it. If the test fails then, its command line and the end of what it has written are printed.
+/// Dropping it kills it. If the test fails then, its command line and the end of its output are printed.
 pub struct RunningProgram {
     child: Child,
     pid: Pid,
@@ -42,9 +42,9 @@ pub struct RunningProgram {
     stderr: StreamBuffer,
 }
 
-/// What a program has written to a stream so far.
+/// The output of a program on a stream so far.
 struct StreamBuffer {
-    /// Closed when every writer has closed the stream.
+    /// Set when every writer has closed the stream.
     content: watch::Receiver<Vec<u8>>,
     /// How much of it was returned as lines.
     returned: usize,
@@ -73,18 +73,18 @@ impl RunningProgram {
     ///
     /// # Panics
     ///
-    /// When it has ended and was waited for.
+    /// If it has ended and was waited for.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         assert!(self.child.id().is_some(), "`{}` has ended", self.command_line);
         kill_process(self.pid, signal).expect("our own child can be signalled");
     }
 
-    /// Writes to its standard input, and leaves that open.
+    /// Writes to its standard input, and leaves it open.
     ///
     /// # Panics
     ///
-    /// When it has closed its input, or does not read it in time.
+    /// If its input is closed, or it does not read in time.
     #[track_caller]
     pub fn write(&mut self, input: impl AsRef<[u8]>) -> impl Future<Output = ()> {
         let caller = Location::caller();
@@ -99,7 +99,7 @@ impl RunningProgram {
         }
     }
 
-    /// Writes all that a program will read, and closes its standard input. A program may end without reading all of it.
+    /// Writes all input of a program, and closes its standard input. The program may end without reading all of it.
     pub(crate) fn write_and_close(&mut self, input: &[u8]) -> impl Future<Output = ()> + use<> {
         let (stdin, input) = (self.stdin.take(), input.to_vec());
         async move {
@@ -113,7 +113,7 @@ impl RunningProgram {
     ///
     /// # Panics
     ///
-    /// When no line arrives before the timeout.
+    /// If no line arrives before the timeout.
     #[track_caller]
     pub fn next_line(&mut self, stream: Stream) -> impl Future<Output = Option<String>> {
         let caller = Location::caller();
@@ -126,11 +126,11 @@ impl RunningProgram {
         }
     }
 
-    /// The next line of a stream that contains `text`; those before it are passed over.
+    /// The next line of a stream that contains `text`; lines before it are skipped.
     ///
     /// # Panics
     ///
-    /// When the stream ends first, or no such line arrives before the timeout.
+    /// If the stream ends first, or no such line arrives before the timeout.
     #[track_caller]
     pub fn wait_for(&mut self, stream: Stream, text: &str) -> impl Future<Output = String> {
         let caller = Location::caller();
@@ -150,7 +150,7 @@ impl RunningProgram {
         }
     }
 
-    /// All that it has written to a stream so far, also what was returned as lines.
+    /// All output on a stream so far, including returned lines.
     pub fn output_so_far(&self, stream: Stream) -> String {
         match stream {
             Stream::Stdout => self.stdout.text(),
@@ -162,7 +162,7 @@ impl RunningProgram {
     ///
     /// # Panics
     ///
-    /// When that does not happen in time.
+    /// If that does not happen in time.
     #[track_caller]
     pub fn wait(mut self) -> impl Future<Output = Output> {
         let caller = Location::caller();
@@ -213,7 +213,7 @@ impl RunningProgram {
         }
     }
 
-    /// How it has ended, or that it has not but has closed its output.
+    /// How it has ended, or that it has closed its output without ending.
     async fn exit_description(&mut self) -> String {
         let soon = Instant::now() + Duration::from_secs(1);
         match timeout_at(soon, self.child.wait()).await {
@@ -225,13 +225,13 @@ impl RunningProgram {
     /// Kills it and fails the test.
     async fn fail(&mut self, caller: &Location<'_>, what: &str) -> ! {
         let status: Option<ExitStatus> = self.child.try_wait().ok().flatten();
-        // Fails for one that has ended.
+        // Fails if it has ended.
         let _ = self.child.kill().await;
         let closed = async {
             self.stdout.output_closed().await;
             self.stderr.output_closed().await;
         };
-        // So that the last it wrote is shown. A process that it started may keep them open.
+        // So that its last output is shown. A process that it started may keep the streams open.
         let _ = timeout(Duration::from_secs(1), closed).await;
         let after = if status.is_some() { String::new() } else { format!(" within {:?}", self.timeout) };
         panic!("{caller}: `{}` {what}{after}\n{}", self.command_line, self.streams());
@@ -244,7 +244,7 @@ impl RunningProgram {
 
 impl Drop for RunningProgram {
     fn drop(&mut self) {
-        // One that was waited for has returned, or shown, what it wrote.
+        // A program that was waited for has already returned or shown its output.
         if thread::panicking() && self.child.id().is_some() {
             let title = format!("`{}` was running when the test failed", self.command_line);
             crate::failure_logs::print_to_test_output(&format!("{title}\n{}", self.streams()));
@@ -257,7 +257,7 @@ impl StreamBuffer {
         let (sender, content) = watch::channel(Vec::new());
         tokio::spawn(async move {
             let mut buffer = vec![0; 64 * 1024];
-            // An error is the end of a stream, too.
+            // An error is the end of a stream too.
             while let Ok(length @ 1..) = stream.read(&mut buffer).await {
                 sender.send_modify(|content| content.extend_from_slice(&buffer[..length]));
             }
@@ -267,7 +267,7 @@ impl StreamBuffer {
 
     async fn next_line(&mut self) -> Option<String> {
         let returned = self.returned;
-        // The error says that the stream has ended; a last line may lack its line feed.
+        // Receiving fails when the stream has ended. The last line may lack its line feed.
         let _ = self.content.wait_for(|content| content[returned..].contains(&b'\n')).await;
         let content = self.content.borrow();
         let rest = &content[returned..];

@@ -25,7 +25,7 @@ impl SecretScan {
     ///
     /// # Panics
     ///
-    /// When the value is so short that it would be found by chance.
+    /// If the value is so short that it would be found by chance.
     pub fn add_secret(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> SecretScan {
         let (name, value) = (name.into(), value.into());
         assert!(value.len() >= 8, "{name} is too short to be searched for");
@@ -37,7 +37,7 @@ impl SecretScan {
     ///
     /// # Panics
     ///
-    /// When one is, or when the scan knows no secret.
+    /// If one is, or when the scan knows no secret.
     #[track_caller]
     pub fn assert_no_secret_in(&self, place: &str, content: impl AsRef<[u8]>) {
         assert!(!self.secrets.is_empty(), "a scan for no secret proves nothing");
@@ -51,7 +51,7 @@ impl SecretScan {
     ///
     /// # Panics
     ///
-    /// When one is.
+    /// If one is.
     #[track_caller]
     pub fn assert_no_secret_in_output(&self, place: &str, output: &Output) {
         self.assert_no_secret_in(&format!("{place}: stdout"), &output.stdout);
@@ -63,7 +63,7 @@ impl SecretScan {
     ///
     /// # Panics
     ///
-    /// When one is, or when `path` cannot be read.
+    /// If one is, or when `path` cannot be read.
     #[track_caller]
     pub fn assert_no_secret_below(&self, path: &Path) {
         let cannot_read = |error| -> ! { panic!("cannot read {}: {error}", path.display()) };

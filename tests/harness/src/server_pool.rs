@@ -36,7 +36,7 @@ impl<T> ServerPool<T> {
     ///
     /// # Panics
     ///
-    /// When the test does.
+    /// If the test does.
     pub fn run(&'static self, start: impl AsyncFnOnce() -> T, test: impl AsyncFnOnce(&T)) {
         let _user = PoolUser::new(self);
         RUNTIME.block_on(async {

@@ -66,7 +66,7 @@ impl TerminalProgram {
     ///
     /// # Panics
     ///
-    /// When the program ends before, or does not write it in time.
+    /// If the program ends before, or does not write it in time.
     pub async fn wait_for(&mut self, text: &str) {
         let shown = |screen: &Vec<u8>| String::from_utf8_lossy(screen).contains(text);
         let waited = timeout(self.timeout, self.screen.wait_for(shown)).await.is_ok_and(|seen| seen.is_ok());
@@ -77,7 +77,7 @@ impl TerminalProgram {
     ///
     /// # Panics
     ///
-    /// When the terminal is closed.
+    /// If the terminal is closed.
     pub fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("the terminal is open");
     }
@@ -86,13 +86,13 @@ impl TerminalProgram {
     ///
     /// # Panics
     ///
-    /// When it does not end in time.
+    /// If it does not end in time.
     pub async fn wait(mut self) -> TerminalOutput {
         let ended = timeout(self.timeout, self.child.wait()).await;
         let status =
             ended.unwrap_or_else(|_| panic!("`{}` does not end: {}", self.command_line, self.text()));
         let code = status.expect("our own child can be waited for").code();
-        // Everything has been read once nobody has the terminal open.
+        // The output is complete once all processes have closed the terminal.
         let _ = timeout(self.timeout, async { while self.screen.changed().await.is_ok() {} }).await;
         TerminalOutput { code, text: self.text() }
     }

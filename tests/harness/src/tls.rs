@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 /// What the certificate of a server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateKind {
-    /// It is for 127.0.0.1 and localhost: good for whoever trusts its authority.
+    /// Valid for 127.0.0.1 and localhost, for clients that trust its CA.
     Valid,
     /// It is for another name.
     WrongName,

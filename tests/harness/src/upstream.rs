@@ -46,7 +46,7 @@ pub struct UpstreamBuilder {
 }
 
 impl UpstreamBuilder {
-    /// Serves HTTPS with this certificate, signed by an authority of its own; see [`Upstream::ca_pem`].
+    /// Serves HTTPS with this certificate of a private CA; see [`Upstream::ca_pem`].
     pub fn tls(mut self, certificate: CertificateKind) -> UpstreamBuilder {
         self.certificate = Some(certificate);
         self
@@ -126,22 +126,22 @@ impl Upstream {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Where it listens.
+    /// Its listen address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The key it takes now.
+    /// The key that it accepts.
     pub fn api_key(&self) -> String {
         self.state.borrow().api_key.clone()
     }
 
-    /// Takes another key from now on, and the old one no more.
+    /// Replaces the key that it accepts.
     pub fn rotate_api_key(&self, api_key: impl Into<String>) {
         self.state.send_modify(|state| state.api_key = api_key.into());
     }
 
-    /// Forgets which requests it has answered: the next one with a known `Idempotency-Key` mints another token.
+    /// Forgets which requests were answered: the next one with a known `Idempotency-Key` mints another token.
     pub fn forget_idempotency_keys(&self) {
         self.state.send_modify(|state| state.idempotent_responses.clear());
     }
@@ -150,22 +150,22 @@ impl Upstream {
     ///
     /// # Panics
     ///
-    /// When the service speaks plain HTTP.
+    /// If the service speaks plain HTTP.
     pub fn ca_pem(&self) -> &str {
         &self.tls.as_ref().expect("this upstream was started without TLS").ca_pem
     }
 
-    /// Treats the next `count` requests for `operation` with `fault`, after those that wait already.
+    /// Applies `fault` to the next `count` requests for `operation`, after pending faults.
     pub fn fail_next(&self, operation: Operation, count: usize, fault: Fault) {
         self.state.send_modify(|state| state.faults.add(operation, count, fault));
     }
 
-    /// Treats every further request for `operation` with `fault`, until [`Upstream::heal`].
+    /// Applies `fault` to all requests for `operation`, until [`Upstream::heal`].
     pub fn fail(&self, operation: Operation, fault: Fault) {
         self.fail_next(operation, usize::MAX, fault);
     }
 
-    /// Forgets all faults, and answers what was withheld.
+    /// Removes all faults, and sends withheld responses.
     pub fn heal(&self) {
         self.state.send_modify(|state| {
             state.faults.clear();
@@ -173,16 +173,16 @@ impl Upstream {
         });
     }
 
-    /// Closes the port and every connection: the next client is refused.
+    /// Closes the port and every connection, so that clients are refused.
     pub async fn stop_listening(&mut self) {
         if let Some(server) = self.server.take() {
             server.abort();
-            // An aborted task says so; what counts is that it has let go of the port.
+            // The result of an aborted task is an error; it only has to release the port.
             let _ = server.await;
         }
     }
 
-    /// Listens on the same port again, and still knows every token.
+    /// Listens on the same port again, with the same tokens.
     pub async fn listen_again(&mut self) {
         self.stop_listening().await;
         let listener = listen(self.network.as_deref(), self.address).await;
@@ -199,17 +199,17 @@ impl Upstream {
         self.state.borrow().issued.iter().filter(|token| !token.revoked).cloned().collect()
     }
 
-    /// Whether it takes this token now.
+    /// Whether it accepts this token.
     pub fn accepts(&self, token: &str) -> bool {
         self.tokens().accepts(token)
     }
 
-    /// Its tokens, for clients that outlive a borrow of it.
+    /// A handle to its tokens that is independent of the borrow.
     pub(crate) fn tokens(&self) -> IssuedTokens {
         IssuedTokens(self.state.subscribe())
     }
 
-    /// Every request that arrived so far, oldest first, answered or not.
+    /// Every request that has arrived, oldest first, answered or not.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.borrow().requests.clone()
     }
@@ -223,7 +223,7 @@ impl Upstream {
     ///
     /// # Panics
     ///
-    /// When it takes longer than a minute and a half; so do all waits here.
+    /// If it takes longer than a minute and a half, as for all waits here.
     pub async fn wait_issued(&self, count: usize) -> Vec<IssuedToken> {
         self.wait(&format!("{count} issued tokens"), |state| state.issued.len() >= count).await;
         self.issued()
@@ -237,7 +237,7 @@ impl Upstream {
         self.wait(&format!("{count} requests for {operation:?}"), arrived).await;
     }
 
-    /// Waits until the answers to `count` requests are held back by [`Fault::Withheld`].
+    /// Waits until the responses to `count` requests are held by [`Fault::Withheld`].
     pub async fn wait_withheld(&self, count: usize) {
         self.wait(&format!("{count} withheld answers"), |state| state.withheld == count).await;
     }
@@ -281,9 +281,9 @@ impl Upstream {
 pub(crate) struct IssuedTokens(watch::Receiver<UpstreamState>);
 
 impl IssuedTokens {
-    /// Whether the upstream takes this token now.
+    /// Whether the upstream accepts this token.
     pub(crate) fn accepts(&self, token: &str) -> bool {
-        // The latest are asked for most.
+        // Recent tokens are queried most.
         self.0.borrow().issued.iter().rev().any(|issued| issued.token == token && !issued.revoked)
     }
 }

@@ -1,4 +1,4 @@
-//! A real Vault on a free loopback port, with its own storage, plugin directory, logs and process group.
+//! A real Vault on a free loopback port with separate storage, plugin directory, logs and process group.
 
 mod builder;
 mod plugin_processes;
@@ -23,14 +23,14 @@ use crate::process::GuardedProcess;
 use crate::program::Program;
 use crate::{chroot, eventually, network};
 
-/// A Vault that was initialised with one key, unsealed and active when it started.
+/// A Vault that is initialized with one key, unsealed and active.
 ///
-/// Dropping it kills Vault and every plugin process, and removes its files. If the test fails then, its logs are kept, and
-/// the line `logs kept: PATH` says where.
+/// Dropping it kills Vault and every plugin process, and removes its files. If the test fails then, its logs are kept, and the line `logs
+/// kept: PATH` shows where.
 pub struct VaultServer {
     binary: PathBuf,
     directory: TempDir,
-    /// The root it runs in, if not the machine's.
+    /// Its root, if it is not that of the machine.
     chroot: Option<PathBuf>,
     address: String,
     storage: Storage,
@@ -41,11 +41,11 @@ pub struct VaultServer {
     unseal_key: String,
     root_token: String,
     process: Option<GuardedProcess>,
-    /// The network it is in, if not the machine's, and the way to it.
+    /// Its network, if it is not that of the machine, and the forwarded port.
     network: Option<(Arc<NetworkNamespace>, PortForward)>,
 }
 
-/// What Vault answered to a request of [`VaultServer::request`].
+/// The response to a request of [`VaultServer::request`].
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "assert the status, or take the body with `success`"]
 pub struct ApiResponse {
@@ -56,17 +56,17 @@ pub struct ApiResponse {
 }
 
 impl VaultServer {
-    /// In-memory storage, a plugin directory of its own, plain HTTP, no audit device.
+    /// The defaults: in-memory storage, a new plugin directory, plain HTTP, no audit device.
     pub fn builder() -> VaultServerBuilder {
         VaultServerBuilder::default()
     }
 
-    /// Starts a Vault as [`VaultServer::builder`] describes it.
+    /// Starts a Vault with the settings of [`VaultServer::builder`].
     pub async fn start_new() -> VaultServer {
         VaultServer::builder().start().await
     }
 
-    /// Its URL, without a trailing slash; the same after every start.
+    /// Its URL, without a trailing slash. It stays the same after a restart.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -76,17 +76,17 @@ impl VaultServer {
         &self.root_token
     }
 
-    /// The one key that unseals it.
+    /// The key that unseals it.
     pub fn unseal_key(&self) -> &str {
         &self.unseal_key
     }
 
-    /// The authority of its certificate, if it speaks TLS.
+    /// The file with the CA of its certificate, if it uses TLS.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
-    /// The directory that holds everything it writes: storage, logs, audit log, plugins.
+    /// The directory of everything it writes: storage, logs, audit log, plugins.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -95,12 +95,12 @@ impl VaultServer {
     ///
     /// # Panics
     ///
-    /// When it was started without one.
+    /// If it was started without one.
     pub fn plugin_directory(&self) -> &Path {
         self.plugin_directory.as_deref().expect("this Vault was started without a plugin directory")
     }
 
-    /// Everything it and its plugins have logged since the first start.
+    /// Its log and that of its plugins since the first start.
     pub fn logs(&self) -> String {
         fs::read_to_string(self.log_file()).expect("the log was opened when Vault was started")
     }
@@ -109,10 +109,10 @@ impl VaultServer {
     ///
     /// # Panics
     ///
-    /// When an entry is not JSON.
+    /// If an entry is not JSON.
     pub fn audit_log(&self) -> Vec<Value> {
         let content = fs::read_to_string(self.audit_file()).unwrap_or_default();
-        // What follows the last line feed is still being written.
+        // What follows the last line feed is incomplete.
         let complete = content.rfind('\n').map_or("", |end| &content[..end]);
         complete.lines().map(|line| serde_json::from_str(line).expect("an audit entry is JSON")).collect()
     }
@@ -121,15 +121,14 @@ impl VaultServer {
     ///
     /// # Panics
     ///
-    /// When no answer comes back.
+    /// If there is no response.
     pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> ApiResponse {
         self.send(method, path, body)
             .await
             .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.logs()))
     }
 
-    /// Names of what is stored directly below a path of its storage; folders end in `/`. Needs
-    /// [`VaultServerBuilder::raw_storage`].
+    /// Names of the entries directly below a path of its storage; folders end in `/`. Needs [`VaultServerBuilder::raw_storage`].
     pub async fn list_raw_storage(&self, path: &str) -> Vec<String> {
         let reply = self.request("LIST", &format!("sys/raw/{path}"), None).await;
         if reply.status == 404 {
@@ -139,12 +138,11 @@ impl VaultServer {
         serde_json::from_value(keys).expect("a list answers with names")
     }
 
-    /// The JSON document at a path of its storage, decrypted; `None` if nothing is there. Needs
-    /// [`VaultServerBuilder::raw_storage`].
+    /// The decrypted JSON document at a path of its storage; `None` if there is no entry. Needs [`VaultServerBuilder::raw_storage`].
     ///
     /// # Panics
     ///
-    /// When something else than JSON is there.
+    /// If the entry is not JSON.
     pub async fn read_raw_storage(&self, path: &str) -> Option<Value> {
         let reply = self.request("GET", &format!("sys/raw/{path}"), None).await;
         if reply.status == 404 {
@@ -175,13 +173,12 @@ impl VaultServer {
     ///
     /// # Panics
     ///
-    /// When it is not running.
+    /// If it is not running.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("Vault is running").id()
     }
 
-    /// The processes whose executable lies in the plugin directory, whoever their parent is: also those that a killed
-    /// Vault left behind.
+    /// The processes whose executable is in the plugin directory, including those that a killed Vault has left behind.
     pub fn child_plugin_pids(&self) -> Vec<u32> {
         self.plugin_directory.as_deref().map(plugin_processes::running_below).unwrap_or_default()
     }
@@ -195,7 +192,7 @@ impl VaultServer {
         .await;
     }
 
-    /// Seals it, and waits until it says so.
+    /// Seals it, and waits until it is sealed.
     pub async fn seal(&self) {
         self.request("PUT", "sys/seal", None).await.success();
         self.wait_health(503, "Vault is sealed").await;
@@ -207,18 +204,18 @@ impl VaultServer {
         self.wait_health(200, "Vault is unsealed and active").await;
     }
 
-    /// Makes it hand over, and waits until it says that it stands by.
+    /// Makes it step down, and waits until it is a standby.
     pub async fn step_down(&self) {
         self.request("PUT", "sys/step-down", None).await.success();
         self.wait_standby().await;
     }
 
-    /// Waits until it serves.
+    /// Waits until it is active.
     pub async fn wait_active(&self) {
         self.wait_health(200, "Vault is active").await;
     }
 
-    /// Waits until it stands by.
+    /// Waits until it is a standby.
     pub async fn wait_standby(&self) {
         self.wait_health(429, "Vault is a standby").await;
     }
@@ -238,12 +235,12 @@ impl VaultServer {
         .await;
     }
 
-    /// Ends it as a service manager does, with SIGTERM, and waits for its end.
+    /// Stops it with SIGTERM, as a service manager does, and waits for its end.
     pub async fn stop(&mut self) {
         self.stop_process(Signal::TERM).await;
     }
 
-    /// Ends it, and it alone, with SIGKILL: its plugins are left to themselves.
+    /// Kills only the server with SIGKILL. Its plugins keep running.
     pub async fn kill(&mut self) {
         self.stop_process(Signal::KILL).await;
     }
@@ -252,7 +249,7 @@ impl VaultServer {
     ///
     /// # Panics
     ///
-    /// When its storage did not survive, or when it runs already.
+    /// If its storage was lost, or it is running.
     pub async fn start(&mut self) {
         assert_ne!(self.storage, Storage::Memory, "what is in memory does not survive a restart");
         assert!(self.process.is_none(), "Vault runs already");
@@ -278,7 +275,7 @@ impl VaultServer {
         ApiResponse::read(request.send().await?).await
     }
 
-    /// Starts the process, and waits until it answers.
+    /// Starts the process, and waits until it responds.
     async fn spawn(&mut self) {
         let log = fs::File::options()
             .create(true)
@@ -297,9 +294,9 @@ impl VaultServer {
             .env_clear()
             .env("HOME", self.path_in_chroot(self.directory().to_owned()))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            // Where plugins put their sockets: what they leave behind goes with the directory.
+            // Directory of the plugins' sockets, so that leftovers are removed with it.
             .env("TMPDIR", self.path_in_chroot(self.directory().join("tmp")))
-            // A tenth of its time would go into collecting garbage; memory there is enough.
+            // Garbage collection would take a tenth of its time, and memory is sufficient.
             .env("GOGC", "400")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.directory())
@@ -360,7 +357,7 @@ impl VaultServer {
 }
 
 impl Program {
-    /// Points the program at `vault`, with its root token.
+    /// Configures the program for `vault`, with its root token.
     pub fn vault(self, vault: &VaultServer) -> Program {
         let program = self.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
         match vault.ca_file() {
@@ -373,14 +370,14 @@ impl Program {
 impl Drop for VaultServer {
     fn drop(&mut self) {
         drop(self.process.take());
-        // Plugins that outlived a Vault which the test killed.
+        // Plugins that have outlived a killed Vault.
         for pid in self.child_plugin_pids() {
             if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
-                // Fails when the plugin has ended meanwhile.
+                // Fails if the plugin has ended.
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
-        // After its end, so that nothing is missing.
+        // After its end, so that the log is complete.
         let port = self.address.rsplit(':').next().unwrap_or_default();
         if let Some(kept) = FailureLogs::if_test_fails(&format!("vault-{port}")) {
             for file in [self.log_file(), self.audit_file(), self.configuration_file()] {
@@ -403,11 +400,11 @@ impl ApiResponse {
         Ok(ApiResponse { status, body })
     }
 
-    /// The body of an answer that must be a success.
+    /// The body of a response that must be successful.
     ///
     /// # Panics
     ///
-    /// When it is not; the message shows the answer.
+    /// If it is not; the message contains the response.
     #[track_caller]
     pub fn success(self) -> Value {
         assert!((200..300).contains(&self.status), "Vault answered {}: {}", self.status, self.body);

@@ -1,4 +1,4 @@
-//! Waiting for a condition instead of for a time.
+//! Waits for conditions instead of sleeping.
 
 use std::fmt::Display;
 use std::panic::Location;
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a condition may take on a slow, loaded machine before the test is given up.
+/// Timeout of a condition on a slow, loaded machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Pause between two looks at a condition that nobody announces.
+/// Polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What one look at a condition returns: the value, or why there is none yet.
+/// Result of one poll: the value, or why it is missing.
 pub trait Observation {
-    /// What is waited for.
+    /// The awaited value.
     type Value;
 
-    /// The value, or what was seen instead, if that is known.
+    /// The value, or what was seen instead, if it is known.
     fn value(self) -> Result<Self::Value, Option<String>>;
 }
 
@@ -30,7 +30,7 @@ impl<T> Observation for Option<T> {
     }
 }
 
-/// An error says what was seen instead; the panic of a wait in vain shows the last one.
+/// An error describes what was seen instead. The panic of a failed wait contains the last one.
 impl<T, E: Display> Observation for Result<T, E> {
     type Value = T;
 
@@ -39,13 +39,13 @@ impl<T, E: Display> Observation for Result<T, E> {
     }
 }
 
-/// Asks `condition` again and again until it returns a value: `Some`, or `Ok`. A condition that returns `Err(what it saw)`
-/// instead of `None` can be understood when it fails.
+/// Polls `condition` until it returns a value: `Some`, or `Ok`. A condition that returns `Err(what it saw)` instead of `None` is easier to
+/// understand when it fails.
 ///
 /// # Panics
 ///
-/// When it has not after two minutes, also when one look at it never ends. The message has the caller's file and line,
-/// `what`, which names the condition, and what was last seen.
+/// If there is no value after two minutes, also if one poll does not return. The message contains the caller's file and line, `what`, which
+/// names the condition, and what was last seen.
 #[track_caller]
 pub fn eventually<O: Observation>(
     what: &str,
@@ -54,7 +54,7 @@ pub fn eventually<O: Observation>(
     eventually_within(TIMEOUT, what, condition)
 }
 
-/// [`eventually`] with another limit than two minutes.
+/// [`eventually`] with another timeout.
 ///
 /// # Panics
 ///
@@ -75,7 +75,7 @@ pub fn eventually_within<O: Observation>(
             match look.map(Observation::value) {
                 Ok(Ok(value)) => return value,
                 Ok(Err(instead)) => seen = instead,
-                // What the look before it saw stays the last that was seen.
+                // The observation of the previous poll is the last one.
                 Err(_) => {}
             }
             if Instant::now() >= deadline {
@@ -88,12 +88,11 @@ pub fn eventually_within<O: Observation>(
     }
 }
 
-/// Waits for a future that has no limit of its own, such as the reply of a process, or its end.
+/// Waits for a future without a timeout, such as the reply or the end of a process.
 ///
 /// # Panics
 ///
-/// When it is not ready after two minutes. The message has the caller's file and line, and `what`, which names what is
-/// waited for.
+/// If it is not ready after two minutes. The message contains the caller's file and line, and `what`, which names the future.
 #[track_caller]
 pub fn within_timeout<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
     ready_within(TIMEOUT, what, future)
@@ -120,7 +119,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(50);
 
-    /// The message of the panic in which a wait ends.
+    /// The message of the panic that ends a wait.
     async fn panic_of(wait: impl Future<Output = ()> + Send + 'static) -> String {
         let panic = tokio::spawn(AssertUnwindSafe(wait)).await.expect_err("it should panic").into_panic();
         *panic.downcast::<String>().expect("a formatted message")

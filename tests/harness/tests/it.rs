@@ -205,7 +205,7 @@ fn shell() -> Program {
     Program::new("/bin/sh")
 }
 
-/// The message of the panic in which something ends.
+/// The message of the panic.
 async fn panic_of(work: impl Future<Output = ()> + Send + 'static) -> String {
     let panic = tokio::spawn(work).await.expect_err("it should panic").into_panic();
     *panic.downcast::<String>().expect("a formatted message")
@@ -216,7 +216,7 @@ async fn mint(upstream: &Upstream, key: &str) -> Option<(u16, Value)> {
     request(upstream, "POST", "/tokens", body, Some(key)).await
 }
 
-/// Status and JSON body (`Null` if it is none) of the answer; `None` if there was no answer.
+/// Status and JSON body of the response (`Null` if it is not JSON); `None` without a response.
 async fn request(
     upstream: &Upstream,
     method: &str,

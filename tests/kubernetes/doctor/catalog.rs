@@ -1,4 +1,4 @@
-//! Registered files that no pod can start; what the server says when it tries is in its log.
+//! Registered files that no pod can start. The server's error is in its log.
 
 use std::fs;
 
@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::pods::{PLUGIN, on_three_pods};
 
-/// Registers a file of this content on three pods and mounts it, which fails. Doctor must report `id` and cure it, and find
-/// `logged` in the log of the active pod.
+/// Registers a file with this content on three pods and mounts it, which fails. Doctor must report `id` and fix it, and find `logged` in
+/// the log of the active pod.
 fn assert_cannot_start(id: &str, logged: &str, content: impl AsyncFnOnce() -> Vec<u8>) {
     on_three_pods(async |pods| {
         let folder = tempfile::tempdir().unwrap();
@@ -40,7 +40,7 @@ fn vtp_307_a_file_is_no_executable() {
     assert_cannot_start("VTP-307", "VTP-307", async || b"<html>not found</html>".to_vec());
 }
 
-/// The kernel says the same of it as of a file that is no executable.
+/// The kernel returns the same error for a file of another format.
 #[test]
 fn vtp_308_a_file_is_for_another_machine() {
     assert_cannot_start("VTP-308", "VTP-307", async || {

@@ -1,4 +1,4 @@
-//! Files and volumes of one pod that are not what the others have.
+//! Files and volumes of one pod that differ from those of the others.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -48,7 +48,7 @@ fn vtp_207_the_volume_of_a_pod_is_full() {
         pods.pods.fill_plugin_directory(&standby).await;
         let findings = pods.doctor.assert_finds(&["VTP-207"], &[]).await;
         pods.doctor.run_in_shell(findings[0]["commands"][0].as_str().unwrap()).await;
-        // There was nothing to remove: it takes a larger volume.
+        // There was nothing to remove; it needs a larger volume.
         pods.pods.unfill_plugin_directory(&standby).await;
         pods.doctor.assert_healthy().await;
     });
@@ -58,7 +58,7 @@ fn vtp_207_the_volume_of_a_pod_is_full() {
 fn vtp_208_the_file_of_a_pod_is_a_symbolic_link() {
     on_three_pods(async |pods| {
         let file = pods.file_of_a_standby().await;
-        // A folder of the pod that is not the plugin directory.
+        // Another folder of the pod than the plugin directory.
         let elsewhere = file.parent().unwrap().with_file_name("data").join("elsewhere");
         fs::copy(&file, elsewhere).unwrap();
         fs::remove_file(&file).unwrap();
@@ -102,7 +102,7 @@ fn vtp_304_the_file_of_a_pod_is_not_executable() {
     });
 }
 
-/// An emptyDir is open to everybody who has it, and a pod whose server alone has it is healthy: see `variants`.
+/// An emptyDir is writable for every container that mounts it. A pod in which only the server mounts it is healthy: see `variants`.
 #[tokio::test]
 async fn vtp_213_another_container_can_write_to_the_plugin_directory() {
     import_image(IMAGE_WITH_ONE_VERSION, &["1.0.0"]).await;

@@ -1,16 +1,16 @@
-//! No false alarm: on healthy clusters of every kind, doctor reports nothing.
+//! No false alarm: doctor reports nothing on healthy clusters of every kind.
 
 use harness::{ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder};
 
 use super::plugin_storage::{IMAGE_WITH_ONE_VERSION, import_image, loader_container};
 use super::pods::{DoctorPods, PLUGIN_FILE};
 
-/// What brings the plugin into a pod.
+/// How the plugin gets into a pod.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum PluginDelivery {
     /// An init container, from an image into an emptyDir.
     InitContainer,
-    /// Somebody, onto this volume.
+    /// Copied by hand to this volume.
     CopiedTo(PluginVolume),
 }
 
@@ -27,7 +27,7 @@ struct Variant {
 const BY_HAND: PluginDelivery = PluginDelivery::CopiedTo(PluginVolume::Persistent);
 const READ_ONLY: PluginDelivery = PluginDelivery::CopiedTo(PluginVolume::ReadOnly);
 
-/// The others are told by what they change of this one.
+/// The other variants are described by their differences to this one.
 const DEFAULT_VARIANT: Variant = Variant {
     pods: 1,
     delivery: PluginDelivery::InitContainer,
@@ -115,11 +115,11 @@ async fn from_an_image_in_two_pods() {
 
 async fn assert_healthy(variant: Variant) {
     import_image(IMAGE_WITH_ONE_VERSION, &["1.0.0"]).await;
-    let Variant { pods: count, delivery: brought, image, update_strategy, transport, runs_as } = variant;
+    let Variant { pods: count, delivery, image, update_strategy, transport, runs_as } = variant;
     let choose = |pods: VaultPodsBuilder| {
         let pods = pods.replicas(count).image(image).update_strategy(update_strategy);
         let pods = pods.transport(transport).runs_as(runs_as);
-        match brought {
+        match delivery {
             PluginDelivery::CopiedTo(volume) => pods.plugin_volume(volume),
             PluginDelivery::InitContainer => {
                 pods.init_container(serde_json::from_value(loader_container(IMAGE_WITH_ONE_VERSION)).unwrap())
@@ -127,7 +127,7 @@ async fn assert_healthy(variant: Variant) {
         }
     };
     let pods = DoctorPods::new(&[], choose).await;
-    if let PluginDelivery::CopiedTo(_) = brought {
+    if let PluginDelivery::CopiedTo(_) = delivery {
         pods.place_everywhere(PLUGIN_FILE, "v1.0.0").await;
     }
     pods.register(PLUGIN_FILE, "v1.0.0").await;

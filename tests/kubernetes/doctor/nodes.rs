@@ -10,14 +10,14 @@ use super::pods::on_three_pods;
 #[test]
 fn three_healthy_pods_are_healthy() {
     on_three_pods(async |pods| {
-        // For docs/performance.md; nothing rests on it.
+        // For docs/performance.md; no assertion depends on it.
         let started = Instant::now();
         pods.doctor.assert_healthy().await;
         println!("doctor looked at three pods in {} ms", started.elapsed().as_millis());
     });
 }
 
-/// The others notice after seconds that the active node is gone, and elect another: no node is active until then.
+/// It takes seconds until the others notice the loss of the active node and elect another one. Until then no node is active.
 #[test]
 fn an_election_is_waited_for_and_not_reported() {
     on_three_pods(async |pods| {
@@ -34,7 +34,7 @@ fn an_election_is_waited_for_and_not_reported() {
 #[test]
 fn vtp_801_a_pod_that_does_not_start() {
     on_three_pods(async |pods| {
-        // Nothing is bound to the claim of the fourth pod.
+        // No volume is bound to the claim of the fourth pod.
         pods.patch("merge", &json!({"spec": {"replicas": 4}})).await;
         let findings = pods.doctor.assert_finds(&["VTP-801"], &[]).await;
         assert_eq!(findings[0]["subject"], "vault-3");

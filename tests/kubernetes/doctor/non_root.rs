@@ -6,7 +6,7 @@ use harness::{PluginVolume, RunsAs, ServerPool, Transport, set_mode};
 
 use super::pods::{DoctorPods, PLUGIN_FILE};
 
-/// As the server's.
+/// The user of the server.
 const SERVER_UID: Option<u32> = Some(100);
 
 fn on_a_restricted_pod(test: impl AsyncFnOnce(&DoctorPods)) {
@@ -42,7 +42,7 @@ fn vtp_211_the_server_may_not_enter_the_directory() {
         chown(directory, Some(0), None).unwrap();
         set_mode(directory, 0o700);
         pods.doctor.assert_finds(&["VTP-211"], &[]).await;
-        // As the cure says: mode 755, and the server's user as owner of what it is to write to.
+        // As the remediation says: mode 755, and the server's user as owner of the files that it writes.
         set_mode(directory, 0o755);
         chown(directory, SERVER_UID, None).unwrap();
         pods.doctor.assert_healthy().await;
@@ -53,7 +53,7 @@ fn vtp_211_the_server_may_not_enter_the_directory() {
 fn vtp_311_the_server_may_not_read_the_file() {
     on_a_restricted_pod(async |pods| {
         let file = pods.path("vault-0", PLUGIN_FILE).await;
-        // The owner may not read it, and may change that.
+        // The owner may not read it, but may change that.
         chown(&file, SERVER_UID, None).unwrap();
         set_mode(&file, 0o111);
         pods.doctor.assert_fixed_by_commands("VTP-311").await;

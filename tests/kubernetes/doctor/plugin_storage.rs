@@ -1,4 +1,4 @@
-//! What becomes of plugins when their pod is made anew.
+//! What happens to plugins when their pod is recreated.
 
 use harness::{Cluster, ImageArchive, ImageContent, Product, Program, build};
 use rollout::Binary;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::pods::{DoctorPods, PLUGIN};
 use crate::BINARY;
 
-/// Images that are this program, with one version of the plugin, and with two.
+/// Images of this program with one version of the plugin, and with two.
 pub(super) const IMAGE_WITH_ONE_VERSION: &str = "localhost/plugins-of-doctor:1";
 const IMAGE_WITH_BOTH_VERSIONS: &str = "localhost/plugins-of-doctor:2";
 
-/// And one that has the version of another plugin beside it.
+/// An image that also contains a version of another plugin.
 const IMAGE_WITH_ANOTHER_PLUGIN: &str = "localhost/plugins-of-doctor:with-another";
 
 pub(super) async fn import_image(name: &str, versions: &[&str]) {
@@ -19,7 +19,7 @@ pub(super) async fn import_image(name: &str, versions: &[&str]) {
     import_image_of_files(name, &files.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
-/// Files are called by their plugin and their version.
+/// Files are named after their plugin and version.
 async fn import_image_of_files(name: &str, files: &[&str]) {
     let program = build::static_binary("vault-token-plugin").await;
     let mut content = vec![("vault-token-plugin".to_owned(), ImageContent::Program(program))];
@@ -89,7 +89,7 @@ async fn vtp_805_the_cluster_restarts_servers_by_itself() {
     pods.doctor.assert_fixed_by_commands("VTP-805").await;
 }
 
-/// A pod has what its init container brought before its server was unsealed, and OpenBao does not start a plugin later that was
+/// A pod has the files that its init container copied before its server was unsealed. OpenBao does not start a plugin later if it was
 /// missing then.
 #[tokio::test]
 async fn an_upgrade_names_the_image_before_it_restarts_the_standbys_of_openbao() {
@@ -154,13 +154,13 @@ async fn an_upgrade_restarts_no_standby_of_openbao_that_would_lose_the_file_of_a
     }
 }
 
-/// Without this the next start of any pod would wait for an image that its node cannot pull.
+/// Otherwise the next start of any pod would wait for an image that its node cannot pull.
 #[tokio::test]
 async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {
     let pods = pods_filled_from(IMAGE_WITH_ONE_VERSION).await;
     let program = Program::new(BINARY).pods(&pods.pods);
     let binary = build::go_kv("v2.0.0").await;
-    let image = "localhost/plugins-that-nobody-has-made:2";
+    let image = "localhost/missing-plugins:2";
     let upgrade =
         ["upgrade", PLUGIN, "--binary", binary.to_str().unwrap(), "--version", "2.0.0", "--image", image];
     let refused = program.run([&upgrade[..], &["-n", pods.pods.namespace()]].concat()).await;
@@ -174,7 +174,7 @@ async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {
     pods.doctor.assert_healthy().await;
 }
 
-/// The image is read by nobody here: what it has to bring is told, of every plugin that would be lost.
+/// The image is not read here, so the message lists all plugins that it must contain.
 #[tokio::test]
 async fn an_upgrade_tells_which_files_of_other_plugins_an_image_has_to_bring() {
     import_image(IMAGE_WITH_BOTH_VERSIONS, &["1.0.0", "2.0.0"]).await;
@@ -192,7 +192,7 @@ async fn an_upgrade_tells_which_files_of_other_plugins_an_image_has_to_bring() {
     assert!(planned.stderr.contains("other-1.0.0") && planned.stderr.contains("was not read"), "{planned:?}");
 }
 
-/// Names the image in the StatefulSet, and makes the pod anew, which brings what the image holds.
+/// Sets the image in the StatefulSet and recreates the pod, which then has the files of the image.
 async fn recreate_with_image(pods: &DoctorPods, image: &str) {
     let init = json!({"spec": {"template": {"spec": {"initContainers": [loader_container(image)]}}}});
     pods.patch("merge", &init).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::BINARY;
 
-/// A plugin that is linked statically, as the pods' image has no linker.
+/// A plugin that is linked statically, because the image of the pods has no dynamic linker.
 pub(super) const PLUGIN: &str = "notes";
 pub(super) const PLUGIN_FILE: &str = "notes-1.0.0";
 
@@ -17,7 +17,7 @@ pub(super) struct DoctorPods {
     pub(super) doctor: DoctorRunner,
 }
 
-/// Runs a test on three pods that others use too: they keep their files, and must be healthy when the test ends.
+/// Runs a test on three shared pods, which keep their files and must be healthy when the test ends.
 pub(super) fn on_three_pods(test: impl AsyncFnOnce(&DoctorPods)) {
     static PODS: ServerPool<DoctorPods> = ServerPool::new(1);
     let start = async || {
@@ -30,7 +30,7 @@ pub(super) fn on_three_pods(test: impl AsyncFnOnce(&DoctorPods)) {
 }
 
 impl DoctorPods {
-    /// Pods with what `choose` changes of the usual, and nothing registered.
+    /// Pods with the default settings as changed by `choose`, without a registered plugin.
     pub(super) async fn new(
         flags: &[&str],
         choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder,
@@ -50,7 +50,7 @@ impl DoctorPods {
                 None => program,
             }
         });
-        // Doctor finds the server itself; only the official program needs to be told.
+        // Doctor finds the server itself; only the official program needs its address.
         doctor.shell = doctor.shell.env("VAULT_ADDR", address);
         DoctorPods { pods, doctor }
     }
@@ -89,12 +89,12 @@ impl DoctorPods {
         self.pods.request(self.pods.active().await, "POST", path, Some(body)).await.success();
     }
 
-    /// A file in the plugin directory of a pod, as this machine sees it.
+    /// A file in the plugin directory of a pod, as a path of this machine.
     pub(super) async fn path(&self, pod: &str, file: &str) -> PathBuf {
         self.pods.plugin_directory(pod).await.join(file)
     }
 
-    /// The files of this version on every pod, registered.
+    /// Copies this version to every pod, and registers it.
     pub(super) async fn place_and_register(&self, file: &str, version: &str) {
         self.place_everywhere(file, version).await;
         self.register(file, version).await;

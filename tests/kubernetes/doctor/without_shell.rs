@@ -1,4 +1,4 @@
-//! A pod with nothing in it but the server, where no command of a shell can cure anything: the tool itself does, beside it.
+//! A pod that contains only the server: no shell command can fix anything, so the tool does, in an ephemeral container.
 
 use std::fs;
 

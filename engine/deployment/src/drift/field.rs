@@ -11,7 +11,7 @@ use serde_json::Value;
 pub struct FieldDrift {
     /// Its path. Members of lists are identified by their `name`, if they have one.
     pub path: String,
-    /// Current value; `None` if there is none.
+    /// Current value; `None` if the field is missing.
     pub before: Option<Value>,
     /// Value after the change.
     pub after: Option<Value>,

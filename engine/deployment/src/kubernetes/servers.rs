@@ -81,8 +81,8 @@ impl Servers {
         }
     }
 
-    /// Connects the active client to the active server. While there is none, to a server that can become active, and reports that it is not;
-    /// a sealed server is the last choice.
+    /// Connects the active client to the active server. Without an active server, connects to a server that can become active, and reports
+    /// that it is not active; a sealed server is the last choice.
     pub(super) async fn find_active(&self, nodes: Vec<NodeName>) -> Result<(), KubernetesError> {
         let mut requests = JoinSet::new();
         for node in nodes {
@@ -151,7 +151,7 @@ impl Servers {
     pub(super) async fn plugin_directory(&self) -> PluginDirectory {
         let mut poll = Poll::every(POLL_INTERVAL, FIND_ACTIVE_TIMEOUT);
         loop {
-            // The token is not sent to a server that is not active.
+            // The token is only sent to the active server.
             let shown = match self.active.client.send(&health::Read).await {
                 Ok(health) if is_active(&health) => self.active.client.send(&ReadSanitized).await.map(Some),
                 Ok(_) => Ok(None),

@@ -247,7 +247,7 @@ async fn an_image_is_set_for_the_next_start_and_nothing_is_restarted() {
     assert_eq!(observe_pods(&deployment).await.plugin_storage, of(IMAGE, Some(BTreeSet::new())));
 }
 
-/// A pod with a sidecar that is not ready while a file exists.
+/// A pod with a sidecar that is unready while a file exists.
 async fn unready_pod() -> Lab {
     let probe = json!(["/bin/busybox", "test", "!", "-e", "/vault/audit/not-ready"]);
     let sidecar = json!({

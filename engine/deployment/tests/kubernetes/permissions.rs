@@ -100,7 +100,7 @@ async fn each_rule_that_is_missing_is_named() {
     })
     .await;
 
-    // A test that is not allowed is skipped and reported.
+    // A forbidden test is skipped and reported.
     let deployment = lab.connect(options()).await.unwrap();
     let unproven = deployment.verify_image_pull(IMAGE).await.unwrap().unwrap();
     assert!(unproven.contains("resources: [\"pods/ephemeralcontainers\"]"), "{unproven}");

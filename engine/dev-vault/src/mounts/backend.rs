@@ -228,8 +228,8 @@ fn running_instance<'a>(
     })
 }
 
-/// Returns the error of an engine with the status that Vault sets (`RespondErrorCommon` of `sdk/logical`). Vault compares error
-/// messages with those of its own errors.
+/// Returns the error of an engine with the status that Vault sets (`RespondErrorCommon` of `sdk/logical`). Vault compares error messages
+/// with its own.
 fn error_reply(error: CallError) -> ErrorReply {
     let text = error.to_string();
     let CallError::Backend(backend_error) = error else { return ErrorReply::multierror(500, &[&text]) };

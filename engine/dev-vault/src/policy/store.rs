@@ -26,7 +26,7 @@ impl Policies {
         self.write("response-wrapping", RESPONSE_WRAPPING_POLICY)
     }
 
-    /// The text of a policy; `None` if there is none of that name.
+    /// The text of a policy; `None` if it does not exist.
     pub(crate) fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
         if name == "root" {
             return Ok(Some(String::new()));

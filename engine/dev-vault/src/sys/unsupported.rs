@@ -33,7 +33,7 @@ const UNSUPPORTED_PATHS: &[(&str, &str)] = &[
 const NO_KEYS: &str = "does not encrypt its storage and has no keys";
 const NO_TELEMETRY: &str = "does not collect telemetry";
 
-/// The error for a path that is not implemented; `None` for a path that Vault does not have either.
+/// The error for an unimplemented path; `None` for a path that Vault does not have either.
 pub(super) fn unsupported_error(path: &str) -> Option<ErrorReply> {
     let (_, reason) = UNSUPPORTED_PATHS.iter().find(|(prefix, _)| path.starts_with(prefix))?;
     Some(ErrorReply::bad_request(format!("a development server {reason}")))

@@ -336,7 +336,7 @@ mod tests {
         assert!(layers.directory.path().join("custom-2.0.0").exists());
     }
 
-    /// Covers each kind of whiteout. A whiteout never removes a file of its own layer.
+    /// Covers each kind of whiteout. A whiteout never removes a file of the same layer.
     #[test]
     fn a_layer_can_remove_the_whole_directory() {
         for (path, entry) in [

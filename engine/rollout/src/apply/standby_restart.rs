@@ -31,7 +31,7 @@ pub(super) fn wait_timeout(on: &WaitingOn) -> Duration {
 
 impl Run<'_> {
     /// Pauses before a step that was refused temporarily is tried again, and returns whether it is: for as long as the timeout of one request.
-    /// The run observes again before that, so a step that is no longer due is not applied.
+    /// The run observes again before that, so a step is only applied if it is still due.
     pub(super) async fn pause_before_retry(&mut self, on: WaitingOn) -> bool {
         let poll = self.retry_wait.get_or_insert_with(|| {
             (self.listener)(&Event::Waiting { reason: on });

@@ -37,7 +37,7 @@ pub struct Auth {
     pub no_default_policy: bool,
     /// Metadata of the token, visible in token lookups and in the audit log.
     pub metadata: BTreeMap<String, String>,
-    /// The period of a periodic token, which does not expire as long as it is renewed within the period. Zero means none.
+    /// The period of a periodic token, which does not expire if it is renewed within the period. Zero means none.
     pub period: Duration,
     /// The maximum lifetime, which renewals cannot exceed. Zero means none.
     pub explicit_max_ttl: Duration,
@@ -91,7 +91,7 @@ pub enum TokenType {
     Default,
     /// A token that is stored, can be renewed, and can have child tokens.
     Service,
-    /// A self-contained token that is not stored and expires at the end of its TTL.
+    /// A self-contained token without storage, which expires at the end of its TTL.
     Batch,
     /// A value for the mount's tuning: `service`, unless the login sets another type.
     DefaultService,

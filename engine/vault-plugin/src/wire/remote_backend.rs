@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    /// Answers every call with one byte that is not valid protobuf.
+    /// Answers every call with one byte of invalid protobuf.
     #[derive(Clone)]
     struct Garbled;
 

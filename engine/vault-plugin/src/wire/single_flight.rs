@@ -15,7 +15,7 @@ pub(crate) struct SingleFlight<T> {
     pending: Arc<PendingCall<T>>,
 }
 
-/// The call that is not sent yet.
+/// The call before it is sent.
 type PendingCall<T> = Mutex<Option<Shared<BoxFuture<'static, T>>>>;
 
 impl<T> Default for SingleFlight<T> {

@@ -54,7 +54,7 @@ async fn no_thread_of_a_plugin_gains_privileges() {
 /// A process whose user cannot read its binary is not dumpable, like one whose file has capabilities.
 #[tokio::test]
 async fn a_process_that_is_not_dumpable_is_not_warned_about_core_dumps() {
-    const NOBODY: u32 = 65_534;
+    const UNPRIVILEGED_ID: u32 = 65_534;
 
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
@@ -68,7 +68,7 @@ async fn a_process_that_is_not_dumpable_is_not_warned_about_core_dumps() {
 
     let mut command = Command::new(&binary);
     if geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED_ID).gid(UNPRIVILEGED_ID);
     }
     let mut plugin = command
         .env_clear()

@@ -1,4 +1,4 @@
-//! The alerts. A test shows for each expression when it fires.
+//! The alerts. A test verifies for each expression when it fires.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::commands::manifests::values::ManifestValues;
 
-/// A file of rules.
+/// A rules file.
 #[derive(Debug, Serialize)]
 pub(super) struct AlertGroups {
     groups: Vec<AlertGroup>,
@@ -29,12 +29,12 @@ struct AlertRule {
     annotations: BTreeMap<&'static str, String>,
 }
 
-/// The job of one mount's numbers.
+/// Name of the scrape job of a mount.
 pub(super) fn mount_job_name(names: &ManifestValues, mount: &MountPath) -> String {
     format!("{}-{}", names.prefix, mount.as_str().trim_end_matches('/').replace('/', "-"))
 }
 
-/// The job of the servers' own numbers.
+/// Name of the scrape job of the servers.
 pub(super) fn server_job_name(names: &ManifestValues) -> &'static str {
     names.product.chart_name()
 }
@@ -54,7 +54,7 @@ pub(super) fn alert_groups(names: &ManifestValues) -> AlertGroups {
     }
 }
 
-/// A matcher of jobs. Their names hold letters, digits and -_.@ only, of which a dot has to be escaped.
+/// A matcher of jobs. Their names contain only letters, digits and -_.@, of which the dot must be escaped.
 fn job_matcher(jobs: &[String]) -> String {
     match jobs {
         [job] => format!("job=\"{job}\""),
@@ -65,7 +65,7 @@ fn job_matcher(jobs: &[String]) -> String {
     }
 }
 
-/// The numbers of the plugin, one job for each of its mounts.
+/// The metrics of the plugin, with one scrape job per mount.
 struct PluginMetrics<'a> {
     prefix: &'a str,
     jobs: String,
@@ -84,11 +84,11 @@ impl PluginMetrics<'_> {
             "job",
             "5m",
         );
-        // The time that requests took, in seconds a second: as many as were at work at once, on average.
+        // The rate of the time spent in requests is the average number of concurrent requests.
         let at_work = self.rate("request_duration_seconds_sum", creds, "job", "30m");
         let entries = format!("{}_wal_entries{{{own}}}", self.prefix);
         let wal = format!("min by (job) (min_over_time({entries}[30m]))");
-        // A rate over half an hour is too low while there are fewer numbers than that.
+        // A rate over half an hour is too low while the series is younger than that.
         let known = format!("max by (job) ({entries} offset 30m) >= 0");
         vec![
             alert_rule(
@@ -142,12 +142,12 @@ impl PluginMetrics<'_> {
         ]
     }
 
-    /// How much a number grows in a second.
+    /// Increase per second.
     fn rate(&self, name: &str, labels: &str, by: &str, over: &str) -> String {
         format!("sum by ({by}) (rate({}_{name}{{{}, {labels}}}[{over}]))", self.prefix, self.jobs)
     }
 
-    /// How much a number has grown.
+    /// Increase over a time.
     fn increase(&self, name: &str, labels: &str, over: &str) -> String {
         format!("sum by (job) (increase({}_{name}{{{}, {labels}}}[{over}]))", self.prefix, self.jobs)
     }

@@ -50,10 +50,10 @@ fn entry(version: &str) -> CatalogEntry {
     }
 }
 
-fn mount(told: &str, runs: &str) -> MountObserved {
+fn mount(configured: &str, runs: &str) -> MountObserved {
     MountObserved {
         plugin: "custom".into(),
-        configured_version: format!("v{told}"),
+        configured_version: format!("v{configured}"),
         running_version: format!("v{runs}"),
         running_sha256: sha(runs),
         ..MountObserved::default()
@@ -221,5 +221,5 @@ fn a_mount_that_does_not_answer_is_not_said_to_run() {
     observed.mounts = [("dead/".to_owned(), dead), ("live/".to_owned(), mount("1.0.0", "1.0.0"))].into();
     let text = render_status(&observed);
     assert!(text.contains("  2 mounts    1 mount "), "{text}");
-    assert!(text.ends_with("  NOT ANSWERING, configured v1.0.0: dead/\n  v1.0.0: live/\n"), "{text}");
+    assert!(text.ends_with("  NOT RESPONDING, configured v1.0.0: dead/\n  v1.0.0: live/\n"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Container images made of a few files, as archives that containerd imports.
+//! Builds container images of a few files, as archives that containerd imports.
 
 use std::collections::BTreeSet;
 use std::env::consts::ARCH;
@@ -12,30 +12,30 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
-/// What an image has at a path.
+/// The content of an image at a path.
 #[derive(Debug, Clone)]
 pub enum ImageContent {
-    /// A copy of this file, executable for all.
+    /// An executable copy of this file.
     Program(PathBuf),
-    /// A text that all may read.
+    /// A readable text.
     Text(String),
-    /// A symbolic link to this.
+    /// A symbolic link to this path.
     Link(String),
-    /// A directory that all may write to, as /tmp.
+    /// A writable directory, like /tmp.
     WritableDirectory,
 }
 
-/// An archive of one image of one layer, in a folder that goes with it.
+/// An archive of one image with one layer, in a folder that is removed with it.
 pub struct ImageArchive {
     folder: TempDir,
 }
 
 impl ImageArchive {
-    /// Makes an image called `name` that runs `entrypoint`; paths are relative to its root.
+    /// Builds an image called `name` that runs `entrypoint`. Paths are relative to its root.
     ///
     /// # Panics
     ///
-    /// When a file of its content cannot be read.
+    /// If a file of its content cannot be read.
     pub fn new(name: &str, entrypoint: &str, content: &[(&str, ImageContent)]) -> ImageArchive {
         let folder = tempfile::tempdir().expect("the temporary directory is writable");
         let layer = folder.path().join("layer.tar");
@@ -60,11 +60,11 @@ impl ImageArchive {
         archive
     }
 
-    /// Makes an image called `name` of this program alone, which does the work where a server has no shell.
+    /// Builds an image called `name` that contains only this program, for pods without a shell.
     ///
     /// # Panics
     ///
-    /// When `program` cannot be read.
+    /// If `program` cannot be read.
     pub fn of_program(name: &str, program: PathBuf) -> ImageArchive {
         let content = [
             ("vault-token-plugin", ImageContent::Program(program)),

@@ -1,4 +1,4 @@
-//! A namespace with Vaults in pods: a raft cluster that unseals itself, and what a test asks and does to it.
+//! A namespace with Vaults in pods: a raft cluster that unseals itself, and the operations of tests on it.
 
 mod builder;
 mod manifests;
@@ -38,24 +38,24 @@ use crate::{ApiResponse, VaultServer, eventually, process};
 /// The name of the StatefulSet, of the headless service, of the container, and of the label `app.kubernetes.io/name`.
 pub(crate) const STATEFUL_SET_NAME: &str = "vault";
 
-/// Where the plugin directory is in every pod.
+/// Path of the plugin directory in every pod.
 pub(crate) const PLUGIN_DIRECTORY: &str = "/vault/plugins";
 
 /// The name of the pods' disruption budget.
 const DISRUPTION_BUDGET_NAME: &str = "keep-quorum";
 
-/// How long a command in a pod may run.
+/// Maximum run time of a command in a pod.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How long a program that works on pods may run: it copies its plugin to each pod and reads it back, while other tests
-/// start theirs.
+/// Maximum run time of a program that works on pods. It copies its plugin to each pod and reads it back, while other tests start their
+/// pods.
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long a tool of the machine may run with a pod's mounts.
+/// Maximum run time of a tool of this machine in the mount namespace of a pod.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A namespace with Vault pods. Dropping it deletes the namespace, without waiting for that. If the test fails then, the
-/// logs of its pods and of the cluster are kept, and the line `logs kept: PATH` says where.
+/// A namespace with Vault pods. Dropping it deletes the namespace without waiting. If the test fails then, the logs of its pods and of the
+/// cluster are kept, and the line `logs kept: PATH` shows where.
 pub struct VaultPods {
     cluster: &'static Cluster,
     client: Client,
@@ -67,30 +67,30 @@ pub struct VaultPods {
     http: HttpClient,
     ca_file: Option<PathBuf>,
     root_token: String,
-    /// Holds the key that unseals the pods, if they share none with the others of the cluster.
+    /// The Vault that unseals the pods, if they do not share that of the cluster.
     own_unsealer: Option<VaultServer>,
     directory: TempDir,
 }
 
-/// A pod as it is known before it is made.
+/// A planned pod.
 struct PodMember {
     name: String,
     address: Ipv4Addr,
-    /// A port on this machine's loopback that leads to its Vault.
+    /// A port on this machine's loopback that forwards to its Vault.
     forward: PortForward,
 }
 
-/// How long one look at a pod's health may take. A connection that begins before the pod has its address is tried again by the kernel
-/// after 1, 3, 7, … 63 and 127 seconds: a look that waits for it would miss all that comes in between.
+/// Timeout of a health request to a pod. The kernel repeats a connection attempt to a pod without an address only after 1, 3, 7, … 63 and
+/// 127 seconds; a longer timeout would miss what happens in between.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl VaultPods {
-    /// Three pods with an emptyDir as plugin directory, an image with a shell, `OnDelete`, plain HTTP, as root.
+    /// The defaults: three pods with an emptyDir as plugin directory, an image with a shell, `OnDelete`, plain HTTP, and root as user.
     pub fn builder(cluster: &'static Cluster) -> VaultPodsBuilder {
         VaultPodsBuilder::new(cluster)
     }
 
-    /// The cluster they are in.
+    /// The cluster that they are in.
     pub fn cluster(&self) -> &'static Cluster {
         self.cluster
     }
@@ -100,7 +100,7 @@ impl VaultPods {
         self.client.clone()
     }
 
-    /// The namespace, a new one for every set of pods.
+    /// The namespace, a new one per set of pods.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -115,7 +115,7 @@ impl VaultPods {
         self.members.iter().map(|member| &*member.name).collect()
     }
 
-    /// A pod's address in the network of the cluster. It keeps it when it is deleted and made again.
+    /// A pod's address in the network of the cluster. A recreated pod keeps it.
     pub fn address(&self, pod: &str) -> Ipv4Addr {
         self.member(pod).address
     }
@@ -130,7 +130,7 @@ impl VaultPods {
         format!("{}://{}:8200", self.transport.scheme(), self.address(pod))
     }
 
-    /// The authority of the certificates, on this machine, if they speak TLS.
+    /// The file with the CA of the certificates on this machine, if they use TLS.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
@@ -144,23 +144,23 @@ impl VaultPods {
     ///
     /// # Panics
     ///
-    /// When they share one with others: see [`VaultPodsBuilder::own_unsealer`].
+    /// If they share the unsealer; see [`VaultPodsBuilder::own_unsealer`].
     pub fn unsealer(&mut self) -> &mut VaultServer {
         self.own_unsealer.as_mut().expect("these pods were built with an unsealer of their own")
     }
 
-    /// Sends a request to a pod's Vault with the root token; `path` is what follows `/v1/`. A standby passes it on.
+    /// Sends a request to a pod's Vault with the root token; `path` is what follows `/v1/`. A standby forwards it.
     ///
     /// # Panics
     ///
-    /// When no answer comes back.
+    /// If there is no response.
     pub async fn request(&self, pod: &str, method: &str, path: &str, body: Option<Value>) -> ApiResponse {
         self.send(pod, method, path, body)
             .await
             .unwrap_or_else(|error| panic!("{pod}: {method} {path}: {error}"))
     }
 
-    /// The status of `sys/health`: 200 active, 429 standby, 503 sealed; `None` while nobody answers.
+    /// The status of `sys/health`: 200 active, 429 standby, 503 sealed; `None` without a response.
     pub async fn health(&self, pod: &str) -> Option<u16> {
         let answer = timeout(HEALTH_TIMEOUT, self.send(pod, "GET", "sys/health", None)).await;
         Some(answer.ok()?.ok()?.status)
@@ -227,7 +227,7 @@ impl VaultPods {
         .await;
     }
 
-    /// What `sys/health` of every pod answers, for the message of a wait in vain.
+    /// The response of `sys/health` of every pod, for the message of a wait that fails.
     async fn health_summary(&self) -> String {
         let mut seen = Vec::new();
         for member in &self.members {
@@ -238,7 +238,7 @@ impl VaultPods {
         seen.join(", ")
     }
 
-    /// Makes the active Vault step down, and waits until another is active and all know it; returns its pod.
+    /// Makes the active Vault step down, and waits until another one is active and known to all. Returns its pod.
     pub async fn step_down(&self) -> &str {
         let before = self.active().await;
         self.request(before, "PUT", "sys/step-down", None).await.success();
@@ -265,7 +265,7 @@ impl VaultPods {
         eventually("it is sealed", async || (self.health(pod).await == Some(503)).then_some(())).await;
     }
 
-    /// Deletes a pod, as `kubectl delete pod` does; waits until the next one under its name is there, not until it is ready.
+    /// Deletes a pod, as `kubectl delete pod` does. Waits until the next pod of this name exists, not until it is ready.
     pub async fn delete(&self, pod: &str) {
         let before = self.uid(pod).await;
         self.pods().delete(pod, &DeleteParams::default()).await.expect("a pod can be deleted");
@@ -276,23 +276,23 @@ impl VaultPods {
         .await;
     }
 
-    /// Deletes a pod as [`VaultPods::delete`] does, and waits for nothing.
+    /// Like [`VaultPods::delete`], without waiting.
     pub async fn request_delete(&self, pod: &str) {
         self.pods().delete(pod, &DeleteParams::default()).await.expect("a pod can be deleted");
     }
 
-    /// Kills a pod, as when its machine is lost; waits for nothing.
+    /// Kills a pod, as when its machine is lost. Does not wait.
     pub async fn kill(&self, pod: &str) {
         let now = DeleteParams::default().grace_period(0);
         self.pods().delete(pod, &now).await.expect("a pod can be deleted");
     }
 
-    /// Has the node take no pod any more that is made from now on, of any test that shares the cluster.
+    /// Stops the node from accepting new pods, for all tests that share the cluster.
     pub async fn cordon(&self) {
         self.make_unschedulable(json!(true)).await;
     }
 
-    /// Has it take pods again.
+    /// Lets the node accept pods again.
     pub async fn uncordon(&self) {
         self.make_unschedulable(json!(null)).await;
     }
@@ -303,7 +303,7 @@ impl VaultPods {
         nodes.patch("node", &PatchParams::default(), &patch).await.expect("a node can be patched");
     }
 
-    /// The uid of a pod, if it is there.
+    /// The uid of a pod, if it exists.
     pub async fn uid(&self, pod: &str) -> Option<String> {
         self.pods().get_opt(pod).await.ok()??.metadata.uid
     }
@@ -321,7 +321,7 @@ impl VaultPods {
             .expect("a StatefulSet can be scaled");
     }
 
-    /// Makes the PodDisruptionBudget `keep-quorum` ask for this many available pods, and waits until the cluster has counted them.
+    /// Sets the number of available pods that the PodDisruptionBudget `keep-quorum` requires, and waits until the cluster has evaluated it.
     pub async fn set_disruption_budget(&self, min_available: usize) {
         let budgets: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), &self.namespace);
         let budget = json!({
@@ -351,8 +351,7 @@ impl VaultPods {
     ///
     /// # Panics
     ///
-    /// When the API server or the node refuses; a command that is not there is such a case. When it runs for more than
-    /// three minutes.
+    /// If the API server or the node refuses, for example because the command does not exist, or if it runs for more than three minutes.
     pub async fn exec(&self, pod: &str, command: &[&str]) -> Output {
         let parameters = AttachParams::default().container(STATEFUL_SET_NAME).stderr(true);
         let mut process = self
@@ -370,34 +369,34 @@ impl VaultPods {
         Output { code: Some(exit_code(&status)), stdout, stderr }
     }
 
-    /// What the Vault of a pod, and its plugins, have logged since its container started.
+    /// The log of a pod's Vault and its plugins since its container started.
     pub async fn logs(&self, pod: &str) -> String {
         self.logs_if_there(pod).await.unwrap_or_else(|| panic!("no logs of {pod}"))
     }
 
-    /// As [`VaultPods::logs`], of a pod that may not be there.
+    /// Like [`VaultPods::logs`], for a pod that may not exist.
     pub async fn logs_if_there(&self, pod: &str) -> Option<String> {
         let parameters = LogParams { container: Some(STATEFUL_SET_NAME.to_owned()), ..LogParams::default() };
         self.pods().logs(pod, &parameters).await.ok()
     }
 
-    /// The entries of a pod's audit log, oldest first, those of earlier containers as well.
+    /// The entries of a pod's audit log, oldest first, including those of earlier containers.
     pub fn audit_log(&self, pod: &str) -> Vec<Value> {
         let file = self.volume(pod, "audit").join("audit.log");
         let content = fs::read_to_string(file).unwrap_or_default();
-        // What follows the last line feed is still being written.
+        // What follows the last line feed is incomplete.
         let complete = content.rfind('\n').map_or("", |end| &content[..end]);
         complete.lines().map(|line| serde_json::from_str(line).expect("an audit entry is JSON")).collect()
     }
 
-    /// What was sent to the server of a pod of [`VaultPodsBuilder::record_requests`]: the head of each request.
+    /// The heads of the requests to the server of a pod; needs [`VaultPodsBuilder::record_requests`].
     pub fn recorded_requests(&self, pod: &str) -> Vec<String> {
         let content = fs::read(self.volume(pod, "audit").join("heard")).unwrap_or_default();
         let text = String::from_utf8_lossy(&content).into_owned();
         text.split("\r\n\r\n").filter(|head| head.contains(" HTTP/1.1\r\n")).map(str::to_owned).collect()
     }
 
-    /// The plugin directory of a pod as this machine sees it, whatever volume it is on.
+    /// The plugin directory of a pod as a path of this machine, on any kind of volume.
     pub async fn plugin_directory(&self, pod: &str) -> PathBuf {
         match self.plugin_volume {
             PluginVolume::Persistent | PluginVolume::ReadOnly => self.volume(pod, "plugins"),
@@ -409,19 +408,18 @@ impl VaultPods {
         }
     }
 
-    /// Puts a copy of a file into the plugin directory of a pod, executable for all, from outside: also where the pod
-    /// itself could not write it.
+    /// Copies a file into the plugin directory of a pod from outside and makes it executable, even if the pod cannot write there.
     pub async fn copy_to_plugin_directory(&self, pod: &str, file: &Path, name: &str) {
         let target = self.plugin_directory(pod).await.join(name);
         fs::copy(file, &target).unwrap_or_else(|error| panic!("cannot write {}: {error}", target.display()));
         fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).expect("root may");
     }
 
-    /// Covers the plugin directory of a pod with a file system that is as good as full. What is in it stays readable.
+    /// Mounts an almost full file system over the plugin directory of a pod. Its files stay readable.
     ///
     /// # Panics
     ///
-    /// When the pod's image has no busybox.
+    /// If the pod's image has no busybox.
     pub async fn fill_plugin_directory(&self, pod: &str) {
         let folder = self.plugin_directory(pod).await;
         let sizes = fs::read_dir(&folder).expect("it is there").filter_map(|file| file.ok()?.metadata().ok());
@@ -429,7 +427,7 @@ impl VaultPods {
         let saved = "/tmp/plugins";
         let script = format!("cp -a {PLUGIN_DIRECTORY} {saved}");
         self.exec(pod, &["sh", "-c", &script]).await.success();
-        // A mebibyte for what a file system needs itself.
+        // A mebibyte for the metadata of the file system.
         let options = format!("size={}k,mode=755", used / 1024 + 1024);
         self.run_in_mount_namespace(
             pod,
@@ -440,20 +438,20 @@ impl VaultPods {
         self.exec(pod, &["sh", "-c", &script]).await.success();
     }
 
-    /// Mounts the plugin directory of a pod anew with this option, such as `noexec`.
+    /// Remounts the plugin directory of a pod with this option, such as `noexec`.
     pub async fn remount_plugin_directory(&self, pod: &str, option: &str) {
         let options = format!("remount,bind,{option}");
-        // Named with a source, for the pod's own list of mounts is not to be seen from here.
+        // Mounted with a source, because the pod's own list of mounts is not visible from here.
         self.run_in_mount_namespace(pod, &["mount", "-o", &options, "none", PLUGIN_DIRECTORY]).await;
     }
 
-    /// Takes that cover away.
+    /// Unmounts that file system.
     pub async fn unfill_plugin_directory(&self, pod: &str) {
-        // A process that was started from it holds it.
+        // A process that was started from it keeps it busy.
         self.run_in_mount_namespace(pod, &["umount", "-l", PLUGIN_DIRECTORY]).await;
     }
 
-    /// Runs a tool of busybox with the mounts of a pod and the rights of this machine's root.
+    /// Runs a tool of busybox in the mount namespace of a pod, as root of this machine.
     async fn run_in_mount_namespace(&self, pod: &str, command: &[&str]) {
         let ids = self.container_ids(pod).await;
         let process = processes::first_pid(&ids).expect("a running pod has a process");
@@ -464,7 +462,7 @@ impl VaultPods {
         assert!(output.status.success(), "{command:?} in {pod}: {stderr}");
     }
 
-    /// Counts the processes of a pod by the name of their program.
+    /// Counts the processes of a pod by program name.
     pub async fn processes(&self, pod: &str) -> BTreeMap<String, usize> {
         processes::count_by_program(&self.container_ids(pod).await)
     }
@@ -507,7 +505,7 @@ impl VaultPods {
 
     fn member(&self, pod: &str) -> &PodMember {
         let found = self.members.iter().find(|member| member.name == pod);
-        found.unwrap_or_else(|| panic!("{pod} is none of {:?}", self.names()))
+        found.unwrap_or_else(|| panic!("{pod} is not one of {:?}", self.names()))
     }
 
     /// The folder on this machine that is a persistent volume of a pod.
@@ -517,7 +515,7 @@ impl VaultPods {
 }
 
 impl Program {
-    /// Points the program at `pods`, with their root token and as administrator of their cluster, and gives it ten minutes.
+    /// Configures the program for `pods`, with their root token and as administrator of their cluster, and a timeout of ten minutes.
     pub fn pods(self, pods: &VaultPods) -> Program {
         let kubeconfig = pods.cluster().kubeconfig().display().to_string();
         let program =
@@ -532,13 +530,13 @@ impl Program {
 async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut content = Vec::new();
     if let Some(mut stream) = stream {
-        // What was read before the connection broke is worth showing.
+        // What was read before the connection broke is part of the message.
         let _ = stream.read_to_end(&mut content).await;
     }
     String::from_utf8_lossy(&content).into_owned()
 }
 
-/// Why a pod is not ready, in a few words.
+/// The reason why a pod is not ready.
 fn not_ready_reason(status: &PodStatus) -> String {
     let phase = status.phase.as_deref().unwrap_or("no phase");
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
@@ -546,7 +544,7 @@ fn not_ready_reason(status: &PodStatus) -> String {
     [phase.to_owned()].into_iter().chain(states).collect::<Vec<_>>().join(", ")
 }
 
-/// The exit code that the node reports in the status of an exec.
+/// The exit code in the status of an exec.
 fn exit_code(status: &Status) -> i32 {
     if status.status.as_deref() == Some("Success") {
         return 0;

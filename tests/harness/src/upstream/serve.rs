@@ -1,4 +1,4 @@
-//! Answers requests: the contract where nothing is wrong, the fault where one waits.
+//! Handles requests by the contract, or applies a pending fault.
 
 use std::fmt;
 use std::time::Duration;
@@ -35,13 +35,13 @@ pub(super) async fn accept(
 ) {
     let mut connections = JoinSet::new();
     loop {
-        // Accepting fails for a client that is gone again; the next one is not concerned.
+        // Accepting fails if the client has disconnected; others are not affected.
         let Ok((stream, _)) = listener.accept().await else { continue };
         let (tls, endpoint, state) = (tls.clone(), endpoint.clone(), state.clone());
         connections.spawn(async move {
             match tls {
                 None => serve(stream, endpoint, state).await,
-                // A client that does not trust the certificate hangs up here.
+                // A client that does not trust the certificate disconnects here.
                 Some(tls) => {
                     if let Ok(stream) = tls.accept(stream).await {
                         serve(stream, endpoint, state).await;
@@ -59,11 +59,11 @@ async fn serve(
     state: watch::Sender<UpstreamState>,
 ) {
     let service = service_fn(|request| handle(request, &endpoint, &state));
-    // Ends with an error when the client is gone, or when a fault drops the connection.
+    // Fails if the client has disconnected, or a fault drops the connection.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Makes hyper close the connection without an answer.
+/// Makes hyper close the connection without a response.
 #[derive(Debug)]
 struct ConnectionDropped;
 
@@ -152,7 +152,7 @@ async fn handle(
     }
 }
 
-/// A request whose answer is held back. It is counted until it is answered or its client hangs up.
+/// A request whose response is withheld. It is counted until it is answered or its client disconnects.
 struct WithheldResponse<'a>(&'a watch::Sender<UpstreamState>);
 
 impl WithheldResponse<'_> {
@@ -160,7 +160,7 @@ impl WithheldResponse<'_> {
         let heals = state.borrow().heals;
         state.send_modify(|state| state.withheld += 1);
         let _counted = WithheldResponse(state);
-        // Cannot fail: this holds a sender.
+        // Cannot fail, because this value holds a sender.
         let _ = state.subscribe().wait_for(|state| state.heals > heals).await;
     }
 }
@@ -178,7 +178,7 @@ async fn with_expires_at(answer: HttpResponse, expires_at: String) -> HttpRespon
     json_response(200, &body)
 }
 
-/// A request by what it is for, with the id it names.
+/// The operation of a request, and the token id in it.
 enum UpstreamCall {
     Mint,
     Renew(String),

@@ -1,4 +1,4 @@
-//! What the token service knows: its tokens, the requests it saw, the faults that wait.
+//! State of the token service: its tokens, the received requests, the pending faults.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-/// One of the three things a token service is asked for.
+/// One of the operations of a token service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// `POST /tokens`
@@ -17,7 +17,7 @@ pub enum Operation {
     Revoke,
 }
 
-/// What goes wrong with a request. Unless it says otherwise, the work is not done.
+/// What goes wrong with a request. Unless noted otherwise, the operation is not executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// This status, with a JSON error.
@@ -26,39 +26,39 @@ pub enum Fault {
     StatusWithRetryAfter(u16, Duration),
     /// This status and `Retry-After` as a date, this far from now.
     StatusWithRetryDate(u16, Duration),
-    /// The right answer, this much later.
+    /// The correct response, this much later.
     Delayed(Duration),
-    /// The work is done at once; the right answer is held back until [`Upstream::heal`](super::Upstream::heal).
+    /// The operation is executed; the correct response is withheld until [`Upstream::heal`](super::Upstream::heal).
     Withheld,
-    /// The work is done; the answer is a 200 whose JSON breaks off.
+    /// The operation is executed; the response is a 200 with truncated JSON.
     BrokenJson,
-    /// The work is done; the answer is a 200 of two mebibytes.
+    /// The operation is executed; the response is a 200 of two mebibytes.
     OversizedResponse,
-    /// The work is done; this is the `expires_at` of the answer.
+    /// The operation is executed; this is the `expires_at` of the response.
     ExpiresAt(String),
     /// A 307 to `/elsewhere` of the same service.
     Redirect,
-    /// The connection closes without an answer.
+    /// The connection closes without a response.
     DropConnection(DropMoment),
-    /// The 404 of a proxy that does not know the service: an HTML page.
+    /// The 404 of a proxy: an HTML page.
     HtmlNotFound,
-    /// The 404 of the service itself: a JSON error.
+    /// The 404 of the service: a JSON error.
     JsonNotFound,
 }
 
 /// When a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropMoment {
-    /// Before anything was done.
+    /// Before the operation.
     BeforeWork,
-    /// After the work was done, so that only the answer is lost.
+    /// After the operation, so that only the response is lost.
     AfterWork,
 }
 
 /// A token that the service issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedToken {
-    /// Identity to revoke and renew it by.
+    /// Id to revoke and renew it by.
     pub id: String,
     /// The credential.
     pub token: String,
@@ -66,9 +66,9 @@ pub struct IssuedToken {
     pub name: String,
     /// `permissions` of the request.
     pub permissions: Vec<String>,
-    /// Lifetime last asked for, at mint or renewal.
+    /// Lifetime last requested, at mint or renewal.
     pub ttl: Duration,
-    /// How often it was renewed.
+    /// Number of renewals.
     pub renewals: usize,
     /// Whether it was revoked.
     pub revoked: bool,
@@ -77,7 +77,7 @@ pub struct IssuedToken {
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
-    /// What it asked for; `None` for a path that the service does not have.
+    /// Its operation; `None` for an unknown path.
     pub operation: Option<Operation>,
     /// HTTP method.
     pub method: Method,
@@ -96,7 +96,7 @@ pub(super) enum Renewal {
     Absent,
 }
 
-/// Whether answers hold `expires_at`.
+/// Whether responses contain `expires_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
     Included,
@@ -110,14 +110,14 @@ pub(super) struct UpstreamState {
     pub(super) issued: Vec<IssuedToken>,
     pub(super) requests: Vec<RecordedRequest>,
     pub(super) faults: FaultQueue,
-    /// How often the faults were forgotten.
+    /// How often the faults were removed.
     pub(super) heals: usize,
-    /// Requests whose answer is held back now.
+    /// Number of withheld responses.
     pub(super) withheld: usize,
-    /// How many characters a token has beyond those that make it unique.
+    /// Number of characters of a token beyond those that make it unique.
     pub(super) padding: usize,
     pub(super) sequential_ids: bool,
-    /// The body that came with each `Idempotency-Key`, and the index of the token it got.
+    /// The body of each `Idempotency-Key`, and the index of its token.
     pub(super) idempotent_responses: HashMap<String, (Bytes, usize)>,
 }
 
@@ -139,7 +139,7 @@ impl UpstreamState {
     }
 }
 
-/// Faults that wait for requests, in the order in which they were asked for.
+/// Pending faults, in the order in which they were added.
 #[derive(Default)]
 pub(super) struct FaultQueue {
     waiting: Vec<(Operation, usize, Fault)>,
@@ -154,7 +154,7 @@ impl FaultQueue {
         self.waiting.clear();
     }
 
-    /// The fault of this request, which is used up by it.
+    /// Removes and returns the fault of this request.
     pub(super) fn take(&mut self, operation: Operation) -> Option<Fault> {
         self.waiting.retain(|(_, count, _)| *count > 0);
         let (_, count, fault) = self.waiting.iter_mut().find(|(waiting, _, _)| *waiting == operation)?;

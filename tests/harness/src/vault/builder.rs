@@ -1,4 +1,4 @@
-//! The choices to make before a Vault starts, and the configuration file that says them to it.
+//! The options of a Vault, and its configuration file.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,16 +13,16 @@ use crate::product::Product;
 use crate::tls::{CertificateKind, ServerCertificate};
 use crate::{build, chroot, http_client, port};
 
-/// Where Vault keeps its data.
+/// Storage of Vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
-    /// In the process: gone when it ends.
+    /// In memory; lost when the process ends.
     Memory,
-    /// A raft cluster of one, in files: survives a restart. (The minimal build of Vault has no other such storage.)
+    /// A raft cluster of one node, in files; survives a restart. (The minimal build of Vault has no other such storage.)
     Raft,
 }
 
-/// Choices to make before a [`VaultServer`] starts.
+/// Builder of a [`VaultServer`].
 #[must_use = "call `start`"]
 pub struct VaultServerBuilder {
     product: Product,
@@ -87,59 +87,58 @@ impl Default for VaultServerBuilder {
 }
 
 impl VaultServerBuilder {
-    /// Runs this server; a Vault unless told otherwise.
+    /// Sets the server; Vault by default.
     pub fn product(mut self, product: Product) -> VaultServerBuilder {
         self.product = product;
         self
     }
 
-    /// Keeps its data there.
+    /// Sets the storage.
     pub fn storage(mut self, storage: Storage) -> VaultServerBuilder {
         self.storage = storage;
         self
     }
 
-    /// Has this plugin directory instead of its own, as it is: it may be a link, missing, or not writable.
+    /// Uses this plugin directory unchanged. It may be a link, missing, or not writable.
     pub fn plugin_directory(mut self, path: impl Into<PathBuf>) -> VaultServerBuilder {
         self.plugin_directory = PluginDirectory::At(path.into());
         self
     }
 
-    /// Has no plugin directory configured.
+    /// Configures no plugin directory.
     pub fn without_plugin_directory(mut self) -> VaultServerBuilder {
         self.plugin_directory = PluginDirectory::Absent;
         self
     }
 
-    /// Has a file audit device from the first request on; see [`VaultServer::audit_log`].
+    /// Enables a file audit device before the first request; see [`VaultServer::audit_log`].
     pub fn audit_log(mut self) -> VaultServerBuilder {
         self.audit = Audit::ToFile;
         self
     }
 
-    /// Speaks TLS with a certificate for the loopback address; see [`VaultServer::ca_file`].
+    /// Enables TLS with a certificate for the loopback address; see [`VaultServer::ca_file`].
     pub fn tls(mut self) -> VaultServerBuilder {
         self.transport = Transport::Tls;
         self
     }
 
-    /// Shows and changes what it has stored at `sys/raw`; see [`VaultServer::read_raw_storage`].
+    /// Exposes its storage at `sys/raw`; see [`VaultServer::read_raw_storage`].
     pub fn raw_storage(mut self) -> VaultServerBuilder {
         self.raw_storage = RawStorage::Exposed;
         self
     }
 
-    /// Refuses to store a value of more bytes than this, encrypted. Only [`Storage::Memory`] can.
+    /// Sets the maximum size of a stored value in bytes, encrypted. Only for [`Storage::Memory`].
     pub fn max_value_size(mut self, bytes: usize) -> VaultServerBuilder {
         self.max_value_size = Some(bytes);
         self
     }
 
-    /// Runs it in a root of its own, as a container does: [`VaultServer::directory`], which holds Vault's binary, what
-    /// Vault writes, three devices, and nothing else. Its plugins find neither a dynamic linker nor a
-    /// library, nor certificates, nor /proc.
+    /// Runs it in a separate root, as a container does: [`VaultServer::directory`] contains Vault's binary, what Vault writes, three
+    /// devices, and nothing else. Its plugins find no dynamic linker, libraries, certificates or /proc.
     ///
-    /// Needs root, or a kernel that lets users have namespaces.
+    /// Needs root, or a kernel that permits user namespaces.
     pub fn chroot(mut self) -> VaultServerBuilder {
         self.root = RootDirectory::Chroot;
         self
@@ -151,7 +150,7 @@ impl VaultServerBuilder {
         self
     }
 
-    /// Sets a variable in the environment of Vault, and so of its plugins.
+    /// Sets an environment variable of Vault and its plugins.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> VaultServerBuilder {
         self.environment.push((name.into(), value.into()));
         self
@@ -163,11 +162,11 @@ impl VaultServerBuilder {
         self
     }
 
-    /// Starts Vault, initialises it with one key, and unseals it.
+    /// Starts Vault, initializes it with one key, and unseals it.
     ///
     /// # Panics
     ///
-    /// When Vault cannot be built or does not start; the message holds its log.
+    /// If Vault cannot be built or does not start; the message contains its log.
     pub async fn start(self) -> VaultServer {
         let audit = self.audit == Audit::ToFile;
         let mut server = self.spawn("only").await;
@@ -181,17 +180,17 @@ impl VaultServerBuilder {
         server
     }
 
-    /// Starts another node of the raft cluster of `first`, with a plugin directory of its own, and waits until it is a
-    /// standby that can be elected. It has the keys of `first`, and an audit device only where that has one.
+    /// Starts another node of the raft cluster of `first` with a separate plugin directory, and waits until it is a standby that can be
+    /// elected. It has the keys of `first`, and an audit device if `first` has one.
     ///
     /// # Panics
     ///
-    /// When it does not start, or is not taken in.
+    /// If it does not start, or cannot join.
     pub async fn join(self, first: &VaultServer, node_id: &str) -> VaultServer {
         let mut server = self.storage(Storage::Raft).spawn(node_id).await;
         server.unseal_key = first.unseal_key().to_owned();
         server.root_token = first.root_token().to_owned();
-        // It would have to be healthy for ten seconds before it gets its vote.
+        // Raft's default gives it a vote only after ten healthy seconds.
         let autopilot = json!({"server_stabilization_time": "1s"});
         first.request("POST", "sys/storage/raft/autopilot/configuration", Some(autopilot)).await.success();
         let leader = json!({"leader_api_addr": first.address()});
@@ -203,7 +202,7 @@ impl VaultServerBuilder {
         server
     }
 
-    /// A process that answers, and has no keys yet.
+    /// A process that responds, and is not initialized.
     async fn spawn(self, node_id: &str) -> VaultServer {
         let binary = match self.product {
             Product::Vault => build::vault().await,
@@ -220,7 +219,7 @@ impl VaultServerBuilder {
             fs::copy(&binary, folder.join("vault")).expect("a new directory is writable");
             chroot::create_devices(folder);
         }
-        // Where Vault's own files are for Vault.
+        // Paths of Vault's files as Vault sees them.
         let home = if root.is_some() { Path::new("/") } else { folder };
 
         let identity =
@@ -234,7 +233,7 @@ impl VaultServerBuilder {
 
         let listener = port::listener();
         let host = listener.local_addr().expect("a bound socket has an address");
-        // Elsewhere it has the same number, and is open to all of its network.
+        // In another network it uses the same port, on all addresses.
         let (network, listens_on) = match self.network {
             None => {
                 drop(listener);
@@ -270,7 +269,7 @@ impl VaultServerBuilder {
         let storage = match (self.storage, self.max_value_size) {
             (Storage::Memory, None) => json!({"inmem": {}}),
             (Storage::Memory, Some(bytes)) => json!({"inmem": {"max_value_size": bytes.to_string()}}),
-            // Elects itself after a second instead of five: there is nobody to wait for.
+            // Elects itself after one second instead of five, because there are no other nodes.
             (Storage::Raft, _) => json!({"raft": {
                 "path": home.join("data"), "node_id": node_id, "performance_multiplier": "1",
             }}),

@@ -35,7 +35,7 @@ async fn three_pods_come_up_and_one_that_is_deleted_comes_back_unsealed() {
 
     let next = pods.step_down().await;
     assert_ne!(next, active);
-    // For a moment after a change, a request may still be answered by nobody in charge.
+    // After a change, the previous state may be in effect for a moment.
     let read = eventually("the note is read", async || {
         let reply = pods.request(standby, "GET", "notes/one", None).await;
         (reply.status == 200).then_some(reply.body)
@@ -64,7 +64,7 @@ async fn a_restricted_pod_without_shell_on_tls_reads_plugins_that_it_cannot_writ
         .await;
     pods.copy_to_plugin_directory("vault-0", &build::busybox().await, "busybox").await;
     let plugin = "/vault/plugins/busybox";
-    // Whatever program is there can be run, and there is no other to look at it with.
+    // Any program of the image can be executed, and the image has no other one.
     assert_eq!(pods.exec("vault-0", &[plugin, "id", "-u"]).await.success(), "100\n");
     let refused = pods.exec("vault-0", &[plugin, "touch", "/vault/plugins/new"]).await;
     assert!(refused.stderr.contains("Read-only file system"), "{refused:?}");
@@ -122,7 +122,7 @@ async fn pods_reach_an_upstream_and_nothing_else() {
     let url = format!("{}/health", upstream.endpoint());
     let _ = pods.exec("vault-0", &["wget", "-q", "-O-", &url]).await;
     assert_eq!(upstream.requests().len(), 1);
-    // Of the networks that are set aside for documents.
+    // From the networks that are reserved for documentation.
     let ask = "VAULT_MAX_RETRIES=0 vault status -address=http://203.0.113.1:8200";
     let lost = pods.exec("vault-0", &["sh", "-c", ask]).await;
     assert_eq!(lost.code, Some(1));
@@ -133,7 +133,7 @@ async fn pods_reach_an_upstream_and_nothing_else() {
 async fn the_logs_of_pods_and_cluster_are_kept_when_their_test_fails() {
     let pods = VaultPods::builder(Cluster::shared().await).replicas(1).audit_log().start().await;
     let namespace = pods.namespace().to_owned();
-    // On this thread, and so with the name of this test.
+    // On this thread, whose name is that of the test.
     let failing = tokio::spawn(async move {
         let _pods = pods;
         panic!("on purpose");
@@ -193,7 +193,7 @@ async fn a_cluster_that_is_killed_leaves_no_process_and_the_next_one_clears_its_
 
 #[tokio::test]
 async fn a_cluster_that_does_not_come_up_says_which_part_is_missing_and_shows_its_log() {
-    // Its write-ahead log is larger than any file may be.
+    // Its write-ahead log exceeds any file size limit.
     let limited = ["--fsize=33554432"];
     let said = start_error(&limited, &[], "23456").await;
     assert!(
@@ -220,7 +220,7 @@ async fn a_cluster_that_does_not_come_up_says_which_part_is_missing_and_shows_it
     assert!(waited.is_some_and(|part| parts.contains(&part)), "{said}");
 }
 
-/// Standard error of the script of a cluster that does not come up, with these limits of its processes and this port.
+/// Standard error of the script of a cluster that does not start, with these limits of its processes and this port.
 async fn start_error(limits: &[&str], environment: &[(&str, &str)], port: &str) -> String {
     let kubernetes = build::kubernetes().await;
     let cache = kubernetes.ancestors().nth(4).unwrap();
@@ -240,7 +240,7 @@ async fn start_error(limits: &[&str], environment: &[(&str, &str)], port: &str) 
     output.stderr
 }
 
-/// Starts a pod that does nothing; returns the id of its container.
+/// Starts a pod that only waits, and returns the id of its container.
 async fn running_container(cluster: &Cluster) -> String {
     let pods: Api<Pod> = Api::default_namespaced(cluster.client().await);
     let container = json!({"name": "idle", "image": "localhost/pause:1", "imagePullPolicy": "Never"});
@@ -257,7 +257,7 @@ async fn running_container(cluster: &Cluster) -> String {
     .await
 }
 
-/// The cgroups of a container of the cluster in `folder`, one in each hierarchy; of the cluster itself for no container.
+/// The cgroups of a container of the cluster in `folder`, one per hierarchy; those of the cluster itself without a container.
 fn cgroups(folder: &Path, container: &str) -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
     let cluster = format!("vault-token-plugin-{}", folder.file_name().unwrap().to_str().unwrap());

@@ -21,7 +21,7 @@ pub struct TokenLifetime {
     pub ttl: Duration,
     /// The maximum TTL, from the login, including renewals.
     pub max_ttl: Duration,
-    /// The period of a periodic token, which does not expire as long as it is renewed within the period. The other values are then ignored.
+    /// The period of a periodic token, which does not expire if it is renewed within the period. The other values are then ignored.
     pub period: Duration,
 }
 

@@ -75,7 +75,7 @@ pub struct TokenSettings {
     /// The maximum lifetime, which later changes do not extend.
     #[serde(rename = "token_explicit_max_ttl", with = "duration_seconds")]
     pub explicit_max_ttl: Duration,
-    /// The period of a periodic token, which does not expire as long as it is renewed within the period.
+    /// The period of a periodic token, which does not expire if it is renewed within the period.
     #[serde(rename = "token_period", with = "duration_seconds")]
     pub period: Duration,
     /// The policies of the token.
@@ -320,7 +320,7 @@ pub(crate) fn token_fields() -> [(&'static str, Field); 10] {
             field(
                 Field::duration(),
                 "Period",
-                "Period of a periodic token, which does not expire as long as it is renewed within the period.",
+                "Period of a periodic token, which does not expire if it is renewed within the period.",
             ),
         ),
         ("token_policies", field(Field::comma_strings(), "Policies", "Policies of a token.")),

@@ -1,4 +1,4 @@
-//! The choices to make before Vaults start in pods.
+//! The options of Vaults in pods.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use k8s_openapi::api::core::v1::Container;
 use crate::cluster::Cluster;
 use crate::product::Product;
 
-/// What the plugin directory of a pod is on.
+/// Volume of the plugin directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PluginVolume {
-    /// An emptyDir: empty again in every new pod.
+    /// An emptyDir, which is empty in every new pod.
     EmptyDir,
-    /// A persistent volume for each pod: what is in it is still there in the next pod under that name.
+    /// A persistent volume per pod, which the next pod of that name gets too.
     Persistent,
-    /// A persistent volume for each pod that is mounted read-only.
+    /// A persistent volume per pod, mounted read-only.
     ReadOnly,
 }
 
-/// What the image of the server has beside it.
+/// Other content of the server's image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageKind {
-    /// A shell and the usual tools, those of busybox.
+    /// A shell and the tools of busybox.
     WithShell,
     /// Nothing.
     WithoutShell,
@@ -30,31 +30,31 @@ pub enum ImageKind {
 /// The update strategy of the StatefulSet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpdateStrategy {
-    /// A pod is changed when somebody deletes it, as with the official charts.
+    /// A pod is replaced when it is deleted, as with the official charts.
     OnDelete,
-    /// Kubernetes replaces one pod after the other.
+    /// Kubernetes replaces the pods one by one.
     RollingUpdate,
 }
 
-/// How the Vaults are spoken to.
+/// Transport of the Vaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// Plain HTTP.
     Plain,
-    /// TLS with a certificate of a private authority, for every address under which a pod is reached.
+    /// TLS with a certificate of a private CA for all addresses of a pod.
     Tls,
 }
 
-/// Who runs the server.
+/// User of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunsAs {
-    /// Root, in a root file system that it may write to.
+    /// Root, with a writable root file system.
     Root,
-    /// The user 100 with a read-only root file system and no capability, as security policies ask for.
+    /// User 100, with a read-only root file system and no capabilities, as security policies require.
     Restricted,
 }
 
-/// Choices to make before [`VaultPods`](super::VaultPods) start.
+/// Builder of [`VaultPods`](super::VaultPods).
 #[must_use = "call `start`"]
 pub struct VaultPodsBuilder {
     pub(super) cluster: &'static Cluster,
@@ -115,50 +115,50 @@ impl VaultPodsBuilder {
         }
     }
 
-    /// Has this many pods.
+    /// Sets the number of pods.
     pub fn replicas(mut self, replicas: usize) -> VaultPodsBuilder {
         self.replicas = replicas;
         self
     }
 
-    /// Runs this server.
+    /// Sets the server.
     pub fn product(mut self, product: Product) -> VaultPodsBuilder {
         self.product = product;
         self
     }
 
-    /// Has the plugin directory on this.
+    /// Sets the volume of the plugin directory.
     pub fn plugin_volume(mut self, plugin_volume: PluginVolume) -> VaultPodsBuilder {
         self.plugin_volume = plugin_volume;
         self
     }
 
-    /// Runs the server from this image.
+    /// Sets the image of the server.
     pub fn image(mut self, image: ImageKind) -> VaultPodsBuilder {
         self.image = image;
         self
     }
 
-    /// Has this update strategy.
+    /// Sets the update strategy.
     pub fn update_strategy(mut self, update_strategy: UpdateStrategy) -> VaultPodsBuilder {
         self.update_strategy = update_strategy;
         self
     }
 
-    /// Is spoken to like this.
+    /// Sets the transport.
     pub fn transport(mut self, transport: Transport) -> VaultPodsBuilder {
         self.transport = transport;
         self
     }
 
-    /// Is run by this user.
+    /// Sets the user.
     pub fn runs_as(mut self, runs_as: RunsAs) -> VaultPodsBuilder {
         self.runs_as = runs_as;
         self
     }
 
-    /// Runs this container before the server. The plugin directory is the volume `plugins`; an image that it needs is
-    /// imported with [`Cluster::import_archive`] before.
+    /// Runs this init container before the server. The plugin directory is the volume `plugins`. Its image must be imported with
+    /// [`Cluster::import_archive`] first.
     pub fn init_container(mut self, container: Container) -> VaultPodsBuilder {
         self.init_containers.push(container);
         self
@@ -170,45 +170,44 @@ impl VaultPodsBuilder {
         self
     }
 
-    /// Has each pod write down what is sent to its server by those who look at the StatefulSet for its address: plain HTTP only. See
+    /// Records the requests to each pod's server from clients that take the address from the StatefulSet; plain HTTP only. See
     /// [`VaultPods::recorded_requests`](super::VaultPods::recorded_requests).
     pub fn record_requests(mut self) -> VaultPodsBuilder {
         self.record_requests = true;
         self
     }
 
-    /// Delays the server of a pod that is made again by this long, as when a volume has to be attached. The image needs a shell.
+    /// Delays the server of a recreated pod by this long, as when a volume has to be attached. The image needs a shell.
     pub fn restart_delay(mut self, delay: Duration) -> VaultPodsBuilder {
         self.restart_delay = delay;
         self
     }
 
-    /// Sets raft's `server_stabilization_time`: how long a server that has joined has no vote. Raft's default is `10s`, that of
-    /// these pods `1s`.
+    /// Sets raft's `server_stabilization_time`: how long a joined server has no vote. Raft's default is `10s`, that of these pods `1s`.
     pub fn stabilization_time(mut self, time: &'static str) -> VaultPodsBuilder {
         self.stabilization_time = time;
         self
     }
 
-    /// Has a file audit device; see [`VaultPods::audit_log`](super::VaultPods::audit_log).
+    /// Enables a file audit device; see [`VaultPods::audit_log`](super::VaultPods::audit_log).
     pub fn audit_log(mut self) -> VaultPodsBuilder {
         self.audit = Audit::ToFile;
         self
     }
 
-    /// Has its storage at `sys/raw`, decrypted.
+    /// Exposes the decrypted storage at `sys/raw`.
     pub fn raw_storage(mut self) -> VaultPodsBuilder {
         self.raw_storage = RawStorage::Exposed;
         self
     }
 
-    /// Unseals them with a Vault of their own, which a test can stop.
+    /// Unseals them with a separate Vault, which a test can stop.
     pub fn own_unsealer(mut self) -> VaultPodsBuilder {
         self.unsealer = Unsealer::Own;
         self
     }
 
-    /// The name of the image, in the node only.
+    /// Name of the image in the node.
     pub(super) fn image_name(&self) -> &'static str {
         match (self.product, self.image) {
             (Product::Vault, ImageKind::WithShell) => "localhost/vault:1.21.4",

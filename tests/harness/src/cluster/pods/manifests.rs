@@ -1,5 +1,5 @@
-//! What is created in the cluster for Vaults in pods. Peers find each other by the addresses of their pods, which stay the
-//! same, as the cluster has no name service.
+//! The objects for Vaults in pods. The cluster has no name service, so peers find each other by the addresses of their pods, which stay the
+//! same.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::builder::{PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsB
 use super::{PLUGIN_DIRECTORY, STATEFUL_SET_NAME, VaultPods};
 use crate::tls::ServerCertificate;
 
-/// The volumes that every pod has of its own, and that outlive it.
+/// The persistent volumes of each pod.
 pub(super) fn volumes(plugin_volume: PluginVolume) -> &'static [&'static str] {
     match plugin_volume {
         PluginVolume::EmptyDir => &["data", "audit"],
@@ -33,7 +33,7 @@ pub(super) fn persistent_volume(namespace: &str, pod: &str, volume: &str, folder
     })
 }
 
-/// The configuration of Vault, all but what differs from pod to pod, which comes by the environment.
+/// The configuration of Vault, except for what differs between pods, which is passed in the environment.
 pub(super) async fn vault_config(pods: &VaultPods) -> Value {
     let unsealer = match &pods.own_unsealer {
         Some(own) => own,
@@ -74,10 +74,10 @@ pub(super) async fn vault_config(pods: &VaultPods) -> Value {
     })
 }
 
-/// Where the recorder of a pod listens.
+/// Port of the recorder of a pod.
 const RECORDER_PORT: u16 = 8300;
 
-/// Passes connections on to the server of its pod, and appends what is sent there to a file beside the audit log.
+/// Forwards connections to the server of its pod, and appends the requests to a file beside the audit log.
 fn recorder_container() -> Container {
     let pass = "tee -a /vault/audit/heard | nc 127.0.0.1 8200";
     Container {
@@ -110,7 +110,7 @@ pub(super) fn config_secret(configuration: &Value, identity: Option<&ServerCerti
     json!({"metadata": {"name": STATEFUL_SET_NAME}, "stringData": files})
 }
 
-/// The headless service that a StatefulSet has to have.
+/// The headless service that a StatefulSet requires.
 pub(super) fn service() -> Value {
     json!({
         "metadata": {"name": STATEFUL_SET_NAME},
@@ -123,7 +123,7 @@ pub(super) fn service() -> Value {
     })
 }
 
-/// The StatefulSet, in the manner of the official chart.
+/// The StatefulSet, similar to that of the official chart.
 pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
     let labels = json!({"app.kubernetes.io/name": STATEFUL_SET_NAME});
     let mut containers = vec![server_container(builder)];
@@ -188,7 +188,7 @@ fn init_containers(builder: &VaultPodsBuilder) -> Vec<Value> {
     let mut containers: Vec<Value> =
         builder.init_containers.iter().map(|container| json!(container)).collect();
     if !builder.restart_delay.is_zero() {
-        // What raft has stored outlives the pod.
+        // The raft storage outlives the pod.
         let script =
             format!("if ls /vault/data/* >/dev/null; then sleep {}; fi", builder.restart_delay.as_secs());
         containers.push(json!({
@@ -214,7 +214,7 @@ fn server_container(builder: &VaultPodsBuilder) -> Value {
         // For the official CLI in an exec.
         json!({"name": "VAULT_ADDR", "value": format!("{scheme}://127.0.0.1:{port}")}),
         json!({"name": "HOME", "value": "/tmp"}),
-        // As for a server beside the tests.
+        // The same as for a server outside of pods.
         json!({"name": "GOGC", "value": "400"}),
     ];
     if builder.transport == Transport::Tls {

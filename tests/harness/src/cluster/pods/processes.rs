@@ -1,4 +1,4 @@
-//! Finds the processes of containers from outside, by the cgroup that the kernel keeps them in.
+//! Finds the processes of containers from outside, by their cgroup.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use crate::process;
 
-/// Processes by the name of their program, for the containers with these ids.
+/// Processes of these containers by program name.
 pub(super) fn count_by_program(ids: &[String]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for process in pids(ids) {
-        // It may end while it is looked at.
+        // It may have ended.
         if let Ok(program) = fs::read_link(format!("/proc/{process}/exe")) {
             *counts.entry(name(&program)).or_default() += 1;
         }
@@ -18,7 +18,7 @@ pub(super) fn count_by_program(ids: &[String]) -> BTreeMap<String, usize> {
     counts
 }
 
-/// The id of one process of these containers, as this machine counts.
+/// The host's process id of one process of these containers.
 pub(super) fn first_pid(ids: &[String]) -> Option<u32> {
     pids(ids).next()
 }
@@ -32,6 +32,6 @@ fn pids(ids: &[String]) -> impl Iterator<Item = u32> {
 
 fn name(program: &Path) -> String {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    // The kernel says so of a program whose file was replaced.
+    // The kernel's suffix for a program whose file was replaced.
     name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned()
 }

@@ -1,4 +1,4 @@
-//! Starts Vaults in pods: image, namespace, volumes, manifests, initialisation.
+//! Starts Vaults in pods: image, namespace, volumes, manifests, initialization.
 
 use std::fmt::Debug;
 use std::fs;
@@ -26,11 +26,11 @@ use crate::{Storage, VaultServer, build, eventually, http_client};
 const VAULT_USER: (u32, u32) = (100, 1000);
 
 impl VaultPodsBuilder {
-    /// Starts the pods all at once, initialises the first, and waits until all are unsealed and one is active.
+    /// Starts all pods at once, initializes the first, and waits until all are unsealed and one is active.
     ///
     /// # Panics
     ///
-    /// When one of them does not come up.
+    /// If one of them does not come up.
     pub async fn start(self) -> VaultPods {
         let cluster = self.cluster;
         let client = cluster.client().await;
@@ -76,7 +76,7 @@ impl VaultPodsBuilder {
             configuration["raw_storage_endpoint"] = json!(true);
         }
         if self.product == Product::OpenBao {
-            // Else a machine that is busy makes it elect another leader, which no test of it asks for.
+            // Otherwise a busy machine causes elections that no test expects.
             configuration["storage"]["raft"]["performance_multiplier"] = json!("10");
         }
         let secret = manifests::config_secret(&configuration, identity.as_ref());
@@ -117,16 +117,16 @@ impl VaultPodsBuilder {
     }
 }
 
-/// A Vault in the network of the cluster with a key that unseals pods.
+/// A Vault in the network of the cluster with a transit key that unseals pods.
 pub(in crate::cluster) async fn start_unsealer(cluster: &Cluster) -> VaultServer {
-    // In files, so that a test can stop it and start it again.
+    // With file storage, so that a test can stop and restart it.
     let unsealer = VaultServer::builder().storage(Storage::Raft).in_network_of(cluster).start().await;
     unsealer.request("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await.success();
     unsealer.request("POST", "transit/keys/unseal", None).await.success();
     unsealer
 }
 
-/// The tools of the image with a shell, as far as tests and `kubectl cp` need them.
+/// The tools of the image with a shell that tests and `kubectl cp` need.
 const BUSYBOX_TOOLS: &[&str] = &[
     "bin/cat",
     "bin/chmod",
@@ -159,7 +159,7 @@ const BUSYBOX_TOOLS: &[&str] = &[
 ];
 
 impl VaultPods {
-    /// Prepares the next pod: its address, its volumes, and a way to it.
+    /// Prepares the next pod: its address, its volumes, and a forwarded port.
     pub(super) async fn add_member(&mut self) {
         let name = format!("{STATEFUL_SET_NAME}-{}", self.members.len());
         let address = self.cluster.reserve_address(&self.namespace, &name);
@@ -177,7 +177,7 @@ impl VaultPods {
         self.members.push(PodMember { name, address, forward });
     }
 
-    /// A certificate for every address under which a pod is reached: a member's, and this machine's loopback.
+    /// A certificate for all addresses of a pod: that of the member and this machine's loopback.
     fn pod_certificate(&self) -> ServerCertificate {
         let mut names: Vec<String> = self.members.iter().map(|member| member.address.to_string()).collect();
         names.extend(["127.0.0.1".to_owned(), "localhost".to_owned()]);
@@ -193,7 +193,7 @@ impl VaultPods {
         let request = json!({"recovery_shares": 1, "recovery_threshold": 1});
         let answer = self.request(&first, "PUT", "sys/init", Some(request)).await.success();
         self.root_token = answer["root_token"].as_str().expect("sys/init answers with a token").to_owned();
-        // With raft's default a pod that has joined has no vote for ten seconds, and cannot become active.
+        // With raft's default, a joined pod has no vote for ten seconds, and cannot become active.
         self.set_stabilization_time("1s").await;
         self.wait_all_ready().await;
         if stabilization_time != "1s" {

@@ -1,4 +1,4 @@
-//! What happens when pods are no longer wanted: their namespace is deleted, after their logs were kept where the test fails.
+//! Deletes the namespace of pods, after their logs were kept if the test fails.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::VaultPods;
 use crate::cluster::Cluster;
 use crate::failure_logs::FailureLogs;
 
-/// How long the API server may take for it all. A test that fails because the API server is down must end nevertheless.
+/// Timeout of all requests together. A test that fails because the API server is down must end.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Drop for VaultPods {
@@ -21,7 +21,7 @@ impl Drop for VaultPods {
         if let Some(kept) = &kept {
             self.save_log_files(kept);
         }
-        // The runtime of the test may be ending, so another one asks for it. What is not deleted ends with the cluster.
+        // The runtime of the test may be shutting down, so a new one sends the request. Remaining objects end with the cluster.
         let (cluster, namespace) = (self.cluster, self.namespace.clone());
         let ending = std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
@@ -36,10 +36,10 @@ impl Drop for VaultPods {
 }
 
 impl VaultPods {
-    /// Logs that are files: they can be read when no server answers any more.
+    /// Logs in files, which are readable without a server.
     fn save_log_files(&self, kept: &FailureLogs) {
         self.cluster.save_logs(kept);
-        // The node writes what containers say to NAMESPACE_POD_UID/CONTAINER/RESTARTS.log.
+        // The node writes the output of containers to NAMESPACE_POD_UID/CONTAINER/RESTARTS.log.
         let prefix = format!("{}_", self.namespace);
         let folders =
             std::fs::read_dir(self.cluster.folder().join("podlogs")).into_iter().flatten().flatten();
@@ -62,7 +62,7 @@ async fn delete_namespace(cluster: &Cluster, namespace: &str, kept: Option<Failu
     let _ = Api::<PersistentVolume>::all(client).delete_collection(&now, &ours).await;
 }
 
-/// Why a pod does not run is in its status and in events, not in logs.
+/// The reason why a pod does not run is in its status and in events, not in logs.
 async fn save_objects(kept: &FailureLogs, client: &Client, pods: &Api<Pod>, namespace: &str) {
     let all = ListParams::default();
     if let Ok(pods) = pods.list(&all).await {

@@ -17,7 +17,7 @@ pub(super) fn list<'a>() -> Schema<'a> {
     Schema { properties: BTreeMap::from([("keys".to_owned(), keys)]), ..Schema::of("object") }
 }
 
-/// Describes a field that is not in the body. It is optional.
+/// Describes a field outside of the body. It is optional.
 pub(super) fn parameter<'a>(name: &str, location: Location, field: &'a Field) -> Parameter<'a> {
     Parameter {
         name: name.to_owned(),
