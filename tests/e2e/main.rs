@@ -31,6 +31,7 @@ mod plugin_versions;
 mod register;
 mod register_refusals;
 mod scratch_container;
+mod token_apis;
 mod token_safety;
 mod unreachable_server;
 mod upgrade;

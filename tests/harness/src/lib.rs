@@ -1,5 +1,5 @@
 //! Real servers for the tests: a [`VaultServer`], a Kubernetes [`Cluster`] with [`VaultPods`], an [`Upstream`] token
-//! service, and the [`Program`]s under test.
+//! service, [`TokenServer`]s with real token APIs, and the [`Program`]s under test.
 //!
 //! A server is ready when its `start` returns, and gone with everything it started when it is dropped. What cannot be
 //! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
@@ -29,6 +29,7 @@ mod running_program;
 mod secret_scan;
 mod server_pool;
 mod tls;
+mod token_api;
 mod upstream;
 mod vault;
 mod wait;
@@ -56,6 +57,7 @@ pub use running_program::{RunningProgram, Stream};
 pub use secret_scan::SecretScan;
 pub use server_pool::ServerPool;
 pub use tls::CertificateKind;
+pub use token_api::{ApiRequest, Credential, IssuedCredential, ListedCredential, TokenApi, TokenServer};
 pub use upstream::{DropMoment, Fault, IssuedToken, Operation, RecordedRequest, Upstream, UpstreamBuilder};
 pub use vault::{ApiResponse, Storage, VaultServer, VaultServerBuilder};
 pub use wait::{Observation, eventually, eventually_within, within_timeout};

@@ -45,7 +45,7 @@ pub struct VaultServer {
     network: Option<(Arc<NetworkNamespace>, PortForward)>,
 }
 
-/// What Vault answered to a request of [`VaultServer::request`].
+/// What a server answered to a request, such as [`VaultServer::request`].
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "assert the status, or take the body with `success`"]
 pub struct ApiResponse {
@@ -410,7 +410,7 @@ impl ApiResponse {
     /// When it is not; the message shows the answer.
     #[track_caller]
     pub fn success(self) -> Value {
-        assert!((200..300).contains(&self.status), "Vault answered {}: {}", self.status, self.body);
+        assert!((200..300).contains(&self.status), "the server answered {}: {}", self.status, self.body);
         self.body
     }
 }
