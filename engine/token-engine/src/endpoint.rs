@@ -1,4 +1,4 @@
-//! The address of a token service, checked once and always in the same form.
+//! The normalized address of a token service.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Endpoint(Url);
 
-/// Why a text is no address of a token service. None of them shows the text: it may hold a password.
+/// An invalid address. The messages do not contain the text, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EndpointError {
     #[error("api_endpoint must be an absolute URL such as https://tokens.example.com/api")]
@@ -27,7 +27,7 @@ pub(crate) enum EndpointError {
 }
 
 impl Endpoint {
-    /// Reads an address as a user writes it.
+    /// Parses an address that a user has entered.
     pub(crate) fn parse(text: &str) -> Result<Endpoint, EndpointError> {
         let mut url = Url::parse(text.trim()).map_err(|_| EndpointError::NotAbsolute)?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -44,9 +44,9 @@ impl Endpoint {
         Ok(Endpoint(url))
     }
 
-    /// The address of something below the endpoint, each segment percent-encoded.
+    /// Returns an address below the endpoint, with each segment percent-encoded.
     ///
-    /// A segment must not be `.` or `..`: a URL cannot hold them as names.
+    /// A segment must not be `.` or `..`, which a URL cannot contain as names.
     pub(crate) fn join(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -55,7 +55,7 @@ impl Endpoint {
         url
     }
 
-    /// The same address relative to the endpoint, as it is stored.
+    /// Returns the path relative to the endpoint, in the form in which it is stored.
     pub(crate) fn relative_path(segments: &[&str]) -> String {
         let mut url = Url::parse("http://localhost").expect("a constant");
         if let Ok(mut path) = url.path_segments_mut() {
@@ -64,21 +64,21 @@ impl Endpoint {
         url.path().trim_start_matches('/').to_owned()
     }
 
-    /// The address of a stored relative path; `None` if it leads elsewhere than below the endpoint.
+    /// Returns the address of a stored relative path, or `None` if it is not below the endpoint.
     pub(crate) fn join_stored(&self, path: &str) -> Option<Url> {
         let text = format!("{self}/{path}");
         let url = Url::parse(&text).ok()?;
-        // Dot segments, a query, a fragment and what needs an escape are written differently.
+        // Dot segments, a query, a fragment and characters that require an escape would change the text.
         (!path.is_empty() && url.as_str() == text && url.query().is_none() && url.fragment().is_none())
             .then_some(url)
     }
 
-    /// Whether connections to it are encrypted.
+    /// Whether connections are encrypted.
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Whether it is on this machine.
+    /// Whether the service is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
         host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
@@ -88,7 +88,7 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A URL without a path is written with a slash at its end.
+        // A URL without a path ends in a slash.
         f.write_str(self.0.as_str().trim_end_matches('/'))
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_brought_to_one_form() {
+    fn an_address_is_normalized() {
         check("https://tokens.example.com", Ok("https://tokens.example.com"));
         check("https://tokens.example.com/", Ok("https://tokens.example.com"));
         check(" HTTPS://Tokens.Example.com:443/api// ", Ok("https://tokens.example.com/api"));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_on_this_machine_is_known_as_one() {
+    fn an_address_on_this_machine_is_recognized() {
         let is_loopback = |text| Endpoint::parse(text).expect("an address").is_loopback();
         assert!(
             ["http://127.0.0.1:8080", "https://[::1]", "http://LocalHost:1"].into_iter().all(is_loopback)
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_the_reason() {
+    fn an_invalid_address_is_rejected_with_the_reason() {
         for text in ["", "tokens", "/tokens", "https://", "http://:80"] {
             check(text, Err(EndpointError::NotAbsolute));
         }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_path_leads_nowhere_but_below_the_endpoint() {
+    fn a_stored_path_is_always_below_the_endpoint() {
         let endpoint = Endpoint::parse("http://h/api").unwrap();
         let joined = endpoint.join_stored("tokens/a%2Fb").map(String::from);
         assert_eq!(joined.as_deref(), Some("http://h/api/tokens/a%2Fb"));

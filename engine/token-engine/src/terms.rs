@@ -1,4 +1,4 @@
-//! How long a token lives: what the role, the mount and the token service each allow.
+//! The lifetime of a token, within the limits of the role, the mount and the token service.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use serde_json::Value;
 use vault_plugin::framework::Lease;
 use vault_plugin::logical::Error;
 
-/// The time frame of one lease. Neither duration is zero, which hosts would take for "your default".
+/// The TTLs of one lease. Neither is zero, because a host would replace zero with its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LeaseTerms {
-    /// How long the lease runs until it is renewed.
+    /// The TTL of the lease.
     pub(crate) ttl: Duration,
-    /// How long it can be extended to, from its beginning.
+    /// The maximum TTL, from the issue of the lease.
     pub(crate) max_ttl: Duration,
 }
 
 impl LeaseTerms {
-    /// The terms of a role (a zero `max_ttl` is none of its own) within the longest lease of its mount.
+    /// Returns the terms of a role within the maximum lease TTL of its mount. A zero `max_ttl` is unset.
     pub(crate) fn new(ttl: Duration, max_ttl: Duration, mount_max: Duration) -> LeaseTerms {
         let max_ttl = if max_ttl.is_zero() { mount_max } else { max_ttl.min(mount_max) };
         LeaseTerms { ttl: ttl.min(max_ttl), max_ttl }
     }
 
-    /// The same terms for a token that lives no longer than `remaining`, whatever the host renews.
+    /// Limits both TTLs to the remaining lifetime of the token.
     pub(crate) fn capped_at(self, remaining: Duration) -> LeaseTerms {
         LeaseTerms { ttl: self.ttl.min(remaining), max_ttl: self.max_ttl.min(remaining) }
     }
@@ -35,7 +35,7 @@ impl From<LeaseTerms> for Lease {
     }
 }
 
-/// Why a token cannot be leased by the `expires_at` of its service.
+/// An invalid `expires_at` of the token service.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExpiryError {
     #[error("the token service answered with an expires_at that is not an RFC 3339 time")]
@@ -50,18 +50,19 @@ impl From<ExpiryError> for Error {
     }
 }
 
-/// How long it is until the `expires_at` of an answer, in seconds rounded up; `None` if it says nothing.
+/// Returns the time until `expires_at` in whole seconds, or `None` if it is null.
 ///
-/// Rounded up, since an hour that was granted a few milliseconds ago is still to be leased as an hour.
+/// Rounds up, so that an hour that was granted a few milliseconds ago is still leased as one hour.
 pub(crate) fn time_until_expiry(expires_at: &Value, now: Timestamp) -> Result<Option<Duration>, ExpiryError> {
     if expires_at.is_null() {
         return Ok(None);
     }
     let instant = expires_at.as_str().and_then(|text| text.parse::<Timestamp>().ok());
     let instant = instant.ok_or(ExpiryError::Unreadable)?;
-    let left = Duration::try_from(instant.duration_since(now)).ok().filter(|left| !left.is_zero());
-    let left = left.ok_or(ExpiryError::Past(instant))?;
-    Ok(Some(Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))))
+    let remaining =
+        Duration::try_from(instant.duration_since(now)).ok().filter(|remaining| !remaining.is_zero());
+    let remaining = remaining.ok_or(ExpiryError::Past(instant))?;
+    Ok(Some(Duration::from_secs(remaining.as_secs() + u64::from(remaining.subsec_nanos() > 0))))
 }
 
 #[cfg(test)]
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mount_caps_what_a_role_asks_for() {
+    fn the_mount_limits_the_ttls_of_a_role() {
         check((60, 120), 1000, (60, 120));
         check((60, 0), 1000, (60, 1000));
         check((60, 120), 90, (60, 90));
@@ -87,9 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_is_as_far_away_as_the_seconds_it_began() {
+    fn the_time_until_an_expiry_is_rounded_up() {
         let now: Timestamp = "2026-01-01T00:00:00.5Z".parse().unwrap();
-        let until = |given: Value| time_until_expiry(&given, now);
+        let until = |expires_at: Value| time_until_expiry(&expires_at, now);
         assert_eq!(until("2026-01-01T01:00:00Z".into()), Ok(Some(seconds(3600))));
         assert_eq!(until("2026-01-01T01:00:00.5Z".into()), Ok(Some(seconds(3600))));
         assert_eq!(until("2026-01-01T00:00:00.5Z".into()), Err(ExpiryError::Past(now)));

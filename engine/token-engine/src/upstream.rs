@@ -1,4 +1,4 @@
-//! The token service: mint, renew and revoke over HTTP.
+//! The client of the token service: mint, renew and revoke over HTTP.
 
 mod error;
 mod retry_after;
@@ -15,7 +15,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use vault_plugin::logical::Error;
+use vault_plugin::logical::{Error, Sensitive};
 
 pub(crate) use self::error::UpstreamError;
 
@@ -24,40 +24,39 @@ use self::send::{UpstreamReply, UpstreamRequest};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::role_name::RoleName;
-use crate::sensitive::SecretString;
 use crate::telemetry::{Metrics, UpstreamOperation as Measured};
 
-/// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
+/// The time for retries after the first request of a call. With the longest timeout, a call ends after 75 seconds.
 const RETRY_ALLOWANCE: Duration = Duration::from_secs(15);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A client of one token service. A call takes no longer than one request timeout and 15 seconds, retries included.
+/// A client of one token service. A call takes at most one request timeout and 15 seconds, including retries.
 pub(crate) struct Upstream {
     http: reqwest::Client,
     endpoint: Endpoint,
-    /// How long a call may take with all its retries.
+    /// The time limit of a call including its retries.
     total_timeout: Duration,
     metrics: Arc<Metrics>,
 }
 
-/// The token that is asked for.
+/// A request for a token.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct MintRequest {
     pub(crate) name: String,
     pub(crate) permissions: Vec<String>,
     /// In seconds.
     pub(crate) ttl: u64,
-    /// By which the service recognises a repeated request.
+    /// The key by which the service recognizes a repeated request.
     idempotency_key: String,
-    /// The body, which is sent again to the byte: services refuse the same key with another body. A later version may make
-    /// another body of the same fields.
+    /// The body. It is repeated byte for byte, because services reject the same key with another body, and a later version may encode
+    /// the same fields differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
 }
 
 impl MintRequest {
-    /// A request for a token of a role, with a name and a key of its own.
+    /// Returns a request for a token of a role, with a new name and key.
     pub(crate) fn new(role: &RoleName, permissions: &[String], ttl: Duration) -> Result<MintRequest, Error> {
         let mut request = MintRequest {
             name: format!("vault-{role}-{}", Uuid::new_v4()),
@@ -83,13 +82,13 @@ impl MintRequest {
     }
 }
 
-/// How a token is revoked.
+/// How to revoke a token.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Revocation {
-    /// The token's identity at the service.
+    /// The id of the token at the service.
     #[serde(deserialize_with = "deserialize_token_id")]
     pub(crate) id: String,
-    /// What is deleted, below the endpoint: percent-encoded and without a leading slash.
+    /// The path below the endpoint that is deleted: percent-encoded and without a leading slash.
     #[serde(default)]
     pub(crate) path: String,
 }
@@ -100,27 +99,27 @@ impl Revocation {
         Revocation { id, path }
     }
 
-    /// As a lease holds it; without a path it is that of the id.
+    /// Returns the revocation in a lease. Without a path, the token is revoked by its id.
     pub(crate) fn from_lease(id: String, path: String) -> Revocation {
         if path.is_empty() { Revocation::from_id(id) } else { Revocation { id, path } }
     }
 }
 
-/// A token that the service made.
+/// A token that the service has minted.
 pub(crate) struct MintResponse {
-    pub(crate) token: SecretString,
-    /// When it ends, as the service says it; null if it does not.
+    pub(crate) token: Sensitive,
+    /// The expiry in the response, or null.
     pub(crate) expires_at: Value,
     pub(crate) revocation: Revocation,
 }
 
 impl Upstream {
-    /// Sets up TLS; connects to nothing yet.
-    pub(crate) fn new(config: &Config, measures: Arc<Metrics>) -> Result<Upstream, UpstreamError> {
-        let failed = |trouble| UpstreamError {
+    /// Sets up TLS. Does not connect yet.
+    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Result<Upstream, UpstreamError> {
+        let failed = |kind| UpstreamError {
             action: "set up the connection to the token service",
             endpoint: config.api_endpoint.to_string(),
-            kind: trouble,
+            kind,
             effect: Effect::None,
         };
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", config.api_key.expose()))
@@ -132,31 +131,26 @@ impl Upstream {
             .retry(reqwest::retry::never())
             .timeout(config.request_timeout());
         if config.api_endpoint.is_loopback() {
-            // As in Go: a proxy of the environment would be told the key.
+            // As in Go. A proxy from the environment would receive the key.
             http = http.no_proxy();
         }
         if !config.ca_cert.trim().is_empty() {
             let authorities = reqwest::Certificate::from_pem_bundle(config.ca_cert.as_bytes());
-            let authorities = authorities.ok().filter(|found| !found.is_empty());
+            let authorities = authorities.ok().filter(|certificates| !certificates.is_empty());
             http = http.tls_certs_only(authorities.ok_or_else(|| failed(ErrorKind::NoCaCertificate))?);
         } else if config.tls_skip_verify || !config.api_endpoint.is_https() {
-            // Trusts nobody, instead of failing where the system has no authorities; redirects are not followed.
+            // Trusts no authority, instead of failing if the system has none. Redirects are not followed.
             http = http.tls_certs_only([]);
         }
         if config.tls_skip_verify {
             http = http.tls_danger_accept_invalid_certs(true);
         }
         let http = http.build().map_err(|error| failed(ErrorKind::Tls(error::root_cause(&error))))?;
-        let patience = config.request_timeout() + RETRY_ALLOWANCE;
-        Ok(Upstream {
-            http,
-            endpoint: config.api_endpoint.clone(),
-            total_timeout: patience,
-            metrics: measures,
-        })
+        let total_timeout = config.request_timeout() + RETRY_ALLOWANCE;
+        Ok(Upstream { http, endpoint: config.api_endpoint.clone(), total_timeout, metrics })
     }
 
-    /// Asks for a token. A repeated request gets the same token. Unless `repeat` is set, a request that may have minted is not sent
+    /// Mints a token. A repeated request returns the same token. Without `repeat`, a request that may have minted a token is not sent
     /// again.
     pub(crate) async fn mint(
         &self,
@@ -166,23 +160,23 @@ impl Upstream {
         self.metrics.time_upstream(Measured::Mint, UpstreamError::label, self.try_mint(request, repeat)).await
     }
 
-    /// Lets a token live for `ttl` from now, and returns when it ends as the service says it; null if it does not.
+    /// Renews a token for `ttl` from now, and returns its expiry in the response, or null.
     pub(crate) async fn renew(&self, id: &str, ttl: Duration) -> Result<Value, UpstreamError> {
         self.metrics.time_upstream(Measured::Renew, UpstreamError::label, self.try_renew(id, ttl)).await
     }
 
     /// Revokes a token that this service has minted.
     ///
-    /// A 404 or 410 means that it is gone, if it is the service that says so, in JSON. A proxy's page says nothing of the token.
+    /// A 404 or 410 in JSON comes from the service, and means that the token does not exist any more. The page of a proxy proves nothing.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         self.metrics.time_upstream(Measured::Revoke, UpstreamError::label, self.try_revoke(revocation)).await
     }
 
     async fn try_mint(&self, request: &MintRequest, repeat: bool) -> Result<MintResponse, UpstreamError> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct MintBody {
             id: String,
-            token: SecretString,
+            token: Sensitive,
             #[serde(default)]
             expires_at: Value,
         }
@@ -190,7 +184,7 @@ impl Upstream {
 
         let mut call = UpstreamRequest::new(ACTION, Method::POST, self.endpoint.join(&["tokens"]));
         call.retry_after_effect = repeat;
-        // An entry of an earlier version holds no body.
+        // An entry of an earlier version does not contain the body.
         let body = request.body.clone().map_or_else(|| request.to_body(), Ok);
         call.body = Some(body.map_err(|_| self.malformed_response(ACTION, Effect::None))?.into_bytes());
         let key = HeaderValue::try_from(&request.idempotency_key);
@@ -198,13 +192,13 @@ impl Upstream {
         call.header = Some((IDEMPOTENCY_KEY, key));
 
         let reply = self.check_status(ACTION, self.send(&call).await?)?;
-        let answer: Answer =
+        let response: MintBody =
             parse_object(&reply.body).ok_or_else(|| self.malformed_response(ACTION, Effect::Possible))?;
-        if !is_valid_token_id(&answer.id) || answer.token.is_empty() {
+        if !is_valid_token_id(&response.id) || response.token.is_empty() {
             return Err(self.malformed_response(ACTION, Effect::Possible));
         }
-        let revocation = Revocation::from_id(answer.id);
-        Ok(MintResponse { token: answer.token, expires_at: answer.expires_at, revocation })
+        let revocation = Revocation::from_id(response.id);
+        Ok(MintResponse { token: response.token, expires_at: response.expires_at, revocation })
     }
 
     async fn try_renew(&self, id: &str, ttl: Duration) -> Result<Value, UpstreamError> {
@@ -213,7 +207,7 @@ impl Upstream {
             ttl: u64,
         }
         #[derive(Deserialize)]
-        struct Answer {
+        struct RenewResponse {
             #[serde(default)]
             expires_at: Value,
         }
@@ -227,8 +221,8 @@ impl Upstream {
         if reply.body.is_empty() {
             return Ok(Value::Null);
         }
-        let answer: Option<Answer> = parse_object(&reply.body);
-        Ok(answer.ok_or_else(|| self.malformed_response(ACTION, Effect::Possible))?.expires_at)
+        let response: Option<RenewResponse> = parse_object(&reply.body);
+        Ok(response.ok_or_else(|| self.malformed_response(ACTION, Effect::Possible))?.expires_at)
     }
 
     async fn try_revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
@@ -255,30 +249,30 @@ impl Upstream {
         if reply.status.is_success() {
             return Ok(reply);
         }
-        let trouble = ErrorKind::from_response(reply.status, &reply.headers);
-        Err(self.upstream_error(action, trouble, reply.effect))
+        let kind = ErrorKind::from_response(reply.status, &reply.headers);
+        Err(self.upstream_error(action, kind, reply.effect))
     }
 
     fn malformed_response(&self, action: &'static str, effect: Effect) -> UpstreamError {
         self.upstream_error(action, ErrorKind::Malformed, effect)
     }
 
-    fn upstream_error(&self, action: &'static str, trouble: ErrorKind, effect: Effect) -> UpstreamError {
-        UpstreamError { action, endpoint: self.endpoint.to_string(), kind: trouble, effect }
+    fn upstream_error(&self, action: &'static str, kind: ErrorKind, effect: Effect) -> UpstreamError {
+        UpstreamError { action, endpoint: self.endpoint.to_string(), kind, effect }
     }
 }
 
-/// A JSON object. Without the look at its first letter a list would do as well: serde reads a struct from either.
+/// Parses a JSON object. The check of the first character rejects a list, from which serde also deserializes a struct.
 fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     if body.trim_ascii_start().first() == Some(&b'{') { serde_json::from_slice(body).ok() } else { None }
 }
 
-/// Whether a token with this id has an address of its own: to revoke another would be to ask for the end of all tokens.
+/// Whether a token with this id has its own address. To delete another address would be to revoke all tokens.
 fn is_valid_token_id(id: &str) -> bool {
     !matches!(id, "" | "." | "..")
 }
 
-/// Reads an id with an address of its own.
+/// Deserializes a valid id.
 pub(crate) fn deserialize_token_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;
     if is_valid_token_id(&id) { Ok(id) } else { Err(D::Error::custom("a token cannot have this id")) }
