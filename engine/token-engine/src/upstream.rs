@@ -1,8 +1,15 @@
 //! The token service: mint, renew and revoke over HTTP.
 
+mod answer;
+mod description;
 mod error;
+mod presets;
+mod request;
 mod retry_after;
 mod send;
+mod suggestion;
+mod template;
+mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
