@@ -2,20 +2,21 @@
 //!
 //! What an answer proves is decided here. An answer that does not prove that a token exists, or that it does not, is unclear.
 
+mod expiry;
+
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+pub(crate) use self::expiry::ExpiryError;
+
+use self::expiry::read_expiry;
 use super::description::{
-    Call, Expires, ExpiryUnit, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet,
+    Call, Expires, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet,
 };
 use super::template::ValueSource;
 use super::values::Values;
@@ -200,15 +201,6 @@ pub(crate) enum MintOutcome {
     Other(Verdict),
 }
 
-/// Why the end of a token cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ExpiryError {
-    #[error("the answer does not say when the token ends")]
-    Missing,
-    #[error("the time at which the token ends is not {0}")]
-    Unreadable(&'static str),
-}
-
 /// Reads the answer to a mint. `values` are those of the request.
 pub(crate) fn read_mint(
     mint: &Mint,
@@ -311,77 +303,6 @@ pub(crate) fn read_renewed(
     Ok(read_expiry(expires, &answer.json()?, now))
 }
 
-/// When a token ends; `None` if the answer does not have to say it, and does not.
-fn read_expiry(
-    expires: Option<&Expires>,
-    body: &Value,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, ExpiryError> {
-    let Some((expires, (unit, pointer))) = expires.and_then(|expires| Some((expires, expires.unit()?)))
-    else {
-        return Ok(None);
-    };
-    let value = match pointer.find(body) {
-        None | Some(Value::Null) if expires.optional => return Ok(None),
-        None | Some(Value::Null) => return Err(ExpiryError::Missing),
-        Some(value) => value,
-    };
-    let (instant, expected) = match unit {
-        ExpiryUnit::Rfc3339 => (value.as_str().and_then(parse_time), "an RFC 3339 time"),
-        ExpiryUnit::Epoch => {
-            (number(value).and_then(|at| Timestamp::from_second(at).ok()), "a number of seconds since 1970")
-        }
-        ExpiryUnit::EpochMs => (
-            number(value).and_then(|at| Timestamp::from_millisecond(at).ok()),
-            "a number of milliseconds since 1970",
-        ),
-        ExpiryUnit::Date => (value.as_str().and_then(parse_date), "a date"),
-        ExpiryUnit::InSeconds => (after(value, 1, now), "a number of seconds"),
-        ExpiryUnit::InMinutes => (after(value, 60, now), "a number of minutes"),
-        ExpiryUnit::InDays => (after(value, 24 * 60 * 60, now), "a number of days"),
-        ExpiryUnit::Jwt => (value.as_str().and_then(jwt_expiry), "in a JWT with the claim exp"),
-    };
-    instant.map(Some).ok_or(ExpiryError::Unreadable(expected))
-}
-
-/// A time with its offset; one without is UTC.
-fn parse_time(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let time: DateTime = text.parse().ok()?;
-        Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    })
-}
-
-fn parse_date(text: &str) -> Option<Timestamp> {
-    let date: Date = text.parse().ok()?;
-    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
-fn number(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    }
-}
-
-fn after(value: &Value, unit: i64, now: Timestamp) -> Option<Timestamp> {
-    let seconds = number(value)?.checked_mul(unit)?;
-    now.checked_add(SignedDuration::from_secs(seconds)).ok()
-}
-
-/// The claim `exp`. The signature is not checked: the token came from the API itself.
-fn jwt_expiry(token: &str) -> Option<Timestamp> {
-    let payload = token.split('.').nth(1)?;
-    let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    let exp = claims.get("exp")?;
-    // NumericDate may have a fraction (RFC 7519, section 2).
-    let seconds =
-        exp.as_i64().or_else(|| exp.as_f64().filter(|exp| exp.abs() < 1e12).map(|exp| exp as i64))?;
-    Timestamp::from_second(seconds).ok()
-}
-
 /// What a search says about a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FindOutcome {
@@ -436,274 +357,4 @@ pub(crate) fn read_find(find: &Find, answer: &Answer<'_>, name: &str) -> FindOut
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::upstream::description::Description;
-
-    const NOW: &str = "2026-11-30T12:00:00Z";
-
-    fn describe(mint: Value) -> Description {
-        let mut description = json!({
-            "name": "test",
-            "auth": {"headers": {"Authorization": "Bearer {api_key}"}},
-            "mint": {"post": "/t", "json": {"name": "{name}", "ttl": "{ttl.seconds}"}, "id": "/id", "token": "/token"},
-            "find": {"get": "/t", "items": "/items", "name": "/name", "id": "/id"},
-            "revoke": {"delete": "/t/{id}", "gone": {"status": [404]}},
-            "recovery": {"find": {}},
-        });
-        description["mint"].as_object_mut().unwrap().extend(mint.as_object().unwrap().clone());
-        Description::parse(&description.to_string()).unwrap_or_else(|problems| panic!("{problems}"))
-    }
-
-    fn headers(kind: &str) -> HeaderMap {
-        HeaderMap::from_iter([
-            (CONTENT_TYPE, kind.parse().unwrap()),
-            (http::header::LOCATION, "https://h/admin/clients/4f%2F2?x=1".parse().unwrap()),
-        ])
-    }
-
-    fn mint(description: &Description, status: u16, body: &str) -> MintOutcome {
-        let headers = headers("application/json");
-        let answer = Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: &headers,
-            body: body.as_bytes(),
-        };
-        let values = Values { name: Some("n-1"), generated_secret: Some("generated"), ..Values::default() };
-        read_mint(&description.mint, &answer, &values, NOW.parse().unwrap())
-    }
-
-    #[track_caller]
-    fn minted(description: &Description, body: &str) -> Minted {
-        match mint(description, 200, body) {
-            MintOutcome::Minted(minted) => minted,
-            MintOutcome::Other(verdict) => panic!("{verdict:?}"),
-        }
-    }
-
-    #[track_caller]
-    fn check_verdict(description: &Description, status: u16, body: &str, expected: Verdict) {
-        match mint(description, status, body) {
-            MintOutcome::Minted(_) => panic!("minted from {status} {body}"),
-            MintOutcome::Other(verdict) => assert_eq!(verdict, expected, "{status} {body}"),
-        }
-    }
-
-    #[test]
-    fn a_token_is_read_with_its_identifier_and_outputs() {
-        let description = describe(json!({
-            "outputs": {"user": "/user", "number": "/n", "kind": "bearer", "both": "{id}:{token}"},
-        }));
-        let read = minted(&description, r#"{"id": 17, "token": "t-1", "user": "ada", "n": 5}"#);
-        assert_eq!((read.id.as_deref(), read.token.expose()), (Some("17"), "t-1"));
-        let outputs: Vec<_> = read.outputs.iter().map(|(name, value)| (&**name, value.expose())).collect();
-        assert_eq!(outputs, [("both", "17:t-1"), ("kind", "bearer"), ("number", "5"), ("user", "ada")]);
-        assert_eq!(read.expires, Ok(None));
-
-        let description = describe(json!({
-            "id": {"header": "Location", "last_segment": true}, "token": "{generated.secret}", "success": [201],
-        }));
-        let MintOutcome::Minted(read) = mint(&description, 201, "") else {
-            panic!("an empty body is enough")
-        };
-        assert_eq!((read.id.as_deref(), read.token.expose()), (Some("4f/2"), "generated"));
-        check_verdict(&description, 200, "", Verdict::Unclear(Doubt::Status(StatusCode::OK)));
-    }
-
-    #[test]
-    fn an_answer_that_does_not_hold_a_token_is_unclear() {
-        let description = describe(json!({}));
-        for (body, doubt) in [
-            ("", Doubt::Missing("id")),
-            ("<html>", Doubt::NotJson),
-            ("{\"id\": \"a\", \"token\": \"t\"", Doubt::NotJson),
-            ("[]", Doubt::Missing("id")),
-            (r#"[{"id": "a", "token": "t"}]"#, Doubt::Missing("id")),
-            (r#"{"id": "a"}"#, Doubt::Missing("token")),
-            (r#"{"id": "a", "token": ["t"]}"#, Doubt::Missing("token")),
-            (r#"{"id": "a", "token": {"t": "t"}}"#, Doubt::Missing("token")),
-            (r#"{"id": "a", "token": ""}"#, Doubt::Missing("token")),
-            (r#"{"id": "a", "token": null}"#, Doubt::Missing("token")),
-            (r#"{"id": "", "token": "t"}"#, Doubt::Missing("id")),
-            (r#"{"id": "..", "token": "t"}"#, Doubt::Missing("id")),
-            (r#"{"id": "a\nb", "token": "t"}"#, Doubt::Missing("id")),
-            (r#"{"id": 1.5, "token": "t"}"#, Doubt::Missing("id")),
-            (r#"{"id": true, "token": "t"}"#, Doubt::Missing("id")),
-        ] {
-            check_verdict(&description, 200, body, Verdict::Unclear(doubt));
-        }
-        let long = format!(r#"{{"id": "a", "token": "{}"}}"#, "t".repeat(5 << 20));
-        check_verdict(&description, 200, &long, Verdict::Unclear(Doubt::TooLong));
-    }
-
-    #[test]
-    fn a_status_means_what_the_description_says() {
-        let description = describe(json!({"exists": [409], "success": [200, 201]}));
-        let status = |code| StatusCode::from_u16(code).unwrap();
-        for (code, expected) in [
-            (204, Verdict::Unclear(Doubt::Status(status(204)))),
-            (301, Verdict::Redirected),
-            (400, Verdict::Refused(status(400))),
-            (401, Verdict::Unauthorized(status(401))),
-            (403, Verdict::Unauthorized(status(403))),
-            (404, Verdict::NotFound),
-            (408, Verdict::Unclear(Doubt::Status(status(408)))),
-            (409, Verdict::Exists),
-            (422, Verdict::Refused(status(422))),
-            (429, Verdict::Throttled),
-            (500, Verdict::Unclear(Doubt::Status(status(500)))),
-            (503, Verdict::Unclear(Doubt::Status(status(503)))),
-        ] {
-            check_verdict(&description, code, "{}", expected);
-        }
-        let narrow = describe(json!({"refused": [422]}));
-        check_verdict(&narrow, 422, "{}", Verdict::Refused(status(422)));
-        check_verdict(&narrow, 400, "{}", Verdict::Unclear(Doubt::Status(status(400))));
-        check_verdict(&narrow, 401, "{}", Verdict::Unauthorized(status(401)));
-    }
-
-    #[test]
-    fn an_error_inside_a_success_is_no_success() {
-        let description = describe(json!({"error": "/error"}));
-        for error in [r#""invalid_scope""#, "true", "1", r#"{"code": 1}"#, r#"["x"]"#] {
-            let body = format!(r#"{{"id": "a", "token": "t", "error": {error}}}"#);
-            let doubt = Doubt::ErrorInside(Pointer::parse("/error").unwrap());
-            check_verdict(&description, 200, &body, Verdict::Unclear(doubt));
-        }
-        for error in ["null", "false", r#""""#, "[]", "{}"] {
-            minted(&description, &format!(r#"{{"id": "a", "token": "t", "error": {error}}}"#));
-        }
-    }
-
-    #[track_caller]
-    fn check_expiry(unit: &str, value: Value, expected: Result<&str, ExpiryError>) {
-        let description = describe(json!({"expires": {unit: "/end"}}));
-        let body = json!({"id": "a", "token": "t", "end": value});
-        let expires = minted(&description, &body.to_string()).expires;
-        assert_eq!(expires, expected.map(|text| Some(text.parse().unwrap())), "{unit} {value}");
-    }
-
-    #[test]
-    fn the_end_of_a_token_is_read_in_every_unit() {
-        check_expiry("rfc3339", json!("2026-12-01T00:00:00+01:00"), Ok("2026-11-30T23:00:00Z"));
-        check_expiry("rfc3339", json!("2026-12-01T00:00:00.5"), Ok("2026-12-01T00:00:00.5Z"));
-        check_expiry("epoch", json!(1_796_040_000), Ok(NOW));
-        check_expiry("epoch", json!("1796040000"), Ok(NOW));
-        check_expiry("epoch_ms", json!(1_796_040_000_500_i64), Ok("2026-11-30T12:00:00.5Z"));
-        check_expiry("date", json!("2026-12-01"), Ok("2026-12-01T00:00:00Z"));
-        check_expiry("in_seconds", json!(90), Ok("2026-11-30T12:01:30Z"));
-        check_expiry("in_minutes", json!("2"), Ok("2026-11-30T12:02:00Z"));
-        check_expiry("in_days", json!(1), Ok("2026-12-01T12:00:00Z"));
-        let jwt = |claims: &str| json!(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims)));
-        check_expiry("jwt", jwt(r#"{"exp": 1796040000}"#), Ok(NOW));
-        check_expiry("jwt", jwt(r#"{"exp": 1796040000.5}"#), Ok(NOW));
-        for (unit, value, expected) in [
-            ("rfc3339", json!("tomorrow"), "an RFC 3339 time"),
-            ("rfc3339", json!(5), "an RFC 3339 time"),
-            ("epoch", json!(1.5), "a number of seconds since 1970"),
-            ("epoch", json!(i64::MAX), "a number of seconds since 1970"),
-            ("epoch_ms", json!(i64::MAX), "a number of milliseconds since 1970"),
-            ("date", json!("soon"), "a date"),
-            ("in_seconds", json!(i64::MAX), "a number of seconds"),
-            ("in_days", json!(i64::MAX), "a number of days"),
-            ("in_minutes", json!([1]), "a number of minutes"),
-            ("jwt", json!("opaque"), "in a JWT with the claim exp"),
-            ("jwt", jwt("{}"), "in a JWT with the claim exp"),
-            ("jwt", jwt(r#"{"exp": 1e300}"#), "in a JWT with the claim exp"),
-        ] {
-            check_expiry(unit, value, Err(ExpiryError::Unreadable(expected)));
-        }
-        check_expiry("epoch", Value::Null, Err(ExpiryError::Missing));
-        let optional = describe(json!({"expires": {"epoch": "/end", "optional": true}}));
-        assert_eq!(minted(&optional, r#"{"id": "a", "token": "t"}"#).expires, Ok(None));
-    }
-
-    #[track_caller]
-    fn check_find(status: u16, kind: &str, body: &str, expected: FindOutcome) {
-        let description = describe(json!({}));
-        let mut find = description.find.unwrap();
-        find.gone = Some(Gone { status: StatusSet::of(&[404]), json: true });
-        let headers = headers(kind);
-        let answer = Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: &headers,
-            body: body.as_bytes(),
-        };
-        assert_eq!(read_find(&find, &answer, "n-1"), expected, "{status} {body}");
-    }
-
-    #[test]
-    fn a_search_finds_exact_names_only_and_doubts_what_it_does_not_understand() {
-        const JSON: &str = "application/json; charset=utf-8";
-        let found = |ids: &[&str]| FindOutcome::Found(ids.iter().map(|id| Some((*id).to_owned())).collect());
-        let unclear = |what| FindOutcome::Other(Verdict::Unclear(Doubt::Missing(what)));
-        check_find(
-            200,
-            JSON,
-            r#"{"items": [{"name": "n-10", "id": 1}, {"name": "n-1", "id": 2}]}"#,
-            found(&["2"]),
-        );
-        check_find(
-            200,
-            JSON,
-            r#"{"items": [{"name": "n-1", "id": "a"}, {"name": "n-1", "id": "b"}]}"#,
-            found(&["a", "b"]),
-        );
-        check_find(
-            200,
-            JSON,
-            r#"{"items": [{"name": "x-n-1", "id": 1}, {"id": 2}, 5]}"#,
-            FindOutcome::Absent { items: 3 },
-        );
-        check_find(200, JSON, r#"{"items": null}"#, FindOutcome::Absent { items: 0 });
-        check_find(404, JSON, "{}", FindOutcome::Absent { items: 0 });
-        check_find(200, JSON, r#"{"other": []}"#, unclear("list of tokens"));
-        check_find(200, JSON, r#"{"items": {"name": "n-1"}}"#, unclear("list of tokens"));
-        check_find(200, JSON, r#"{"items": [{"name": "n-1"}]}"#, unclear("id"));
-        check_find(200, JSON, "", unclear("list of tokens"));
-        let proxy = StatusCode::NOT_FOUND;
-        check_find(404, "text/html", "<html>", FindOutcome::Other(Verdict::Unclear(Doubt::NotOfApi(proxy))));
-        check_find(200, "text/html", "<html>", FindOutcome::Other(Verdict::Unclear(Doubt::NotJson)));
-        check_find(401, JSON, "{}", FindOutcome::Other(Verdict::Unauthorized(StatusCode::UNAUTHORIZED)));
-    }
-
-    #[test]
-    fn only_the_api_itself_can_say_that_a_token_is_gone() {
-        let gone = Gone { status: StatusSet::of(&[404]), json: true };
-        let html = Gone { json: false, ..gone.clone() };
-        let verdict = |gone: &Gone, kind: &str| {
-            let headers = headers(kind);
-            let answer = Answer { status: StatusCode::NOT_FOUND, headers: &headers, body: b"not found" };
-            answer.verdict(Meanings { gone: Some(gone), ..Meanings::default() })
-        };
-        assert_eq!(verdict(&gone, "application/json"), Verdict::Gone);
-        assert_eq!(verdict(&gone, "application/problem+json"), Verdict::Gone);
-        let doubt = Doubt::NotOfApi(StatusCode::NOT_FOUND);
-        assert_eq!(verdict(&gone, "text/html"), Verdict::Unclear(doubt));
-        assert_eq!(verdict(&html, "text/html"), Verdict::Gone);
-    }
-
-    #[test]
-    fn a_login_is_read_from_a_header_or_a_body() {
-        let login = |value: Value| serde_json::from_value::<Login>(value).unwrap();
-        let read = |login: &Login, body: &str| {
-            let mut headers = headers("text/plain");
-            headers.insert("x-subject-token", "from-header".parse().unwrap());
-            let answer = Answer { status: StatusCode::OK, headers: &headers, body: body.as_bytes() };
-            read_login(login, &answer, &Values::default(), NOW.parse().unwrap())
-                .map(|(token, end)| (token.expose().to_owned(), end.map(|end| end.to_string())))
-        };
-        let header = login(
-            json!({"post": "/l", "token": {"header": "X-Subject-Token"}, "expires": {"rfc3339": "/end"}}),
-        );
-        assert_eq!(read(&header, "no json"), Ok(("from-header".to_owned(), None)));
-        let body =
-            login(json!({"post": "/l", "token": "/access_token", "expires": {"in_seconds": "/expires_in"}}));
-        let end = Some("2026-11-30T12:01:00Z".to_owned());
-        assert_eq!(read(&body, r#"{"access_token": "t", "expires_in": 60}"#), Ok(("t".to_owned(), end)));
-        assert_eq!(read(&body, r#"{"access_token": "t"}"#), Ok(("t".to_owned(), None)));
-        assert_eq!(read(&body, r#"{"error": "x"}"#), Err(Doubt::Missing("credential")));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::description::{Body, Call};
-use super::template::{HeaderFields, MAX_RENDERED, RenderError, ValueSource, encode_value};
+use super::template::{HeaderFields, MAX_RENDERED, RenderError, ValueSource, encode_query};
 
 /// A request without the credential.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Request {
         let mut separator = '?';
         for (name, value) in call.query.render(values)? {
             target.push(separator);
-            target.push_str(&format!("{}={}", encode_value(name), encode_value(&value)));
+            target.push_str(&format!("{}={}", encode_query(name), encode_query(&value)));
             separator = '&';
         }
         let headers = render_headers(call.headers, values)?;
@@ -204,7 +204,7 @@ mod tests {
                 "form": {"user": "{role.user}", "scope": "{role.scopes:space?}"},
             }),
             role,
-            "/users/a%2F..%2Fb%3Fc%3Dd%26e%23f%252F%C3%A4%20%22/tokens?q=a%2F..%2Fb%3Fc%3Dd%26e%23f%252F%C3%A4%20%22&s=x%20y&s=z",
+            "/users/a%2F..%2Fb%3Fc=d&e%23f%252F%C3%A4%20%22/tokens?q=a%2F..%2Fb%3Fc%3Dd%26e%23f%252F%C3%A4%20%22&s=x%20y&s=z",
             "scope=x+y+z&user=a%2F..%2Fb%3Fc%3Dd%26e%23f%252F%C3%A4+%22",
         );
     }

@@ -12,7 +12,7 @@ mod text;
 
 pub(crate) use self::fields::{Fields, HeaderFields, Items};
 pub(crate) use self::json::JsonTemplate;
-pub(crate) use self::path::{PathTemplate, check_path, encode_value};
+pub(crate) use self::path::{PathTemplate, check_path, encode_query};
 pub(crate) use self::placeholder::{Placeholder, Slot, is_name};
 pub(crate) use self::text::{Part, TextTemplate};
 

@@ -330,6 +330,9 @@ impl<'a> Checks<'a> {
                 if description.before.is_some() {
                     self.problem(&place, "cannot repeat a mint with a call before it");
                 }
+                if mint_uses(description).generated_secret {
+                    self.problem(&place, "cannot work with {generated.secret}: the repeated answer must contain the token");
+                }
                 self.templates.refuse_secrets(&root.key("mint"), &mint, "the call is stored to be repeated");
             }
             Recovery::Find { .. } => {

@@ -11,7 +11,23 @@ use super::text::{Part, TemplateError, TextTemplate};
 use super::{Lookup, RenderError, Value, ValueSource};
 
 /// Everything but the characters that a URL never treats specially.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const QUERY_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Everything but the characters of a path segment (RFC 3986, `pchar`). Services that compare paths as text get what browsers send.
+const SEGMENT_ESCAPES: &AsciiSet = &QUERY_ESCAPES
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 /// A path that begins with `/`, with placeholders inside its segments. A value never leaves its segment, and scheme, host and port
 /// are never part of a path. Only a parameter of type `path` may stand for several segments, at the beginning.
@@ -19,9 +35,13 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct PathTemplate(TextTemplate);
 
-/// A value as it stands in a path segment or a query.
-pub(crate) fn encode_value(text: &str) -> impl fmt::Display {
-    utf8_percent_encode(text, ESCAPED)
+/// A name or a value as it stands in a query.
+pub(crate) fn encode_query(text: &str) -> impl fmt::Display {
+    utf8_percent_encode(text, QUERY_ESCAPES)
+}
+
+fn encode_segment(text: &str) -> impl fmt::Display {
+    utf8_percent_encode(text, SEGMENT_ESCAPES)
 }
 
 /// Whether a path stays below its endpoint and means the same to every reader of URLs.
@@ -118,7 +138,7 @@ impl PathTemplate {
                     Lookup::Value(value) if index == 0 => bound.push_literal(&prefix_value(slot, &value)?),
                     Lookup::Value(value) => {
                         last = Some(&slot.placeholder);
-                        bound.push_literal(&encode_value(&value.to_text(slot)?).to_string());
+                        bound.push_literal(&encode_segment(&value.to_text(slot)?).to_string());
                     }
                 },
             }
