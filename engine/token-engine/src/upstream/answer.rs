@@ -13,11 +13,11 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 pub(crate) use self::expiry::ExpiryError;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::expiry::expiries;
 
 use self::expiry::read_expiry;
-use super::description::{
-    Call, Expires, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet,
-};
+use super::description::{Call, Expires, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet};
 use super::template::ValueSource;
 use super::values::Values;
 use crate::sensitive::SecretString;

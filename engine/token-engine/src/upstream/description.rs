@@ -28,10 +28,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::auth::{Auth, Basic, ClientCredentials, OAuth2};
 pub(crate) use self::call::{
-    Before, Body, Call, Find, Gone, Login, Mint, Pages, Probe, Renew, Revoke, RevokeOld, RevokedBy, Rotate,
+    Before, Body, Call, Find, Gone, Login, Mint, Pages, Probe, Renew, Revoke, Rotate,
 };
 pub(crate) use self::node::Node;
-pub(crate) use self::parameter::{Parameter, ParameterType, complete};
+pub(crate) use self::parameter::{Parameter, complete};
 pub(crate) use self::problem::{Place, Problem, Problems};
 pub(crate) use self::source::{Expires, ExpiryUnit, Origin, Pointer, Source};
 pub(crate) use self::status::StatusSet;

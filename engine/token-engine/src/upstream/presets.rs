@@ -6,7 +6,7 @@ use super::description::Description;
 use super::suggestion::suggestion;
 
 /// The preset of a connection that names none: the contract of the first version.
-pub(crate) const DEFAULT: &str = "tokens";
+pub(crate) const DEFAULT_PRESET: &str = "tokens";
 
 /// A description that ships, as it is written.
 pub(crate) struct Preset {
@@ -65,12 +65,12 @@ pub(crate) struct UnknownPreset {
 }
 
 /// Every preset, by name.
-pub(crate) fn all() -> &'static [Preset] {
+pub(crate) fn all_presets() -> &'static [Preset] {
     &PRESETS
 }
 
 /// The preset of this name.
-pub(crate) fn find(name: &str) -> Result<&'static Preset, UnknownPreset> {
+pub(crate) fn find_preset(name: &str) -> Result<&'static Preset, UnknownPreset> {
     PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| UnknownPreset {
         name: name.chars().take(64).collect(),
         suggestion: suggestion(name, PRESETS.iter().map(|preset| preset.name)),
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn every_preset_is_valid_and_says_how_it_was_shown() {
         let mut problems = String::new();
-        for preset in all() {
+        for preset in all_presets() {
             match Description::parse(preset.text) {
                 Err(found) => problems.push_str(&format!("{}: {found}\n", preset.name)),
                 Ok(description) => {
@@ -123,13 +123,13 @@ mod tests {
             .unwrap()
             .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".yaml")?.to_owned()))
             .collect();
-        let listed: Vec<&str> = all().iter().map(|preset| preset.name).collect();
+        let listed: Vec<&str> = all_presets().iter().map(|preset| preset.name).collect();
         assert_eq!(listed, files.iter().collect::<Vec<_>>());
     }
 
     #[test]
     fn a_misspelt_preset_is_named_with_the_nearest_one() {
-        assert!(find("jupyterhib").err().unwrap().to_string().contains("did you mean jupyterhub?"));
-        assert!(find(DEFAULT).is_ok());
+        assert!(find_preset("jupyterhib").err().unwrap().to_string().contains("did you mean jupyterhub?"));
+        assert!(find_preset(DEFAULT_PRESET).is_ok());
     }
 }

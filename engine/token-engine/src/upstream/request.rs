@@ -45,11 +45,8 @@ impl Request {
     /// The request of a call.
     pub(crate) fn render(call: &Call<'_>, values: &impl ValueSource) -> Result<Request, RenderError> {
         let mut target = call.path.render(values)?;
-        let mut separator = '?';
         for (name, value) in call.query.render(values)? {
-            target.push(separator);
-            target.push_str(&format!("{}={}", encode_query(name), encode_query(&value)));
-            separator = '&';
+            add_query(&mut target, name, &value);
         }
         let headers = render_headers(call.headers, values)?;
         let body = match call.body {
@@ -72,6 +69,17 @@ impl Request {
         }
         Ok(Request { method: call.method.clone(), target, headers, body })
     }
+
+    /// Adds a parameter to the query.
+    pub(crate) fn add_query(&mut self, name: &str, value: &str) {
+        add_query(&mut self.target, name, value);
+    }
+}
+
+/// Adds a parameter to a path.
+fn add_query(target: &mut String, name: &str, value: &str) {
+    target.push(if target.contains('?') { '&' } else { '?' });
+    target.push_str(&format!("{}={}", encode_query(name), encode_query(value)));
 }
 
 /// Headers with their values. A value is printable ASCII: nothing in it can end the header.

@@ -2,14 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::Upstream;
+use super::answer::MAX_ANSWER;
+use super::credential::Headers;
 use super::error::{Effect, ErrorKind, UpstreamError};
+use super::request::RequestBody;
 use super::retry_after::retry_after;
 
 const MAX_ATTEMPTS: u32 = 5;
@@ -18,24 +21,19 @@ const MAX_ATTEMPTS: u32 = 5;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 
 /// What a service says of one token is a few hundred bytes; more is not read into memory.
-const MAX_BODY_SIZE: usize = 1 << 20;
+const MAX_BODY_SIZE: usize = MAX_ANSWER;
 
 /// One request.
 pub(super) struct UpstreamRequest {
     pub(super) action: &'static str,
     pub(super) method: Method,
     pub(super) url: Url,
-    pub(super) header: Option<(HeaderName, HeaderValue)>,
-    /// JSON.
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) headers: Headers,
+    pub(super) body: Option<RequestBody>,
     /// Whether it may be sent again when it may have had an effect.
     pub(super) retry_after_effect: bool,
-}
-
-impl UpstreamRequest {
-    pub(super) fn new(action: &'static str, method: Method, url: Url) -> UpstreamRequest {
-        UpstreamRequest { action, method, url, header: None, body: None, retry_after_effect: true }
-    }
+    /// When the last attempt ends.
+    pub(super) deadline: Instant,
 }
 
 /// What the service answered.
@@ -50,12 +48,16 @@ pub(super) struct UpstreamReply {
 impl Upstream {
     /// Sends a call, and sends it again after failed connections, 429 (not before `Retry-After`) and, if it may be repeated, 502 to 504. A
     /// mint may where the service knows idempotency keys.
-    pub(super) async fn send(&self, call: &UpstreamRequest) -> Result<UpstreamReply, UpstreamError> {
-        let deadline = Instant::now() + self.total_timeout;
+    pub(super) async fn send(
+        &self,
+        call: &UpstreamRequest,
+        credential: &Headers,
+    ) -> Result<UpstreamReply, UpstreamError> {
+        let deadline = call.deadline;
         let mut effect = Effect::None;
         let mut attempt = 0;
         loop {
-            let outcome = timeout_at(deadline, self.send_once(call)).await;
+            let outcome = timeout_at(deadline, self.send_once(call, credential)).await;
             let mut outcome = outcome.unwrap_or(Err((ErrorKind::TimedOut, Effect::Possible)));
             // What an earlier attempt may have done, a later refusal does not undo.
             let now = match &mut outcome {
@@ -77,20 +79,24 @@ impl Upstream {
                     self.metrics.count_retry();
                 }
                 _ => {
-                    return outcome
-                        .map_err(|(trouble, effect)| self.upstream_error(call.action, trouble, effect));
+                    return outcome.map_err(|(trouble, effect)| self.error(call.action, trouble, effect));
                 }
             }
         }
     }
 
-    async fn send_once(&self, call: &UpstreamRequest) -> Result<UpstreamReply, (ErrorKind, Effect)> {
+    async fn send_once(
+        &self,
+        call: &UpstreamRequest,
+        credential: &Headers,
+    ) -> Result<UpstreamReply, (ErrorKind, Effect)> {
         let mut request = self.http.request(call.method.clone(), call.url.clone());
-        if let Some((name, value)) = &call.header {
+        for (name, value) in credential.iter().chain(&call.headers) {
             request = request.header(name, value);
         }
         if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+            // Copied, as a connection keeps its bytes until they are sent.
+            request = request.header(CONTENT_TYPE, body.kind.content_type()).body(body.bytes.to_vec());
         }
         let mut response = request.send().await.map_err(|error| ErrorKind::from_reqwest(&error))?;
         let status = response.status();

@@ -1,6 +1,9 @@
 //! The engine on storage in memory, against a token service over real HTTP.
 
 mod certificates;
+mod described;
+mod earlier_version;
+mod fake_api;
 mod lost_responses;
 mod metrics;
 mod service_faults;

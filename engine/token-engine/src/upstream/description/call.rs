@@ -20,6 +20,13 @@ pub(crate) struct Gone {
     pub(crate) json: bool,
 }
 
+impl Gone {
+    /// What the default description says, for records that hold no call.
+    pub(crate) fn of_default_contract() -> Gone {
+        Gone { status: StatusSet::codes(&[404, 410]), json: true }
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -142,14 +149,23 @@ macro_rules! call {
                     error: self.error.as_ref(),
                 }
             }
+        }
+    };
+}
 
+/// Implements `call` for the calls that the engine sends.
+macro_rules! sent {
+    ($($name:ident),*) => {$(
+        impl $name {
             /// The request of the call; `None` only if it was never validated.
             pub(crate) fn call(&self) -> Option<Call<'_>> {
                 self.parts().into_call()
             }
         }
-    };
+    )*};
 }
+
+sent!(Login, Before, Mint, Renew, Revoke, Find, Probe);
 
 /// Implements `bind` for a call that is stored with a token.
 macro_rules! bind {
@@ -222,6 +238,8 @@ call! {
         longest_life: Option<crate::upstream::template::TextTemplate>,
     }
 }
+
+bind!(Mint);
 
 call! {
     /// Extends the life of a token.

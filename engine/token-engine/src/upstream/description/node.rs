@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
-use serde_json::{Number, Value};
+use serde_json::Number;
 
 /// The largest description, in bytes. A thorough one has two thousand.
 pub(crate) const MAX_SIZE: usize = 64 * 1024;
@@ -63,13 +63,6 @@ impl Node {
             Node::Null => Err(NodeError::Empty),
             node => Ok(node),
         }
-    }
-
-    /// The same tree from a value that was parsed already.
-    pub(crate) fn from_value(value: &Value) -> Result<Node, NodeError> {
-        let left = Cell::new(MAX_NODES);
-        let seed = Seed { left: &left, depth: 0 };
-        seed.deserialize(value).map_err(|error| NodeError::Syntax(error.to_string()))
     }
 
     /// Which kind of value it is, for messages.
@@ -179,6 +172,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+        let left = Cell::new(MAX_NODES);
+        Seed { left: &left, depth: 0 }.deserialize(deserializer)
+    }
+}
+
 impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -194,6 +194,8 @@ impl Serialize for Node {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn refused(text: &str) -> String {
@@ -210,7 +212,10 @@ mod tests {
         let written = serde_json::to_string(&json).unwrap();
         assert_eq!(Node::parse(&written).unwrap(), json);
         let value: Value = serde_json::from_str(&written).unwrap();
-        assert_eq!(serde_json::to_value(Node::from_value(&value).unwrap()).unwrap(), value);
+        assert_eq!(
+            serde_json::to_value(serde_json::from_value::<Node>(value.clone()).unwrap()).unwrap(),
+            value
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vault_plugin::framework::parse_duration;
 
-use super::problem::{Place, Problem, Problems};
+use super::problem::{Heading, Place, Problem, Problems};
 use crate::upstream::suggestion::suggestion;
 use crate::upstream::template::check_path;
 use crate::upstream::values::Parameters;
@@ -198,7 +198,7 @@ pub(crate) fn complete(
             problems.push(Problem::new(&place.key(name), format!("is required{help}")));
         }
     }
-    if problems.is_empty() { Ok(complete) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok(complete) } else { Err(Problems { heading: Heading::Parameters, problems }) }
 }
 
 #[cfg(test)]

@@ -55,23 +55,36 @@ impl Problem {
     }
 }
 
-/// Why a description cannot be used: everything that is wrong with it.
+/// Everything that is wrong with a description, or with the parameters for one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) struct Problems(pub(crate) Vec<Problem>);
+pub(crate) struct Problems {
+    pub(crate) heading: Heading,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// What cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heading {
+    Description,
+    Parameters,
+}
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Problems {
-        Problems(vec![problem])
+        Problems { heading: Heading::Description, problems: vec![problem] }
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the description of the token API cannot be used:")?;
-        for problem in self.0.iter().take(MAX_LISTED) {
+        f.write_str(match self.heading {
+            Heading::Description => "the description of the token API cannot be used:",
+            Heading::Parameters => "the parameters do not fit the token API:",
+        })?;
+        for problem in self.problems.iter().take(MAX_LISTED) {
             write!(f, "\n  {problem}")?;
         }
-        match self.0.len().checked_sub(MAX_LISTED) {
+        match self.problems.len().checked_sub(MAX_LISTED) {
             None | Some(0) => Ok(()),
             Some(more) => write!(f, "\n  and {more} more problems"),
         }
@@ -93,7 +106,7 @@ mod tests {
     #[test]
     fn many_problems_are_counted() {
         let problems = vec![Problem::new(&Place::root().key("mint"), "is wrong"); 25];
-        let text = Problems(problems).to_string();
+        let text = Problems { heading: Heading::Description, problems }.to_string();
         assert_eq!(text.lines().count(), 22);
         assert!(text.ends_with("and 5 more problems"), "{text}");
     }

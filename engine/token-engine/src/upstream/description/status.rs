@@ -37,8 +37,8 @@ impl StatusSet {
         })
     }
 
-    #[cfg(test)]
-    pub(crate) fn of(codes: &[u16]) -> StatusSet {
+    /// A set of these codes.
+    pub(crate) fn codes(codes: &[u16]) -> StatusSet {
         StatusSet(codes.iter().map(|code| StatusPattern::Code(*code)).collect())
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use self::templates::{Scope, TemplateChecks};
 use super::call::{CallParts, Gone, Sources};
 use super::parameter::{Parameter, ParameterType};
-use super::problem::{Place, Problem, Problems};
+use super::problem::{Heading, Place, Problem, Problems};
 use super::source::Expires;
 use super::status::StatusSet;
 use super::{Description, MintUses, PermissionUse, Recovery};
@@ -36,7 +36,7 @@ pub(super) fn validate(description: &Description) -> Result<(), Problems> {
     problems.extend(checks.templates.into_problems());
     problems.sort_by(|one, other| one.place.cmp(&other.place));
     problems.dedup();
-    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(Problems { heading: Heading::Description, problems }) }
 }
 
 /// What the calls of a mint use.
@@ -315,6 +315,19 @@ impl<'a> Checks<'a> {
                 "{idempotency_key} goes with replay: for how long the API recognizes the key",
             );
         }
+        if matches!(description.recovery, Recovery::Find { .. } | Recovery::DeleteByName { .. }) {
+            let find = description.find.as_ref().map(|find| find.parts());
+            let calls = find.into_iter().chain([description.revoke.parts()]);
+            let mut uses_before = false;
+            for parts in calls {
+                templates::visit_call(&parts, &mut |slot| {
+                    uses_before |= matches!(slot.placeholder, Placeholder::Before(_));
+                });
+            }
+            if uses_before {
+                self.problem(&place, "cannot use {before.…}: a lost answer leaves its values unknown");
+            }
+        }
         match &description.recovery {
             Recovery::Replay { remembered_for } => {
                 let place = place.key("replay");
@@ -331,7 +344,10 @@ impl<'a> Checks<'a> {
                     self.problem(&place, "cannot repeat a mint with a call before it");
                 }
                 if mint_uses(description).generated_secret {
-                    self.problem(&place, "cannot work with {generated.secret}: the repeated answer must contain the token");
+                    self.problem(
+                        &place,
+                        "cannot work with {generated.secret}: the repeated answer must contain the token",
+                    );
                 }
                 self.templates.refuse_secrets(&root.key("mint"), &mint, "the call is stored to be repeated");
             }

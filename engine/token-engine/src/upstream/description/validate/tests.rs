@@ -344,7 +344,7 @@ fn what_is_no_document_or_too_large_is_refused() {
 
 #[test]
 fn a_description_is_written_as_it_was_read() {
-    for preset in presets::all() {
+    for preset in presets::all_presets() {
         let description = preset.description();
         let written = serde_json::to_string(&*description).unwrap();
         assert!(Description::parse(&written).ok() == Some((*description).clone()), "{}", preset.name);
