@@ -16,7 +16,7 @@ use crate::token_safety::edit_stored;
 use crate::{assert_accepted, data, poll_steps, read_refusal, refusal_message, wal_entries};
 
 /// A hub, and a mount with the role `developer` of the user `ada`.
-async fn hub() -> (Arc<Mutex<Hub>>, FakeApi, TestMount) {
+pub(crate) async fn hub() -> (Arc<Mutex<Hub>>, FakeApi, TestMount) {
     let hub = Arc::new(Mutex::new(Hub::default()));
     let model = Arc::clone(&hub);
     let api = FakeApi::start(move |request| model.lock().answer(request)).await;
@@ -41,7 +41,7 @@ async fn creds(mount: &TestMount) -> Response {
     mount.read("creds/developer").await.unwrap().expect("a token")
 }
 
-async fn backdate(mount: &TestMount, seconds: i64) {
+pub(crate) async fn backdate(mount: &TestMount, seconds: i64) {
     for entry in wal_entries(mount) {
         edit_stored(mount, &entry, |entry: &mut Value| {
             let planned_at = entry["data"]["planned_at"].as_i64().unwrap();

@@ -195,16 +195,20 @@ impl Hub {
         }
     }
 
+    /// Creates a token, and returns its id.
+    pub(crate) fn create(&mut self, user: &str, note: &str) -> String {
+        let mut free = (1..).map(|number| format!("a{number}"));
+        let id = free.find(|id| !self.tokens.iter().any(|(known, _, _)| known == id)).expect("a free id");
+        self.tokens.push((id.clone(), note.to_owned(), user.to_owned()));
+        id
+    }
+
     fn mint(&mut self, user: &str, body: &Value) -> Reply {
         if self.drop_requests > 0 {
             self.drop_requests -= 1;
             return Reply::lost();
         }
-        let free = (1..).map(|number| format!("a{number}"));
-        let id = free.into_iter().find(|id| !self.tokens.iter().any(|(known, _, _)| known == id));
-        let id = id.expect("a free id");
-        let note = body["note"].as_str().unwrap_or_default().to_owned();
-        self.tokens.push((id.clone(), note, user.to_owned()));
+        let id = self.create(user, body["note"].as_str().unwrap_or_default());
         if self.lose > 0 {
             self.lose -= 1;
             return Reply::lost();
