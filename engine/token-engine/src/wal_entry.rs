@@ -75,7 +75,7 @@ pub(crate) enum WalState {
     /// The API has created it.
     Minted {
         /// How it is revoked.
-        revocation: Revocation,
+        revocation: Box<Revocation>,
     },
     /// The API may have created it, and does not recognize the request any more.
     Forgotten,
@@ -131,7 +131,7 @@ impl WalEntry {
 
     /// The entry after the API has answered.
     pub(crate) fn into_minted(self, revocation: Revocation) -> WalEntry {
-        WalEntry { state: WalState::Minted { revocation }, ..self }
+        WalEntry { state: WalState::Minted { revocation: Box::new(revocation) }, ..self }
     }
 
     /// The entry of another token, which the API has created just now in place of recognizing the request.

@@ -205,7 +205,7 @@ pub(crate) struct MintUses {
 }
 
 /// Whether a mint sends the permissions of the role.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PermissionUse {
     #[default]
     Unused,

@@ -44,9 +44,7 @@ pub(super) fn mint_uses(description: &Description) -> MintUses {
     let mut uses = MintUses::default();
     let mut note = |slot: &Slot| match &slot.placeholder {
         Placeholder::Permissions if slot.optional => {
-            if uses.permissions == PermissionUse::Unused {
-                uses.permissions = PermissionUse::Optional;
-            }
+            uses.permissions = uses.permissions.max(PermissionUse::Optional);
         }
         Placeholder::Permissions => uses.permissions = PermissionUse::Required,
         Placeholder::GeneratedSecret => uses.generated_secret = true,
