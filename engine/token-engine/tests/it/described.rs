@@ -43,6 +43,10 @@ async fn creds(mount: &TestMount) -> Response {
 
 pub(crate) async fn backdate(mount: &TestMount, seconds: i64) {
     for entry in wal_entries(mount) {
+        // A token that is being given back may lose its entry meanwhile.
+        if mount.storage().entry(&entry).is_none() {
+            continue;
+        }
         edit_stored(mount, &entry, |entry: &mut Value| {
             let planned_at = entry["data"]["planned_at"].as_i64().unwrap();
             entry["data"]["planned_at"] = (planned_at - seconds).into();
