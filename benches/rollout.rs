@@ -1,6 +1,6 @@
-//! How long an upgrade takes on three pods and on nine, or on as many as are named, beside the shell script that does the same job right.
+//! Measures an upgrade on three and on nine pods, or on the given numbers of pods, and compares it with a correct shell script.
 //!
-//! `cargo bench --bench rollout -- [PODS...]`. Needs root, as every test on Kubernetes.
+//! `cargo bench --bench rollout -- [PODS...]`. Requires root, like every test on Kubernetes.
 
 use std::error::Error;
 use std::fs;
@@ -13,17 +13,17 @@ use rand::Rng;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// What a plugin with Go's SDK weighs.
+/// Size in bytes of a typical plugin built with the Go SDK.
 const BINARY_SIZE: usize = 25_000_000;
 const MOUNTS: [&str; 2] = ["first", "second"];
 const NAME: &str = "go-kv";
 
-/// Each way does this many upgrades, in turn with the other.
+/// Number of upgrades of each method. The methods alternate.
 const ROUNDS: usize = 3;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Cargo itself passes `--bench`.
+    // Cargo passes `--bench` itself.
     let numbers = std::env::args().skip(1).filter(|arg| arg != "--bench").map(|arg| arg.parse());
     let mut sizes: Vec<usize> = numbers.collect::<Result<_, _>>()?;
     if sizes.is_empty() {
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The medians of our time and of the script's.
+/// Returns the median durations of `upgrade` and of the script.
 async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     let cluster = Cluster::shared().await;
     let pods = VaultPods::builder(cluster).replicas(replicas).plugin_volume(PluginVolume::Persistent);
@@ -60,11 +60,11 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     }
     let mut times: [Vec<Duration>; 2] = Default::default();
     for round in 0..ROUNDS {
-        for (way, took) in times.iter_mut().enumerate() {
-            let version = format!("1.{}.0", 1 + 2 * round + way);
+        for (method, durations) in times.iter_mut().enumerate() {
+            let version = format!("1.{}.0", 1 + 2 * round + method);
             let file = build_binary(&version, &folder).await?;
             let started = Instant::now();
-            if way == 0 {
+            if method == 0 {
                 let line = format!(
                     "upgrade {} --name {NAME} -n {} --statefulset vault",
                     file.display(),
@@ -76,7 +76,7 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
                 let line = [&[pods.namespace(), NAME, &version, &file][..], &MOUNTS].concat();
                 script.run(line).await.success();
             }
-            took.push(started.elapsed());
+            durations.push(started.elapsed());
             verify_running_version(&pods, &version).await?;
         }
     }
@@ -86,7 +86,7 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     }))
 }
 
-/// A version of a Go plugin, made as large as one with more in it: what is behind the end of an executable does no harm.
+/// Builds a version of a Go plugin and pads it to a typical size. Data after the end of an executable is ignored.
 async fn build_binary(version: &str, folder: &TempDir) -> Result<PathBuf, Box<dyn Error>> {
     let mut content = fs::read(build::go_kv(&format!("v{version}")).await)?;
     let length = content.len();
@@ -111,7 +111,7 @@ async fn verify_running_version(pods: &VaultPods, version: &str) -> Result<(), B
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark talks to the person who runs it")]
+#[expect(clippy::disallowed_methods, reason = "a benchmark prints its result")]
 fn print_line(line: &str) -> Result<(), Box<dyn Error>> {
     Ok(writeln!(std::io::stdout().lock(), "{line}")?)
 }

@@ -1,16 +1,16 @@
-//! Runs a target on its committed corpus and on changes of it: the same ones in every run, counted and not timed.
+//! Runs a fuzz target on its committed corpus and on mutations of it. Every run uses the same number of the same mutations.
 //!
-//! Every crate with targets includes this file in its tests, so that what fuzzing has found fails on stable and at once.
+//! Every crate with fuzz targets includes this file in its tests, so that inputs found by fuzzing are tested on stable Rust.
 
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-/// Changes of every seed. All targets together stay below a second or two.
-const CHANGES: u64 = 100;
+/// Number of mutations of every seed. All targets together take about two seconds.
+const MUTATIONS: u64 = 100;
 
-/// What tips parsers over: ends, separators, limits of numbers, text that is none.
-const PIECES: [&[u8]; 16] = [
+/// Byte sequences that often break parsers: line ends, separators, limits of numbers, invalid text.
+const FRAGMENTS: [&[u8]; 16] = [
     b"\n",
     b"\r",
     b"\0",
@@ -29,7 +29,7 @@ const PIECES: [&[u8]; 16] = [
     b"%",
 ];
 
-/// Calls `target` with what lies in `fuzz/corpus` under `name`, and fails with the input that it fails on.
+/// Calls `target` with the corpus `name` and its mutations. Panics with the input on which the target fails.
 pub(crate) fn replay(name: &str, target: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
     let entries = fs::read_dir(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
@@ -38,12 +38,12 @@ pub(crate) fn replay(name: &str, target: fn(&[u8])) {
     assert!(!seeds.is_empty(), "{} is empty", corpus.display());
     for seed in seeds {
         let bytes = fs::read(&seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
-        for number in 0..=CHANGES {
-            let input = changed(&bytes, number);
+        for number in 0..=MUTATIONS {
+            let input = mutate(&bytes, number);
             let outcome = catch_unwind(|| target(&input));
             assert!(
                 outcome.is_ok(),
-                "{name} fails on {}, change {number}: {:?}",
+                "{name} fails on {}, mutation {number}: {:?}",
                 seed.display(),
                 input.escape_ascii().to_string()
             );
@@ -51,28 +51,28 @@ pub(crate) fn replay(name: &str, target: fn(&[u8])) {
     }
 }
 
-/// The seed itself for 0, else with one to four changes that follow from `number`.
-fn changed(seed: &[u8], number: u64) -> Vec<u8> {
+/// Returns the seed itself for 0, and otherwise with one to four changes that `number` determines.
+fn mutate(seed: &[u8], number: u64) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     let mut state = number;
-    // SplitMix64, whose every state is a good one.
-    let mut below = |limit: usize| {
+    // SplitMix64, because it accepts any state.
+    let mut random_below = |limit: usize| {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) as usize % limit.max(1)
     };
     for _ in 0..number.min(1) * (1 + number % 4) {
-        let (at, kind) = (below(bytes.len() + 1), below(5));
-        let end = at + below((bytes.len() - at).min(16) + 1);
+        let (at, kind) = (random_below(bytes.len() + 1), random_below(5));
+        let end = at + random_below((bytes.len() - at).min(16) + 1);
         match kind {
             0 => bytes.truncate(at),
             1 => drop(bytes.drain(at..end)),
             2 => bytes.extend_from_within(at..end),
-            3 => drop(bytes.splice(at..end, PIECES[below(PIECES.len())].iter().copied())),
+            3 => drop(bytes.splice(at..end, FRAGMENTS[random_below(FRAGMENTS.len())].iter().copied())),
             _ => {
                 if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 1 << below(8);
+                    *byte ^= 1 << random_below(8);
                 }
             }
         }

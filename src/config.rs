@@ -11,6 +11,7 @@ use vault_api::SecretString;
 
 use crate::error::CommandError;
 use crate::key_value;
+use crate::yaml::{self, YamlError};
 
 /// The file. Relative paths in it start at its directory. Flags come before it.
 #[derive(Debug, Default, Deserialize)]
@@ -172,14 +173,13 @@ impl PluginYaml {
         }
     }
 
-    fn parse(text: &str, directory: PathBuf) -> Result<Self, serde_norway::Error> {
-        use serde::de::Error as _;
-        let yaml: Self = serde_norway::from_str(text)?;
+    fn parse(text: &str, directory: PathBuf) -> Result<Self, YamlError> {
+        let yaml: Self = yaml::from_str(text)?;
         if yaml.site.as_ref().is_some_and(|site| site.local.is_some() == site.kubernetes.is_some()) {
-            return Err(serde_norway::Error::custom("site is either local or kubernetes"));
+            return Err(YamlError::new("site is either local or kubernetes"));
         }
         if yaml.kubernetes().is_some_and(|it| it.statefulset.is_some() && it.selector.is_some()) {
-            return Err(serde_norway::Error::custom("site.kubernetes has either statefulset or selector"));
+            return Err(YamlError::new("site.kubernetes has either statefulset or selector"));
         }
         Ok(Self { directory, ..yaml })
     }
@@ -193,6 +193,8 @@ pub(crate) fn plaintext_secret_error(what: &str, key: &str) -> CommandError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const WHOLE: &str = r#"
@@ -223,6 +225,82 @@ site: {local: {plugin_dir: /vault/plugins}}
             ["plugins: {}", "plugin: {nmae: x}", "mounts: [{path: a, writes: {}}]", "site: {docker: {}}"]
         {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_needs_no_quotes() {
+        let text =
+            "plugin: {name: 010, version: 1.10, args: [1, yes, 010, true, 1.50, '']}\nmounts: [{path: on}]\n";
+        let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
+        assert_eq!(
+            (yaml.plugin.name.as_deref(), yaml.plugin.version.as_deref()),
+            (Some("010"), Some("1.10"))
+        );
+        assert_eq!(yaml.plugin.args, ["1", "yes", "010", "true", "1.50", ""]);
+        assert_eq!(yaml.mounts[0].path, "on");
+    }
+
+    #[test]
+    fn data_of_a_mount_has_the_types_of_yaml_1_2() {
+        let text = "mounts: [{path: a, write: {config: {a: 010, b: yes, c: 1, d: ~, e: true, f: 1.50, g: 2026-01-01}}}]";
+        let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
+        let expected =
+            json!({"a": "010", "b": "yes", "c": 1, "d": null, "e": true, "f": 1.5, "g": "2026-01-01"});
+        assert_eq!(json!(yaml.mounts[0].write["config"]), expected);
+    }
+
+    #[test]
+    fn an_empty_section_is_one_that_is_not_there() {
+        for text in
+            ["", "# c\n", "---\n", "plugin:\nmounts:\n", "plugin: {args: , env: , version: }", "site:"]
+        {
+            let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
+            assert!(
+                yaml.plugin.args.is_empty() && yaml.plugin.env.is_empty() && yaml.mounts.is_empty(),
+                "{text}"
+            );
+            assert!(yaml.plugin.version.is_none() && yaml.site.is_none(), "{text}");
+        }
+        for text in ["mounts:\n- path: a\n  write:\n", "mounts:\n- path: a\n  write:\n    config:\n"] {
+            let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
+            assert!(yaml.mounts[0].write.values().all(BTreeMap::is_empty), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_section_that_is_there_twice_is_refused() {
+        for text in ["plugin: {}\nplugin: {}", "plugin: {name: a, name: b}", "mounts: [{path: a, path: b}]"] {
+            assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_on_a_line_that_cannot_be_read_is_not_repeated() {
+        for value in [
+            "hunter2: x",
+            "'hunter2",
+            "\"hunter2",
+            "\"hunter2\\q\"",
+            "'hunter2' hunter2",
+            "{file: hunter2",
+            "[hunter2",
+            "@hunter2",
+            "`hunter2",
+            "%hunter2",
+            "*hunter2",
+            "!hunter2",
+            "!hunter2 x",
+            "|hunter2",
+            ">5hunter2",
+            "hunter2\nhunter2",
+            "hunter2\n  x: y",
+        ] {
+            let text = format!("mounts:\n- path: a\n  write:\n    config:\n      api_key: {value}\n");
+            let error = PluginYaml::parse(&text, PathBuf::new()).expect_err(value);
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2") && !shown.contains("hunter"), "{value}: {shown}");
+            assert!(shown.contains("line"), "{value}: {shown}");
         }
     }
 

@@ -8,3 +8,4 @@ pub mod duration;
 pub mod error;
 pub mod key_value;
 pub mod ui;
+pub mod yaml;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use vault_api::SecretString;
 
 use crate::error::CommandError;
+use crate::yaml;
 
 /// The version of every JSON document; raised when a field changes its name or its meaning.
 const SCHEMA_VERSION: u32 = 2;
@@ -159,7 +160,7 @@ impl Ui {
                     serde_json::to_string_pretty(&document).map_err(serialization_error)?,
                 ) + "\n"
             }
-            Format::Yaml => serde_norway::to_string(&document).map_err(serialization_error)?,
+            Format::Yaml => yaml::to_string(&document).map_err(serialization_error)?,
         };
         write_stdout(text)
     }
@@ -180,10 +181,9 @@ impl Ui {
                 escape_control_characters(serde_json::to_string(&document).map_err(serialization_error)?)
                     + "\n",
             ),
-            Format::Yaml => write_stdout(format!(
-                "---\n{}",
-                serde_norway::to_string(&document).map_err(serialization_error)?
-            )),
+            Format::Yaml => {
+                write_stdout(format!("---\n{}", yaml::to_string(&document).map_err(serialization_error)?))
+            }
         }
     }
 
@@ -237,7 +237,7 @@ impl Ui {
         let text = match self.format {
             Format::Human => error.render(),
             Format::Json => serde_json::to_string_pretty(&document).unwrap_or_else(|_| error.render()),
-            Format::Yaml => serde_norway::to_string(&document).unwrap_or_else(|_| error.render()),
+            Format::Yaml => yaml::to_string(&document).unwrap_or_else(|_| error.render()),
         };
         self.write_stderr(text.trim_end());
     }

@@ -1,8 +1,8 @@
-//! This engine and its Go twin side by side: every figure is taken of both, one right after the other, in one run.
+//! Compares this engine with its Go twin. Each measurement runs on both, one directly after the other.
 //!
-//! `cargo bench --bench engine` takes about fifteen minutes; `-- --alone` leaves the real Vault out. It runs
-//! [`ROUNDS`] times over and shows medians, so that a busy moment of the machine does not decide. `-- --unrecorded` measures something
-//! else, of this engine alone, in a minute: see [`unrecorded`].
+//! `cargo bench --bench engine` takes about fifteen minutes; `-- --alone` skips the measurements through a real Vault. It repeats each
+//! measurement [`ROUNDS`] times and prints medians, so that a short load on the machine does not affect the result.
+//! `-- --unrecorded` runs another measurement of this engine alone, in about a minute: see [`unrecorded`].
 
 mod standalone;
 mod through_vault;
@@ -22,7 +22,7 @@ type BoxError = Box<dyn std::error::Error>;
 
 const ROUNDS: usize = 3;
 
-/// One measurement of both engines: ours, Go's.
+/// The results of one measurement: of this engine, and of the Go twin.
 struct Pair<T>([Vec<T>; 2]);
 
 #[tokio::main]
@@ -43,17 +43,17 @@ async fn main() -> Result<(), BoxError> {
     let service = TokenService::start()?;
 
     let mut runs = Pair::new();
-    let mut refused = Pair::new();
-    let mut floors = Pair::new();
+    let mut rejected = Pair::new();
+    let mut baselines = Pair::new();
     let mut in_memory = Pair::new();
     let mut on_raft = Pair::new();
     for _ in 0..ROUNDS {
         for (engine, plugin) in engines.iter().enumerate() {
             runs.0[engine].push(standalone::measure(&driver, &service, plugin)?);
-            refused.0[engine].push(standalone::measure_rejected(&driver, &service, plugin)?);
+            rejected.0[engine].push(standalone::measure_rejected(&driver, &service, plugin)?);
         }
-        floors.0[0].push(standalone::measure_grpc_baseline(&driver, &echo, TlsMode::Tls)?);
-        floors.0[1].push(standalone::measure_grpc_baseline(&driver, &echo, TlsMode::Plain)?);
+        baselines.0[0].push(standalone::measure_grpc_baseline(&driver, &echo, TlsMode::Tls)?);
+        baselines.0[1].push(standalone::measure_grpc_baseline(&driver, &echo, TlsMode::Plain)?);
         if with_vault {
             for (engine, plugin) in engines.iter().enumerate() {
                 in_memory.0[engine].push(through_vault::measure(&service, plugin, Storage::Memory).await?);
@@ -62,15 +62,15 @@ async fn main() -> Result<(), BoxError> {
         }
     }
 
-    print_line("| | ours | Go | ours : Go |\n|---|---|---|---|")?;
+    print_line("| | Rust | Go | Rust : Go |\n|---|---|---|---|")?;
     runs.row("handshake, ms", |run: &DriverReport| run.handshake_ms)?;
-    let [ours, go] = engines.map(|file| std::fs::metadata(file).map(|facts| facts.len() as f64 / 1e6));
-    let (ours, go) = (ours?, go?);
+    let [rust, go] = engines.map(|file| std::fs::metadata(file).map(|facts| facts.len() as f64 / 1e6));
+    let (rust, go) = (rust?, go?);
     print_line(format!(
         "| size of the binary, stripped, MB | {} | {} | {:.2} |",
-        format_figure(ours),
+        format_figure(rust),
         format_figure(go),
-        ours / go
+        rust / go
     ))?;
     runs.memory("idle", |run| &run.idle)?;
     runs.memory("with 50 mounts", |run| &run.many_mounts)?;
@@ -87,7 +87,7 @@ async fn main() -> Result<(), BoxError> {
     runs.load("calls to the host per request", "64", |load| load.host_calls)?;
     runs.row("4 MiB written and read, ms", |run| run.large_ms)?;
     runs.row("4 MiB written and read, CPU of the plugin, ms", |run| run.large_plugin_ms)?;
-    refused.row("a request without storage, 64 callers, CPU of the plugin, us", |load: &LoadResult| {
+    rejected.row("a request without storage, 64 callers, CPU of the plugin, us", |load: &LoadResult| {
         load.plugin_us
     })?;
     for (pair, storage) in [(&in_memory, "in memory"), (&on_raft, "on raft")] {
@@ -99,18 +99,18 @@ async fn main() -> Result<(), BoxError> {
         pair.row(&title("CPU of the plugin per request, us"), |run| run.plugin_us)?;
     }
     print_line(
-        "\n| the floor: a bare gRPC server, 64 callers | with TLS | in the clear | |\n|---|---|---|---|",
+        "\n| baseline: a gRPC server without an engine, 64 callers | with TLS | without TLS | |\n|---|---|---|---|",
     )?;
-    floors.row("calls per second", |load: &LoadResult| load.per_second)?;
-    floors.row("CPU of the server per call, us", |load| load.plugin_us)?;
-    floors.row("CPU of the client per call, us", |load| load.host_us)?;
+    baselines.row("calls per second", |load: &LoadResult| load.per_second)?;
+    baselines.row("CPU of the server per call, us", |load| load.plugin_us)?;
+    baselines.row("CPU of the client per call, us", |load| load.host_us)?;
     Ok(())
 }
 
 impl Pair<DriverReport> {
-    fn memory(&self, moment: &str, of: impl Fn(&DriverReport) -> &MemoryUsage) -> std::io::Result<()> {
-        self.row(&format!("resident memory {moment}, MB"), |run| of(run).resident_kb / 1e3)?;
-        self.row(&format!("of it in no file, {moment}, MB"), |run| of(run).anonymous_kb / 1e3)
+    fn memory(&self, moment: &str, usage: impl Fn(&DriverReport) -> &MemoryUsage) -> std::io::Result<()> {
+        self.row(&format!("resident memory {moment}, MB"), |run| usage(run).resident_kb / 1e3)?;
+        self.row(&format!("anonymous memory {moment}, MB"), |run| usage(run).anonymous_kb / 1e3)
     }
 
     fn load(&self, title: &str, callers: &str, figure: impl Fn(&LoadResult) -> f64) -> std::io::Result<()> {
@@ -123,18 +123,18 @@ impl<T> Pair<T> {
         Pair([Vec::new(), Vec::new()])
     }
 
-    /// The medians, and the ratio's median with the least and the greatest of the rounds.
+    /// Prints a row with the medians, and the median, minimum and maximum of the ratio.
     fn row(&self, title: &str, figure: impl Fn(&T) -> f64) -> std::io::Result<()> {
-        let [ours, go] = self.0.each_ref().map(|runs| runs.iter().map(&figure).collect::<Vec<_>>());
-        if ours.is_empty() {
+        let [rust, go] = self.0.each_ref().map(|runs| runs.iter().map(&figure).collect::<Vec<_>>());
+        if rust.is_empty() {
             return Ok(());
         }
-        let mut ratios: Vec<f64> = ours.iter().zip(&go).map(|(ours, go)| ours / go).collect();
+        let mut ratios: Vec<f64> = rust.iter().zip(&go).map(|(rust, go)| rust / go).collect();
         ratios.sort_by(f64::total_cmp);
-        let (least, greatest) = (ratios[0], ratios[ratios.len() - 1]);
+        let (min, max) = (ratios[0], ratios[ratios.len() - 1]);
         print_line(format!(
-            "| {title} | {} | {} | {:.2} ({least:.2} to {greatest:.2}) |",
-            format_figure(median(ours)),
+            "| {title} | {} | {} | {:.2} ({min:.2} to {max:.2}) |",
+            format_figure(median(rust)),
             format_figure(median(go)),
             median(ratios)
         ))
@@ -150,7 +150,7 @@ fn format_figure(figure: f64) -> String {
     if figure < 100.0 { format!("{figure:.1}") } else { format!("{figure:.0}") }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark talks to the person who runs it")]
+#[expect(clippy::disallowed_methods, reason = "a benchmark prints its result")]
 fn print_line(line: impl std::fmt::Display) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{line}")
 }

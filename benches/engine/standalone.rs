@@ -1,4 +1,4 @@
-//! The plugin alone, under the official client with storage in the same process; and the floor under its calls.
+//! Measures the plugin alone, with the official client and in-memory storage, and the baseline of a gRPC call.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,28 +10,28 @@ use serde::de::DeserializeOwned;
 use crate::BoxError;
 use crate::token_service::TokenService;
 
-/// What one run of the driver found.
+/// The result of a run of the driver.
 #[derive(Deserialize)]
 pub(crate) struct DriverReport {
     pub(crate) handshake_ms: f64,
     pub(crate) idle: MemoryUsage,
     pub(crate) many_mounts: MemoryUsage,
     pub(crate) loaded: MemoryUsage,
-    /// By the number of callers.
+    /// Results by the number of concurrent callers.
     pub(crate) loads: BTreeMap<String, LoadResult>,
     pub(crate) large_ms: f64,
     pub(crate) large_plugin_ms: f64,
 }
 
-/// What a process has of it, as the kernel counts it.
+/// The memory of a process, as counted by the kernel.
 #[derive(Deserialize)]
 pub(crate) struct MemoryUsage {
     pub(crate) resident_kb: f64,
-    /// What is in no file: the kernel can take the rest, and all processes of a binary share it.
+    /// Memory that is not backed by a file. The kernel can reclaim the rest, and all processes of a binary share it.
     pub(crate) anonymous_kb: f64,
 }
 
-/// What so many callers at once saw, and what a request cost in processor time.
+/// Throughput, latencies and CPU time per request for a number of concurrent callers.
 #[derive(Deserialize)]
 pub(crate) struct LoadResult {
     pub(crate) per_second: f64,
@@ -40,11 +40,11 @@ pub(crate) struct LoadResult {
     pub(crate) p999_us: f64,
     pub(crate) plugin_us: f64,
     pub(crate) host_us: f64,
-    /// What a request asked of the host: storage and settings.
+    /// Calls to the host per request, for storage and settings.
     pub(crate) host_calls: f64,
 }
 
-/// Everything that can be measured without a Vault.
+/// Measures everything that does not require a Vault.
 pub(crate) fn measure(
     driver: &Path,
     service: &TokenService,
@@ -53,33 +53,33 @@ pub(crate) fn measure(
     run_driver(driver, service, plugin, &[])
 }
 
-/// Requests that need nothing of the host: a role whose name is none.
+/// Measures requests without calls to the host: requests for a role with an invalid name.
 pub(crate) fn measure_rejected(
     driver: &Path,
     service: &TokenService,
     plugin: &Path,
 ) -> Result<LoadResult, BoxError> {
-    let mut found = run_driver(driver, service, plugin, &["-only", "roles/-", "-callers", "64"])?;
-    found.loads.remove("64").ok_or_else(|| "the driver measured another load".into())
+    let mut report = run_driver(driver, service, plugin, &["-only", "roles/-", "-callers", "64"])?;
+    report.loads.remove("64").ok_or_else(|| "the driver measured another load".into())
 }
 
 fn run_driver(
     driver: &Path,
     service: &TokenService,
     plugin: &Path,
-    more: &[&str],
+    extra_args: &[&str],
 ) -> Result<DriverReport, BoxError> {
     let key = service.directory.path().join("key");
     let mut command = Command::new(driver);
-    command.args(["bench", "-endpoint", &service.endpoint, "-key"]).arg(key).args(more);
+    command.args(["bench", "-endpoint", &service.endpoint, "-key"]).arg(key).args(extra_args);
     read_report(command.arg(plugin).arg("serve"))
 }
 
-/// A bare gRPC server in the plugin's place.
+/// Measures a gRPC server without an engine.
 pub(crate) fn measure_grpc_baseline(
     driver: &Path,
     echo: &Path,
-    security: TlsMode,
+    tls_mode: TlsMode,
 ) -> Result<LoadResult, BoxError> {
     let directory = tempfile::tempdir()?;
     let socket = directory.path().join("echo");
@@ -87,16 +87,16 @@ pub(crate) fn measure_grpc_baseline(
     server.arg(&socket);
     let mut client = Command::new(driver);
     client.args(["echo", "-socket"]).arg(&socket);
-    if security == TlsMode::Tls {
+    if tls_mode == TlsMode::Tls {
         server.arg("tls");
         client.arg("-tls");
     }
     let mut server = server.spawn()?;
-    // The client waits for the socket by itself.
-    let found = read_report(client.args(["-pid", &server.id().to_string()]));
+    // The client waits for the socket.
+    let report = read_report(client.args(["-pid", &server.id().to_string()]));
     server.kill()?;
     server.wait()?;
-    found
+    report
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

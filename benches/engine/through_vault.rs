@@ -1,4 +1,4 @@
-//! The same through a real Vault: what a client of it sees, and what Vault and the plugin each spend.
+//! Measures the engine through a real Vault: latencies of clients, and the CPU time of Vault and of the plugin.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ const CLIENTS: usize = 8;
 
 const LOAD_DURATION: Duration = Duration::from_secs(8);
 
-/// What eight clients saw.
+/// The result for eight clients.
 pub(crate) struct VaultReport {
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
@@ -24,7 +24,7 @@ pub(crate) struct VaultReport {
     pub(crate) plugin_us: f64,
 }
 
-/// A Vault whose mount `custom` runs the plugin, with the role `developer`.
+/// Starts a Vault with the plugin mounted at `custom`, and the role `developer`.
 pub(crate) async fn mounted(
     service: &TokenService,
     plugin: &Path,
@@ -57,9 +57,9 @@ pub(crate) async fn measure(
 ) -> Result<VaultReport, BoxError> {
     let vault = mounted(service, plugin, storage).await?;
     let &[process] = vault.child_plugin_pids().as_slice() else {
-        return Err("a mounted plugin is one process".into());
+        return Err("expected one plugin process".into());
     };
-    // Connections and caches are made before it counts.
+    // Warm up connections and caches before the measurement.
     run_load(&vault, Duration::from_secs(2)).await;
     let before = (cpu_time(vault.pid())?, cpu_time(process)?);
     let started = Instant::now();
@@ -68,7 +68,7 @@ pub(crate) async fn measure(
     let (vault_time, plugin_time) = (cpu_time(vault.pid())? - before.0, cpu_time(process)? - before.1);
     times.sort_unstable();
     let count = times.len();
-    let at = |share: usize| times[(count * share / 100).min(count - 1)].as_secs_f64() * 1e6;
+    let at = |percent: usize| times[(count * percent / 100).min(count - 1)].as_secs_f64() * 1e6;
     let each = |total: Duration| total.as_secs_f64() * 1e6 / count as f64;
     Ok(VaultReport {
         per_second: count as f64 / elapsed.as_secs_f64(),
@@ -79,15 +79,15 @@ pub(crate) async fn measure(
     })
 }
 
-/// Lets the clients ask as fast as they are answered.
-async fn run_load(vault: &VaultServer, lasting: Duration) -> Vec<Duration> {
+/// Sends requests from all clients, each as fast as it gets responses.
+async fn run_load(vault: &VaultServer, duration: Duration) -> Vec<Duration> {
     let stop = AtomicBool::new(false);
     let client = async || {
         let mut times = Vec::new();
         while !stop.load(Ordering::Relaxed) {
-            let asked = Instant::now();
+            let started = Instant::now();
             vault.request("GET", "custom/creds/developer", None).await.success();
-            times.push(asked.elapsed());
+            times.push(started.elapsed());
         }
         times
     };
@@ -95,7 +95,7 @@ async fn run_load(vault: &VaultServer, lasting: Duration) -> Vec<Duration> {
         tokio::join!(client(), client(), client(), client(), client(), client(), client(), client())
     };
     let (times, ()) = tokio::join!(clients, async {
-        tokio::time::sleep(lasting).await;
+        tokio::time::sleep(duration).await;
         stop.store(true, Ordering::Relaxed);
     });
     let (a, b, c, d, e, f, g, h) = times;
@@ -103,14 +103,14 @@ async fn run_load(vault: &VaultServer, lasting: Duration) -> Vec<Duration> {
     times.concat()
 }
 
-/// Processor time of a process, all threads, user and system.
+/// Returns the CPU time of a process, user and system, of all threads.
 fn cpu_time(pid: u32) -> Result<Duration, BoxError> {
-    /// The unit of the times in /proc, the same on every Linux.
+    /// The unit of times in /proc, which is the same on all Linux systems.
     const CLOCK_TICK: Duration = Duration::from_millis(10);
 
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the program may hold anything; what follows it does not.
-    let (_, values) = stat.rsplit_once(')').ok_or("a process has a name")?;
+    // The name of the program may contain any character, so parse after its closing parenthesis.
+    let (_, values) = stat.rsplit_once(')').ok_or("unexpected format of /proc/PID/stat")?;
     let values: Vec<&str> = values.split_whitespace().collect();
     let ticks: u32 = values[11].parse::<u32>()? + values[12].parse::<u32>()?;
     Ok(CLOCK_TICK * ticks)

@@ -1,4 +1,4 @@
-//! The cheapest token service there is: it answers every mint with the same text and costs next to nothing.
+//! A token service with minimal cost: it returns the same response to every mint request.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,17 +10,17 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::BoxError;
 
-/// The argument by which this program is the service and not the benchmark. A process of its own, so that its time is
-/// neither the host's nor the plugin's.
+/// The argument with which this program runs the service instead of the benchmark. It is a separate process, so that its CPU time
+/// does not count for the host or the plugin.
 pub(crate) const ARGUMENT: &str = "token-service";
 
 const MINT_RESPONSE: &str = r#"{"id":"5f6e1c3a","token":"tok-7d1b2c9e0f5a4b6c8d7e9f0a1b2c3d4e"}"#;
 
-/// A service that runs until it is dropped.
+/// A running service. Dropping it stops it.
 pub(crate) struct TokenService {
     process: Child,
     pub(crate) endpoint: String,
-    /// Holds `key`, the file with the service's key.
+    /// Contains `key`, the file with the API key.
     pub(crate) directory: TempDir,
 }
 
@@ -30,7 +30,7 @@ impl TokenService {
         fs::write(directory.path().join("key"), "any-key")?;
         let mut process =
             Command::new(std::env::current_exe()?).arg(ARGUMENT).stdout(Stdio::piped()).spawn()?;
-        let output = process.stdout.take().ok_or("its output is piped")?;
+        let output = process.stdout.take().ok_or("the output is piped")?;
         let mut address = String::new();
         BufReader::new(output).read_line(&mut address)?;
         Ok(TokenService { process, endpoint: format!("http://{}", address.trim()), directory })
@@ -39,7 +39,7 @@ impl TokenService {
 
 impl Drop for TokenService {
     fn drop(&mut self) {
-        // Fails when it has ended already.
+        // Fails if the process has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -51,7 +51,7 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
     announce(&listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
-        // A client that hangs up ends its connection with an error.
+        // The error of a closed connection is not relevant.
         tokio::spawn(async move { serve_connection(stream).await });
     }
 }
@@ -68,14 +68,14 @@ async fn serve_connection(stream: TcpStream) -> std::io::Result<()> {
     let mut line = String::new();
     let mut body = Vec::new();
     loop {
-        let (mut length, mut minting) = (0, true);
+        let (mut length, mut is_mint) = (0, true);
         for number in 0.. {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {
                 return Ok(());
             }
             if number == 0 {
-                minting = line.starts_with("POST");
+                is_mint = line.starts_with("POST");
             } else if line == "\r\n" {
                 break;
             } else if let Some((name, value)) = line.split_once(':')
@@ -86,12 +86,12 @@ async fn serve_connection(stream: TcpStream) -> std::io::Result<()> {
         }
         body.resize(length, 0);
         stream.read_exact(&mut body).await?;
-        let text = if minting { MINT_RESPONSE } else { "{}" };
-        let answer = format!(
+        let text = if is_mint { MINT_RESPONSE } else { "{}" };
+        let response = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}",
             text.len()
         );
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(response.as_bytes()).await?;
         stream.flush().await?;
     }
 }

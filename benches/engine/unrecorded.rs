@@ -1,9 +1,9 @@
-//! How long a token is on no record: from the deletion of its write-ahead entry to the storing of its lease, each as it is in the
-//! log of a real Vault's raft storage. What is in there outlives the end of the process.
+//! Measures how long a token is recorded nowhere: from the deletion of its write-ahead log entry until its lease is stored, both in
+//! the Raft log of a real Vault. An entry in that log survives the end of the process.
 //!
-//! The log is a bbolt file, whose header counts transactions. A read of `creds/` that nothing else disturbs makes five, one an entry of the
-//! log: the write-ahead entry is stored, stored again with how the token is revoked, and deleted; then come the lease and its index
-//! by token.
+//! The Raft log is a bbolt file, whose header counts transactions. An undisturbed read of `creds/` results in five, one for each entry
+//! of the log: the write-ahead log entry is stored, stored again with the data for the revocation, and deleted; then the lease and its
+//! index by token are stored.
 
 use std::fmt;
 use std::fs::File;
@@ -30,15 +30,15 @@ const WARM_UP: usize = 50;
 
 const READS: usize = 1000;
 
-/// The transactions of a read: all of them, and up to the deletion.
-const OF_A_READ: u64 = 5;
-const UP_TO_THE_DELETION: u64 = 3;
+/// Number of transactions of a read, and number up to the deletion.
+const TRANSACTIONS_PER_READ: u64 = 5;
+const TRANSACTIONS_TO_DELETION: u64 = 3;
 
-/// What was measured.
+/// The result of the measurement.
 pub(crate) struct Unrecorded {
-    /// Sorted.
+    /// Sorted durations.
     windows: Vec<Duration>,
-    /// Sorted.
+    /// Sorted durations.
     requests: Vec<Duration>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn measure(service: &TokenService, plugin: &Path) -> Result<Unr
     let vault = mounted(service, plugin, Storage::Raft).await?;
     let log = Arc::new(Log::open(&vault.directory().join("data/raft/raft.db"))?);
     let stop = Arc::new(AtomicBool::new(false));
-    let watch = thread::spawn({
+    let watcher = thread::spawn({
         let (log, stop) = (Arc::clone(&log), Arc::clone(&stop));
         move || log.watch(&stop)
     });
@@ -54,26 +54,26 @@ pub(crate) async fn measure(service: &TokenService, plugin: &Path) -> Result<Unr
     for number in 0..WARM_UP + READS {
         let (before, started) = (log.transactions()?, Instant::now());
         vault.request("GET", "custom/creds/developer", None).await.success();
-        let took = started.elapsed();
-        if number >= WARM_UP && log.transactions()? == before + OF_A_READ {
-            reads.push((before, took));
+        let duration = started.elapsed();
+        if number >= WARM_UP && log.transactions()? == before + TRANSACTIONS_PER_READ {
+            reads.push((before, duration));
         }
     }
     stop.store(true, Ordering::Relaxed);
-    let seen = watch.join().map_err(|_| "the watch has panicked")??;
+    let observed = watcher.join().map_err(|_| "the watcher thread panicked")??;
 
     let at = |transaction: u64| {
-        let place = seen.binary_search_by_key(&transaction, |(number, _)| *number).ok()?;
-        Some(seen[place].1)
+        let index = observed.binary_search_by_key(&transaction, |(number, _)| *number).ok()?;
+        Some(observed[index].1)
     };
     let mut windows = Vec::new();
     let mut requests = Vec::new();
-    for (before, took) in reads {
-        let deleted = before + UP_TO_THE_DELETION;
-        // One that was seen only together with the next has no time of its own.
+    for (before, duration) in reads {
+        let deleted = before + TRANSACTIONS_TO_DELETION;
+        // A transaction that was observed only together with the next one has no time.
         if let (Some(from), Some(until)) = (at(deleted), at(deleted + 1)) {
             windows.push(until - from);
-            requests.push(took);
+            requests.push(duration);
         }
     }
     windows.sort_unstable();
@@ -88,10 +88,10 @@ impl fmt::Display for Unrecorded {
             "| {} of {READS} reads | median, ms | p99, ms | longest, ms |\n|---|---|---|---|",
             self.windows.len()
         )?;
-        for (title, times) in [("on no record", &self.windows), ("the request", &self.requests)] {
-            let at = |share: usize| {
-                let place = (times.len() * share / 100).min(times.len().saturating_sub(1));
-                times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+        for (title, times) in [("without record", &self.windows), ("the request", &self.requests)] {
+            let at = |percent: usize| {
+                let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+                times.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
             };
             writeln!(
                 f,
@@ -105,7 +105,7 @@ impl fmt::Display for Unrecorded {
     }
 }
 
-/// The log of a raft storage.
+/// The log of a Raft storage.
 struct Log {
     file: File,
     events: OwnedFd,
@@ -118,7 +118,7 @@ impl Log {
         Ok(Log { file: File::open(path)?, events })
     }
 
-    /// How many transactions were committed, as the later of the two headers says (bbolt's `internal/common/meta.go`).
+    /// Returns the number of committed transactions, from the newer one of the two headers (bbolt's `internal/common/meta.go`).
     fn transactions(&self) -> io::Result<u64> {
         const MAGIC: u32 = 0xED0C_DAED;
         const PAGE: u64 = 4096;
@@ -131,23 +131,23 @@ impl Log {
             self.file.read_exact_at(&mut magic, page + MAGIC_IN_PAGE)?;
             self.file.read_exact_at(&mut count, page + COUNT_IN_PAGE)?;
             if u32::from_le_bytes(magic) != MAGIC {
-                return Err(io::Error::other("the log of the raft storage has no bbolt header"));
+                return Err(io::Error::other("the Raft log has no bbolt header"));
             }
             latest = latest.max(u64::from_le_bytes(count));
         }
         Ok(latest)
     }
 
-    /// Each transaction, and when it was seen in the file.
+    /// Returns each observed transaction with its time.
     fn watch(&self, stop: &AtomicBool) -> io::Result<Vec<(u64, Instant)>> {
         const TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-        let mut seen = vec![(self.transactions()?, Instant::now())];
+        let mut observed = vec![(self.transactions()?, Instant::now())];
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = Reader::new(&self.events, &mut buffer);
         while !stop.load(Ordering::Relaxed) {
             poll(&mut [PollFd::new(&self.events, PollFlags::IN)], Some(&TIMEOUT))?;
-            // First the events, so that one of a later write wakes it again.
+            // Drain the events first, so that a later write wakes the poll again.
             loop {
                 match events.next() {
                     Ok(_) => {}
@@ -156,10 +156,10 @@ impl Log {
                 }
             }
             let latest = self.transactions()?;
-            if seen.last().is_some_and(|(last, _)| *last < latest) {
-                seen.push((latest, Instant::now()));
+            if observed.last().is_some_and(|(last, _)| *last < latest) {
+                observed.push((latest, Instant::now()));
             }
         }
-        Ok(seen)
+        Ok(observed)
     }
 }

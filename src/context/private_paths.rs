@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use crate::yaml;
 
 /// Where Kubernetes mounts the tokens of a pod.
 const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets";
@@ -58,9 +58,9 @@ pub(super) fn private_paths(
 /// The files of its users' credentials that a kubeconfig names; none of one that cannot be read.
 fn kubeconfig_credentials(kubeconfig: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(kubeconfig).unwrap_or_default();
-    let content: Value = serde_norway::from_str(&text).unwrap_or_default();
+    let documents = yaml::documents(&text).unwrap_or_default();
     let directory = kubeconfig.parent().unwrap_or(Path::new(""));
-    let users = content["users"].as_array().into_iter().flatten();
+    let users = documents.iter().flat_map(|document| document["users"].as_array().into_iter().flatten());
     let files = users.flat_map(|named| {
         let user = &named["user"];
         ["client-key", "client-certificate", "tokenFile"].map(|field| user[field].as_str())
@@ -131,6 +131,12 @@ mod tests {
         fs::write(&path, text).expect("a file");
         let found = [directory.path().join("a.key"), "/pki/a.crt".into(), directory.path().join("./b")];
         assert_eq!(kubeconfig_credentials(&path), found);
+        fs::write(
+            &path,
+            "users: [{name: a, user: {client-key: a.key}}]\n---\nusers: [{user: {tokenFile: /b}}]\n",
+        )
+        .expect("a file");
+        assert_eq!(kubeconfig_credentials(&path), [directory.path().join("a.key"), "/b".into()]);
         fs::write(&path, "a text").expect("a file");
         assert!(kubeconfig_credentials(&path).is_empty());
     }

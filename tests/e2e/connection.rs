@@ -19,7 +19,7 @@ use crate::lab::BINARY;
 /// How long a request may take where nothing is set.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-const NOT_ACCEPTED: &str = "the TLS certificate was not accepted (invalid peer certificate: ";
+const NOT_ACCEPTED: &str = "TLS certificate not accepted (invalid peer certificate: ";
 
 /// `status` with these variables.
 async fn status(environment: &[(&str, &str)]) -> Output {
@@ -137,7 +137,7 @@ async fn a_server_that_never_answers_is_given_up_after_vault_client_timeout() {
         [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", "hvs.example"), ("VAULT_MAX_RETRIES", "0")];
     let environment = [&common[..], &[("VAULT_CLIENT_TIMEOUT", "1")]].concat();
     let output = tokio::time::timeout(DEFAULT_TIMEOUT, status(&environment)).await;
-    assert_refused(&output.expect("it gave up before the default timeout"), "no answer in time");
+    assert_refused(&output.expect("it gave up before the default timeout"), "the request timed out");
     accepting.abort();
 }
 
@@ -150,7 +150,7 @@ async fn a_slow_server_is_waited_for_as_long_as_vault_client_timeout_says() {
         let common = [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", vault.root_token())];
         status(&[&common[..], &[("VAULT_CLIENT_TIMEOUT", timeout)]].concat()).await
     };
-    assert_refused(&with("1s").await, "no answer in time");
+    assert_refused(&with("1s").await, "the request timed out");
     with("60s").await.success();
 }
 

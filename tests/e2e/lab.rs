@@ -126,12 +126,18 @@ impl Lab {
     pub(crate) async fn kill_plugin(&self) -> u32 {
         let running = self.vault.child_plugin_pids();
         let [plugin] = running[..] else { panic!("not one plugin process but {running:?}") };
+        self.kill_plugin_process(plugin).await;
+        plugin
+    }
+
+    /// Kills a plugin process of the server, and waits until it is gone: a request in the moment of its death meets a closed
+    /// socket, which Vault does not retry.
+    pub(crate) async fn kill_plugin_process(&self, plugin: u32) {
         kill_process(Pid::from_raw(plugin.cast_signed()).unwrap(), Signal::KILL).unwrap();
         eventually("the killed plugin is gone", async || {
             (!self.vault.child_plugin_pids().contains(&plugin)).then_some(())
         })
         .await;
-        plugin
     }
 
     pub(crate) fn is_live(&self, id: &str) -> bool {

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{Fault, LoadGenerator, Operation, Program, RecordingProxy, Stream, build, eventually};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::lab::{BINARY, Lab, NAME};
@@ -385,7 +384,7 @@ async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken(
     let [hosted] = lab.vault.child_plugin_pids()[..] else { panic!("one process serves the mount") };
     let orphan = Program::new(&placed).env("SERVERS_SECRET", "hunter3").start(["dev", "--", "sleep", "1000"]);
     // The server's own process is started after that one, and has a higher number.
-    kill_process(Pid::from_raw(hosted.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    lab.kill_plugin_process(hosted).await;
     lab.read_credential("custom").await;
 
     let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());

@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::lab::Lab;
@@ -20,7 +20,7 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
-        *LAST_PANIC_LOCATION.lock().unwrap_or_else(PoisonError::into_inner) = place.unwrap_or_default();
+        *LAST_PANIC_LOCATION.lock() = place.unwrap_or_default();
     }));
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn install_panic_hook() {
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    let place = LAST_PANIC_LOCATION.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = LAST_PANIC_LOCATION.lock();
     format!("{} ({place})", text.unwrap_or_default())
 }
 

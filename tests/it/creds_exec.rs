@@ -174,7 +174,7 @@ async fn a_lease_that_cannot_be_revoked_is_named_and_needs_a_person() {
     lab.upstream.fail(Operation::Revoke, Fault::Status(500));
     let (code, said) = wait_exited(lab.exec(&[], "exit 0")).await;
     assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains(&format!("lease {CREDENTIAL_PATH}/")) && said.contains("lives on"), "{said}");
+    assert!(said.contains(&format!("lease {CREDENTIAL_PATH}/")) && said.contains("is still valid"), "{said}");
     assert!(said.contains("ended with 0"), "{said}");
     lab.upstream.heal();
 }

@@ -351,7 +351,7 @@ async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did()
     }
     let deaf = faulty("deaf").await;
     assert_eq!(deaf.code, Some(0), "{}", deaf.stderr);
-    let seen = "a plugin did not end when it was told to, and was killed: go-sdk";
+    let seen = "a plugin did not exit after the shutdown request, and was killed: go-sdk";
     assert!(deaf.stderr.contains(seen), "{}", deaf.stderr);
     let old = build::go_sdk("v0.1.13").await;
     let old = command.run(&["--plugin", old.to_str().unwrap(), "--", "true"]).await;

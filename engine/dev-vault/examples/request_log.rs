@@ -1,4 +1,4 @@
-//! A secrets engine that writes down every request it gets. The comparison with a real Vault runs it on both hosts.
+//! A secrets engine that logs every request it receives. The differential test with a real Vault runs it on both hosts.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,7 +10,7 @@ use vault_plugin::framework::{
 };
 use vault_plugin::logical::{Error, Operation, Request, SpecialPaths, SystemViewError};
 
-/// The variable that names the file: one line of JSON a request is appended to it.
+/// Environment variable with the path of the log file, to which each request appends one line of JSON.
 const FILE: &str = "REQUEST_LOG";
 
 fn main() -> Result<(), vault_plugin::ServeError> {
@@ -36,7 +36,7 @@ fn engine() -> Engine<()> {
         .version("1.0.0")
         .special_paths(special)
         .path(Path::new("lease").on(Operation::Read, "Issue a lease.", issue))
-        .path(Path::new("system").on(Operation::Read, "Show what the host says of itself.", system))
+        .path(Path::new("system").on(Operation::Read, "Show the system view of the host.", system))
         .secret(SecretType::new("logged").on_renew(renew).on_revoke(revoke))
         .periodic(|cx| async move { append_request(&cx).await });
     paths.into_iter().fold(engine, Engine::path)
@@ -67,15 +67,15 @@ async fn revoke(cx: Context<()>, _: Value) -> Result<(), Error> {
 }
 
 async fn system(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
-    let (host, said) = (cx.system(), |error: SystemViewError| Error::internal(error.to_string()));
-    let environment = host.plugin_env().await.map_err(said)?;
+    let (host, host_error) = (cx.system(), |error: SystemViewError| Error::internal(error.to_string()));
+    let environment = host.plugin_env().await.map_err(host_error)?;
     Ok(Data(json!({
-        "default_lease_ttl": host.default_lease_ttl().await.map_err(said)?.as_secs(),
-        "max_lease_ttl": host.max_lease_ttl().await.map_err(said)?.as_secs(),
-        "tainted": host.tainted().await.map_err(said)?,
-        "caching_disabled": host.caching_disabled().await.map_err(said)?,
-        "replication_state": format!("{:?}", host.replication_state().await.map_err(said)?),
-        "local_mount": host.local_mount().await.map_err(said)?,
+        "default_lease_ttl": host.default_lease_ttl().await.map_err(host_error)?.as_secs(),
+        "max_lease_ttl": host.max_lease_ttl().await.map_err(host_error)?.as_secs(),
+        "tainted": host.tainted().await.map_err(host_error)?,
+        "caching_disabled": host.caching_disabled().await.map_err(host_error)?,
+        "replication_state": format!("{:?}", host.replication_state().await.map_err(host_error)?),
+        "local_mount": host.local_mount().await.map_err(host_error)?,
         "environment": format!("{environment:?}"),
         "password": host.generate_password("nobody").await.err().map(|error| error.to_string()),
         "entity": host.entity("nobody").await.map(|entity| entity.is_some()).map_err(|error| error.to_string()),
@@ -119,7 +119,7 @@ fn describe(request: &Request) -> Value {
         "data": request.data,
         "secret": secret,
         "headers": request.headers,
-        // Random, or a hash: its form is what hosts have in common.
+        // These fields are random or hashed, so only their length can be compared.
         "id": request.id.len(),
         "client_token": request.client_token.len(),
         "client_token_accessor": request.client_token_accessor.len(),

@@ -1,13 +1,13 @@
-//! The audit log: a JSON object a line for every request and every response, in Vault's shape, with what users sent and
-//! got as keyed hashes.
+//! The audit log: one JSON object per line for every request and every response, in the format of Vault, with the data of users as
+//! keyed hashes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
@@ -19,14 +19,14 @@ use crate::mounts::MountSettings;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 use crate::tokens::Token;
 
-/// The log of a server.
+/// The audit log of a server.
 pub(crate) struct AuditLog {
     path: PathBuf,
     file: Mutex<File>,
     salt: String,
 }
 
-/// The subject of an entry.
+/// The request, caller and mount of an entry.
 pub(crate) struct AuditEntry<'a> {
     request: &'a ClientRequest,
     caller: &'a Caller,
@@ -45,7 +45,7 @@ impl<'a> AuditEntry<'a> {
     }
 }
 
-/// Whether the mount has handled the request before the entry: only then Vault records the accessor of the mount.
+/// Whether the mount has handled the request before the entry. Only then Vault records the accessor of the mount.
 #[derive(Clone, Copy, PartialEq)]
 enum Routed {
     Yes,
@@ -59,7 +59,7 @@ impl Routed {
     }
 }
 
-/// Vault hashes the numbers of requests like strings, and leaves the numbers of responses.
+/// Whether numbers are hashed. Vault hashes the numbers of requests like strings, but not those of responses.
 #[derive(Clone, Copy, PartialEq)]
 enum NumberHashing {
     Hashed,
@@ -67,7 +67,7 @@ enum NumberHashing {
 }
 
 impl AuditLog {
-    /// Opens `path` for appending; only the owner may read it.
+    /// Opens `path` for appending. Only the owner can read it.
     pub(crate) fn open(path: &Path, salt: String) -> io::Result<AuditLog> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         Ok(AuditLog { path: path.to_owned(), file: Mutex::new(file), salt })
@@ -77,14 +77,14 @@ impl AuditLog {
         &self.path
     }
 
-    /// The hash that replaces a text in the log.
+    /// Returns the hash that replaces a string in the log.
     pub(crate) fn hash(&self, text: &str) -> String {
         format!("hmac-sha256:{}", keyed_hash(&[&self.salt], text))
     }
 
-    pub(crate) fn log_request(&self, entry: &AuditEntry<'_>, refused: Option<&ErrorReply>) -> io::Result<()> {
+    pub(crate) fn log_request(&self, entry: &AuditEntry<'_>, error: Option<&ErrorReply>) -> io::Result<()> {
         let mut line = self.base_record("request", entry, Routed::before(entry));
-        if let Some(failure) = refused {
+        if let Some(failure) = error {
             line.insert("error".to_owned(), json!(failure.text.as_deref().unwrap_or_default()));
         }
         self.append(line)
@@ -152,9 +152,9 @@ impl AuditLog {
         if let Some(ttl) = request.wrap_ttl {
             record.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
         }
-        let asks_for_help = request.operation == Operation::Help;
-        // Vault leaves these out of a help request.
-        if !asks_for_help {
+        let is_help = request.operation == Operation::Help;
+        // Vault omits these in a help request.
+        if !is_help {
             record.insert("id".to_owned(), json!(request.id));
             if let Some(agents) = request.headers.get("User-Agent") {
                 record.insert("headers".to_owned(), json!({"user-agent": agents}));
@@ -163,7 +163,7 @@ impl AuditLog {
         if request.operation == Operation::List {
             record.insert("request_uri".to_owned(), json!(request.uri));
         }
-        if let Some(mount) = entry.mount.filter(|_| routed == Routed::Yes || !asks_for_help) {
+        if let Some(mount) = entry.mount.filter(|_| routed == Routed::Yes || !is_help) {
             record.extend(mount_record(mount, "mount_running_version", routed));
         }
         let text = request.token.as_deref().map(|token| self.hash(token));
@@ -179,7 +179,7 @@ impl AuditLog {
                 PolicyDecision::Denied => Some(json!({"allowed": false})),
                 PolicyDecision::Granted(policies) if policies.is_empty() => Some(json!({"allowed": true})),
                 PolicyDecision::Granted(policies) => {
-                    // As in the log of Vault, an equal number of empty entries comes first.
+                    // As in Vault, an equal number of empty entries comes first.
                     let empty = policies.iter().map(|_| json!({"type": ""}));
                     let named = policies
                         .iter()
@@ -249,7 +249,7 @@ impl AuditLog {
             response.insert("secret".to_owned(), json!({"lease_id": lease.id}));
         }
         if let Some(auth) = &reply.auth {
-            let mut shown = json_object(json!({
+            let mut record = json_object(json!({
                 "accessor": self.hash(&auth.accessor),
                 "client_token": self.hash(&auth.client_token),
                 "display_name": auth.display_name,
@@ -259,9 +259,9 @@ impl AuditLog {
                 "token_type": "service",
             }));
             if !auth.metadata.is_empty() {
-                shown.insert("metadata".to_owned(), json!(auth.metadata));
+                record.insert("metadata".to_owned(), json!(auth.metadata));
             }
-            response.insert("auth".to_owned(), Value::Object(shown));
+            response.insert("auth".to_owned(), Value::Object(record));
         }
         if !reply.warnings.is_empty() && reply.status.is_none() {
             response.insert("warnings".to_owned(), json!(reply.warnings));
@@ -295,12 +295,12 @@ impl AuditLog {
     fn append(&self, line: Map) -> io::Result<()> {
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        // One write per line, so that a concurrent reader never sees half a line.
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes())
+        // Each line is one write, so that a concurrent reader never sees a partial line.
+        self.file.lock().write_all(text.as_bytes())
     }
 }
 
-/// The path as the router resolves it: the slash at the end of the path of a mount may be left out.
+/// Returns the path as the router resolves it: a request may omit the trailing slash of the mount path.
 fn routed_path(entry: &AuditEntry<'_>, routed: Routed) -> String {
     let path = &entry.request.path;
     match entry.mount {
@@ -312,20 +312,20 @@ fn routed_path(entry: &AuditEntry<'_>, routed: Routed) -> String {
 }
 
 fn mount_record(mount: &MountSettings, version: &str, routed: Routed) -> Map {
-    let mut described = json_object(json!({
+    let mut record = json_object(json!({
         "mount_class": if mount.path.starts_with("auth/") { "auth" } else { "secret" },
         "mount_point": mount.path,
         "mount_type": mount.kind,
         version: mount.running_version,
     }));
     if routed == Routed::Yes {
-        described.insert("mount_accessor".to_owned(), json!(mount.accessor));
+        record.insert("mount_accessor".to_owned(), json!(mount.accessor));
     }
     if !mount.running_sha256.is_empty() {
-        described.insert("mount_is_external_plugin".to_owned(), json!(true));
-        described.insert("mount_running_sha256".to_owned(), json!(mount.running_sha256));
+        record.insert("mount_is_external_plugin".to_owned(), json!(true));
+        record.insert("mount_running_sha256".to_owned(), json!(mount.running_sha256));
     }
-    described
+    record
 }
 
 fn truncate_to_seconds(time: SystemTime) -> String {

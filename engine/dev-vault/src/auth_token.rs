@@ -15,7 +15,7 @@ use crate::reply::{ErrorReply, HandlerResult, Reply, ReplyAuth, json_object};
 use crate::tokens::{ROOT_TOKEN_PATH, Token};
 use vault_plugin::framework::ttl::{self, TtlRequest};
 
-/// Paths below `auth/token/` that need `sudo`.
+/// Paths below `auth/token/` that require the `sudo` capability.
 pub(crate) const SUDO_PATHS: &[&str] = &["accessors/*", "accessors", "create-orphan", "revoke-orphan"];
 
 pub(crate) async fn handle(
@@ -25,14 +25,14 @@ pub(crate) async fn handle(
     path: &str,
 ) -> HandlerResult {
     let write = matches!(request.operation, Operation::Create | Operation::Update);
-    let own = caller.token.as_ref().ok_or_else(|| ErrorReply::new(403, "permission denied"))?;
+    let caller_token = caller.token.as_ref().ok_or_else(|| ErrorReply::new(403, "permission denied"))?;
     match (path.trim_end_matches('/'), &request.operation) {
-        ("create", _) if write => create(core, caller, own, request, Parent::Caller),
-        ("create-orphan", _) if write => create(core, caller, own, request, Parent::None),
+        ("create", _) if write => create(core, caller, caller_token, request, Parent::Caller),
+        ("create-orphan", _) if write => create(core, caller, caller_token, request, Parent::None),
         ("lookup", Operation::Read) => look_up_requested(core, request),
         ("lookup", _) if write => look_up_requested(core, request),
-        ("lookup-self", Operation::Read) => look_up(core, own, request.token.as_deref()),
-        ("lookup-self", _) if write => look_up(core, own, request.token.as_deref()),
+        ("lookup-self", Operation::Read) => look_up(core, caller_token, request.token.as_deref()),
+        ("lookup-self", _) if write => look_up(core, caller_token, request.token.as_deref()),
         ("lookup-accessor", _) if write => {
             let token = token_by_requested_accessor(core, request)?
                 .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
@@ -43,7 +43,7 @@ pub(crate) async fn handle(
             renew(core, &token, text, request).await
         }
         ("renew-self", _) if write => {
-            renew(core, own, request.token.clone().unwrap_or_default(), request).await
+            renew(core, caller_token, request.token.clone().unwrap_or_default(), request).await
         }
         ("renew-accessor", _) if write => {
             let token = token_by_requested_accessor(core, request)?
@@ -57,7 +57,7 @@ pub(crate) async fn handle(
             Ok(None)
         }
         ("revoke-self", _) if write => {
-            core.tokens.revoke_tree(&own.hash)?;
+            core.tokens.revoke_tree(&caller_token.hash)?;
             Ok(None)
         }
         ("revoke-orphan", _) if write => {
@@ -93,12 +93,12 @@ enum Parent {
 fn create(
     core: &Core,
     caller: &Caller,
-    own: &Token,
+    caller_token: &Token,
     request: &ClientRequest,
     parent: Parent,
 ) -> HandlerResult {
     let fields = request.fields();
-    if own.num_uses != 0 {
+    if caller_token.num_uses != 0 {
         return Err(ErrorReply::bad_request("restricted use token cannot generate child tokens"));
     }
     let is_sudo = caller.is_root() || caller.acl.allows_sudo(&request.operation, &request.path);
@@ -107,7 +107,7 @@ fn create(
         return Err(ErrorReply::bad_request("number of uses cannot be negative"));
     }
     if matches!(fields.text("type")?.as_str(), "batch") {
-        return Err(ErrorReply::bad_request("a development server has no batch tokens"));
+        return Err(ErrorReply::bad_request("a development server does not support batch tokens"));
     }
     let id = fields.text("id")?;
     if !id.is_empty() && !is_sudo {
@@ -122,7 +122,8 @@ fn create(
     if !id.is_empty() && core.tokens.find(&id)?.is_some() {
         return Err(ErrorReply::bad_request("cannot create a token with a duplicate ID"));
     }
-    let policies = policies(own, is_sudo, fields.list("policies")?, fields.flag("no_default_policy")?)?;
+    let policies =
+        policies(caller_token, is_sudo, fields.list("policies")?, fields.flag("no_default_policy")?)?;
 
     let is_orphan = parent == Parent::None || fields.flag("no_parent")?;
     if fields.flag("no_parent")? && !is_sudo {
@@ -135,7 +136,7 @@ fn create(
         }
     }
     let is_root = policies.iter().any(|policy| policy == "root");
-    let wanted = TtlRequest {
+    let ttl_request = TtlRequest {
         increment: match fields.duration("ttl")? {
             Some(ttl) => ttl,
             None => fields.duration("lease")?.unwrap_or_default(),
@@ -144,15 +145,17 @@ fn create(
         explicit_max_ttl: fields.duration("explicit_max_ttl")?.unwrap_or_default(),
         ..TtlRequest::default()
     };
-    if !wanted.period.is_zero() && !is_sudo {
+    if !ttl_request.period.is_zero() && !is_sudo {
         return Err(ErrorReply::bad_request("root or sudo privileges required to create periodic token"));
     }
-    let unlimited =
-        is_root && wanted.increment.is_zero() && wanted.period.is_zero() && wanted.explicit_max_ttl.is_zero();
+    let unlimited = is_root
+        && ttl_request.increment.is_zero()
+        && ttl_request.period.is_zero()
+        && ttl_request.explicit_max_ttl.is_zero();
     let now = SystemTime::now();
     let ttl = if unlimited {
         // Only a token that never expires may create one.
-        if !own.is_root() || !own.ttl.is_zero() {
+        if !caller_token.is_root() || !caller_token.ttl.is_zero() {
             return Err(ErrorReply::bad_request(
                 "expiring root tokens cannot create non-expiring root tokens",
             ));
@@ -160,7 +163,7 @@ fn create(
         Duration::ZERO
     } else {
         let limits = core.mounts.limits_at(&request.path);
-        let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
+        let granted = ttl::calculate_ttl(limits, &ttl_request, now).map_err(ErrorReply::bad_request)?;
         warnings.extend(granted.warnings);
         granted.ttl
     };
@@ -182,7 +185,7 @@ fn create(
     let token = Token {
         hash: core.tokens.hash(&text),
         accessor: random_id(),
-        parent: (!is_orphan).then(|| own.hash.clone()),
+        parent: (!is_orphan).then(|| caller_token.hash.clone()),
         policies,
         path: request.path.clone(),
         meta: fields.string_map("meta")?.unwrap_or_default(),
@@ -190,8 +193,8 @@ fn create(
         num_uses,
         created: now,
         ttl,
-        explicit_max_ttl: wanted.explicit_max_ttl,
-        period: wanted.period,
+        explicit_max_ttl: ttl_request.explicit_max_ttl,
+        period: ttl_request.period,
         renewable: !unlimited && fields.optional_flag("renewable")?.unwrap_or(true),
     };
     core.tokens.insert(&token)?;
@@ -200,21 +203,22 @@ fn create(
 
 /// The policies of a new token: the requested ones or those of the caller, never more than the caller has; and `default`.
 fn policies(
-    own: &Token,
+    caller_token: &Token,
     is_sudo: bool,
-    asked: Option<Vec<String>>,
+    requested: Option<Vec<String>>,
     no_default: bool,
 ) -> Result<Vec<String>, ErrorReply> {
-    let asked = asked.unwrap_or_default();
-    let asked: Vec<String> = asked.into_iter().map(|policy| policy.to_lowercase()).collect();
-    let mut policies = if asked.is_empty() { own.policies.clone() } else { asked };
+    let requested = requested.unwrap_or_default();
+    let requested: Vec<String> = requested.into_iter().map(|policy| policy.to_lowercase()).collect();
+    let mut policies = if requested.is_empty() { caller_token.policies.clone() } else { requested };
     if !is_sudo {
-        let beyond = policies.iter().any(|policy| policy != "default" && !own.policies.contains(policy));
-        if beyond {
+        let exceeds_parent =
+            policies.iter().any(|policy| policy != "default" && !caller_token.policies.contains(policy));
+        if exceeds_parent {
             return Err(ErrorReply::bad_request("child policies must be subset of parent"));
         }
     }
-    if policies.iter().any(|policy| policy == "root") && !own.is_root() {
+    if policies.iter().any(|policy| policy == "root") && !caller_token.is_root() {
         return Err(ErrorReply::bad_request(
             "root tokens may not be created without parent token being root",
         ));
@@ -230,8 +234,8 @@ fn policies(
 }
 
 fn look_up_requested(core: &Core, request: &ClientRequest) -> HandlerResult {
-    let given = request.fields().text("token")?;
-    let text = if given.is_empty() { request.token.clone().unwrap_or_default() } else { given };
+    let requested = request.fields().text("token")?;
+    let text = if requested.is_empty() { request.token.clone().unwrap_or_default() } else { requested };
     let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::new(403, "bad token"))?;
     look_up(core, &token, Some(&text))
 }
@@ -239,7 +243,8 @@ fn look_up_requested(core: &Core, request: &ClientRequest) -> HandlerResult {
 fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
     let lease = core.leases.get(&token.lease_id())?;
     let expires = lease.as_ref().and_then(|lease| lease.expires);
-    let left = expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok()).unwrap_or_default();
+    let remaining =
+        expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok()).unwrap_or_default();
     let seconds = |time: SystemTime| {
         time.duration_since(SystemTime::UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
     };
@@ -258,7 +263,7 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
         "path": token.path,
         "policies": token.policies,
         // Vault rounds to the nearest second.
-        "ttl": (left + Duration::from_millis(500)).as_secs(),
+        "ttl": (remaining + Duration::from_millis(500)).as_secs(),
         "type": "service",
     }));
     // The token of `operator init` has no lease.
@@ -278,11 +283,11 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
 
 async fn renew(core: &Core, token: &Token, text: String, request: &ClientRequest) -> HandlerResult {
     let id = token.lease_id();
-    let _alone = core.leases.lock(&id).await;
+    let _guard = core.leases.lock(&id).await;
     let not_renewable = || ErrorReply::bad_request("lease is not renewable");
     let lease = core.leases.get(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
     let LeaseKind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
-    let wanted = TtlRequest {
+    let ttl_request = TtlRequest {
         increment: request.fields().duration("increment")?.unwrap_or_default(),
         // The last granted TTL is granted again.
         ttl: *ttl,
@@ -293,7 +298,7 @@ async fn renew(core: &Core, token: &Token, text: String, request: &ClientRequest
     };
     let now = SystemTime::now();
     let limits = core.mounts.limits_at(&token.path);
-    let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
+    let granted = ttl::calculate_ttl(limits, &ttl_request, now).map_err(ErrorReply::bad_request)?;
     let kind = LeaseKind::Token { hash: hash.clone(), ttl: granted.ttl };
     let (expires, renewed) = (Some(now + granted.ttl), Some(now));
     core.leases.put(Lease { kind, expires, renewed, ..lease.clone() })?;

@@ -1,4 +1,4 @@
-//! The caller of a request, and the decision whether to allow the request.
+//! The caller of a request, and the outcome of the policy check.
 
 use crate::policy::Acl;
 use crate::reply::ErrorReply;
@@ -42,6 +42,6 @@ pub(crate) enum RefusalReason {
     /// The token is missing or not valid.
     InvalidToken,
     PolicyDenied,
-    /// The engine could not say whether something exists at the path.
+    /// The existence check of the engine failed.
     ExistenceCheck,
 }

@@ -1,4 +1,4 @@
-//! The plugin catalog: which plugins are registered, pinned, and selected for a mount (`vault/logical_system.go`).
+//! The plugin catalog: registered plugins, pinned versions, and the selection of a version for a mount (`vault/logical_system.go`).
 
 pub(crate) mod process;
 mod registered_plugin;
@@ -22,15 +22,15 @@ use version::{normalize_version, version_order};
 
 const CATALOG: &str = "core/catalog/";
 const PINS: &str = "core/pins/";
-/// Stands for no version in a key.
+/// The version of an unversioned entry in its key.
 const UNVERSIONED: &str = "-";
 
-/// The plugin types, in the order in which Vault lists them.
+/// The plugin types in the order of Vault's lists.
 pub(crate) const PLUGIN_TYPES: [&str; 3] = ["auth", "database", "secret"];
 /// The only type that can be mounted.
 pub(crate) const SECRET_TYPE: &str = "secret";
 
-/// A pinned version: all mounts of the plugin run it, whatever version they are configured with.
+/// A pinned version, which overrides the configured version of all mounts of the plugin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Pin {
     pub(crate) name: String,
@@ -51,7 +51,7 @@ impl Catalog {
         Catalog { store, processes, log }
     }
 
-    /// Every registered plugin, by kind, name and version.
+    /// All registered plugins, sorted by type, name and version.
     pub(crate) fn entries(&self) -> Result<Vec<RegisteredPlugin>, StoreError> {
         let keys = self.store.keys(CATALOG);
         let mut entries: Vec<RegisteredPlugin> =
@@ -62,7 +62,7 @@ impl Catalog {
         Ok(entries)
     }
 
-    /// The names of the plugins of a kind that have an unversioned entry, as Vault's plain list shows them.
+    /// The names of the plugins of a type that have an unversioned entry, as in Vault's list by type.
     pub(crate) fn unversioned_names(&self, kind: &str) -> Result<BTreeSet<String>, StoreError> {
         let entries = self.entries()?.into_iter();
         Ok(entries
@@ -90,8 +90,8 @@ impl Catalog {
         self.get(SECRET_TYPE, name, version)
     }
 
-    /// Registers a plugin. It is started once, as in Vault: a version that it reports must match the requested one,
-    /// or is used if none was requested. A plugin that does not start is registered nevertheless.
+    /// Registers a plugin. Starts it once, as Vault does: a version that it reports must match the requested one, or is used if none was
+    /// requested. A plugin that fails to start is registered nevertheless.
     pub(crate) async fn register(&self, mut entry: RegisteredPlugin) -> Result<(), ErrorReply> {
         let directory = self.processes.directory().map_err(|error| ErrorReply::internal(&error))?;
         check_command(directory, &entry.command)?;
@@ -105,8 +105,8 @@ impl Catalog {
                 )));
             }
             Ok(_) => {}
-            Err(why) => {
-                let detail = format!("{}: {why}", entry.name);
+            Err(error) => {
+                let detail = format!("{}: {error}", entry.name);
                 log_error(&self.log, "Error determining plugin version", Some(&detail));
             }
         }
@@ -134,9 +134,9 @@ impl Catalog {
     }
 
     /// The version of a new mount: the pinned one, the requested one, the unversioned plugin, or the newest.
-    pub(crate) fn select_version(&self, name: &str, wanted: &str) -> Result<String, ErrorReply> {
+    pub(crate) fn select_version(&self, name: &str, requested: &str) -> Result<String, ErrorReply> {
         if let Some(pin) = self.pin(SECRET_TYPE, name)? {
-            if !wanted.is_empty() {
+            if !requested.is_empty() {
                 return Err(ErrorReply::bad_request(format!(
                     "cannot specify plugin_version for secret plugin \"{name}\", as it is pinned to version {}",
                     pin.version
@@ -144,8 +144,8 @@ impl Catalog {
             }
             return Ok(pin.version);
         }
-        if !wanted.is_empty() {
-            let version = validate_version(wanted)?;
+        if !requested.is_empty() {
+            let version = validate_version(requested)?;
             self.secrets_engine(name, &version)?.ok_or_else(|| not_in_catalog(name, &version))?;
             return Ok(version);
         }
@@ -160,7 +160,7 @@ impl Catalog {
         versions.last().cloned().ok_or_else(|| not_in_catalog(name, ""))
     }
 
-    /// The stored form of a version that an existing mount of `name` can be set to.
+    /// Validates a version for an existing mount of `name`, and returns its stored form.
     pub(crate) fn validate_tuned_version(&self, name: &str, version: &str) -> Result<String, ErrorReply> {
         let version = validate_version(version)?;
         if let Some(pin) = self.pin(SECRET_TYPE, name)? {
@@ -176,9 +176,9 @@ impl Catalog {
     async fn reported_version(&self, entry: &RegisteredPlugin, directory: &Path) -> Result<String, String> {
         let program = directory.join(&entry.command);
         match self.processes.sha256(&program) {
-            Ok(found) if found == entry.sha256 => {}
+            Ok(actual) if actual == entry.sha256 => {}
             Ok(_) => return Err(SpawnError::ChecksumMismatch.to_string()),
-            Err(source) => return Err(SpawnError::Checksum { source }.to_string()),
+            Err(cause) => return Err(SpawnError::Checksum { cause }.to_string()),
         }
         match probe(self.processes.launch_options(entry, program)).await {
             Ok(report) => Ok(report.version),
@@ -198,24 +198,24 @@ fn entry_key(kind: &str, name: &str, version: &str) -> String {
     format!("{CATALOG}{kind}/{version}/{name}")
 }
 
-/// Requires that the file is in the plugin directory, also after following links.
+/// Checks that the file is in the plugin directory, even after resolving symbolic links.
 fn check_command(directory: &Path, command: &str) -> Result<(), ErrorReply> {
-    let refused = |text: String| ErrorReply::multierror(500, &[&text]);
+    let refuse = |text: String| ErrorReply::multierror(500, &[&text]);
     if Path::new(command).components().any(|part| part == Component::ParentDir) {
-        return Err(refused("path cannot contain parent references".to_owned()));
+        return Err(refuse("path cannot contain parent references".to_owned()));
     }
     let path = directory.join(command);
-    let real = path.canonicalize().map_err(|error| {
+    let resolved = path.canonicalize().map_err(|error| {
         // Go prefixes the name of the call and omits the error code.
         let text = error.to_string().to_lowercase();
         let text = text.split(" (os error").next().unwrap_or_default();
-        refused(format!("error while validating the command path: lstat {}: {text}", path.display()))
+        refuse(format!("error while validating the command path: lstat {}: {text}", path.display()))
     })?;
-    let directory = directory.canonicalize().map_err(|error| refused(error.to_string()))?;
-    if real.starts_with(&directory) {
+    let directory = directory.canonicalize().map_err(|error| refuse(error.to_string()))?;
+    if resolved.starts_with(&directory) {
         Ok(())
     } else {
-        Err(refused("cannot execute files outside of configured plugin directory".to_owned()))
+        Err(refuse("cannot execute files outside of configured plugin directory".to_owned()))
     }
 }
 

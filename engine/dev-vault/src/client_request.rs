@@ -10,15 +10,15 @@ use vault_plugin::logical::{Map, Operation};
 
 use crate::reply::ErrorReply;
 
-/// A request. No `Debug`: it holds the token and the data of the user.
+/// A request. There is no `Debug`, because it contains the token and the data of the user.
 pub(crate) struct ClientRequest {
     pub(crate) id: String,
     pub(crate) operation: Operation,
-    /// What follows `/v1/`; a list path ends in a slash.
+    /// The path after `/v1/`; a list path ends in a slash.
     pub(crate) path: String,
     /// Path and query as they were sent.
     pub(crate) uri: String,
-    /// Body and query; `None` where there was none.
+    /// Body and query; `None` if the request has neither.
     pub(crate) data: Option<Map>,
     pub(crate) headers: BTreeMap<String, Vec<String>>,
     pub(crate) token: Option<String>,
@@ -32,8 +32,8 @@ impl ClientRequest {
         RequestFields(self.data.as_ref())
     }
 
-    /// Whether its mount has answered an existence check before. Vault's router sets the accessor of a mount from the
-    /// second request on.
+    /// Whether the mount has run an existence check for this request. Vault's router sets the accessor of a mount from the second
+    /// call of the backend on.
     pub(crate) fn had_existence_check(&self) -> bool {
         matches!(self.operation, Operation::Create | Operation::Update)
     }

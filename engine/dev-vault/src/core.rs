@@ -1,4 +1,4 @@
-//! The composition root: builds the stores of a server, connects them, and seals and unseals the whole.
+//! The composition root: builds and connects the stores of a server, and seals and unseals the server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct ServerConfig {
     pub(crate) storage_type: &'static str,
 }
 
-/// A server: its stores, for the handlers of requests. The stores do not know it.
+/// The stores of a server, for the request handlers. The stores do not depend on this type.
 pub(crate) struct Core {
     pub(crate) config: ServerConfig,
     pub(crate) identity: Arc<ServerIdentity>,
@@ -120,7 +120,7 @@ impl Core {
         Ok(())
     }
 
-    /// Stops the plugins after the requests in flight; a sealed server answers only what reports its status.
+    /// Stops the plugins after the requests in flight. A sealed server handles only status requests.
     pub(crate) async fn seal(&self) {
         let changes = self.mounts.begin_changes().await;
         self.sealed.store(true, Ordering::Release);

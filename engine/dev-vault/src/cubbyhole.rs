@@ -1,4 +1,4 @@
-//! `cubbyhole/`: the values that belong to the token of the caller.
+//! `cubbyhole/`: the values of the caller's token.
 
 use vault_plugin::logical::{Map, Operation};
 

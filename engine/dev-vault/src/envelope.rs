@@ -70,7 +70,7 @@ struct AuthInfo<'a> {
     num_uses: i64,
 }
 
-/// Where the data is written.
+/// Where to write the data in the body.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum DataPlacement {
     EnvelopeOnly,
@@ -89,14 +89,14 @@ impl DataPlacement {
 }
 
 /// The body of a JSON reply.
-pub(crate) fn render(reply: &Reply, request_id: &str, top: DataPlacement) -> String {
+pub(crate) fn render(reply: &Reply, request_id: &str, placement: DataPlacement) -> String {
     if matches!(reply.body, BodyFormat::Bare) {
         return Value::Object(reply.data.clone().unwrap_or_default()).to_string();
     }
-    // A wrapped reply reveals nothing of its content.
+    // A wrapped reply does not reveal its content.
     let wrap = reply.wrap.as_ref();
     let envelope = Envelope {
-        top: reply.data.as_ref().filter(|_| top == DataPlacement::AlsoTopLevel),
+        top: reply.data.as_ref().filter(|_| placement == DataPlacement::AlsoTopLevel),
         request_id: if wrap.is_some() { "" } else { request_id },
         lease_id: reply.lease.as_ref().map_or("", |lease| &lease.id),
         renewable: reply.lease.as_ref().is_some_and(|lease| lease.renewable),

@@ -1,4 +1,4 @@
-//! Leases issued, renewed and revoked, and the background task that revokes them when they expire (`vault/expiration.go`).
+//! Issues, renews and revokes leases, and revokes expired leases in the background (`vault/expiration.go`).
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use crate::random::random_id;
 use crate::reply::{ErrorReply, Reply, ReplyLease};
 use crate::tokens::Tokens;
 
-/// Concurrent revocations, as many as Vault's.
+/// Maximum number of concurrent revocations, as in Vault.
 const MAX_WORKERS: usize = 200;
 
 /// Issues, renews and revokes leases.
@@ -28,25 +28,25 @@ pub(crate) struct ExpirationManager {
 }
 
 /// Revokes the leases that are due until the manager is dropped.
-pub(crate) async fn run(manager: Weak<ExpirationManager>) {
+pub(crate) async fn run(weak_manager: Weak<ExpirationManager>) {
     let workers = Arc::new(Semaphore::new(MAX_WORKERS));
     loop {
-        let Some(strong) = manager.upgrade() else { return };
-        let due = strong.leases.queue().pop_due(SystemTime::now());
+        let Some(manager) = weak_manager.upgrade() else { return };
+        let due = manager.leases.queue().pop_due(SystemTime::now());
         match due {
             Ok(id) => {
                 // The semaphore is never closed.
                 let Ok(worker) = workers.clone().acquire_owned().await else { return };
                 tokio::spawn(async move {
                     let _worker = worker;
-                    strong.expire(&id).await;
+                    manager.expire(&id).await;
                 });
             }
-            Err(left) => {
+            Err(remaining) => {
                 // The server may stop during the wait.
-                let queue = strong.leases.queue().clone();
-                drop(strong);
-                let _ = tokio::time::timeout(left, queue.changed()).await;
+                let queue = manager.leases.queue().clone();
+                drop(manager);
+                let _ = tokio::time::timeout(remaining, queue.changed()).await;
             }
         }
     }
@@ -63,8 +63,8 @@ impl ExpirationManager {
         ExpirationManager { leases, mounts, tokens, log, revoke_retry_base }
     }
 
-    /// Issues a lease for the secret of a response. On an error the secret is revoked at once, because nothing would
-    /// revoke it later.
+    /// Issues a lease for the secret of a response. On an error the secret is revoked immediately, because nothing would revoke it
+    /// later.
     pub(crate) async fn register(
         &self,
         path: &str,
@@ -73,9 +73,9 @@ impl ExpirationManager {
         secret: Secret,
     ) -> Result<Reply, ErrorReply> {
         let limits = self.mounts.limits_at(path);
-        let wanted =
+        let request =
             TtlRequest { ttl: secret.lease.ttl, max_ttl: secret.lease.max_ttl, ..TtlRequest::default() };
-        let granted = ttl::calculate_ttl(limits, &wanted, SystemTime::now())
+        let granted = ttl::calculate_ttl(limits, &request, SystemTime::now())
             .map_err(|text| ErrorReply::multierror(500, &[text]))?;
         let issued = SystemTime::now();
         let lease = Lease {
@@ -97,10 +97,10 @@ impl ExpirationManager {
         };
         let leased = reply_lease(&lease, granted.ttl);
         if let Err(error) = self.leases.put(lease.clone()) {
-            // Nothing can be done but to report both errors.
+            // If this fails too, both errors can only be reported.
             if let Err(failure) = self.revoke_secret(&lease).await {
                 let text = failure.text.as_deref();
-                log_error(&self.log, "a secret without a lease could not be revoked", text);
+                log_error(&self.log, "failed to revoke a secret without a lease", text);
             }
             return Err(error.into());
         }
@@ -112,7 +112,7 @@ impl ExpirationManager {
 
     /// Renews a secret within the limits of its engine and its mount.
     pub(crate) async fn renew(&self, id: &str, increment: Duration) -> Result<Option<Reply>, ErrorReply> {
-        let _alone = self.leases.lock(id).await;
+        let _guard = self.leases.lock(id).await;
         let Some(mut lease) = self.leases.get(id)? else {
             return Err(ErrorReply::bad_request("lease not found"));
         };
@@ -134,14 +134,14 @@ impl ExpirationManager {
             Err(text) => return Err(ErrorReply::bad_request(format!("failed to renew entry: {text}"))),
         };
         let Some(secret) = response.secret.take() else { return Ok(None) };
-        let wanted = TtlRequest {
+        let request = TtlRequest {
             increment,
             ttl: secret.lease.ttl,
             max_ttl: secret.lease.max_ttl,
             issued: Some(lease.issued),
             ..TtlRequest::default()
         };
-        let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
+        let granted = ttl::calculate_ttl(limits, &request, now).map_err(ErrorReply::bad_request)?;
         lease.kind = LeaseKind::Secret {
             data: response.data.clone(),
             internal_data: secret.internal_data,
@@ -161,7 +161,7 @@ impl ExpirationManager {
 
     /// Revokes a lease now.
     pub(crate) async fn revoke(&self, id: &str) -> Result<(), ErrorReply> {
-        let _alone = self.leases.lock(id).await;
+        let _guard = self.leases.lock(id).await;
         let Some(lease) = self.leases.get(id)? else { return Ok(()) };
         if let LeaseKind::Token { hash, .. } = &lease.kind {
             return Ok(self.tokens.revoke_tree(hash)?);
@@ -174,21 +174,21 @@ impl ExpirationManager {
     pub(crate) async fn force_revoke(&self, id: &str) -> Result<(), ErrorReply> {
         if let Err(failure) = self.revoke(id).await {
             let text = failure.text.as_deref();
-            log_error(&self.log, "revocation failed, and the lease was removed by force", text);
+            log_error(&self.log, "revocation failed; the lease was deleted by force", text);
             let token = self.leases.get(id)?.and_then(|lease| lease.token);
             self.leases.delete_with(id, token.as_deref(), Vec::new())?;
         }
         Ok(())
     }
 
-    /// Revokes all leases below `prefix` now, and stops at the first error.
+    /// Revokes all leases below `prefix` now. Stops at the first error.
     pub(crate) async fn revoke_prefix(&self, prefix: &str) -> Result<(), ErrorReply> {
         let ids = self.leases.ids(prefix);
         for (index, id) in ids.iter().enumerate() {
             self.revoke(id).await.map_err(|failure| {
                 let text = failure.text.unwrap_or_default();
-                let place = format!("({} / {})", index + 1, ids.len());
-                ErrorReply::bad_request(format!("failed to revoke \"{id}\" {place}: {text}"))
+                let position = format!("({} / {})", index + 1, ids.len());
+                ErrorReply::bad_request(format!("failed to revoke \"{id}\" {position}: {text}"))
             })?;
         }
         Ok(())
@@ -205,12 +205,12 @@ impl ExpirationManager {
         };
         if let Err(error) = stored {
             let text = error.to_string();
-            log_error(&self.log, "failed to keep a lease that could not be revoked", Some(&text));
+            log_error(&self.log, "failed to store a lease whose revocation failed", Some(&text));
         }
     }
 
-    /// The lease with its next revocation: the delay doubles with every attempt, and is randomized by half so that many
-    /// leases do not retry at once.
+    /// Returns the lease with the time of its next revocation. The delay doubles with every attempt, and is randomized by up to half so
+    /// that many leases do not retry together.
     fn reschedule(&self, mut lease: Lease, error: String) -> Lease {
         let exponential = self.revoke_retry_base * 2u32.saturating_pow(lease.attempts);
         lease.expires = Some(SystemTime::now() + exponential.mul_f64(rand::rng().random_range(0.5..1.5)));
@@ -229,19 +229,19 @@ impl ExpirationManager {
         }
     }
 
-    /// Sends a request about a lease to its engine. The text of an error is the one that Go prints in Vault.
+    /// Sends a request for a lease to its engine. The message of an error is the one that Go prints in Vault.
     async fn call_backend_for_lease(
         &self,
         lease: &Lease,
         operation: Operation,
         increment: Duration,
     ) -> Result<Option<Response>, String> {
-        let without_answer = |error: &str| format!("resp: (*logical.Response)(nil) err: {error}");
+        let without_response = |error: &str| format!("resp: (*logical.Response)(nil) err: {error}");
         let Some((mount, path)) = self.mounts.route(&lease.path) else {
-            return Err(without_answer("unsupported path"));
+            return Err(without_response("unsupported path"));
         };
         let Some(request) = lease.request(operation, path, increment) else {
-            return Err(without_answer("lease does not correspond to a secret"));
+            return Err(without_response("lease does not correspond to a secret"));
         };
         match mount.call_backend(request).await {
             Ok(Some(response)) if response.error_text().is_some() => Err(format!(
@@ -249,7 +249,7 @@ impl ExpirationManager {
                 response.error_text().unwrap_or_default()
             )),
             Ok(response) => Ok(response),
-            Err(failure) => Err(without_answer(failure.inner_message())),
+            Err(failure) => Err(without_response(failure.inner_message())),
         }
     }
 }

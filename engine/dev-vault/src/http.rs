@@ -1,4 +1,4 @@
-//! The HTTP interface: parses requests and renders replies.
+//! The HTTP API: parses requests and renders replies.
 
 mod parse;
 mod raw;
@@ -43,7 +43,7 @@ async fn serve(
         Err(_) => error_response(&ErrorReply::new(413, "error parsing JSON: http: request body too large")),
     };
     if let Some(namespace) = namespace {
-        // The community edition has no namespaces and ignores the header.
+        // The community edition has no namespaces and returns the header unchanged.
         response.headers_mut().insert("x-vault-namespace", namespace);
     }
     response
@@ -64,7 +64,7 @@ async fn dispatch(
             let context = ReplyContext {
                 id: request.id.clone(),
                 operation: request.operation.clone(),
-                top: DataPlacement::for_path(&request.path),
+                placement: DataPlacement::for_path(&request.path),
             };
             to_response(request_handling::handle(core, request).await, &context)
         }
@@ -76,7 +76,7 @@ async fn dispatch(
 struct ReplyContext {
     id: String,
     operation: Operation,
-    top: DataPlacement,
+    placement: DataPlacement,
 }
 
 fn to_response(outcome: HandlerResult, context: &ReplyContext) -> Response {
@@ -96,7 +96,7 @@ fn to_response(outcome: HandlerResult, context: &ReplyContext) -> Response {
         BodyFormat::Text(text) => json_response(StatusCode::OK, text.clone()),
         BodyFormat::Empty => empty_response(status_of(&reply)),
         BodyFormat::Envelope | BodyFormat::Bare => {
-            json_response(status_of(&reply), envelope::render(&reply, &context.id, context.top))
+            json_response(status_of(&reply), envelope::render(&reply, &context.id, context.placement))
         }
     };
     copy_headers(&reply, response.headers_mut());

@@ -12,7 +12,7 @@ use crate::store::Store;
 
 const IDENTITY: &str = "core/identity";
 
-/// Created at the first start of a server. No `Debug`: it holds the key that unseals the server.
+/// The identity of a server, created at its first start. There is no `Debug`, because it contains the unseal key.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct ServerIdentity {
     pub(crate) cluster_name: String,

@@ -1,4 +1,4 @@
-//! The stored leases, and when each of them is due. Renewal and revocation are in `expiration`.
+//! The stored leases and their expiry times. Renewal and revocation are in `expiration`.
 
 mod lease;
 mod queue;
@@ -18,7 +18,7 @@ pub(crate) use queue::ExpirationQueue;
 const BY_ID: &str = "sys/expire/id/";
 const BY_TOKEN: &str = "sys/expire/token/";
 
-/// Requests about different leases rarely wait for each other.
+/// Number of locks: enough that requests for different leases rarely wait for each other.
 const LOCKS: usize = 64;
 
 /// The leases of the server.
@@ -43,18 +43,18 @@ impl Leases {
         self.store.read(&format!("{BY_ID}{id}"))
     }
 
-    /// The names directly below a prefix of lease ids.
+    /// The names directly below a prefix of lease IDs.
     pub(crate) fn list(&self, prefix: &str) -> Vec<String> {
         self.store.list(&format!("{BY_ID}{prefix}"))
     }
 
-    /// The ids of all leases below a prefix.
+    /// The IDs of all leases below a prefix.
     pub(crate) fn ids(&self, prefix: &str) -> Vec<String> {
         let keys = self.store.keys(&format!("{BY_ID}{prefix}"));
         keys.into_iter().filter_map(|key| key.strip_prefix(BY_ID).map(str::to_owned)).collect()
     }
 
-    /// The ids of the leases that were issued to a token.
+    /// The IDs of the leases that were issued to a token.
     pub(crate) fn of_token(&self, hash: &str) -> Result<Vec<String>, StoreError> {
         let keys = self.store.keys(&format!("{BY_TOKEN}{hash}/"));
         keys.iter().filter_map(|key| self.store.read(key).transpose()).collect()
@@ -93,7 +93,7 @@ impl Leases {
         Ok(())
     }
 
-    /// Lets a lease expire now, in the background; its failed revocations are counted from zero again.
+    /// Lets a lease expire now. It is revoked in the background, with a new count of failed attempts.
     pub(crate) fn expire_now(&self, id: &str) -> Result<(), StoreError> {
         let Some(mut lease) = self.get(id)? else { return Ok(()) };
         lease.expires = Some(SystemTime::now());
@@ -101,7 +101,7 @@ impl Leases {
         self.put(lease)
     }
 
-    /// Excludes other requests about a lease until the result is dropped.
+    /// Blocks other requests for a lease until the result is dropped.
     pub(crate) async fn lock(&self, id: &str) -> MutexGuard<'_, ()> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(id);
         self.locks[usize::try_from(hash % LOCKS as u64).unwrap_or_default()].lock().await
@@ -117,7 +117,7 @@ impl Leases {
         Ok(())
     }
 
-    /// Lets no lease expire until [`Leases::schedule_all`].
+    /// Stops the expiry of leases until [`Leases::schedule_all`].
     pub(crate) fn unschedule_all(&self) {
         self.queue.clear();
     }

@@ -1,18 +1,40 @@
-//! An embedded, Vault-compatible host for plugin development and tests.
+//! An embedded, Vault-compatible server for developing and testing plugins.
 //!
-//! It implements the part of Vault's HTTP API that plugin work needs, with the status codes, bodies, warnings and error
-//! texts of Vault 1.21.4, and runs any plugin as Vault does. Unsupported paths are refused by name. It is for development:
-//! it stores everything in the clear, and listens on loopback unless configured otherwise.
+//! It implements the part of Vault's HTTP API that plugins and their clients need, with the status codes, bodies, warnings and
+//! error texts of Vault 1.21.4, and runs plugins as Vault does. Unsupported paths return an error that names the path.
 //!
-//! The modules, from the bottom up; each uses only those before it:
+//! The server is for development only: it stores everything unencrypted. It listens on loopback unless configured otherwise.
+//!
+//! # Example
+//!
+//! ```
+//! use dev_vault::{DevVault, ServerOptions};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = ServerOptions { root_token: Some("root".to_owned()), ..ServerOptions::default() };
+//! let vault = DevVault::start(options).await?;
+//! println!("VAULT_ADDR={} VAULT_TOKEN={}", vault.address(), vault.root_token());
+//! vault.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! - [`DevVault`] is a running server, [`ServerOptions`] its options.
+//! - [`LogSink`] receives its [`LogEvent`]s and those of the plugins.
+//! - [`TokenService`] is a sample upstream service for the token engine.
+//!
+//! The modules from the bottom up; each uses only those above it in this list:
+//!
 //! - `store`: the storage, in memory or in a file
-//! - `reply`, `client_request`, `envelope`, `hash`, `identity`, `log`, `random`: what all others use
-//! - the stores: `policy`, `catalog` (with the plugin processes), `mounts`, `leases`, `tokens` (with the cubbyholes)
-//! - `expiration`, `rollback`, `wrapping`, `authorization`, `audit`: what needs several stores
+//! - `reply`, `client_request`, `envelope`, `hash`, `identity`, `log`, `random`: shared types and helpers
+//! - `policy`, `catalog` (with the plugin processes), `mounts`, `leases`, `tokens` (with the cubbyholes): the stores
+//! - `expiration`, `rollback`, `wrapping`, `authorization`, `audit`: features that use several stores
 //! - `core`: the composition root, which builds and connects all of these
 //! - `sys`, `auth_token`, `cubbyhole`: the handlers of the built-in mounts
-//! - `request_handling`, `http`, `server`: the way of a request, and the public handle of a server
-
+//! - `request_handling`, `http`, `server`: request processing, and the public handle of a server
 mod audit;
 mod auth_token;
 mod authorization;
@@ -45,8 +67,8 @@ pub use server::{BindScope, DevVault, ServerOptions, StartError};
 pub use store::StoreError;
 pub use token_service::TokenService;
 
-/// The version of Vault that it reports.
+/// The version of Vault that the server reports.
 pub const VERSION: &str = "1.21.4";
 
-/// The build date that it reports.
+/// The build date that the server reports.
 const BUILD_DATE: &str = "2026-02-04T00:00:00Z";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 pub use vault_plugin::host::LogLine;
 
-/// One event.
+/// An event.
 #[derive(Clone, Debug)]
 pub enum LogEvent {
     /// A plugin wrote a line.
@@ -14,13 +14,13 @@ pub enum LogEvent {
         /// The line.
         line: LogLine,
     },
-    /// A plugin's process was started.
+    /// A plugin process was started.
     PluginStarted {
         /// The name of the plugin in the catalog.
         plugin: String,
-        /// The version it was started for; empty for an unversioned one.
+        /// The version of the plugin; empty if unversioned.
         version: String,
-        /// Its process.
+        /// The process ID.
         pid: u32,
     },
     /// An error of the server that is not, or not fully, reported to a client.

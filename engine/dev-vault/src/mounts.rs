@@ -1,4 +1,4 @@
-//! The mounts: which backend handles which path, with which settings.
+//! The mounts: their paths, backends and settings.
 
 pub(crate) mod backend;
 mod changes;
@@ -7,25 +7,26 @@ pub(crate) mod settings;
 mod view;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use crate::log::LogSink;
 use crate::reply::ErrorReply;
 use backend::PluginRuntime;
 pub(crate) use changes::{MountChanges, new_settings};
 pub(crate) use mount::Mount;
+use parking_lot::RwLock;
 pub(crate) use settings::{MountSettings, TuneConfig};
 use vault_plugin::framework::ttl::TtlLimits;
 
-/// The mount of the cubbyholes of all tokens.
+/// The mount path of the cubbyholes of all tokens.
 const CUBBYHOLE: &str = "cubbyhole/";
 
-/// The mounts of the server; none while it is sealed.
+/// The mounts of the server. It has none while it is sealed.
 pub(crate) struct Mounts {
     runtime: Arc<PluginRuntime>,
     log: LogSink,
     by_path: RwLock<BTreeMap<String, Arc<Mount>>>,
-    /// Held while mounts are added, reloaded or removed.
+    /// Locked while mounts are added, reloaded or removed.
     changes: tokio::sync::Mutex<()>,
 }
 
@@ -39,17 +40,17 @@ impl Mounts {
         }
     }
 
-    /// Waits for the other changes of mounts, and excludes new ones until the result is dropped.
+    /// Waits for other changes of mounts, and blocks new ones until the result is dropped.
     pub(crate) async fn begin_changes(&self) -> MountChanges<'_> {
         MountChanges::new(self, self.changes.lock().await)
     }
 
     /// The mount with the longest path that is a prefix of `path`, and the rest of `path`.
     pub(crate) fn route<'a>(&self, path: &'a str) -> Option<(Arc<Mount>, &'a str)> {
-        let mounts = self.by_path();
+        let mounts = self.by_path.read();
         let at = |(mount_path, mount): (&String, &Arc<Mount>)| {
             let rest = path.strip_prefix(mount_path.as_str());
-            // The slash at the end of the path of a mount may be left out.
+            // A request may omit the trailing slash of the mount path.
             let rest = rest.or_else(|| mount_path.strip_suffix('/').filter(|bare| *bare == path).map(|_| ""));
             rest.map(|rest| (mount.clone(), rest))
         };
@@ -58,15 +59,15 @@ impl Mounts {
 
     /// The mount at exactly `path`, which ends in a slash.
     pub(crate) fn get(&self, path: &str) -> Option<Arc<Mount>> {
-        self.by_path().get(path).cloned()
+        self.by_path.read().get(path).cloned()
     }
 
     /// Every mount, by path.
     pub(crate) fn all(&self) -> Vec<Arc<Mount>> {
-        self.by_path().values().cloned().collect()
+        self.by_path.read().values().cloned().collect()
     }
 
-    /// The TTLs of mounts that set none.
+    /// The TTLs of mounts without their own.
     pub(crate) fn system_limits(&self) -> TtlLimits {
         self.runtime.system_limits
     }
@@ -98,13 +99,5 @@ impl Mounts {
         self.runtime.store.write(&MountSettings::storage_key(&settings.uuid), &settings)?;
         mount.set_settings(settings);
         Ok(())
-    }
-
-    fn by_path(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<Mount>>> {
-        self.by_path.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn by_path_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Arc<Mount>>> {
-        self.by_path.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

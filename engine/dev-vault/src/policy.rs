@@ -67,18 +67,18 @@ impl Capability {
     }
 }
 
-/// One `path` of a policy.
+/// A `path` block of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The name of the policy; set when the policies of a token are merged.
+    /// The name of the policy, set when the policies of a token are merged.
     pub(crate) policy: String,
-    /// Without a leading slash; `*` at the end matches any suffix, `+` matches one segment.
+    /// The path without a leading slash. `*` at the end matches any suffix, `+` matches one segment.
     pub(crate) path: String,
     pub(crate) capabilities: BTreeSet<Capability>,
 }
 
 impl Rule {
-    /// Whether it is a pattern.
+    /// Whether the path is a pattern.
     pub(crate) fn is_pattern(&self) -> bool {
         self.path.ends_with('*') || self.has_segment_wildcard()
     }
@@ -142,7 +142,7 @@ impl Acl {
         capabilities.into_iter().map(Capability::as_str).collect()
     }
 
-    /// Whether anything at or below `mount` is allowed; only then its name is shown.
+    /// Whether the caller has any capability at or below `mount`. Only then the mount is listed.
     pub(crate) fn reaches(&self, mount: &str) -> bool {
         match self {
             Acl::Root => true,
@@ -165,8 +165,8 @@ impl Acl {
         if all.contains(&Capability::Deny) { BTreeSet::from([Capability::Deny]) } else { all }
     }
 
-    /// The most specific rules that match, one for each policy: exact before everything, then the longest prefix,
-    /// where `+` and `*` count from the place of the first of them. A list also matches rules without the slash at the end.
+    /// Returns the most specific matching rules, one for each policy: exact paths first, then the longest prefix up to the first `+` or
+    /// `*`. A list also matches rules without the trailing slash.
     fn rules_at(&self, path: &str, operation: &Operation) -> Vec<&Rule> {
         let Acl::Rules(rules) = self else { return Vec::new() };
         let bare = path.strip_suffix('/').filter(|_| *operation == Operation::List);
@@ -205,17 +205,18 @@ fn matches_pattern(pattern: &str, path: &str) -> bool {
         Some(prefix) => (prefix, true),
         None => (pattern, false),
     };
-    let mut wanted = pattern.split('/').peekable();
-    let mut given = path.split('/');
-    while let Some(segment) = wanted.next() {
-        let Some(found) = given.next() else { return false };
-        let last = wanted.peek().is_none();
-        let fits = segment == "+" || segment == found || (last && is_prefix && found.starts_with(segment));
-        if !fits {
+    let mut expected = pattern.split('/').peekable();
+    let mut segments = path.split('/');
+    while let Some(segment) = expected.next() {
+        let Some(actual) = segments.next() else { return false };
+        let last = expected.peek().is_none();
+        let matches =
+            segment == "+" || segment == actual || (last && is_prefix && actual.starts_with(segment));
+        if !matches {
             return false;
         }
     }
-    is_prefix || given.next().is_none()
+    is_prefix || segments.next().is_none()
 }
 
 fn first_segments(pattern: &str, mount: &str) -> String {
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_path_wins_over_a_prefix_and_a_longer_prefix_over_a_shorter() {
+    fn an_exact_path_takes_precedence_over_a_prefix_and_a_longer_prefix_over_a_shorter() {
         let policy = r#"
             path "kv/*" { capabilities = ["read", "list"] }
             path "kv/team/*" { capabilities = ["update"] }
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_stands_for_one_segment_and_yields_to_a_later_wildcard() {
+    fn a_plus_matches_one_segment_and_a_later_wildcard_takes_precedence() {
         let policy = r#"
             path "kv/+/secret" { capabilities = ["read"] }
             path "kv/a/*" { capabilities = ["update"] }
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_of_one_policy_overrides_what_another_allows_on_the_same_path() {
+    fn deny_in_one_policy_overrides_another_policy_at_the_same_path() {
         let policy = r#"
             path "kv/*" { capabilities = ["read"] }
             path "kv/*" { capabilities = ["deny"] }
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_needs_no_trailing_slash_in_the_rule() {
+    fn a_list_does_not_require_a_trailing_slash_in_the_rule() {
         let acl = acl(r#"path "kv/roles" { capabilities = ["list"] }"#);
         assert!(acl.allows(&Operation::List, "kv/roles/"));
         assert!(!acl.allows(&Operation::Read, "kv/roles/"));
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_is_shown_to_those_who_can_reach_something_below_it() {
+    fn a_mount_is_listed_if_the_caller_has_a_capability_below_it() {
         let acl = acl(r#"path "custom/creds/+" { capabilities = ["read"] }"#);
         assert!(acl.reaches("custom/"));
         assert!(!acl.reaches("other/"));

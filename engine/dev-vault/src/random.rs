@@ -3,15 +3,15 @@
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 
-/// Digits of an identifier: as many as Vault's.
+/// Length of an identifier, as in Vault.
 const ID_LENGTH: usize = 24;
 
-/// A random identifier of letters and digits.
+/// Returns a random identifier of letters and digits.
 pub(crate) fn random_id() -> String {
     rand::rng().sample_iter(Alphanumeric).take(ID_LENGTH).map(char::from).collect()
 }
 
-/// The text of a new token.
+/// Returns a new random token.
 pub(crate) fn random_token() -> String {
     format!("hvs.{}", random_id())
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use vault_plugin::logical::{Map, Response};
 
-/// The result of a handler; `None` is 204, or 404 for a read.
+/// The result of a handler. `None` results in 204, or 404 for a read.
 pub(crate) type HandlerResult = Result<Option<Reply>, ErrorReply>;
 
 /// A successful reply.
@@ -44,12 +44,12 @@ pub(crate) enum BodyFormat {
 #[derive(Clone, Default)]
 pub(crate) struct ReplyLease {
     pub(crate) id: String,
-    /// In seconds.
+    /// Duration in seconds.
     pub(crate) duration: u64,
     pub(crate) renewable: bool,
 }
 
-/// A token, as its creator sees it. No `Debug`: it holds the token.
+/// A token, as its creator sees it. There is no `Debug`, because it contains the token.
 #[derive(Clone)]
 pub(crate) struct ReplyAuth {
     pub(crate) client_token: String,
@@ -58,19 +58,19 @@ pub(crate) struct ReplyAuth {
     pub(crate) display_name: String,
     pub(crate) policies: Vec<String>,
     pub(crate) metadata: BTreeMap<String, String>,
-    /// In seconds.
+    /// Duration in seconds.
     pub(crate) lease_duration: u64,
     pub(crate) renewable: bool,
     pub(crate) orphan: bool,
     pub(crate) num_uses: i64,
 }
 
-/// A wrapped response. No `Debug`: it holds the wrapping token.
+/// A wrapped response. There is no `Debug`, because it contains the wrapping token.
 #[derive(Clone)]
 pub(crate) struct WrappedResponse {
     pub(crate) token: String,
     pub(crate) accessor: String,
-    /// In seconds.
+    /// Duration in seconds.
     pub(crate) ttl: u64,
     pub(crate) creation_time: SystemTime,
     pub(crate) creation_path: String,
@@ -119,7 +119,7 @@ impl Reply {
     }
 }
 
-/// `json!({..})` as the object it is.
+/// Returns the object of `json!({..})`.
 pub(crate) fn json_object(value: Value) -> Map {
     match value {
         Value::Object(map) => map,
@@ -127,11 +127,23 @@ pub(crate) fn json_object(value: Value) -> Map {
     }
 }
 
+/// Returns the message of an error with those of its causes, on one line.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
 /// A reply that is an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ErrorReply {
     pub(crate) status: u16,
-    /// `None` is an empty list of errors.
+    /// The error message; `None` for an empty list of errors.
     pub(crate) text: Option<String>,
     pub(crate) data: Option<Value>,
 }
@@ -171,14 +183,7 @@ impl ErrorReply {
     }
 
     pub(crate) fn internal(error: &dyn std::error::Error) -> ErrorReply {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        ErrorReply::multierror(500, &[&text])
+        ErrorReply::multierror(500, &[&error_chain(error)])
     }
 
     /// Whether the plugin failed, as opposed to refusing the request.
@@ -219,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_listed_as_gos_multierror_lists_them() {
+    fn errors_have_the_format_of_gos_multierror() {
         let one = ErrorReply::permission_denied();
         assert_eq!(one.text.as_deref(), Some("1 error occurred:\n\t* permission denied\n\n"));
         let two = ErrorReply::multierror(403, &["permission denied", "invalid token"]);

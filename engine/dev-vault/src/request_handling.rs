@@ -1,4 +1,4 @@
-//! The handling of a request: authentication, policies, dispatch to its mount, lease, wrapping and audit log.
+//! Request processing: authentication, policies, dispatch to the mount, leases, wrapping and audit log.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ pub(crate) async fn handle(core: &Arc<Core>, mut request: ClientRequest) -> Hand
     if request.path.split('/').any(|segment| segment == "..") {
         return Err(ErrorReply::bad_request("relative paths not supported"));
     }
-    let writes = matches!(request.operation, Operation::Create | Operation::Update | Operation::Patch);
-    if writes && request.path.ends_with('/') {
+    let is_write = matches!(request.operation, Operation::Create | Operation::Update | Operation::Patch);
+    if is_write && request.path.ends_with('/') {
         return Err(ErrorReply::bad_request("cannot write to a path ending in '/'"));
     }
-    let found = core.mounts.route(&request.path).map(|(mount, rest)| (mount, rest.to_owned()));
-    let (mount, path) = found.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
+    let routed = core.mounts.route(&request.path).map(|(mount, rest)| (mount, rest.to_owned()));
+    let (mount, path) = routed.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
     core.wrapping.require_wrapping_token(&request)?;
 
     let access = match &mount {
@@ -210,7 +210,7 @@ impl RequestHandler<'_> {
                 // Vault sets the name of the caller after the existence check.
                 plugin_request.display_name.clear();
                 match engine.existence_check(plugin_request).await {
-                    // The request itself fails for a path that does not exist or that supports no writes.
+                    // The request itself then fails, because the path does not exist or supports no writes.
                     Err(ErrorReply { status: 404 | 405, .. }) => Ok(None),
                     Err(failure) if !failure.is_plugin_failure() => {
                         Err(ErrorReply::new(400, failure.inner_message().to_owned()))
@@ -297,7 +297,7 @@ impl RequestHandler<'_> {
         plugin_request
     }
 
-    /// Writes to the audit log. A request that cannot be recorded is not handled, or its reply not sent.
+    /// Writes to the audit log. On failure the request is not handled, or its reply is not sent.
     fn write_audit(
         &self,
         write: impl FnOnce(&AuditLog) -> Result<(), std::io::Error>,
@@ -342,16 +342,16 @@ fn matches_special_path(pattern: &str, path: &str) -> bool {
     if !pattern.split('/').any(|segment| segment == "+") {
         return if is_prefix { path.starts_with(pattern) } else { path == pattern };
     }
-    let mut given = path.split('/');
-    let wanted: Vec<&str> = pattern.split('/').collect();
-    for (at, segment) in wanted.iter().enumerate() {
-        let Some(found) = given.next() else { return false };
-        let last = is_prefix && at + 1 == wanted.len();
-        if !(*segment == "+" || *segment == found || last && found.starts_with(segment)) {
+    let mut segments = path.split('/');
+    let expected: Vec<&str> = pattern.split('/').collect();
+    for (at, segment) in expected.iter().enumerate() {
+        let Some(actual) = segments.next() else { return false };
+        let last = is_prefix && at + 1 == expected.len();
+        if !(*segment == "+" || *segment == actual || last && actual.starts_with(segment)) {
             return false;
         }
     }
-    is_prefix || given.next().is_none()
+    is_prefix || segments.next().is_none()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The periodic rollback: every mount is asked to roll back unfinished work, as Vault asks every minute.
+//! The periodic rollback, in which every mount undoes incomplete operations. Vault runs it every minute.
 
 use std::sync::Weak;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The public handle of a server: start with options, address, stop.
+//! The public handle of a server, and its options.
 
 use std::future::IntoFuture;
 use std::io;
@@ -15,6 +15,7 @@ use crate::audit::AuditLog;
 use crate::core::{Core, ServerConfig};
 use crate::log::{LogSink, log_error};
 use crate::random::random_token;
+use crate::reply::error_chain;
 use crate::store::Store;
 use crate::{StoreError, expiration, http, rollback};
 use vault_plugin::framework::ttl::TtlLimits;
@@ -23,16 +24,16 @@ use vault_plugin::host::Isolation;
 /// The grace period of requests in flight when the server is stopped.
 const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// How long what was written may wait for the disk. It is safe from the end of this process at once, and from that of the
-/// machine after this.
+/// The interval between flushes to the disk. Written data survives the end of this process at once, and a failure of the machine
+/// after the next flush.
 const SYNC_PERIOD: Duration = Duration::from_secs(1);
 
-/// Options of a server. No `Debug`: they may hold the root token.
+/// Options of a server. There is no `Debug`, because they may contain the root token.
 #[derive(Clone)]
 pub struct ServerOptions {
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// From where it may be reached.
+    /// Which machines can reach the server.
     pub bind_scope: BindScope,
     /// The root token; `None` generates one.
     pub root_token: Option<String>,
@@ -42,17 +43,17 @@ pub struct ServerOptions {
     pub plugin_directory: Option<PathBuf>,
     /// The file to append the audit log to.
     pub audit: Option<PathBuf>,
-    /// What plugins inherit from this process.
+    /// Isolation of the plugin processes.
     pub isolation: Isolation,
-    /// Where events go.
+    /// Receiver of events.
     pub log: LogSink,
     /// The default lease TTL of the system; 768 hours in Vault.
     pub default_lease_ttl: Duration,
     /// The maximum lease TTL of the system; 768 hours in Vault.
     pub max_lease_ttl: Duration,
-    /// The delay before the first retry of a revocation; it doubles with every retry and is randomized; 10 s in Vault.
+    /// The delay before the first retry of a revocation; 10 s in Vault. It is randomized and doubles with every retry.
     pub revoke_retry_base: Duration,
-    /// The period of the rollback of unfinished work; 1 min in Vault.
+    /// The period of rollbacks, in which plugins undo incomplete operations; 1 min in Vault.
     pub rollback_period: Duration,
 }
 
@@ -77,7 +78,7 @@ impl Default for ServerOptions {
     }
 }
 
-/// From where a server can be reached.
+/// Which machines can reach a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindScope {
     /// This machine only: other listen addresses are refused.
@@ -86,7 +87,7 @@ pub enum BindScope {
     Network,
 }
 
-/// A running server. Dropping it stops it at once; [`DevVault::stop`] waits for requests in flight.
+/// A running server. Dropping it stops it immediately; [`DevVault::stop`] waits for requests in flight.
 pub struct DevVault {
     core: Arc<Core>,
     store: Arc<Store>,
@@ -98,12 +99,12 @@ pub struct DevVault {
 }
 
 impl DevVault {
-    /// Starts a server; when this returns it is unsealed, its mounts are up, and it listens.
+    /// Starts a server. When this returns, the server is unsealed, its mounts are running, and it accepts requests.
     ///
-    /// A mount whose plugin does not start stays without a backend, as in Vault; the error is logged.
+    /// A mount whose plugin fails to start has no backend, as in Vault. The error is logged.
     ///
     /// # Errors
-    /// The address is in use or not allowed, or the data or the audit log cannot be used.
+    /// If the address is in use or not permitted, or the data or the audit log cannot be opened.
     pub async fn start(options: ServerOptions) -> Result<DevVault, StartError> {
         let address = options.listen;
         if options.bind_scope == BindScope::Loopback && !address.ip().is_loopback() {
@@ -138,17 +139,17 @@ impl DevVault {
         core.tokens.ensure_root(&root_token)?;
         core.unseal().await?;
 
-        let (stopping, stopped) = oneshot::channel::<()>();
+        let (shutdown, shutdown_requested) = oneshot::channel::<()>();
         let service = http::router(core.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(
+        let server_task = tokio::spawn(
             axum::serve(listener, service)
                 .with_graceful_shutdown(async {
                     // A dropped sender stops the server too.
-                    let _ = stopped.await;
+                    let _ = shutdown_requested.await;
                 })
                 .into_future(),
         );
-        let timers = vec![
+        let background_tasks = vec![
             tokio::spawn(expiration::run(Arc::downgrade(&core.expiration))),
             tokio::spawn(rollback::run(
                 Arc::downgrade(&core.mounts),
@@ -162,13 +163,13 @@ impl DevVault {
             store,
             address,
             root_token,
-            shutdown: Some(stopping),
-            server_task: serving,
-            background_tasks: timers,
+            shutdown: Some(shutdown),
+            server_task,
+            background_tasks,
         })
     }
 
-    /// Its URL, without a trailing slash.
+    /// The URL of the server, without a trailing slash.
     #[must_use]
     pub fn address(&self) -> String {
         format!("http://{}", self.address)
@@ -180,19 +181,19 @@ impl DevVault {
         &self.root_token
     }
 
-    /// The key that unseals it.
+    /// The key that unseals the server.
     #[must_use]
     pub fn unseal_key(&self) -> &str {
         &self.core.identity.unseal_key
     }
 
-    /// Refuses new requests, waits for those in flight, and stops the plugins.
+    /// Stops accepting requests, waits for those in flight, and stops the plugins.
     ///
     /// # Errors
-    /// The data could not be flushed to the disk.
+    /// If the data could not be flushed to the disk.
     pub async fn stop(mut self) -> Result<(), StoreError> {
         drop(self.shutdown.take());
-        // A client that keeps its connection open must not delay the stop.
+        // A client that keeps its connection open must not delay the shutdown.
         let _ = tokio::time::timeout(SHUTDOWN_GRACE_PERIOD, &mut self.server_task).await;
         self.core.seal().await;
         self.store.sync()
@@ -202,8 +203,8 @@ impl DevVault {
 impl Drop for DevVault {
     fn drop(&mut self) {
         self.server_task.abort();
-        for timer in &self.background_tasks {
-            timer.abort();
+        for task in &self.background_tasks {
+            task.abort();
         }
     }
 }
@@ -212,7 +213,7 @@ async fn sync(store: Arc<Store>, log: LogSink) {
     loop {
         tokio::time::sleep(SYNC_PERIOD).await;
         if let Err(error) = store.sync() {
-            log_error(&log, "cannot write the data to the disk", Some(&error.to_string()));
+            log_error(&log, "cannot flush the data to the disk", Some(&error_chain(&error)));
         }
     }
 }
@@ -221,12 +222,14 @@ async fn sync(store: Arc<Store>, log: LogSink) {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address is not a loopback address, and [`BindScope::Network`] was not set.
-    #[error("{address} can be reached from other machines, and a development server protects nothing")]
+    #[error(
+        "cannot listen on {address}: a development server is only for the local machine, because it stores secrets unencrypted"
+    )]
     NotLoopback {
         /// The address.
         address: SocketAddr,
     },
-    /// The address is in use, or not an address of this machine.
+    /// The address is in use, or not an address of the local machine.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
@@ -234,15 +237,15 @@ pub enum StartError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The audit log cannot be written.
-    #[error("cannot write the audit log {}", .path.display())]
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log {}", .path.display())]
     Audit {
         /// The file.
         path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The data cannot be used.
+    /// The data cannot be opened.
     #[error(transparent)]
     Data(#[from] StoreError),
 }

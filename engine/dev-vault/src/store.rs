@@ -1,13 +1,13 @@
 //! The storage of the server: one ordered map from keys to values, in memory and optionally in a file.
 //!
-//! Server and mounts keep no other state, so every acknowledged write is in it.
+//! The server and the mounts keep no other state, so it contains every acknowledged write.
 
 mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -53,13 +53,13 @@ impl Store {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.lock().entries.get(key).cloned()
+        self.0.lock().entries.get(key).cloned()
     }
 
     /// The JSON value at `key`.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
-        let inside = self.lock();
-        let Some(value) = inside.entries.get(key) else { return Ok(None) };
+        let state = self.0.lock();
+        let Some(value) = state.entries.get(key) else { return Ok(None) };
         serde_json::from_slice(value)
             .map(Some)
             .map_err(|source| StoreError::Decode { key: key.to_owned(), source })
@@ -70,7 +70,7 @@ impl Store {
     }
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), StoreError> {
-        if self.lock().entries.contains_key(key) {
+        if self.0.lock().entries.contains_key(key) {
             self.apply(vec![StoreOp::Delete(key.to_owned())])?;
         }
         Ok(())
@@ -78,8 +78,8 @@ impl Store {
 
     /// Makes all changes, in order, visible and durable at once.
     pub(crate) fn apply(&self, changes: Vec<StoreOp>) -> Result<(), StoreError> {
-        let mut inside = self.lock();
-        let StoreState { entries, file } = &mut *inside;
+        let mut state = self.0.lock();
+        let StoreState { entries, file } = &mut *state;
         if let Some(file) = file {
             file.append(&changes)?;
         }
@@ -97,8 +97,8 @@ impl Store {
 
     /// The names directly below `prefix`, sorted; folders end in a slash.
     pub(crate) fn list(&self, prefix: &str) -> Vec<String> {
-        let inside = self.lock();
-        let below = keys_below(&inside.entries, prefix).filter_map(|key| key.strip_prefix(prefix));
+        let state = self.0.lock();
+        let below = keys_below(&state.entries, prefix).filter_map(|key| key.strip_prefix(prefix));
         let names: BTreeSet<&str> = below
             .map(|rest| rest.find('/').map_or(rest, |slash| &rest[..=slash]))
             .filter(|name| !name.is_empty())
@@ -108,19 +108,15 @@ impl Store {
 
     /// Every key that starts with `prefix`, sorted and whole.
     pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
-        keys_below(&self.lock().entries, prefix).map(str::to_owned).collect()
+        keys_below(&self.0.lock().entries, prefix).map(str::to_owned).collect()
     }
 
     /// Flushes the file to the disk.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        match &mut self.lock().file {
+        match &mut self.0.lock().file {
             Some(file) => file.sync(),
             None => Ok(()),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, StoreState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,18 +146,18 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
-    /// The file has another format or another version.
+    /// The file has another format or version.
     #[error(
-        "{} is not a data file of this version: it was left as it is; move it away to start empty",
+        "{} is not a data file of this version; move it away to start without data (the file is unchanged)",
         .path.display()
     )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
     },
-    /// The file is corrupt: it was not written by a store.
+    /// The file is corrupt.
     #[error(
-        "{} is damaged at byte {offset}: it was left as it is; restore it from a copy, or move it away to start empty",
+        "{} is corrupt at byte {offset}; restore it from a backup, or move it away to start without data (the file is unchanged)",
         .path.display()
     )]
     Damaged {
@@ -170,14 +166,14 @@ pub enum StoreError {
         /// The offset of the record that does not match its checksum.
         offset: u64,
     },
-    /// An earlier write failed halfway and could not be undone.
-    #[error("{} takes no more writes since one of them failed", .path.display())]
+    /// An earlier write failed and could not be undone.
+    #[error("cannot write {}: an earlier write failed and could not be undone", .path.display())]
     WriteFailed {
         /// The file.
         path: PathBuf,
     },
-    /// A value has no JSON form.
-    #[error("value for {key:?} cannot be stored")]
+    /// The value cannot be encoded as JSON.
+    #[error("cannot encode the value for {key:?}")]
     Encode {
         /// The key.
         key: String,
@@ -185,7 +181,7 @@ pub enum StoreError {
         source: serde_json::Error,
     },
     /// The stored value cannot be decoded. Its content is not shown.
-    #[error("stored value {key:?} cannot be read")]
+    #[error("cannot decode the stored value {key:?}")]
     Decode {
         /// The key.
         key: String,
@@ -199,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_names_what_lies_directly_below_and_folders_once() {
+    fn a_list_has_direct_children_and_each_folder_once() {
         let store = Store::in_memory();
         for key in ["a/x", "a/y/1", "a/y/2", "ab", "a/"] {
             store.write(key, &1).unwrap();

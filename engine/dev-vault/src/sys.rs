@@ -1,4 +1,4 @@
-//! `sys/`: the paths of the server itself, one file per area.
+//! `sys/`: the system paths, one file per area.
 
 mod audit;
 mod capabilities;
@@ -22,11 +22,11 @@ use crate::core::Core;
 use crate::reply::{ErrorReply, HandlerResult};
 use crate::wrapping::wrap_data;
 
-/// Paths that need no token.
+/// Paths that do not require a token.
 pub(crate) const UNAUTHENTICATED_PATHS: &[&str] =
     &["wrapping/lookup", "internal/specs/openapi", "internal/ui/mounts", "internal/ui/mounts/*"];
 
-/// Paths that need `sudo` beside the capability of the operation (`vault/logical_system.go`).
+/// Paths that require the `sudo` capability in addition to that of the operation (`vault/logical_system.go`).
 pub(crate) const SUDO_PATHS: &[&str] = &[
     "audit",
     "audit/*",
@@ -66,24 +66,28 @@ pub(crate) async fn handle(
         (_, Operation::Help) => specs::help(path),
 
         (["mounts"], Read) => Ok(Some(mounts::list(&core.mounts))),
-        (["mounts", at @ .., "tune"], Read) if !at.is_empty() => {
-            tune::read(&core.mounts, &core.catalog, &mounts::path(at))
+        (["mounts", path_segments @ .., "tune"], Read) if !path_segments.is_empty() => {
+            tune::read(&core.mounts, &core.catalog, &mounts::path(path_segments))
         }
-        (["mounts", at @ .., "tune"], Operation::Update) if !at.is_empty() => {
-            tune::write(&core.mounts, &core.catalog, &mounts::path(at), request)
+        (["mounts", path_segments @ .., "tune"], Operation::Update) if !path_segments.is_empty() => {
+            tune::write(&core.mounts, &core.catalog, &mounts::path(path_segments), request)
         }
-        (["mounts", at @ ..], Read) if !at.is_empty() => mounts::read(&core.mounts, &mounts::path(at)),
-        (["mounts", at @ ..], Operation::Update) if !at.is_empty() => {
-            mounts::enable(&core.mounts, &mounts::path(at), request).await
+        (["mounts", path_segments @ ..], Read) if !path_segments.is_empty() => {
+            mounts::read(&core.mounts, &mounts::path(path_segments))
         }
-        (["mounts", at @ ..], Delete) if !at.is_empty() => {
-            mounts::disable(&core.mounts, &core.expiration, &mounts::path(at)).await
+        (["mounts", path_segments @ ..], Operation::Update) if !path_segments.is_empty() => {
+            mounts::enable(&core.mounts, &mounts::path(path_segments), request).await
+        }
+        (["mounts", path_segments @ ..], Delete) if !path_segments.is_empty() => {
+            mounts::disable(&core.mounts, &core.expiration, &mounts::path(path_segments)).await
         }
         (["auth"], Read) => Ok(Some(mounts::list_auth(&core.mounts))),
-        (["auth", at @ .., "tune"], Read) if !at.is_empty() => {
-            tune::read(&core.mounts, &core.catalog, &mounts::auth_path(at))
+        (["auth", path_segments @ .., "tune"], Read) if !path_segments.is_empty() => {
+            tune::read(&core.mounts, &core.catalog, &mounts::auth_path(path_segments))
         }
-        (["auth", at @ ..], Read) if !at.is_empty() => mounts::read_auth(&core.mounts, &mounts::path(at)),
+        (["auth", path_segments @ ..], Read) if !path_segments.is_empty() => {
+            mounts::read_auth(&core.mounts, &mounts::path(path_segments))
+        }
 
         (["plugins", rest @ ..], _) => {
             plugins::handle(&core.catalog, &core.mounts, request, operation, rest).await
@@ -110,8 +114,8 @@ pub(crate) async fn handle(
         (["audit"], Read) => audit::list(core.audit.as_ref()),
         (["audit-hash", device], Operation::Update) => audit::hash(core.audit.as_ref(), device, request),
         (["internal", "ui", "mounts"], Read) => ui::mounts(&core.mounts, caller),
-        (["internal", "ui", "mounts", at @ ..], Read) => {
-            ui::mount(&core.mounts, caller, request, &mounts::path(at))
+        (["internal", "ui", "mounts", path_segments @ ..], Read) => {
+            ui::mount(&core.mounts, caller, request, &mounts::path(path_segments))
         }
         (["internal", "ui", "resultant-acl"], Read) => ui::resultant_acl(caller),
         (["internal", "specs", "openapi"], Read | Operation::Update) => {
@@ -123,7 +127,7 @@ pub(crate) async fn handle(
         (["version-history"], List) => state::version_history(),
         (["seal"], Operation::Update) => {
             let core = core.clone();
-            // Sealing waits for the requests in flight, and this is one of them.
+            // Sealing waits for the requests in flight, including this one.
             tokio::spawn(async move { core.seal().await });
             Ok(None)
         }
@@ -136,7 +140,7 @@ pub(crate) async fn handle(
     }
 }
 
-/// Whether another operation would have found something.
+/// Whether the path exists for another operation.
 fn is_known_path(segments: &[&str]) -> bool {
     matches!(
         segments,

@@ -1,10 +1,10 @@
-//! A sample upstream: a token service with the default contract of the token engine, in memory, on loopback.
+//! A sample upstream for the token engine: an in-memory token service on loopback.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
@@ -13,13 +13,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// A running token service; dropping it stops it and discards its tokens.
+/// A running token service. Dropping it stops it and discards its tokens.
 pub struct TokenService {
     address: SocketAddr,
     api_key: String,
@@ -27,19 +28,19 @@ pub struct TokenService {
 }
 
 impl TokenService {
-    /// Starts one on a free loopback port, with an API key of its own.
+    /// Starts a service on a free loopback port with a random API key.
     ///
     /// # Errors
-    /// No port is free.
+    /// If no port is free.
     pub async fn start() -> io::Result<TokenService> {
         TokenService::serve(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?)
     }
 
-    /// Starts one at the address of an earlier one, so that tokens of the earlier one can be revoked: the reply is
-    /// "not found". If the address is in use or not loopback, another address is chosen.
+    /// Starts a service at the address of an earlier one, so that tokens of the earlier one can be revoked: the reply is
+    /// "not found". Uses a free port if the address is in use or not loopback.
     ///
     /// # Errors
-    /// No port is free.
+    /// If no port is free.
     pub async fn start_at(earlier: SocketAddr) -> io::Result<TokenService> {
         if earlier.ip().is_loopback()
             && let Ok(listener) = TcpListener::bind(earlier).await
@@ -60,7 +61,7 @@ impl TokenService {
             .route("/tokens/{id}", delete(revoke))
             .with_state(service);
         let task = tokio::spawn(async move {
-            // axum retries errors of accept, so this never fails.
+            // axum retries failed accepts, so this never returns an error.
             let _never = axum::serve(listener, router).await;
         });
         Ok(TokenService { address, api_key, task })
@@ -137,36 +138,36 @@ struct TokenBody<'a> {
 async fn mint(
     State(service): State<Arc<ServiceState>>,
     headers: HeaderMap,
-    Json(wanted): Json<MintBody>,
+    Json(request): Json<MintBody>,
 ) -> Response {
     let mut tokens = match service.authorize(&headers) {
         Ok(tokens) => tokens,
-        Err(refused) => return refused,
+        Err(response) => return response,
     };
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    let before = key.and_then(|key| tokens.by_idempotency_key.get(key));
-    let id = match before {
-        Some((same, _)) if *same != wanted => {
+    let previous = key.and_then(|key| tokens.by_idempotency_key.get(key));
+    let id = match previous {
+        Some((same, _)) if *same != request => {
             return error_response(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "the idempotency key stands for another request",
+                "the idempotency key was used for another request",
             );
         }
         Some((_, id)) => id.clone(),
         None => {
             let id = Uuid::new_v4().simple().to_string();
             let token = format!("tok_{}", Uuid::new_v4().simple());
-            tokens.live.insert(id.clone(), UpstreamToken { token, expires: from_now(wanted.ttl) });
+            tokens.live.insert(id.clone(), UpstreamToken { token, expires: from_now(request.ttl) });
             if let Some(key) = key {
-                tokens.by_idempotency_key.insert(key.to_owned(), (wanted, id.clone()));
+                tokens.by_idempotency_key.insert(key.to_owned(), (request, id.clone()));
             }
             id
         }
     };
     match tokens.live.get(&id) {
         Some(UpstreamToken { token, expires }) => {
-            let shown = TokenBody { id: &id, token: Some(token), expires_at: expires.to_string() };
-            (StatusCode::CREATED, Json(shown)).into_response()
+            let body = TokenBody { id: &id, token: Some(token), expires_at: expires.to_string() };
+            (StatusCode::CREATED, Json(body)).into_response()
         }
         None => error_response(StatusCode::GONE, "the token of this idempotency key was revoked"),
     }
@@ -180,7 +181,7 @@ async fn renew(
 ) -> Response {
     let mut tokens = match service.authorize(&headers) {
         Ok(tokens) => tokens,
-        Err(refused) => return refused,
+        Err(response) => return response,
     };
     match tokens.live.get_mut(&id) {
         Some(token) => {
@@ -198,7 +199,7 @@ async fn revoke(
 ) -> Response {
     let mut tokens = match service.authorize(&headers) {
         Ok(tokens) => tokens,
-        Err(refused) => return refused,
+        Err(response) => return response,
     };
     match tokens.live.remove(&id) {
         Some(_) => StatusCode::NO_CONTENT.into_response(),
@@ -207,21 +208,21 @@ async fn revoke(
 }
 
 impl ServiceState {
-    /// The tokens that have not expired, for a caller with the API key.
-    #[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
-    fn authorize(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, Tokens>, Response> {
-        let given = headers.get("authorization").map(|value| value.as_bytes());
-        if given != Some(self.authorization.as_bytes()) {
+    /// Returns the tokens that have not expired, if the request has the API key.
+    #[expect(clippy::result_large_err, reason = "the error is the response, which is created once")]
+    fn authorize(&self, headers: &HeaderMap) -> Result<parking_lot::MutexGuard<'_, Tokens>, Response> {
+        let authorization = headers.get("authorization").map(|value| value.as_bytes());
+        if authorization != Some(self.authorization.as_bytes()) {
             return Err(error_response(StatusCode::UNAUTHORIZED, "invalid api key"));
         }
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens.lock();
         let now = Timestamp::now();
         tokens.live.retain(|_, token| token.expires > now);
         Ok(tokens)
     }
 }
 
-/// A time out of range is capped.
+/// Returns the time in `seconds`, capped at the largest timestamp.
 fn from_now(seconds: u64) -> Timestamp {
     Timestamp::now().checked_add(Duration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

@@ -1,11 +1,13 @@
-//! The stored tokens: issued, found, counted and revoked together with what was issued to them.
+//! The stored tokens: created, looked up, counted, and revoked together with their leases and child tokens.
 
 mod cubbyholes;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
 
 use crate::StoreError;
 use crate::identity::ServerIdentity;
@@ -37,7 +39,7 @@ pub(crate) struct Tokens {
     identity: Arc<ServerIdentity>,
     leases: Arc<Leases>,
     cubbyholes: Arc<Cubbyholes>,
-    /// Held while the remaining uses of a token change.
+    /// Locked while the remaining uses of a token change.
     uses: Mutex<()>,
 }
 
@@ -73,7 +75,7 @@ impl Tokens {
         })
     }
 
-    /// The hash under which a token is stored; an engine sees a hash of this hash, salted with its mount.
+    /// The hash under which a token is stored. An engine receives a hash of this hash, salted with its mount.
     pub(crate) fn hash(&self, token: &str) -> String {
         format!("h{}", self.identity.keyed_hash("token", token))
     }
@@ -97,7 +99,7 @@ impl Tokens {
         self.store.list(BY_ACCESSOR)
     }
 
-    /// Stores a token; one with a TTL together with its lease.
+    /// Stores a token, together with its lease if it has a TTL.
     pub(crate) fn insert(&self, token: &Token) -> Result<(), StoreError> {
         let mut changes = vec![
             StoreOp::put(format!("{BY_HASH}{}", token.hash), token)?,
@@ -130,11 +132,11 @@ impl Tokens {
         if token.num_uses == 0 {
             return Ok(TokenUse::Allowed);
         }
-        // Two requests at once must not take the same use.
-        let _counting = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        // Concurrent requests must not consume the same use.
+        let _guard = self.uses.lock();
         let Some(mut current) = self.by_hash(&token.hash)? else { return Ok(TokenUse::Exhausted) };
         match current.num_uses {
-            left if left < 0 => return Ok(TokenUse::Exhausted),
+            remaining if remaining < 0 => return Ok(TokenUse::Exhausted),
             1 => current.num_uses = -1,
             _ => current.num_uses -= 1,
         }
@@ -144,13 +146,13 @@ impl Tokens {
 
     /// Revokes a token and everything issued to it: child tokens at once, leases in the background.
     pub(crate) fn revoke_tree(&self, hash: &str) -> Result<(), StoreError> {
-        let mut waiting = vec![hash.to_owned()];
+        let mut pending = vec![hash.to_owned()];
         let mut seen = BTreeSet::new();
-        while let Some(hash) = waiting.pop() {
+        while let Some(hash) = pending.pop() {
             if !seen.insert(hash.clone()) {
                 continue;
             }
-            waiting.extend(self.store.list(&format!("{BY_PARENT}{hash}/")));
+            pending.extend(self.store.list(&format!("{BY_PARENT}{hash}/")));
             self.revoke_single(&hash)?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Response wrapping: a reply stored in the cubbyhole of a token that can be used once.
+//! Response wrapping: stores a reply in the cubbyhole of a single-use token.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl ResponseWrapping {
         ResponseWrapping { tokens, cubbyholes }
     }
 
-    /// Refuses requests to the wrapping paths without a valid wrapping token, before the request counts as a use.
+    /// Rejects requests to the wrapping paths without a valid wrapping token, before the request counts as a use.
     pub(crate) fn require_wrapping_token(&self, request: &ClientRequest) -> Result<(), ErrorReply> {
         match request.path.as_str() {
             "sys/wrapping/lookup" | "sys/wrapping/rewrap" | "sys/wrapping/unwrap" => {
@@ -37,7 +37,7 @@ impl ResponseWrapping {
         }
     }
 
-    /// Stores a reply, and returns a reply with the wrapping token.
+    /// Stores a reply and returns another reply with the wrapping token.
     pub(crate) fn wrap(
         &self,
         request: &ClientRequest,
@@ -49,7 +49,7 @@ impl ResponseWrapping {
         self.store_wrapped(text, ttl, &request.path, wrapped_accessor)
     }
 
-    /// `sys/wrapping/lookup`: the time and the path of the wrapped request.
+    /// `sys/wrapping/lookup`: returns the time and the path of the wrapped request.
     pub(crate) fn look_up(&self, request: &ClientRequest) -> HandlerResult {
         let (token, _) = self.wrapping_token(request)?;
         let info = self.wrap_info(&token)?;
@@ -60,13 +60,13 @@ impl ResponseWrapping {
         })))))
     }
 
-    /// `sys/wrapping/unwrap`: the wrapped reply, once.
+    /// `sys/wrapping/unwrap`: returns the wrapped reply once.
     pub(crate) fn unwrap(&self, request: &ClientRequest) -> HandlerResult {
         let text = self.take_wrapped(request)?.0;
         Ok(Some(Reply { body: crate::reply::BodyFormat::Text(text), ..Reply::default() }))
     }
 
-    /// `sys/wrapping/rewrap`: the wrapped reply under a new token.
+    /// `sys/wrapping/rewrap`: stores the wrapped reply under a new token.
     pub(crate) fn rewrap(&self, request: &ClientRequest) -> HandlerResult {
         let (text, info) = self.take_wrapped(request)?;
         let ttl = Duration::from_secs(info["creation_ttl"].as_u64().unwrap_or_default());
@@ -122,7 +122,7 @@ impl ResponseWrapping {
     /// Takes the wrapped reply of the token of the request, and revokes the token.
     fn take_wrapped(&self, request: &ClientRequest) -> Result<(String, Value), ErrorReply> {
         let (token, is_own) = self.wrapping_token(request)?;
-        // The caller's own token has been used by coming here.
+        // The request itself has consumed the use of the caller's own token.
         if !is_own && matches!(self.tokens.count_use(&token)?, TokenUse::Exhausted) {
             return Err(invalid_token());
         }
@@ -135,9 +135,9 @@ impl ResponseWrapping {
 
     /// The wrapping token of a request, and whether it is the caller's own.
     fn wrapping_token(&self, request: &ClientRequest) -> Result<(Token, bool), ErrorReply> {
-        let given = request.fields().text("token")?;
-        let is_own = given.is_empty();
-        let text = if is_own { request.token.clone().unwrap_or_default() } else { given };
+        let token_field = request.fields().text("token")?;
+        let is_own = token_field.is_empty();
+        let text = if is_own { request.token.clone().unwrap_or_default() } else { token_field };
         let token = self.tokens.find(&text)?.filter(|token| token.policies == [POLICY]);
         Ok((token.ok_or_else(invalid_token)?, is_own))
     }
@@ -148,7 +148,7 @@ impl ResponseWrapping {
     }
 }
 
-/// `sys/wrapping/wrap`: the data of the request, to be wrapped.
+/// `sys/wrapping/wrap`: returns the data of the request, which is then wrapped.
 pub(crate) fn wrap_data(request: &ClientRequest) -> HandlerResult {
     if request.wrap_ttl.is_none() {
         return Err(ErrorReply::bad_request("endpoint requires response wrapping to be used"));

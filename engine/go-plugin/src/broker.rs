@@ -1,14 +1,15 @@
 //! Connections to services that the host serves beside the main connection.
 //!
-//! The host numbers each such service and announces where it is on the broker's stream, while the number reaches the
-//! application in a request of its own: either may come first.
+//! The host assigns a number to each service and announces its address on the broker's stream. The number reaches the
+//! application in a request of its own, which may arrive before or after the announcement.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_rustls::TlsConnector;
 use tonic::Status;
@@ -23,13 +24,13 @@ use crate::tls;
 use crate::wire::ConnInfo;
 use crate::wire::conn_info::Knock;
 
-/// How long a dialer waits for the announcement, and how long an announcement waits for its dialer; Go's values.
+/// How long a dialer waits for an announcement, and how long an announcement is kept for its dialer. go-plugin uses the same value.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Go's host may be asked for a service an instant before it serves it, and says no. So we ask again.
+/// The interval between knocks. A Go host may receive a knock just before it registers the service, and refuses it.
 const KNOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The way to the services of the host.
+/// Connects to services of the host.
 #[derive(Clone)]
 pub struct Broker {
     shared: Arc<Shared>,
@@ -43,12 +44,12 @@ impl fmt::Debug for Broker {
 
 struct Shared {
     announcements: Mutex<HashMap<u32, Announcement>>,
-    /// The host opens the stream at about the time of its first request, which may come first.
+    /// Starts as `Pending`, because the host may send its first request before it opens the stream.
     host_stream: watch::Sender<HostStream>,
     tls: Option<TlsConnector>,
-    /// Present when all connections share one socket.
+    /// Present if all connections share one socket.
     opener: Option<StreamOpener>,
-    /// The host gives the next stream it sees to the service that was knocked for last, so one dial at a time.
+    /// Serializes dials: the host assigns the next stream to the service of the latest knock.
     dial_lock: tokio::sync::Mutex<()>,
 }
 
@@ -80,11 +81,11 @@ impl Broker {
 
     /// Connects to the host's service with this number.
     ///
-    /// Waits up to five seconds for its announcement. TLS roles are reversed here: the host is the server. The channel
-    /// never idles and never connects again; dropping its last clone closes the connection, for which the host waits.
+    /// Waits up to five seconds for its announcement. The TLS roles are reversed: the host is the server. The channel neither
+    /// idles nor reconnects. Dropping its last clone closes the connection, which the host waits for.
     ///
     /// # Errors
-    /// The host did not announce the service, or cannot be reached or trusted there.
+    /// The host did not announce the service, error the connection, or failed the TLS handshake.
     pub async fn dial(&self, service_id: u32) -> Result<Channel, DialError> {
         match &self.shared.opener {
             None => {
@@ -98,13 +99,13 @@ impl Broker {
                 self.open_channel(service_id, connection).await
             }
             Some(opener) => {
-                // Held until the host has answered on the stream, which shows that it was given to the right service.
-                let _turn = self.shared.dial_lock.lock().await;
+                // Held until the TLS handshake has shown that the host assigned the stream to the right service.
+                let _guard = self.shared.dial_lock.lock().await;
                 self.knock(service_id).await?;
                 let connection = opener.open().await.ok_or(DialError::HostGone { service_id })?;
                 let channel = self.open_channel(service_id, Ok(connection)).await?;
                 if self.shared.tls.is_none() {
-                    // Nothing was answered yet, so the host may not have seen the stream. Any answer will do.
+                    // Without TLS the host has not responded yet and may not have seen the stream. Any response will do.
                     let _ = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
                 }
                 Ok(channel)
@@ -112,49 +113,49 @@ impl Broker {
         }
     }
 
-    /// Sends what is to be sent to the host on this stream from now on.
+    /// Sets the stream on which messages are sent to the host.
     pub(crate) fn attach_stream(&self, to_host: HostSender) {
         self.shared.host_stream.send_replace(HostStream::Open(to_host));
     }
 
-    /// Ends the stream to the host.
+    /// Closes the stream to the host.
     pub(crate) fn detach_stream(&self) {
         self.shared.host_stream.send_replace(HostStream::Closed);
     }
 
-    /// Takes in what the host sent.
+    /// Handles a message of the host: an announcement, or the response to a knock.
     pub(crate) fn receive_conn_info(&self, info: ConnInfo) {
         if info.knock.as_ref().is_some_and(|knock| knock.knock && !knock.ack) {
-            // The host asks for a service of ours; we serve all of them on the main connection.
+            // A knock of the host requests a service of the plugin, and all of those are on the main connection.
             return;
         }
-        let mut announcements = lock(&self.shared.announcements);
+        let mut announcements = self.shared.announcements.lock();
         announcements.retain(|_, known| match known {
             Announcement::Waiting(dialer) => !dialer.is_closed(),
             Announcement::Received(_, at) => at.elapsed() < DIAL_TIMEOUT,
         });
         let service_id = info.service_id;
-        let unclaimed = match announcements.remove(&service_id) {
+        let undelivered = match announcements.remove(&service_id) {
             Some(Announcement::Waiting(dialer)) => dialer.send(info).err(),
             Some(Announcement::Received(..)) | None => Some(info),
         };
-        if let Some(info) = unclaimed {
+        if let Some(info) = undelivered {
             announcements.insert(service_id, Announcement::Received(info, Instant::now()));
         }
     }
 
     async fn wait_conn_info(&self, service_id: u32) -> Result<ConnInfo, DialError> {
-        let awaited = {
-            let mut announcements = lock(&self.shared.announcements);
+        let receiver = {
+            let mut announcements = self.shared.announcements.lock();
             match announcements.remove(&service_id) {
                 Some(Announcement::Received(info, at)) if at.elapsed() < DIAL_TIMEOUT => return Ok(info),
                 _ => {}
             }
-            let (dialer, awaited) = oneshot::channel();
+            let (dialer, receiver) = oneshot::channel();
             announcements.insert(service_id, Announcement::Waiting(dialer));
-            awaited
+            receiver
         };
-        match tokio::time::timeout(DIAL_TIMEOUT, awaited).await {
+        match tokio::time::timeout(DIAL_TIMEOUT, receiver).await {
             Ok(Ok(info)) => Ok(info),
             Ok(Err(_)) | Err(_) => Err(DialError::NotAnnounced { service_id }),
         }
@@ -164,12 +165,12 @@ impl Broker {
         let deadline = Instant::now() + DIAL_TIMEOUT;
         loop {
             let knock = Knock { knock: true, ..Knock::default() };
-            let asked = ConnInfo { service_id, knock: Some(knock), ..ConnInfo::default() };
+            let request = ConnInfo { service_id, knock: Some(knock), ..ConnInfo::default() };
             let to_host = self.wait_host_stream().await.ok_or(DialError::HostGone { service_id })?;
-            to_host.send(Ok(asked)).await.map_err(|_| DialError::HostGone { service_id })?;
+            to_host.send(Ok(request)).await.map_err(|_| DialError::HostGone { service_id })?;
 
-            let answer = self.wait_conn_info(service_id).await?.knock.unwrap_or_default();
-            match answer.error {
+            let response = self.wait_conn_info(service_id).await?.knock.unwrap_or_default();
+            match response.error {
                 none if none.is_empty() => return Ok(()),
                 reason if Instant::now() > deadline => return Err(DialError::Refused { service_id, reason }),
                 _ => tokio::time::sleep(KNOCK_RETRY_INTERVAL).await,
@@ -177,7 +178,7 @@ impl Broker {
         }
     }
 
-    /// The stream to the host; `None` when it has ended or does not come.
+    /// Returns the stream to the host, or `None` if it is closed or not opened in time.
     async fn wait_host_stream(&self) -> Option<HostSender> {
         let mut stream = self.shared.host_stream.subscribe();
         let opened = stream.wait_for(|stream| !matches!(stream, HostStream::Pending));
@@ -192,27 +193,27 @@ impl Broker {
         service_id: u32,
         connection: io::Result<Connection>,
     ) -> Result<Channel, DialError> {
-        let connected = |source| DialError::Connect { service_id, source };
-        let mut connection = connection.map_err(connected)?;
+        let connect_error = |source| DialError::Connect { service_id, source };
+        let mut connection = connection.map_err(connect_error)?;
         if let Some(tls) = &self.shared.tls {
-            connection = tls::connect(tls, connection).await.map_err(connected)?;
+            connection = tls::connect(tls, connection).await.map_err(connect_error)?;
         }
         connection.into_channel().await.map_err(|source| DialError::Channel { service_id, source })
     }
 }
 
-/// A service of the host could not be reached.
+/// An error from [`Broker::dial`].
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// The host said nothing of this service in time.
-    #[error("host announced no service {service_id} within {} s", DIAL_TIMEOUT.as_secs())]
+    /// The host did not announce the service in time.
+    #[error("host did not announce service {service_id} within {} s", DIAL_TIMEOUT.as_secs())]
     NotAnnounced {
         /// The service's number.
         service_id: u32,
     },
-    /// The announced address is of no kind that go-plugin has.
+    /// The announced address is neither a unix socket nor a TCP address.
     #[error(
-        "host announced service {service_id} at `{address}` on network `{network}`, which is not understood"
+        "host announced service {service_id} at an unsupported address: `{address}` on network `{network}`"
     )]
     Address {
         /// The service's number.
@@ -222,41 +223,36 @@ pub enum DialError {
         /// The announced address.
         address: String,
     },
-    /// The host serves nothing under this number.
+    /// The host has no service with this number.
     #[error("host refused a connection to service {service_id}: {reason}")]
     Refused {
         /// The service's number.
         service_id: u32,
-        /// The host's words.
+        /// The reason that the host gives.
         reason: String,
     },
-    /// There is no connection to the host.
-    #[error("cannot ask for service {service_id}: the host is gone")]
+    /// The connection to the host is closed.
+    #[error("cannot connect to service {service_id} of the host: the host has disconnected")]
     HostGone {
         /// The service's number.
         service_id: u32,
     },
-    /// Nobody listens there, or it is not the host.
+    /// The connection or its TLS handshake failed.
     #[error("cannot connect to service {service_id} of the host")]
     Connect {
         /// The service's number.
         service_id: u32,
-        /// What the system or TLS says.
+        /// The I/O or TLS error.
         source: io::Error,
     },
-    /// The other side does not speak HTTP/2.
+    /// The host did not respond with HTTP/2.
     #[error("cannot open a channel to service {service_id} of the host")]
     Channel {
         /// The service's number.
         service_id: u32,
-        /// What the transport says.
+        /// The transport error.
         source: tonic::transport::Error,
     },
-}
-
-/// No code panics while it holds one of these locks, so what they guard is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -290,37 +286,37 @@ mod tests {
 
     #[tokio::test]
     async fn a_dialer_waits_for_the_stream_on_which_it_knocks() {
-        let (opener, _openings) = crate::multiplex::open_requests();
+        let (opener, _open_requests) = crate::multiplex::open_requests();
         let broker = Broker::new(None, Some(opener));
         let (to_host, mut knocks) = mpsc::channel(1);
         let host = async {
             tokio::task::yield_now().await;
             broker.attach_stream(to_host);
-            let knocked = knocks.recv().await.unwrap().unwrap();
+            let info = knocks.recv().await.unwrap().unwrap();
             broker.detach_stream();
-            knocked.service_id
+            info.service_id
         };
         let knock = broker.knock(7);
         tokio::select! {
-            _ = knock => panic!("nobody has answered"),
+            _ = knock => panic!("the knock has no response"),
             service_id = host => assert_eq!(service_id, 7),
         }
-        let refused = broker.dial(7).await.err().unwrap();
-        assert!(matches!(refused, DialError::HostGone { service_id: 7 }), "{refused}");
+        let error = broker.dial(7).await.err().unwrap();
+        assert!(matches!(error, DialError::HostGone { service_id: 7 }), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_dialer_gives_up_when_nothing_is_announced() {
-        let refused = Broker::new(None, None).dial(7).await.err().unwrap();
-        assert_eq!(refused.to_string(), "host announced no service 7 within 5 s");
+        let error = Broker::new(None, None).dial(7).await.err().unwrap();
+        assert_eq!(error.to_string(), "host did not announce service 7 within 5 s");
     }
 
     #[tokio::test]
     async fn an_address_of_an_unknown_kind_is_named() {
         let broker = Broker::new(None, None);
         broker.receive_conn_info(ConnInfo { network: "pipe".into(), ..info(7, "x") });
-        let refused = broker.dial(7).await.err().unwrap();
-        assert!(matches!(refused, DialError::Address { network, .. } if network == "pipe"));
+        let error = broker.dial(7).await.err().unwrap();
+        assert!(matches!(error, DialError::Address { network, .. } if network == "pipe"));
     }
 
     #[tokio::test]
@@ -328,6 +324,6 @@ mod tests {
         let broker = Broker::new(None, None);
         let knock = Knock { knock: true, ..Knock::default() };
         broker.receive_conn_info(ConnInfo { knock: Some(knock), ..info(7, "") });
-        assert!(lock(&broker.shared.announcements).is_empty());
+        assert!(broker.shared.announcements.lock().is_empty());
     }
 }

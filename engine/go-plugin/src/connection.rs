@@ -1,4 +1,4 @@
-//! A connection over any transport, and gRPC on it with the settings that Go's side expects.
+//! A byte stream over any transport, and gRPC on it with settings that are compatible with Go's side.
 
 use std::io;
 use std::pin::Pin;
@@ -12,20 +12,20 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::handshake::Address;
 
-/// The largest gRPC message that go-plugin lets through in either direction, in bytes.
+/// The largest gRPC message that go-plugin accepts in either direction, in bytes.
 ///
-/// It is the caller's to set on its own services and clients: tonic's default for what it receives is 4 MiB.
+/// Set it on your own services and clients: tonic's default limit for received messages is 4 MiB.
 pub const MESSAGE_SIZE_LIMIT: usize = i32::MAX as usize;
 
-/// Metadata and error texts travel in headers; this is what grpc-go accepts by default, in bytes.
+/// The size limit of headers in bytes, which contain metadata and error messages. grpc-go's default.
 const HEADER_LIST_LIMIT: u32 = 16 << 20;
 
-/// Large enough that a response of usual size needs no round trip for flow control, in bytes.
+/// Sizes of the flow-control windows in bytes. A response of usual size needs no additional round trip.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 
-/// How many requests the peer may cancel before we have looked at them. Hyper's default of 20 is a guard against
-/// strangers; our peer is the host, and its clients may well give up in a crowd.
+/// How many requests the peer may cancel before they are processed. Hyper's default of 20 protects against untrusted peers. This
+/// peer is trusted, and many of its clients may cancel at once.
 const MAX_PENDING_RESETS: usize = 100_000;
 
 /// A byte stream to the peer.
@@ -36,7 +36,7 @@ impl Connection {
         Self(Box::pin(stream))
     }
 
-    /// Connects to an address that the peer announced.
+    /// Connects to an address that the peer has announced.
     pub(crate) async fn open(address: &Address) -> io::Result<Self> {
         match address {
             Address::Unix(path) => UnixStream::connect(path).await.map(Self::new),
@@ -44,8 +44,8 @@ impl Connection {
         }
     }
 
-    /// Makes a gRPC channel of this connection. The channel neither idles nor connects again: when the connection is
-    /// lost, every call fails with `UNAVAILABLE`, because only a new announcement of the peer can replace it.
+    /// Opens a gRPC channel on this connection. The channel neither idles nor reconnects: after the connection is lost, every call
+    /// fails with `UNAVAILABLE`, because only a new announcement of the peer can replace it.
     pub(crate) async fn into_channel(self) -> Result<Channel, tonic::transport::Error> {
         let mut connection = Some(TokioIo::new(self));
         Endpoint::from_static("http://localhost")
@@ -55,15 +55,15 @@ impl Connection {
             .connect_with_connector(tower::service_fn(move |_| {
                 let connection = connection
                     .take()
-                    .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the connection was lost"));
+                    .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "connection lost"));
                 std::future::ready(connection)
             }))
             .await
     }
 }
 
-/// A gRPC server as both sides run it. No keepalive pings: Go's side closes a connection that pings more often than
-/// every five minutes.
+/// Returns a builder of the gRPC server that both sides run. Keepalive pings are off, because grpc-go closes a connection that
+/// pings more often than every five minutes.
 pub(crate) fn server() -> tonic::transport::Server {
     tonic::transport::Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)

@@ -1,4 +1,4 @@
-//! The inputs that a host gives a plugin through its environment, as a value.
+//! The environment variables through which a host configures a plugin.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -14,8 +14,8 @@ pub(crate) const SOCKET_DIRECTORY: &str = "PLUGIN_UNIX_SOCKET_DIR";
 pub(crate) const SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
 pub(crate) const TEMPORARY_DIRECTORY: &str = "TMPDIR";
 
-/// A snapshot of the process environment; everything that [`crate::Server::start`] reads comes from here.
-/// A host may put secrets into it, so `Debug` shows the names only.
+/// A snapshot of the process environment. [`crate::Server::start`] reads its configuration only from here.
+/// A host may pass secrets in it, so `Debug` shows the names only.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: HashMap<OsString, OsString>,
@@ -28,46 +28,46 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// Takes the environment of this process. Nothing else in this crate's plugin side looks at it.
+    /// Returns the environment of this process. Nothing else on the plugin side of this crate reads it.
     #[must_use]
     pub fn from_process() -> Self {
         std::env::vars_os().collect()
     }
 
-    /// Whether the host set this variable, be it to nothing.
+    /// Whether this variable is set, even if it is empty.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// Whether the host set this variable to a word that Go's `strconv.ParseBool` takes for true.
+    /// Whether this variable is set to a value that Go's `strconv.ParseBool` parses as true.
     #[must_use]
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name).and_then(OsStr::to_str).and_then(parse_go_bool).unwrap_or_default()
     }
 
-    /// Whether the host gave this cookie.
+    /// Whether the magic cookie is present.
     pub(crate) fn has_cookie(&self, key: &str, value: &str) -> bool {
         self.get(key) == Some(OsStr::new(value))
     }
 
-    /// The versions that the host offers; what is no number is passed over, as in Go.
+    /// Returns the protocol versions that the host offers. Invalid numbers are ignored, as in Go.
     pub(crate) fn offered_versions(&self) -> Vec<u32> {
         let versions = self.get(PROTOCOL_VERSIONS).and_then(OsStr::to_str).unwrap_or_default();
         versions.split(',').filter_map(|version| version.trim().parse().ok()).collect()
     }
 
-    /// The certificate of an AutoMTLS host, in PEM.
+    /// Returns the certificate of an AutoMTLS host, in PEM.
     pub(crate) fn client_certificate(&self) -> Option<&OsStr> {
         self.get(CLIENT_CERTIFICATE).filter(|pem| !pem.is_empty())
     }
 
-    /// Whether brokered connections are to share the main one.
+    /// Whether brokered connections have to share the main connection.
     pub(crate) fn multiplex(&self) -> bool {
         self.is_true(MULTIPLEX)
     }
 
-    /// The directory of the plugin's socket, and the variable that names it.
+    /// Returns the directory for the plugin's socket, and the variable that sets it.
     pub(crate) fn socket_directory(&self) -> (PathBuf, &'static str) {
         for name in [SOCKET_DIRECTORY, TEMPORARY_DIRECTORY] {
             if let Some(directory) = self.get(name).filter(|directory| !directory.is_empty()) {
@@ -77,7 +77,7 @@ impl Environment {
         (PathBuf::from("/tmp"), TEMPORARY_DIRECTORY)
     }
 
-    /// The group, by name or number, that may connect beside the owner.
+    /// Returns the group, by name or number, that may connect in addition to the owner.
     pub(crate) fn socket_group(&self) -> Option<String> {
         let group = self.get(SOCKET_GROUP).filter(|group| !group.is_empty())?;
         Some(group.to_string_lossy().into_owned())
@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_or_missing_cookie_is_no_cookie() {
+    fn a_wrong_or_missing_cookie_is_rejected() {
         assert!(environment(&[("COOKIE", "right")]).has_cookie("COOKIE", "right"));
         assert!(!environment(&[("COOKIE", "wrong")]).has_cookie("COOKIE", "right"));
         assert!(!environment(&[]).has_cookie("COOKIE", "right"));
     }
 
     #[test]
-    fn versions_come_in_any_order_and_rubbish_between_them_is_passed_over() {
+    fn versions_come_in_any_order_and_invalid_ones_are_ignored() {
         assert_eq!(environment(&[(PROTOCOL_VERSIONS, "4,x, 3")]).offered_versions(), [4, 3]);
         assert_eq!(environment(&[]).offered_versions(), [0_u32; 0]);
     }
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_true_word_asks_for_multiplexing() {
+    fn only_a_true_value_requests_multiplexing() {
         assert!(environment(&[(MULTIPLEX, "true")]).multiplex());
         assert!(!environment(&[(MULTIPLEX, "false")]).multiplex());
         assert!(!environment(&[(MULTIPLEX, "yes")]).multiplex());
     }
 
     #[test]
-    fn an_empty_certificate_or_group_is_none() {
+    fn an_empty_certificate_or_group_counts_as_missing() {
         let empty = environment(&[(CLIENT_CERTIFICATE, ""), (SOCKET_GROUP, "")]);
         assert!(empty.client_certificate().is_none());
         assert!(empty.socket_group().is_none());

@@ -1,6 +1,6 @@
-//! What `fuzz` calls: every reader of bytes from outside, with what must hold whatever the bytes are.
+//! The entry points of the fuzz targets: one function per parser of external input, with its properties.
 //!
-//! It is there for tests and with the feature `fuzzing`, which nothing that is shipped has.
+//! Compiled only for tests and with the feature `fuzzing`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -21,7 +21,7 @@ const HANDSHAKE: Handshake =
 
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity::host().expect("a key and a certificate"));
 
-/// A line of a plugin: what is understood is written and read again as the same.
+/// A handshake line. Property: a parsed line, written and parsed again, is unchanged.
 pub fn handshake_line(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if let Ok(line) = parse_handshake_line(text) {
@@ -29,7 +29,7 @@ pub fn handshake_line(bytes: &[u8]) {
     }
 }
 
-/// What a host sets, `NAME=value` with zeros between: a version of ours is chosen, and there is somewhere to listen.
+/// The environment, `NAME=value` separated by zero bytes. Property: a supported version is chosen, and there is a socket directory.
 pub fn environment(bytes: &[u8]) {
     let variables = bytes.split(|byte| *byte == 0).filter_map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=')?;
@@ -45,12 +45,13 @@ pub fn environment(bytes: &[u8]) {
     environment.client_certificate().map(|pem| CertificateDer::from_pem_slice(pem.as_encoded_bytes()));
 }
 
-/// The certificate of the other side, in PEM as a host sends it and in DER as a plugin does, up to where it is pinned.
+/// The certificate of the peer, in PEM as a host sends it and in DER as a plugin sends it. Property: both TLS roles accept or
+/// reject it alike.
 pub fn certificate(bytes: &[u8]) {
-    let sent = CertificateDer::from_pem_slice(bytes).unwrap_or_else(|_| CertificateDer::from(bytes.to_vec()));
-    // What is no certificate is refused in the handshake, which is rustls's: here it is one that nobody presents.
-    let (accepting, connecting) = (tls::acceptor(&IDENTITY, sent.clone()), tls::connector(&IDENTITY, sent));
-    assert_eq!(accepting.is_ok(), connecting.is_ok());
+    let peer = CertificateDer::from_pem_slice(bytes).unwrap_or_else(|_| CertificateDer::from(bytes.to_vec()));
+    // rustls rejects an invalid certificate in the handshake only; here it is pinned, and no peer presents it.
+    let (acceptor, connector) = (tls::acceptor(&IDENTITY, peer.clone()), tls::connector(&IDENTITY, peer));
+    assert_eq!(acceptor.is_ok(), connector.is_ok());
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_host_or_a_plugin_says_breaks_its_reader() {
+    fn no_input_of_a_host_or_a_plugin_breaks_its_parser() {
         replay("handshake_line", handshake_line);
         replay("environment", environment);
         replay("certificate", certificate);

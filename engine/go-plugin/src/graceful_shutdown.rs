@@ -1,9 +1,9 @@
-//! The last moments of a plugin whose host ends it while it still asks for things.
+//! Keeps a plugin process alive for in-flight requests while its host shuts it down.
 //!
-//! A host that reloads one of several guests of a process ends the process for all of them. It cuts its connection as soon as
-//! it has been told that the shutdown is done, and with it everything that is in flight. What a guest asks between that and
-//! the end of the process, which is what makes the host start another and ask again, fails for good. So a process with guests
-//! never says that it is done: it answers until it is gone.
+//! A plugin process can serve several instances, for example one per mount. When a host reloads one of them, it ends the process
+//! for all. The host closes its connection as soon as the `Shutdown` call returns, and every request in flight then fails
+//! permanently. A request that gets a response before that can be retried by the host in a new process. So, while instances are
+//! registered, the `Shutdown` call gets no response, and the process answers requests until it exits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// How long none of the guests that are left has to ask for anything before the process ends. Each is answered with whatever
-/// makes its host come again, and waits from then on; a guest that asks for nothing in this time has nothing to lose.
+/// How long no instance must send a request before the process exits. Each request is answered with an error on which the host
+/// retries. An instance that is idle for this long loses nothing.
 const DRAIN_IDLE: Duration = Duration::from_millis(200);
 
-/// Tells when the host ends the plugin, and keeps the process for what is in flight.
+/// Signals that the host shuts the plugin down, and tracks what has to finish first.
 #[derive(Clone, Debug)]
 pub struct GracefulShutdown(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
     requests: watch::Sender<usize>,
 }
 
-/// Counts for as long as it lives.
+/// Counts one instance or request until it is dropped.
 #[derive(Debug)]
 pub struct ShutdownGuard(watch::Sender<usize>);
 
@@ -39,24 +39,24 @@ impl GracefulShutdown {
         }))
     }
 
-    /// Whether the host has begun to end the plugin.
+    /// Whether the shutdown has begun.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
         self.0.shutting_down.is_cancelled()
     }
 
-    /// Waits until the host begins to end the plugin.
+    /// Waits until the shutdown begins.
     pub async fn shutting_down(&self) {
         self.0.shutting_down.cancelled().await;
     }
 
-    /// Somebody who may ask for something at any time.
+    /// Registers an instance that may receive a request at any time.
     #[must_use]
     pub fn register_instance(&self) -> ShutdownGuard {
         ShutdownGuard::new(&self.0.instances)
     }
 
-    /// Something that has to be answered.
+    /// Tracks a request that needs a response.
     #[must_use]
     pub fn track_request(&self) -> ShutdownGuard {
         ShutdownGuard::new(&self.0.requests)
@@ -66,18 +66,18 @@ impl GracefulShutdown {
         self.0.shutting_down.cancel();
     }
 
-    /// Whether somebody is left who may ask for something.
+    /// Whether an instance is registered.
     pub(crate) fn has_instances(&self) -> bool {
         *self.0.instances.borrow() > 0
     }
 
-    /// Waits until nothing is in flight and no guest has to be expected to ask.
+    /// Waits until no request is in flight, and until the registered instances have been idle for [`DRAIN_IDLE`].
     pub(crate) async fn drained(&self) {
-        let mut at_work = self.0.requests.subscribe();
+        let mut requests = self.0.requests.subscribe();
         loop {
-            // The sender is ours, so that the channel stays open.
-            let _ = at_work.wait_for(|count| *count == 0).await;
-            if !self.has_instances() || tokio::time::timeout(DRAIN_IDLE, at_work.changed()).await.is_err() {
+            // Cannot fail: `self` holds the sender.
+            let _ = requests.wait_for(|count| *count == 0).await;
+            if !self.has_instances() || tokio::time::timeout(DRAIN_IDLE, requests.changed()).await.is_err() {
                 return;
             }
         }
@@ -102,41 +102,41 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn without_guests_nothing_is_waited_for_and_with_them_nothing_is_cut_off() {
-        let farewell = GracefulShutdown::new();
-        farewell.begin();
-        assert!(farewell.is_shutting_down());
+    async fn without_instances_nothing_is_awaited_and_with_them_no_request_is_cut_off() {
+        let graceful_shutdown = GracefulShutdown::new();
+        graceful_shutdown.begin();
+        assert!(graceful_shutdown.is_shutting_down());
         let start = tokio::time::Instant::now();
-        farewell.drained().await;
+        graceful_shutdown.drained().await;
         assert!(start.elapsed().is_zero());
 
-        let (_guest, work) = (farewell.register_instance(), farewell.track_request());
-        let said = tokio::spawn({
-            let farewell = farewell.clone();
-            async move { farewell.drained().await }
+        let (_instance, request) = (graceful_shutdown.register_instance(), graceful_shutdown.track_request());
+        let drained = tokio::spawn({
+            let graceful_shutdown = graceful_shutdown.clone();
+            async move { graceful_shutdown.drained().await }
         });
         tokio::time::sleep(2 * DRAIN_IDLE).await;
-        assert!(!said.is_finished());
-        drop(work);
-        said.await.expect("it ends");
+        assert!(!drained.is_finished());
+        drop(request);
+        drained.await.expect("the process drains");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_guest_that_goes_on_asking_is_waited_for() {
-        let farewell = GracefulShutdown::new();
-        let _guest = farewell.register_instance();
-        farewell.begin();
-        let said = tokio::spawn({
-            let farewell = farewell.clone();
-            async move { farewell.drained().await }
+    async fn an_instance_that_keeps_sending_requests_is_awaited() {
+        let graceful_shutdown = GracefulShutdown::new();
+        let _instance = graceful_shutdown.register_instance();
+        graceful_shutdown.begin();
+        let drained = tokio::spawn({
+            let graceful_shutdown = graceful_shutdown.clone();
+            async move { graceful_shutdown.drained().await }
         });
         for _ in 0..5 {
             tokio::time::sleep(DRAIN_IDLE * 3 / 4).await;
-            assert!(!said.is_finished());
-            drop(farewell.track_request());
+            assert!(!drained.is_finished());
+            drop(graceful_shutdown.track_request());
         }
-        let asked_last = tokio::time::Instant::now();
-        said.await.expect("it ends");
-        assert_eq!(asked_last.elapsed(), DRAIN_IDLE);
+        let last_request = tokio::time::Instant::now();
+        drained.await.expect("the process drains");
+        assert_eq!(last_request.elapsed(), DRAIN_IDLE);
     }
 }

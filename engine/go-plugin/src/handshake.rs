@@ -1,4 +1,4 @@
-//! What host and plugin must agree on before they talk: the cookie, the protocol version, the one line on stdout.
+//! The handshake between host and plugin: the magic cookie, the protocol version, and the handshake line on stdout.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,27 +7,27 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// The version of the handshake itself; go-plugin has never had another.
+/// The version of the handshake itself. go-plugin has never changed it.
 const CORE_PROTOCOL_VERSION: &str = "1";
 
-/// Older plugins put other words into the certificate's field; like Go's host we ignore what is too short to be one.
+/// The minimum length of a certificate field. Older plugins write other values there, which Go hosts ignore too.
 const MIN_CERTIFICATE_LENGTH: usize = 50;
 
-/// What a plugin and its host know of each other beforehand.
+/// What a plugin and its host agree on in advance.
 #[derive(Clone, Copy, Debug)]
 pub struct Handshake {
-    /// The environment variable by which a plugin knows that a host started it.
+    /// The environment variable that contains the magic cookie.
     pub cookie_key: &'static str,
-    /// The value of that variable. It is no secret: it keeps a person from running a plugin by hand.
+    /// The value of the cookie. It is not a secret: it prevents users from running a plugin by hand.
     pub cookie_value: &'static str,
-    /// The application protocol versions that this side speaks, in any order; not empty.
+    /// The application protocol versions that this side supports, in any order. Not empty.
     pub protocol_versions: &'static [u32],
 }
 
 impl Handshake {
-    /// Chooses the highest version that the host offers and we speak.
+    /// Returns the highest version that both sides support.
     ///
-    /// Without a common version it is our lowest: as in Go the plugin starts, and the host says why it is refused.
+    /// Without a common version it returns our lowest. As in Go, the plugin then starts, and the host reports the mismatch.
     pub(crate) fn negotiate(&self, offered: &[u32]) -> u32 {
         let ours = self.protocol_versions.iter().copied();
         let common = ours.clone().filter(|version| offered.contains(version)).max();
@@ -35,17 +35,17 @@ impl Handshake {
     }
 }
 
-/// Where a plugin listens.
+/// The address at which a plugin listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// The path of a unix socket.
     Unix(PathBuf),
-    /// A TCP address; Go plugins use it on Windows.
+    /// A TCP address. Go plugins use it on Windows.
     Tcp(SocketAddr),
 }
 
 impl Address {
-    /// Reads the two words that go-plugin uses for an address wherever it sends one.
+    /// Parses the two fields with which go-plugin encodes an address.
     pub(crate) fn parse(network: &str, address: &str) -> Option<Self> {
         match network {
             "unix" if !address.is_empty() => Some(Self::Unix(PathBuf::from(address))),
@@ -64,18 +64,18 @@ impl fmt::Display for Address {
     }
 }
 
-/// The line with which a plugin tells its host where and how it serves.
+/// The line with which a plugin reports its address, version and certificate to its host.
 ///
-/// Its `Display` is the line as it goes to stdout, without the newline.
+/// `Display` writes the line as it is sent on stdout, without the newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeLine {
     /// The application protocol version that the plugin chose.
     pub protocol_version: u32,
-    /// Where it listens.
+    /// The address at which the plugin listens.
     pub address: Address,
-    /// Its certificate in DER, when the connection is to be mTLS.
+    /// The plugin's certificate in DER, if the connection uses mTLS.
     pub certificate: Option<Vec<u8>>,
-    /// Whether brokered connections share the main one.
+    /// Whether brokered connections share the main connection.
     pub multiplexed: bool,
 }
 
@@ -84,25 +84,25 @@ impl fmt::Display for HandshakeLine {
         let certificate =
             self.certificate.as_deref().map(|der| STANDARD_NO_PAD.encode(der)).unwrap_or_default();
         write!(f, "{CORE_PROTOCOL_VERSION}|{}|{}|grpc|{certificate}", self.protocol_version, self.address)?;
-        // Hosts before go-plugin 1.6 take a seventh field for a part of the certificate, so it is there only on demand.
+        // Hosts before go-plugin 1.6 treat a seventh field as part of the certificate, so it is written only if requested.
         if self.multiplexed { f.write_str("|true") } else { Ok(()) }
     }
 }
 
-/// Why a line is not the handshake of a plugin that we can talk to.
+/// An error from [`parse_handshake_line`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeLineError {
-    /// Ordinary output: the program is no plugin, or prints something before it serves.
-    #[error("the line has not the form `1|version|network|address|grpc|certificate`")]
+    /// The line is ordinary output: the program is not a plugin, or prints something before the handshake.
+    #[error("the line does not have the form `1|version|network|address|grpc|certificate`")]
     NotAHandshake,
-    /// A go-plugin of another generation.
+    /// The core protocol version is not supported.
     #[error("core protocol version `{0}` instead of `{CORE_PROTOCOL_VERSION}`")]
     CoreProtocol(String),
-    /// The application protocol version is no number.
-    #[error("protocol version `{0}` is no number")]
+    /// The application protocol version is not a number.
+    #[error("protocol version `{0}` is not a number")]
     ProtocolVersion(String),
-    /// Neither a unix nor a TCP address.
-    #[error("address `{address}` on network `{network}` is not understood")]
+    /// The address is neither a unix socket nor a TCP address.
+    #[error("unsupported address `{address}` on network `{network}`")]
     Address {
         /// The third field.
         network: String,
@@ -112,30 +112,30 @@ pub enum HandshakeLineError {
     /// The plugin serves net/rpc or something else that is not gRPC.
     #[error("transport `{0}` instead of `grpc`")]
     Transport(String),
-    /// The certificate is no unpadded base64.
+    /// The certificate is not unpadded base64.
     #[error("the certificate is not unpadded base64")]
     Certificate,
-    /// The seventh field is no Go boolean.
-    #[error("multiplexing `{0}` is neither true nor false")]
+    /// The seventh field is not a boolean of Go.
+    #[error("multiplexing flag `{0}` is not a boolean")]
     Multiplexing(String),
 }
 
 /// The plugin chose a protocol version that the host did not offer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("plugin speaks protocol version {plugin}, the host {host:?}")]
+#[error("plugin uses protocol version {plugin}, but the host supports {host:?}")]
 pub struct UnsupportedVersion {
-    /// The plugin's choice.
+    /// The version that the plugin chose.
     pub plugin: u32,
-    /// What the host offered.
+    /// The versions that the host offered.
     pub host: &'static [u32],
 }
 
-/// Reads a handshake line as Go's host does, white space around it ignored.
+/// Parses a handshake line like a Go host. White space around it is ignored.
 ///
 /// A missing transport means net/rpc, as in Go.
 ///
 /// # Errors
-/// The first field that a host would stumble over.
+/// Reports the first invalid field.
 pub fn parse_handshake_line(line: &str) -> Result<HandshakeLine, HandshakeLineError> {
     let fields: Vec<&str> = line.trim().split('|').collect();
     let [core, version, network, address, rest @ ..] = fields.as_slice() else {
@@ -174,7 +174,7 @@ pub fn parse_handshake_line(line: &str) -> Result<HandshakeLine, HandshakeLineEr
     Ok(HandshakeLine { protocol_version, address, certificate, multiplexed })
 }
 
-/// The words of Go's `strconv.ParseBool`.
+/// Parses a boolean like Go's `strconv.ParseBool`.
 pub(crate) fn parse_go_bool(word: &str) -> Option<bool> {
     match word {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_common_version_the_lowest_of_ours_is_chosen() {
+    fn without_a_common_version_our_lowest_is_chosen() {
         let handshake = Handshake { cookie_key: "K", cookie_value: "v", protocol_versions: &[5, 4] };
         assert_eq!(handshake.negotiate(&[1]), 4);
         assert_eq!(handshake.negotiate(&[]), 4);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plugin_writes_a_host_reads() {
+    fn a_line_that_a_plugin_writes_is_parsed_by_a_host() {
         for multiplexed in [false, true] {
             for certificate in [None, Some(CERTIFICATE.to_vec())] {
                 for address in
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_handshake_is_named_as_what_is_wrong_with_it() {
+    fn an_invalid_handshake_line_is_reported_with_its_first_invalid_field() {
         check_refused("", HandshakeLineError::NotAHandshake);
         check_refused("Usage: tool [OPTIONS]", HandshakeLineError::NotAHandshake);
         check_refused("name | version | kind | size", HandshakeLineError::NotAHandshake);

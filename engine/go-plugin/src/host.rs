@@ -1,4 +1,8 @@
-//! The host's side: starts a plugin as Vault does, trusts it, serves it, listens to it, and ends it.
+//! The host side: starts a plugin process like Vault, authenticates it, serves it, collects its output, and stops it.
+//!
+//! [`launch`] starts a plugin with [`LaunchOptions`] and returns a [`PluginProcess`]. Its [`channel`](PluginProcess::channel)
+//! calls the plugin's services, [`serve_brokered`](PluginProcess::serve_brokered) offers services to the plugin, and
+//! [`shutdown`](PluginProcess::shutdown) stops it. [`Isolation`] restricts a plugin that is not trusted.
 
 mod error;
 mod executable;
@@ -46,16 +50,16 @@ use process::ChildProcess;
 pub use service_broker::BrokerTransport;
 use service_broker::{ServiceBroker, StreamRouter};
 
-/// How long Vault waits for a plugin's handshake.
+/// How long Vault waits for the handshake of a plugin.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long Vault waits for a plugin to end by itself.
+/// How long Vault waits for a plugin to exit before it kills it.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pieces of output that wait for a slow listener.
+/// How many chunks of output are buffered for a slow reader.
 const CHANNEL_CAPACITY: usize = 16;
 
-/// What to start, and how. The environment may hold secrets, so `Debug` shows its names only.
+/// What to start, and how. The environment may contain secrets, so `Debug` shows its names only.
 ///
 /// ```
 /// use go_plugin::Handshake;
@@ -74,19 +78,19 @@ pub struct LaunchOptions {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables added to what it inherits; the handshake's own are added after them.
+    /// Variables that are added to the inherited ones. Those of the handshake are added last.
     pub env: Vec<(OsString, OsString)>,
-    /// What it inherits.
+    /// What the plugin inherits from the host.
     pub isolation: Isolation,
-    /// The cookie, and the versions to offer.
+    /// The cookie, and the protocol versions to offer.
     pub handshake: Handshake,
-    /// How to trust the plugin.
+    /// How host and plugin authenticate each other.
     pub tls: TlsMode,
     /// How the plugin reaches the host's services.
     pub broker_transport: BrokerTransport,
-    /// Takes the lines of the plugin's standard error as they come.
+    /// Receives each line of the plugin's standard error as it is written.
     pub log: LogSink,
-    /// How long the handshake and the connection may take.
+    /// The time limit for the handshake and the connection together.
     pub start_timeout: Duration,
 }
 
@@ -99,15 +103,15 @@ impl fmt::Debug for LaunchOptions {
             .field("env", &names)
             .field("isolation", &self.isolation)
             .field("handshake", &self.handshake)
-            .field("security", &self.tls)
-            .field("brokering", &self.broker_transport)
+            .field("tls", &self.tls)
+            .field("broker_transport", &self.broker_transport)
             .field("start_timeout", &self.start_timeout)
             .finish_non_exhaustive()
     }
 }
 
 impl LaunchOptions {
-    /// Starts `program` without arguments, secured, with Vault's time limit, and listens to nothing of what it says.
+    /// Returns options that start `program` without arguments, over AutoMTLS, with Vault's time limit, and without a log.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, handshake: Handshake) -> Self {
         Self {
@@ -124,34 +128,34 @@ impl LaunchOptions {
     }
 }
 
-/// How host and plugin trust each other.
+/// How host and plugin authenticate each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
-    /// Certificates made for this start on both sides.
+    /// Both sides generate a certificate per process, and pin that of the other.
     AutoMtls,
-    /// None: whoever may connect to the socket is trusted.
+    /// No TLS: any process that can connect to the socket is trusted.
     Plaintext,
 }
 
-/// How a plugin ended when it was told to.
+/// The result of [`PluginProcess::shutdown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownOutcome {
-    /// By itself, in time.
+    /// The plugin exited in time.
     Graceful(ExitStatus),
-    /// It had to be killed.
+    /// The plugin did not exit in time and was killed.
     Killed,
 }
 
-/// The end of a plugin.
+/// The exit of a plugin process.
 #[derive(Clone, Debug)]
 pub struct PluginExit {
-    /// How it ended; `None` when the system does not tell.
+    /// The exit status, or `None` if it cannot be read.
     pub status: Option<ExitStatus>,
     /// The end of its standard error.
     pub stderr: String,
 }
 
-/// A plugin that is connected. Dropping it kills the process.
+/// A running plugin and the connection to it. Dropping it kills the process.
 pub struct PluginProcess {
     channel: Channel,
     line: HandshakeLine,
@@ -169,114 +173,115 @@ impl fmt::Debug for PluginProcess {
     }
 }
 
-/// Starts a plugin as Vault would, and connects to it.
+/// Starts a plugin like Vault, and connects to it.
 ///
-/// The process gets its own process group, no standard input, and a P-521 certificate that calls itself an authority,
-/// as Go's hosts make it. It is killed when this process dies, whatever the cause. The broker's stream is opened at once
-/// and kept.
+/// The process gets its own process group, no standard input, and a P-521 host certificate that is marked as a CA, as
+/// generated by Go hosts. The kernel kills it when this process dies. The broker's stream is opened immediately and stays
+/// open.
 ///
 /// # Errors
-/// Says what was seen: why the program does not start, what it printed instead of a handshake, what the end of its
-/// standard error was.
+/// Reports why the program does not start, what it printed instead of a handshake, and the last lines of its
+/// standard error.
 pub async fn launch(options: LaunchOptions) -> Result<PluginProcess, PluginStartError> {
     let identity = match options.tls {
         TlsMode::AutoMtls => Some(Identity::host()?),
         TlsMode::Plaintext => None,
     };
-    let started = Instant::now();
+    let start_time = Instant::now();
     let mut process = ChildProcess::start(&options, handshake_env(&options, identity.as_ref())).await?;
     let connecting = async {
         let line = process.read_handshake().await?;
-        let handshake_time = started.elapsed();
+        let handshake_time = start_time.elapsed();
         let offered = options.handshake.protocol_versions;
         if !offered.contains(&line.protocol_version) {
-            let refused = UnsupportedVersion { plugin: line.protocol_version, host: offered };
-            return Err(PluginStartError::Version(refused));
+            let mismatch = UnsupportedVersion { plugin: line.protocol_version, host: offered };
+            return Err(PluginStartError::Version(mismatch));
         }
-        let doors = match options.broker_transport {
+        let router = match options.broker_transport {
             BrokerTransport::Sockets => None,
             BrokerTransport::Multiplexed if !line.multiplexed => {
                 return Err(PluginStartError::NoMultiplexing);
             }
             BrokerTransport::Multiplexed => Some(StreamRouter::default()),
         };
-        let (channel, tls) = connect(&line, identity.as_ref(), doors.as_ref()).await?;
+        let (channel, tls) = connect(&line, identity.as_ref(), router.as_ref()).await?;
         wait_ready(&channel).await?;
-        let brokered = ServiceBroker::open(&channel, tls, doors);
-        Ok((line, handshake_time, channel, brokered))
+        let service_broker = ServiceBroker::open(&channel, tls, router);
+        Ok((line, handshake_time, channel, service_broker))
     };
     let after = options.start_timeout;
-    let (line, handshake_time, channel, brokered) = match tokio::time::timeout(after, connecting).await {
+    let (line, handshake_time, channel, service_broker) = match tokio::time::timeout(after, connecting).await
+    {
         Ok(connected) => connected?,
         Err(_) => return Err(PluginStartError::Timeout { after, stderr: process.stderr().text() }),
     };
-    Ok(PluginProcess { channel, line, handshake_time, service_broker: brokered, process })
+    Ok(PluginProcess { channel, line, handshake_time, service_broker, process })
 }
 
 impl PluginProcess {
-    /// The main connection, for the application's services.
+    /// Returns the main connection, for the application's services.
     #[must_use]
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// The version that the plugin chose.
+    /// Returns the protocol version that the plugin chose.
     #[must_use]
     pub fn protocol_version(&self) -> u32 {
         self.line.protocol_version
     }
 
-    /// The time from the start of the process to its handshake line.
+    /// Returns the time from the start of the process to its handshake line.
     #[must_use]
     pub fn handshake_time(&self) -> Duration {
         self.handshake_time
     }
 
-    /// The process. The number may be another's when the plugin has ended.
+    /// Returns the process id. It may belong to another process after the plugin has exited.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Waits until the process has ended, by itself or not. May be asked at any time, by any number of callers.
+    /// Waits until the process has exited. Any number of callers may wait, at any time.
     pub fn exited(&self) -> impl Future<Output = PluginExit> + Send + 'static + use<> {
-        let (ended, stderr) = (self.process.wait_exit(), Arc::clone(self.process.stderr()));
+        let (exit_status, stderr) = (self.process.wait_exit(), Arc::clone(self.process.stderr()));
         async move {
-            let status = ended.await.ok();
+            let status = exit_status.await.ok();
             stderr.wait_closed().await;
             PluginExit { status, stderr: stderr.text() }
         }
     }
 
-    /// Whether the process has not ended yet.
+    /// Whether the process is still running.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.process.is_running()
     }
 
-    /// The last lines that the plugin wrote to standard error: its log.
+    /// Returns the last lines of the plugin's standard error, which contains its log.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
         self.process.stderr().text()
     }
 
-    /// What the plugin wrote to its real standard output after the handshake. A sound plugin writes nothing there.
+    /// Returns what the plugin wrote to its real standard output after the handshake. It should be empty.
     #[must_use]
     pub fn stray_stdout(&self) -> String {
         self.process.stdout_tail()
     }
 
-    /// Listens to what the plugin's code prints. There is one listener at a time; what was printed before is not lost.
+    /// Reads what the plugin's code prints. Only one reader is served at a time; earlier output is buffered by the plugin.
     #[must_use]
     pub fn stdout(&self) -> StdoutStream {
         let mut client = GrpcStdioClient::new(self.channel());
-        let (printed, output) = mpsc::channel(CHANNEL_CAPACITY);
-        // Go's plugins answer the call only when there is something to say, so nobody can wait for it here.
+        let (sender, output) = mpsc::channel(CHANNEL_CAPACITY);
+        // Go plugins do not respond to the call until there is output, so it runs in a task.
         tokio::spawn(async move {
             let Ok(response) = client.stream_stdio(()).await else { return };
             let mut stream = response.into_inner();
             while let Ok(Some(message)) = stream.message().await {
-                if printed.send(message.data).await.is_err() {
+                if sender.send(message.data).await.is_err() {
                     return;
                 }
             }
@@ -284,31 +289,31 @@ impl PluginProcess {
         StdoutStream(output)
     }
 
-    /// Serves `routes` to the plugin beside the main connection, and announces it. Ends with this value, or with
-    /// [`PluginProcess::stop_service`].
+    /// Serves `routes` to the plugin beside the main connection, and announces them. Returns the number of the service. It
+    /// is served until this value is dropped, or until [`PluginProcess::stop_service`].
     ///
     /// # Errors
-    /// No socket can be bound in the temporary directory, or the plugin is gone.
+    /// No socket can be bound in the temporary directory, or the plugin has disconnected.
     pub async fn serve_brokered(&self, routes: Routes) -> Result<u32, BrokerError> {
         self.service_broker.serve(routes).await
     }
 
-    /// Ends the service with this number and its connections; nothing happens when there is none.
+    /// Stops the service with this number and closes its connections. An unknown number is ignored.
     pub fn stop_service(&self, service_id: u32) {
         self.service_broker.stop_service(service_id);
     }
 
-    /// Tells the plugin to end, waits two seconds, kills it, and waits until it is gone.
+    /// Calls `Shutdown`, waits two seconds for the plugin to exit, then kills it and waits for its exit.
     ///
     /// # Errors
     /// The process cannot be waited for.
     pub async fn shutdown(&self) -> Result<ShutdownOutcome, ShutdownError> {
-        let asked = async {
-            // A plugin may end before it answers, as Go's do; what counts is whether it ends.
+        let graceful_exit = async {
+            // A plugin may exit before it responds, as Go plugins do, so only the exit counts.
             let _ = GrpcControllerClient::new(self.channel.clone()).shutdown(Empty {}).await;
             self.process.wait_exit().await
         };
-        match tokio::time::timeout(SHUTDOWN_TIMEOUT, asked).await {
+        match tokio::time::timeout(SHUTDOWN_TIMEOUT, graceful_exit).await {
             Ok(exited) => Ok(ShutdownOutcome::Graceful(exited.map_err(ShutdownError::Wait)?)),
             Err(_) => {
                 self.process.kill();
@@ -319,27 +324,27 @@ impl PluginProcess {
     }
 }
 
-/// What a plugin's code prints, as the plugin hands it on.
+/// The output of a plugin's code, as forwarded by the plugin.
 #[derive(Debug)]
 pub struct StdoutStream(mpsc::Receiver<Vec<u8>>);
 
 impl StdoutStream {
-    /// Waits for the next piece of at most 1 KiB; `None` when the plugin has ended, or does not hand on its output.
+    /// Waits for the next chunk of at most 1 KiB. Returns `None` if the plugin has exited or does not forward its output.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         self.0.recv().await
     }
 
-    /// Hands every line to `log` until the plugin has ended.
+    /// Passes every line to `log` until the plugin exits.
     pub async fn forward(mut self, log: LogSink) {
         let mut lines = LineSplitter::new(LogSource::Stdout, log);
-        while let Some(piece) = self.next().await {
-            lines.push(&piece);
+        while let Some(chunk) = self.next().await {
+            lines.push(&chunk);
         }
         lines.flush();
     }
 }
 
-/// What go-plugin puts into the environment.
+/// Returns the environment variables of the go-plugin handshake.
 fn handshake_env(options: &LaunchOptions, identity: Option<&Identity>) -> Vec<(&'static str, String)> {
     let Handshake { cookie_key, cookie_value, protocol_versions } = options.handshake;
     let versions: Vec<String> = protocol_versions.iter().map(u32::to_string).collect();
@@ -361,29 +366,29 @@ fn handshake_env(options: &LaunchOptions, identity: Option<&Identity>) -> Vec<(&
 async fn connect(
     line: &HandshakeLine,
     identity: Option<&Identity>,
-    doors: Option<&StreamRouter>,
+    router: Option<&StreamRouter>,
 ) -> Result<(Channel, Option<TlsAcceptor>), PluginStartError> {
-    let unreachable = |source| PluginStartError::Connect { address: line.address.clone(), source };
-    let mut connection = Connection::open(&line.address).await.map_err(unreachable)?;
-    if let Some(doors) = doors.cloned() {
-        let session: StreamOpener = multiplex::connect(connection, move |stream| doors.route(stream));
-        let lost = || std::io::Error::new(std::io::ErrorKind::NotConnected, "the session has ended");
-        connection = session.open().await.ok_or_else(lost).map_err(unreachable)?;
+    let connect_error = |source| PluginStartError::Connect { address: line.address.clone(), source };
+    let mut connection = Connection::open(&line.address).await.map_err(connect_error)?;
+    if let Some(router) = router.cloned() {
+        let session: StreamOpener = multiplex::connect(connection, move |stream| router.route(stream));
+        let closed = || std::io::Error::new(std::io::ErrorKind::NotConnected, "yamux session closed");
+        connection = session.open().await.ok_or_else(closed).map_err(connect_error)?;
     }
     let mut acceptor = None;
     if let Some(identity) = identity {
-        let plugin = CertificateDer::from(line.certificate.clone().ok_or(PluginStartError::NoCertificate)?);
-        let connector = tls::connector(identity, plugin.clone()).map_err(PluginStartError::TlsSetup)?;
-        acceptor = Some(tls::acceptor(identity, plugin).map_err(PluginStartError::TlsSetup)?);
+        let peer = CertificateDer::from(line.certificate.clone().ok_or(PluginStartError::NoCertificate)?);
+        let connector = tls::connector(identity, peer.clone()).map_err(PluginStartError::TlsSetup)?;
+        acceptor = Some(tls::acceptor(identity, peer).map_err(PluginStartError::TlsSetup)?);
         connection = tls::connect(&connector, connection).await.map_err(PluginStartError::Tls)?;
     }
     let channel = connection.into_channel().await.map_err(PluginStartError::Channel)?;
     Ok((channel, acceptor))
 }
 
-/// Makes sure that the plugin accepts us: in TLS 1.3 a client learns of its rejection only by the first answer.
+/// Checks that the plugin accepts the connection. In TLS 1.3 a client learns with the first response that it was rejected.
 ///
-/// Go's plugins have a health service; for others any answer will do.
+/// Go plugins have a health service. For others, any response is sufficient.
 async fn wait_ready(channel: &Channel) -> Result<(), PluginStartError> {
     let request = HealthCheckRequest { service: "plugin".to_owned() };
     match HealthClient::new(channel.clone()).check(request).await {

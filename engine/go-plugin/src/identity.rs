@@ -1,4 +1,4 @@
-//! The certificate that one side makes for one start and throws away with the process.
+//! The certificate that each side generates for one process, and never stores.
 
 use std::sync::Arc;
 
@@ -23,15 +23,15 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes a plugin's certificate: P-256, which every host verifies and which is cheap to make and to use.
+    /// Generates a plugin's certificate. It uses P-256, which every host verifies and which is fast.
     ///
-    /// It has no key usages: on a brokered connection the same certificate is the client's.
+    /// It has no key usages, because it is also the client certificate on brokered connections.
     pub(crate) fn plugin() -> Result<Self, IdentityError> {
         Self::generate(&PKCS_ECDSA_P256_SHA256, CertificateParams::new([SERVER_NAME.to_owned()])?)
     }
 
-    /// Makes a host's certificate as Go's hosts do: P-521 and marked as an authority, so that a plugin that cannot
-    /// deal with either is found out by us and not by Vault.
+    /// Generates a host's certificate like a Go host: P-521 and marked as a CA. A plugin that supports neither is detected here
+    /// and not first by Vault.
     pub(crate) fn host() -> Result<Self, IdentityError> {
         let mut params = CertificateParams::new([SERVER_NAME.to_owned()])?;
         params.distinguished_name = DistinguishedName::new();
@@ -49,19 +49,19 @@ impl Identity {
         Self::generate(&PKCS_ECDSA_P521_SHA512, params)
     }
 
-    /// The certificate that the other side shall pin.
+    /// Returns the certificate, which the peer pins.
     pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// The same certificate as text, as it travels in the environment.
+    /// Returns the certificate in PEM, as it is passed in the environment.
     pub(crate) fn certificate_pem(&self) -> String {
         let text = STANDARD.encode(&self.certificate);
         let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 
-    /// The certificate with its key, for either role in TLS.
+    /// Returns the certificate with its key, for both TLS roles.
     pub(crate) fn cert_resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::clone(&self.key)
     }
@@ -82,13 +82,13 @@ impl Identity {
     }
 }
 
-/// The certificate of this start could not be made.
+/// A certificate could not be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The key or the certificate could not be generated.
     #[error("cannot generate a certificate")]
     Generate(#[from] rcgen::Error),
-    /// TLS does not take the key.
+    /// The TLS library rejects the key.
     #[error("cannot use the generated certificate")]
     Use(#[from] rustls::Error),
 }

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::connection::Connection;
 use crate::tls;
 
-/// Connections that wait to be served; the socket's own backlog holds the rest.
+/// How many accepted connections are queued. The socket's own backlog holds the rest.
 const BACKLOG: usize = 16;
 
 /// How long to wait when the system has no file descriptor for a connection; the peer waits in the socket's backlog.
@@ -28,7 +28,7 @@ pub(crate) fn accept(listener: UnixListener, tls: Option<TlsAcceptor>) -> Incomi
             };
             match accepted {
                 Ok((socket, _)) => queue.push(Connection::new(socket)),
-                // Out of file descriptors or the like. The listener itself is sound, so try again later.
+                // For example, no file descriptor is left. The listener itself is still usable, so retry later.
                 Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
             }
         }
@@ -36,7 +36,7 @@ pub(crate) fn accept(listener: UnixListener, tls: Option<TlsAcceptor>) -> Incomi
     incoming
 }
 
-/// Returns a queue through which connections are passed to a server one by one.
+/// Returns a queue that passes connections to a server.
 pub(crate) fn connection_queue(tls: Option<TlsAcceptor>) -> (ConnectionQueue, Incoming) {
     let (queue, incoming) = mpsc::channel(BACKLOG);
     (ConnectionQueue { queue, tls }, ReceiverStream::new(incoming))
@@ -52,7 +52,7 @@ pub(crate) struct ConnectionQueue {
 }
 
 impl ConnectionQueue {
-    /// Adds a connection after its TLS handshake, which runs in a task of its own: a slow or foreign peer does not delay the others.
+    /// Adds a connection after its TLS handshake, which runs in a task, so that a slow or foreign peer does not delay others.
     pub(crate) fn push(&self, socket: Connection) {
         let queue = self.queue.clone();
         let tls = self.tls.clone();
@@ -85,7 +85,7 @@ mod tests {
     use crate::socket;
 
     #[tokio::test]
-    async fn a_peer_that_never_finishes_its_handshake_holds_up_nobody() {
+    async fn a_peer_that_never_finishes_its_handshake_does_not_delay_others() {
         let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
         let directory = tempfile::tempdir().unwrap();
         let (listener, file) = socket::bind(directory.path(), "TMPDIR", None).unwrap();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_speaks_no_tls_is_not_served() {
+    async fn a_peer_without_tls_is_not_served() {
         let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
         let directory = tempfile::tempdir().unwrap();
         let (listener, file) = socket::bind(directory.path(), "TMPDIR", None).unwrap();
@@ -114,8 +114,8 @@ mod tests {
 
         let mut plain = Connection::open(&Address::Unix(file.path().to_owned())).await.unwrap();
         plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        let mut answer = Vec::new();
-        plain.read_to_end(&mut answer).await.unwrap();
+        let mut response = Vec::new();
+        plain.read_to_end(&mut response).await.unwrap();
         assert!(incoming.into_inner().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Log lines in hclog's JSON form on standard error, which go-plugin hosts merge into their own log.
+//! A logger that writes hclog's JSON to standard error, which go-plugin hosts merge into their own log.
 
 use std::fmt;
 use std::io::Write;
@@ -8,25 +8,25 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// A host reads 64 KiB of a line as JSON and treats what is longer as raw text; newline included, in bytes.
+/// The maximum length of a line in bytes, without the newline. A host parses up to 64 KiB as JSON and treats a longer line as text.
 const MAX_LINE_BYTES: usize = 64 * 1024 - 1;
 
-/// How much of a message or of all fields survives in a line that is too long, in bytes. JSON writes at most six bytes
-/// for one, so that message and fields stay below [`MAX_LINE_BYTES`] together.
+/// How much of the message, and of all fields, is kept of a line that is too long, in bytes. JSON encodes a byte in at most six
+/// bytes, so both together stay below [`MAX_LINE_BYTES`].
 const MAX_TRUNCATED_BYTES: usize = 4 * 1024;
 
-/// How grave a line is.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Every step.
+    /// Single steps.
     Trace,
-    /// For those who look for a fault.
+    /// Information for troubleshooting.
     Debug,
-    /// What an operator wants to know.
+    /// Information for operators.
     Info,
-    /// Something is odd, and was dealt with.
+    /// An unexpected condition that was handled.
     Warn,
-    /// Something failed.
+    /// A failure.
     Error,
 }
 
@@ -42,28 +42,28 @@ impl fmt::Display for Level {
     }
 }
 
-/// The word is no log level.
+/// The text is not a log level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no log level: use trace, debug, info, warn or error")]
+#[error("`{0}` is not a log level: use trace, debug, info, warn or error")]
 pub struct ParseLevelError(String);
 
 impl FromStr for Level {
     type Err = ParseLevelError;
 
-    /// Reads a level in any case; `warning` and `err` are understood too, as Vault does.
-    fn from_str(word: &str) -> Result<Self, ParseLevelError> {
-        match word.trim().to_ascii_lowercase().as_str() {
+    /// Parses a level in any case. Accepts `warning` and `err`, as Vault does.
+    fn from_str(text: &str) -> Result<Self, ParseLevelError> {
+        match text.trim().to_ascii_lowercase().as_str() {
             "trace" => Ok(Self::Trace),
             "debug" => Ok(Self::Debug),
             "info" => Ok(Self::Info),
             "warn" | "warning" => Ok(Self::Warn),
             "error" | "err" => Ok(Self::Error),
-            _ => Err(ParseLevelError(word.to_owned())),
+            _ => Err(ParseLevelError(text.to_owned())),
         }
     }
 }
 
-/// Writes log lines. Clones are cheap and share everything.
+/// Writes log lines. Clones are cheap and share all state.
 #[derive(Clone, Debug)]
 pub struct Logger {
     name: Arc<str>,
@@ -72,16 +72,16 @@ pub struct Logger {
 }
 
 impl Logger {
-    /// A logger whose lines carry `name` as their module, from `level` upwards.
+    /// Returns a logger that writes lines of `level` and above, with `name` as their module.
     #[must_use]
     pub fn new(name: &str, level: Level) -> Self {
         Self { name: name.into(), level, fields: Arc::default() }
     }
 
-    /// The same logger with one more field on every line.
+    /// Returns a logger that adds a field to every line.
     ///
-    /// Names that begin with `@` are hclog's own: a host crashes when it finds something else than text there. So the
-    /// `@` becomes `_`.
+    /// Keys that begin with `@` are reserved for hclog, and a host crashes if one of them is not a string. The `@` is replaced
+    /// with `_`.
     #[must_use]
     pub fn with(&self, key: &str, value: impl Into<Value>) -> Self {
         let key = if key.starts_with('@') { key.replacen('@', "_", 1) } else { key.to_owned() };
@@ -90,7 +90,7 @@ impl Logger {
         Self { fields: Arc::new(fields), ..self.clone() }
     }
 
-    /// Whether a line of this level would be written; to save the work of making one.
+    /// Whether a line of this level is written. Use it to avoid formatting lines that are not.
     #[must_use]
     pub fn is_enabled(&self, level: Level) -> bool {
         level >= self.level
@@ -125,7 +125,7 @@ impl Logger {
     fn log(&self, level: Level, message: &str) {
         if self.is_enabled(level) {
             let line = self.render(Timestamp::now(), level, message);
-            // Without a standard error there is no place to complain.
+            // A closed stderr cannot be reported.
             let _ = std::io::stderr().lock().write_all(line.as_bytes());
         }
     }
@@ -155,7 +155,7 @@ impl Logger {
     }
 }
 
-/// Reports every panic from now on as one line of level error, in place of Rust's own text.
+/// Installs a panic hook that logs each panic as one line of level error, instead of Rust's output.
 pub fn report_panics(logger: &Logger) {
     let logger = logger.clone();
     std::panic::set_hook(Box::new(move |panic| {
@@ -164,14 +164,14 @@ pub fn report_panics(logger: &Logger) {
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("of an unknown kind");
+            .unwrap_or("unknown payload");
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current().name().unwrap_or_default().to_owned();
         logger.with("location", location).with("thread", thread).error(format!("panicked: {message}"));
     }));
 }
 
-/// The message, or as many whole characters of it as fit into [`MAX_TRUNCATED_BYTES`].
+/// Truncates the message to [`MAX_TRUNCATED_BYTES`], between two characters.
 fn truncate(message: &str) -> String {
     if message.len() <= MAX_TRUNCATED_BYTES {
         return message.to_owned();
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn a_field_cannot_take_a_name_of_hclog() {
+    fn a_field_cannot_use_a_reserved_key_of_hclog() {
         let line = parse(&render(&Logger::new("engine", Level::Info).with("@level", 7), "x"));
         assert_eq!(line["@level"], "warn");
         assert_eq!(line["_level"], 7);
     }
 
     #[test]
-    fn a_message_too_long_is_cut_between_characters() {
+    fn a_message_that_is_too_long_is_truncated_between_characters() {
         for message in ["ä".repeat(MAX_LINE_BYTES), "\u{1}".repeat(MAX_LINE_BYTES)] {
             let line = parse(&render(&Logger::new("engine", Level::Info).with("mount", "custom/"), &message));
             assert!(line["@message"].as_str().unwrap().ends_with("..."));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_too_long_is_left_out_and_the_message_stays() {
+    fn a_field_that_is_too_long_is_omitted_and_the_message_is_kept() {
         let logger = Logger::new("engine", Level::Info)
             .with("body", "x".repeat(MAX_LINE_BYTES))
             .with("mount", "custom/");
@@ -235,9 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_read_in_the_words_of_vault() {
-        for (word, level) in [("TRACE", Level::Trace), ("warning", Level::Warn), ("err", Level::Error)] {
-            assert_eq!(word.parse(), Ok(level));
+    fn levels_are_parsed_like_in_vault() {
+        for (text, level) in [("TRACE", Level::Trace), ("warning", Level::Warn), ("err", Level::Error)] {
+            assert_eq!(text.parse(), Ok(level));
         }
         assert!("loud".parse::<Level>().is_err());
         assert!(Logger::new("engine", Level::Info).is_enabled(Level::Warn));

@@ -1,7 +1,7 @@
-//! All connections over one socket, for hosts that can reach only one (`PLUGIN_MULTIPLEX_GRPC`).
+//! Multiplexes all connections over one socket with yamux, for hosts that can reach only one (`PLUGIN_MULTIPLEX_GRPC`).
 //!
-//! The host connects once and is the yamux client, the plugin is the server. Every stream that the host opens carries
-//! gRPC for the main server; the streams that the plugin opens carry brokered connections. TLS is inside each stream.
+//! The host connects once and is the yamux client, the plugin is the server. Streams that the host opens carry gRPC for the
+//! main server. Streams that the plugin opens carry brokered connections. TLS is used inside each stream.
 
 use std::task::{Context, Poll};
 
@@ -14,55 +14,64 @@ use yamux::{Config, Mode};
 use crate::connection::Connection;
 use crate::incoming::{Incoming, connection_queue};
 
-/// Asks for outbound streams of the session.
+/// Requests outbound streams of the session.
 #[derive(Clone)]
 pub(crate) struct StreamOpener(mpsc::Sender<oneshot::Sender<Connection>>);
 
-/// The other end of an [`StreamOpener`].
+/// The receiving end of a [`StreamOpener`].
 pub(crate) struct OpenRequests(mpsc::Receiver<oneshot::Sender<Connection>>);
 
-/// Makes the two ends by which streams are asked for, before there is a session.
+/// Returns a channel for stream requests, which may be sent before the session exists.
 pub(crate) fn open_requests() -> (StreamOpener, OpenRequests) {
-    let (wishes, openings) = mpsc::channel(1);
-    (StreamOpener(wishes), OpenRequests(openings))
+    let (sender, receiver) = mpsc::channel(1);
+    (StreamOpener(sender), OpenRequests(receiver))
 }
 
 impl StreamOpener {
-    /// Opens a stream; `None` when the session has ended.
+    /// Opens a stream. Returns `None` if the session has ended.
     ///
-    /// The peer learns of the stream by the first bytes that are written to it.
+    /// The peer sees the stream with the first bytes that are written to it.
     pub(crate) async fn open(&self) -> Option<Connection> {
-        let (wish, opened) = oneshot::channel();
-        self.0.send(wish).await.ok()?;
+        let (request, opened) = oneshot::channel();
+        self.0.send(request).await.ok()?;
         opened.await.ok()
     }
 }
 
-/// The plugin's side: the connections inside the first connection that arrives at `listener`.
-pub(crate) fn accept(listener: UnixListener, openings: OpenRequests, tls: Option<TlsAcceptor>) -> Incoming {
-    let (arrivals, incoming) = connection_queue(tls);
+/// The plugin side: accepts one connection from `listener`, and returns the streams inside it.
+pub(crate) fn accept(
+    listener: UnixListener,
+    open_requests: OpenRequests,
+    tls: Option<TlsAcceptor>,
+) -> Incoming {
+    let (queue, incoming) = connection_queue(tls);
     tokio::spawn(async move {
         let accepted = tokio::select! {
-            () = arrivals.closed() => return,
+            () = queue.closed() => return,
             accepted = listener.accept() => accepted,
         };
         if let Ok((socket, _)) = accepted {
-            run(Connection::new(socket), Mode::Server, openings, move |stream| arrivals.push(stream)).await;
+            run(Connection::new(socket), Mode::Server, open_requests, move |stream| queue.push(stream)).await;
         }
     });
     incoming
 }
 
-/// The host's side: makes a session of `socket` and hands every stream that the plugin opens to `inbound`.
+/// The host side: starts a session on `socket`, and passes every stream that the plugin opens to `inbound`.
 pub(crate) fn connect(socket: Connection, inbound: impl FnMut(Connection) + Send + 'static) -> StreamOpener {
-    let (opener, openings) = open_requests();
-    tokio::spawn(run(socket, Mode::Client, openings, inbound));
+    let (opener, requests) = open_requests();
+    tokio::spawn(run(socket, Mode::Client, requests, inbound));
     opener
 }
 
-async fn run(socket: Connection, mode: Mode, openings: OpenRequests, inbound: impl FnMut(Connection) + Send) {
+async fn run(
+    socket: Connection,
+    mode: Mode,
+    open_requests: OpenRequests,
+    inbound: impl FnMut(Connection) + Send,
+) {
     let yamux = yamux::Connection::new(socket.compat(), Config::default(), mode);
-    let mut session = Session { yamux, requests: openings.0, request: None, inbound };
+    let mut session = Session { yamux, requests: open_requests.0, request: None, inbound };
     std::future::poll_fn(|context| session.poll(context)).await;
 }
 
@@ -74,22 +83,22 @@ struct Session<F> {
 }
 
 impl<F: FnMut(Connection)> Session<F> {
-    /// Ready when the session has ended. It goes on after a server has stopped taking streams, because the last
-    /// answers still have to get out.
+    /// Resolves when the session has ended. The session continues after the server has stopped accepting streams, because the last
+    /// responses still have to be sent.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.request.is_none()
-                && let Poll::Ready(wish) = self.requests.poll_recv(context)
+                && let Poll::Ready(request) = self.requests.poll_recv(context)
             {
-                self.request = wish;
+                self.request = request;
             }
             if self.request.is_some()
                 && let Poll::Ready(opened) = self.yamux.poll_new_outbound(context)
             {
-                // Dropping the wish of a failed session tells the one who waits.
-                let wish = self.request.take();
-                if let (Some(wish), Ok(stream)) = (wish, opened) {
-                    let _ = wish.send(Connection::new(stream.compat()));
+                // If the session has failed, dropping the request tells its caller.
+                let request = self.request.take();
+                if let (Some(request), Ok(stream)) = (request, opened) {
+                    let _ = request.send(Connection::new(stream.compat()));
                 }
                 continue;
             }

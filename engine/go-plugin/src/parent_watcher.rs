@@ -1,4 +1,4 @@
-//! Notices the death of the process that started us, so that no plugin outlives its host.
+//! Detects the exit of the parent process, so that no plugin outlives its host.
 
 use std::os::fd::OwnedFd;
 
@@ -7,32 +7,32 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getppid, pidfd_open};
 use tokio::sync::oneshot;
 
-/// The process that started this one.
+/// Watches the parent process.
 ///
-/// It is watched through a pidfd, which becomes readable when the whole process has ended. `PR_SET_PDEATHSIG` would not
-/// do: it fires when the parent's *thread* ends that forked us, and Go's runtime ends threads while Vault lives on.
+/// It uses a pidfd, which becomes readable when the whole process has exited. `PR_SET_PDEATHSIG` is not suitable: it fires when
+/// the *thread* ends that forked this process, and Go's runtime ends threads while Vault keeps running.
 pub(crate) struct ParentWatcher(Option<oneshot::Receiver<()>>);
 
 impl ParentWatcher {
-    /// Begins to watch. Where the parent cannot be seen (it is in another PID namespace, it is `init`, or the kernel
-    /// has no pidfd) there is nothing to watch, and the host is known only by its connection.
+    /// Starts to watch. If the parent cannot be watched (it is in another PID namespace, it is `init`, or the kernel has no pidfd),
+    /// only the end of the connection shows that the host has exited.
     pub(crate) fn watch() -> Self {
         let pidfd = getppid().filter(|parent| !parent.is_init()).and_then(|parent| {
             let pidfd = pidfd_open(parent, PidfdFlags::empty()).ok()?;
-            // Had the parent died in between, its number could be another process's by now.
+            // If the parent exited in between, its process id may have been reused.
             (getppid() == Some(parent)).then_some(pidfd)
         });
         Self(pidfd.and_then(|pidfd| {
-            let (dead, seen) = oneshot::channel();
+            let (exit_sender, exit_receiver) = oneshot::channel();
             let waiter = std::thread::Builder::new().name("parent".to_owned());
-            waiter.spawn(move || wait_for_exit(&pidfd, dead)).ok().map(|_| seen)
+            waiter.spawn(move || wait_for_exit(&pidfd, exit_sender)).ok().map(|_| exit_receiver)
         }))
     }
 
-    /// Waits for the death of the parent; for ever when it cannot be seen.
+    /// Waits for the exit of the parent. Never resolves if the parent cannot be watched.
     pub(crate) async fn exited(self) {
-        if let Some(seen) = self.0
-            && seen.await.is_ok()
+        if let Some(exit_receiver) = self.0
+            && exit_receiver.await.is_ok()
         {
             return;
         }
@@ -40,14 +40,14 @@ impl ParentWatcher {
     }
 }
 
-fn wait_for_exit(pidfd: &OwnedFd, dead: oneshot::Sender<()>) {
+fn wait_for_exit(pidfd: &OwnedFd, exit_sender: oneshot::Sender<()>) {
     loop {
         match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], None) {
             Err(Errno::INTR) => {}
             Err(_) => return,
             Ok(_) => {
-                // Nobody waits any more when the plugin itself has ended.
-                let _ = dead.send(());
+                // Fails if the plugin itself is exiting.
+                let _ = exit_sender.send(());
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! The plugin's side of a start: in Go's order, from the cookie to the last answer.
+//! The plugin side: from the check of the cookie to the last response, in the same order as go-plugin's `Serve`.
 
 use std::fmt;
 use std::io;
@@ -34,33 +34,33 @@ use crate::wire::grpc_broker_server::GrpcBrokerServer;
 use crate::wire::grpc_controller_server::GrpcControllerServer;
 use crate::wire::grpc_stdio_server::GrpcStdioServer;
 
-/// How long requests in flight may take after a shutdown. The host kills the process two seconds after its answer.
+/// How long in-flight requests may take after a shutdown. The host kills the process two seconds after the response.
 const REQUEST_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long those of guests may take, whom a host that ends the process for another's sake makes fail when they are cut off.
-/// It gets no answer, so it waits: longer than a disk that is busy, and not as long as an upstream that hangs.
+/// How long the requests of registered instances may take after a shutdown. They would fail permanently if they were cut off. The
+/// host waits, because its shutdown call gets no response. Longer than a busy disk needs, shorter than a hanging upstream.
 const INSTANCE_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// A host that ends the plugin closes the broker's stream an instant before it says so.
+/// How long to wait for the shutdown call after the broker's stream was closed. A host closes the stream just before the call.
 const SHUTDOWN_CALL_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
-/// The name under which go-plugin's health service answers.
+/// The service name in health checks of go-plugin.
 const HEALTH_SERVICE: &str = "plugin";
 
-/// A plugin that has what it needs to serve, and has told nobody yet.
+/// A plugin that is ready to serve, and has not written its handshake line yet.
 pub struct Server {
     line: HandshakeLine,
     output: HandshakeOutput,
     stdout_capture: StdoutCapture,
     listener: UnixListener,
     open_requests: Option<OpenRequests>,
-    /// Removed after everything that listens on it.
+    /// Removed after the listener is closed.
     socket: SocketFile,
     tls: Option<TlsAcceptor>,
     broker: Broker,
     graceful_shutdown: GracefulShutdown,
     parent: ParentWatcher,
-    /// Kept, so that interrupts stay ours and come to nothing.
+    /// Kept so that `SIGINT` stays ignored.
     _interrupts: Signal,
 }
 
@@ -70,27 +70,27 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Why a plugin has ended, when nothing failed.
+/// The reason why [`Server::serve`] has returned without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// The host, or a `SIGTERM`, asked for it. Guests that are left are answered until the process has ended, which the
-    /// caller has to bring about at once, with [`std::process::exit`]: not even the runtime may be dropped before.
+    /// The host called `Shutdown`, or the process received `SIGTERM`. If instances are registered, their requests are answered until
+    /// the process exits. The caller has to exit immediately with [`std::process::exit`], without dropping the runtime.
     Shutdown,
-    /// The host closed the broker's stream or died.
+    /// The host closed the broker's stream or exited.
     HostGone,
 }
 
 impl Server {
-    /// Checks the cookie, chooses the protocol version, takes standard output from the process, binds the socket, and
-    /// makes the certificate. Nothing is printed yet: the application can still fail with a message of its own.
+    /// Checks the cookie, chooses the protocol version, redirects standard output, binds the socket, and generates the
+    /// certificate. It writes nothing, so the application can still fail with its own message.
     ///
-    /// From here on `SIGINT` is ignored: the Ctrl-C of an operator reaches the host and all of its plugins, and it is
-    /// the host that decides. Must be called in a Tokio runtime with I/O and time.
+    /// From here on `SIGINT` is ignored: Ctrl-C is sent to the host and to all of its plugins, and only the host reacts.
+    /// Must be called in a Tokio runtime with I/O and time enabled.
     ///
     /// # Errors
-    /// [`ServerStartError::NotAPluginHost`] when a person started the program; say what it is for on stderr, and exit with 1,
-    /// because Vault tries cookies of several plugin types on one binary. The others name what the host or the system
-    /// lacks.
+    /// [`ServerStartError::NotAPluginHost`] if no host has started the program. Then print its purpose on stderr and exit with
+    /// code 1: Vault starts a binary with the cookies of several plugin types. The other errors report what is missing in the
+    /// environment or the system.
     pub async fn start(handshake: &Handshake, env: Environment) -> Result<Self, ServerStartError> {
         if !env.has_cookie(handshake.cookie_key, handshake.cookie_value) {
             return Err(ServerStartError::NotAPluginHost);
@@ -98,10 +98,10 @@ impl Server {
         let parent = ParentWatcher::watch();
         let protocol_version = handshake.negotiate(&env.offered_versions());
         let interrupts = signal(SignalKind::interrupt()).map_err(ServerStartError::Signals)?;
-        let (output, captured) = stdout::redirect().map_err(ServerStartError::Stdout)?;
+        let (output, stdout_capture) = stdout::redirect().map_err(ServerStartError::Stdout)?;
 
-        let (directory, named_by) = env.socket_directory();
-        let (listener, socket) = socket::bind(&directory, named_by, env.socket_group().as_deref())?;
+        let (directory, directory_variable) = env.socket_directory();
+        let (listener, socket) = socket::bind(&directory, directory_variable, env.socket_group().as_deref())?;
 
         let mut certificate = None;
         let (mut acceptor, mut connector) = (None, None);
@@ -113,20 +113,20 @@ impl Server {
             acceptor = Some(tls::acceptor(&identity, host.clone()).map_err(ServerStartError::Tls)?);
             connector = Some(tls::connector(&identity, host).map_err(ServerStartError::Tls)?);
         }
-        let (opener, openings) = env.multiplex().then(multiplex::open_requests).unzip();
+        let (opener, open_requests) = env.multiplex().then(multiplex::open_requests).unzip();
 
         let line = HandshakeLine {
             protocol_version,
             address: Address::Unix(socket.path().to_owned()),
             certificate,
-            multiplexed: openings.is_some(),
+            multiplexed: open_requests.is_some(),
         };
         Ok(Self {
             line,
             output,
-            stdout_capture: captured,
+            stdout_capture,
             listener,
-            open_requests: openings,
+            open_requests,
             socket,
             tls: acceptor,
             broker: Broker::new(connector, opener),
@@ -136,30 +136,30 @@ impl Server {
         })
     }
 
-    /// The version that was chosen, for plugins that serve each version differently.
+    /// Returns the protocol version that was chosen.
     #[must_use]
     pub fn protocol_version(&self) -> u32 {
         self.line.protocol_version
     }
 
-    /// The way to the host's services; it works once [`Server::serve`] runs.
+    /// Returns the broker that connects to the host's services. It works while [`Server::serve`] runs.
     #[must_use]
     pub fn broker(&self) -> Broker {
         self.broker.clone()
     }
 
-    /// Tells when the host ends the plugin, and keeps the process for what is in flight.
+    /// Returns a handle that signals the shutdown and delays it for in-flight requests.
     #[must_use]
     pub fn graceful_shutdown(&self) -> GracefulShutdown {
         self.graceful_shutdown.clone()
     }
 
-    /// Serves the application's services beside go-plugin's own, and prints the handshake line.
+    /// Serves the application's services and those of go-plugin, and writes the handshake line.
     ///
-    /// Returns when the host shuts the plugin down, in which case requests in flight have a second to end, or when the
-    /// host is gone: its broker stream or its process has ended. The caller should exit then.
+    /// Returns when the host shuts the plugin down, after in-flight requests had a second to finish, or when the host has
+    /// disconnected: its broker stream or its process has ended. The caller should then exit.
     ///
-    /// The limits for messages are those of the given services; see [`crate::MESSAGE_SIZE_LIMIT`].
+    /// The message size limits are those of the given services; see [`crate::MESSAGE_SIZE_LIMIT`].
     ///
     /// # Errors
     /// The handshake could not be written, or the server failed.
@@ -167,27 +167,27 @@ impl Server {
         let Self {
             line,
             output,
-            stdout_capture: captured,
+            stdout_capture,
             listener,
-            open_requests: openings,
+            open_requests,
             socket,
             tls,
             broker,
-            graceful_shutdown: farewell,
+            graceful_shutdown,
             parent,
             ..
         } = self;
         let mut terminations = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
         let shutdown = Arc::new(Notify::new());
-        let host_left = Arc::new(Notify::new());
+        let host_disconnected = Arc::new(Notify::new());
         let stop = CancellationToken::new();
 
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status(HEALTH_SERVICE, ServingStatus::Serving).await;
         let broker_service = BrokerService {
             broker: broker.clone(),
-            host_disconnected: Arc::clone(&host_left),
-            graceful_shutdown: farewell.clone(),
+            host_disconnected: Arc::clone(&host_disconnected),
+            graceful_shutdown: graceful_shutdown.clone(),
             stop: stop.clone(),
         };
         let controller = ControllerService { shutdown: Arc::clone(&shutdown), stop: stop.clone() };
@@ -195,10 +195,10 @@ impl Server {
             .add_service(health_service)
             .add_service(GrpcBrokerServer::new(broker_service))
             .add_service(GrpcControllerServer::new(controller))
-            .add_service(GrpcStdioServer::new(StdioService { stdout_capture: captured, stop: stop.clone() }));
-        let incoming = match openings {
+            .add_service(GrpcStdioServer::new(StdioService { stdout_capture, stop: stop.clone() }));
+        let incoming = match open_requests {
             None => incoming::accept(listener, tls),
-            Some(openings) => multiplex::accept(listener, openings, tls),
+            Some(open_requests) => multiplex::accept(listener, open_requests, tls),
         };
         let mut server = tokio::spawn(
             connection::server()
@@ -208,14 +208,14 @@ impl Server {
 
         output.write_line(&line.to_string()).map_err(ServerError::Handshake)?;
 
-        let mut parent_gone = pin!(parent.exited());
-        let ended = tokio::select! {
+        let mut parent_exited = pin!(parent.exited());
+        let reason = tokio::select! {
             () = shutdown.notified() => StopReason::Shutdown,
             _ = terminations.recv() => StopReason::Shutdown,
-            () = &mut parent_gone => StopReason::HostGone,
-            () = host_left.notified() => tokio::select! {
+            () = &mut parent_exited => StopReason::HostGone,
+            () = host_disconnected.notified() => tokio::select! {
                 () = shutdown.notified() => StopReason::Shutdown,
-                () = &mut parent_gone => StopReason::HostGone,
+                () = &mut parent_exited => StopReason::HostGone,
                 () = tokio::time::sleep(SHUTDOWN_CALL_GRACE_PERIOD) => StopReason::HostGone,
             },
             stopped = &mut server => {
@@ -223,47 +223,47 @@ impl Server {
                 StopReason::HostGone
             }
         };
-        if ended == StopReason::Shutdown {
-            farewell.begin();
-            let with_guests = farewell.has_instances();
-            // Whatever takes longer is cut off.
-            let grace = if with_guests { INSTANCE_GRACE_PERIOD } else { REQUEST_GRACE_PERIOD };
-            let _ = tokio::time::timeout(grace, farewell.drained()).await;
-            if with_guests {
-                return Ok(ended);
+        if reason == StopReason::Shutdown {
+            graceful_shutdown.begin();
+            let has_instances = graceful_shutdown.has_instances();
+            // Requests that take longer are cut off.
+            let grace = if has_instances { INSTANCE_GRACE_PERIOD } else { REQUEST_GRACE_PERIOD };
+            let _ = tokio::time::timeout(grace, graceful_shutdown.drained()).await;
+            if has_instances {
+                return Ok(reason);
             }
         }
         stop.cancel();
         broker.detach_stream();
-        if ended == StopReason::Shutdown {
-            // Whatever is not done by then is cut off with the process.
+        if reason == StopReason::Shutdown {
+            // Requests that take longer are cut off when the process exits.
             let _ = tokio::time::timeout(REQUEST_GRACE_PERIOD, &mut server).await;
         }
         server.abort();
         drop(socket);
-        Ok(ended)
+        Ok(reason)
     }
 }
 
-/// A plugin could not start.
+/// An error from [`Server::start`].
 #[derive(Debug, thiserror::Error)]
 pub enum ServerStartError {
-    /// The cookie is missing or another's: this process was not started as this plugin.
+    /// The cookie is missing or has another value: no host has started this process as this plugin.
     #[error("not started by a plugin host")]
     NotAPluginHost,
-    /// Standard output could not be claimed.
-    #[error("cannot claim standard output")]
+    /// Standard output could not be redirected.
+    #[error("cannot redirect standard output")]
     Stdout(#[source] io::Error),
-    /// The interrupt could not be claimed.
-    #[error("cannot claim the interrupt signal")]
+    /// The handler of `SIGINT` could not be installed.
+    #[error("cannot install the handler of SIGINT")]
     Signals(#[source] io::Error),
-    /// No socket to listen on.
+    /// The socket could not be bound.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// `PLUGIN_CLIENT_CERT` holds no certificate.
-    #[error("cannot read the host's certificate in PLUGIN_CLIENT_CERT")]
+    /// `PLUGIN_CLIENT_CERT` does not contain a certificate.
+    #[error("cannot parse the host's certificate in PLUGIN_CLIENT_CERT")]
     HostCertificate(#[source] rustls::pki_types::pem::Error),
-    /// Our certificate could not be made.
+    /// The plugin's certificate could not be generated.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// TLS could not be set up.
@@ -271,19 +271,19 @@ pub enum ServerStartError {
     Tls(#[source] rustls::Error),
 }
 
-/// A plugin could not go on serving.
+/// An error from [`Server::serve`].
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The termination could not be claimed.
-    #[error("cannot claim the termination signal")]
+    /// The handler of `SIGTERM` could not be installed.
+    #[error("cannot install the handler of SIGTERM")]
     Signals(#[source] io::Error),
-    /// Standard output is closed: the host is gone, or never was.
+    /// Standard output is closed: the host has exited.
     #[error("cannot write the handshake to standard output")]
     Handshake(#[source] io::Error),
-    /// The gRPC server ended by itself.
-    #[error("plugin server failed")]
+    /// The gRPC server failed.
+    #[error("gRPC server of the plugin failed")]
     Server(#[source] tonic::transport::Error),
     /// The task of the gRPC server panicked.
-    #[error("plugin server stopped")]
+    #[error("gRPC server of the plugin panicked")]
     Stopped(#[source] JoinError),
 }

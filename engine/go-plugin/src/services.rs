@@ -1,4 +1,4 @@
-//! The services that go-plugin expects beside those of the application.
+//! The gRPC services of go-plugin that every plugin provides beside its own.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::wire::grpc_stdio_server::GrpcStdio;
 use crate::wire::stdio_data::Channel;
 use crate::wire::{ConnInfo, Empty, StdioData};
 
-/// Messages that wait for a slow host; more only wait with their senders.
+/// How many messages are buffered for a slow host.
 const CHANNEL_CAPACITY: usize = 16;
 
-/// Carries announcements. The host keeps its stream open for as long as it wants the plugin.
+/// The broker service, which carries announcements. The host keeps its stream open as long as it uses the plugin.
 pub(crate) struct BrokerService {
     pub(crate) broker: Broker,
     pub(crate) host_disconnected: Arc<Notify>,
@@ -37,26 +37,26 @@ impl GrpcBroker for BrokerService {
     ) -> Result<Response<Self::StartStreamStream>, Status> {
         let (to_host, outgoing) = mpsc::channel(CHANNEL_CAPACITY);
         self.broker.attach_stream(to_host);
-        let (broker, host_left) = (self.broker.clone(), Arc::clone(&self.host_disconnected));
-        let (stop, farewell) = (self.stop.clone(), self.graceful_shutdown.clone());
+        let (broker, host_disconnected) = (self.broker.clone(), Arc::clone(&self.host_disconnected));
+        let (stop, graceful_shutdown) = (self.stop.clone(), self.graceful_shutdown.clone());
         let mut incoming = request.into_inner();
         tokio::spawn(async move {
-            // A host that does not end its half would keep the connection from closing.
-            let heard = stop.run_until_cancelled(async {
+            // The stream is dropped on `stop`: otherwise a host that does not close its half would keep the connection open.
+            let receive = stop.run_until_cancelled(async {
                 while let Ok(Some(info)) = incoming.message().await {
                     broker.receive_conn_info(info);
                 }
             });
-            if heard.await.is_some() {
-                farewell.begin();
-                host_left.notify_one();
+            if receive.await.is_some() {
+                graceful_shutdown.begin();
+                host_disconnected.notify_one();
             }
         });
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }
 }
 
-/// Lets the host end the plugin, and tells it so at `stop`: it hangs up then.
+/// The controller service. `Shutdown` gets its response at `stop`, because the host disconnects after it.
 pub(crate) struct ControllerService {
     pub(crate) shutdown: Arc<Notify>,
     pub(crate) stop: CancellationToken,
@@ -71,7 +71,7 @@ impl GrpcController for ControllerService {
     }
 }
 
-/// Hands on what the process writes to its standard output, until `stop`.
+/// The stdio service, which forwards the standard output of the process until `stop`.
 pub(crate) struct StdioService {
     pub(crate) stdout_capture: StdoutCapture,
     pub(crate) stop: CancellationToken,
@@ -83,13 +83,13 @@ impl GrpcStdio for StdioService {
 
     async fn stream_stdio(&self, _request: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
         let (to_host, outgoing) = mpsc::channel(CHANNEL_CAPACITY);
-        let (captured, stop) = (self.stdout_capture.clone(), self.stop.clone());
+        let (stdout_capture, stop) = (self.stdout_capture.clone(), self.stop.clone());
         tokio::spawn(async move {
             loop {
                 let data = tokio::select! {
-                    // What was written before the end still goes out.
+                    // Output that was written before the stop is still sent.
                     biased;
-                    data = captured.next() => data,
+                    data = stdout_capture.next() => data,
                     () = stop.cancelled() => return,
                     () = to_host.closed() => return,
                 };

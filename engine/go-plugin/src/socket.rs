@@ -1,4 +1,4 @@
-//! The unix socket on which one side listens: a name nobody can guess, and a file that goes when its owner goes.
+//! A unix socket with an unpredictable name, whose file is removed with its owner.
 
 use std::fs;
 use std::io;
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
-/// What fits into `sockaddr_un.sun_path` on Linux beside the closing zero, in bytes.
+/// The maximum length of a socket path in bytes: `sockaddr_un.sun_path` on Linux without the terminating zero.
 const MAX_SOCKET_PATH: usize = 107;
 
-/// Binds a new socket in `directory`, which the variable `named_by` gave.
+/// Binds a new socket in `directory`. The variable `named_by` is named in errors.
 ///
-/// Only the owner may connect, or with a `group` (name or number) that group too.
+/// Only the owner may connect, and the `group` (name or number) if given.
 ///
 /// # Errors
-/// The path is too long for a socket, the group is unknown, or the system refuses.
+/// The path is too long, the group is unknown, or the system call fails.
 pub(crate) fn bind(
     directory: &Path,
     named_by: &'static str,
@@ -43,7 +43,7 @@ pub(crate) fn bind(
     Ok((listener, file))
 }
 
-/// The file of a bound socket; removed on drop.
+/// The file of a bound socket. Removed on drop.
 pub(crate) struct SocketFile {
     path: PathBuf,
 }
@@ -60,7 +60,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Already gone is as good, and nothing else can be done about it here.
+        // An error cannot be handled in drop.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -68,39 +68,39 @@ impl Drop for SocketFile {
 /// A socket could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// The kernel takes at most 107 bytes.
+    /// The path has more than 107 bytes.
     #[error(
         "socket path {} is longer than {MAX_SOCKET_PATH} bytes: set {named_by} to a shorter directory",
         path.display()
     )]
     PathTooLong {
-        /// The path that was to be bound.
+        /// The socket path.
         path: PathBuf,
-        /// The environment variable that the directory came from, or would.
+        /// The environment variable that sets the directory.
         named_by: &'static str,
     },
     /// The directory is missing, not writable, or on a file system without sockets.
     #[error("cannot bind socket {}", path.display())]
     Bind {
-        /// The path that was to be bound.
+        /// The socket path.
         path: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: io::Error,
     },
-    /// The system has no group of this name.
-    #[error("unknown group `{0}` for the plugin's socket")]
+    /// The group does not exist.
+    #[error("group `{0}` for the plugin's socket does not exist")]
     UnknownGroup(String),
-    /// Owner group or mode could not be set.
+    /// The group or the mode of the socket could not be set.
     #[error("cannot set the permissions of socket {}", path.display())]
     SetPermissions {
         /// The socket.
         path: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: io::Error,
     },
 }
 
-/// Reads a group number, or looks the name up in the group file; a static binary has no name service to ask.
+/// Parses a group number, or looks the name up in `/etc/group`, because a static binary has no NSS.
 fn group_id(group: &str) -> Result<u32, SocketError> {
     group.parse().or_else(|_| {
         let file = fs::read_to_string("/etc/group").unwrap_or_default();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_is_for_its_owner_and_goes_with_it() {
+    async fn a_socket_is_accessible_to_its_owner_only_and_is_removed_on_drop() {
         let directory = tempfile::tempdir().unwrap();
         let (_listener, file) = bind(directory.path(), "TMPDIR", None).unwrap();
         let path = file.path().to_owned();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_with_a_group_is_for_the_group_too() {
+    async fn a_socket_with_a_group_is_accessible_to_the_group() {
         let directory = tempfile::tempdir().unwrap();
         let own = rustix::process::getgid().as_raw().to_string();
         let (_listener, file) = bind(directory.path(), "TMPDIR", Some(&own)).unwrap();
@@ -148,15 +148,15 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_group_is_an_error_and_leaves_no_socket() {
         let directory = tempfile::tempdir().unwrap();
-        let refused = bind(directory.path(), "TMPDIR", Some("no such group")).err();
-        assert!(matches!(refused, Some(SocketError::UnknownGroup(name)) if name == "no such group"));
+        let error = bind(directory.path(), "TMPDIR", Some("no such group")).err();
+        assert!(matches!(error, Some(SocketError::UnknownGroup(name)) if name == "no such group"));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]
-    async fn a_path_too_long_names_the_variable_to_change() {
+    async fn a_path_that_is_too_long_names_the_variable_to_change() {
         let directory = PathBuf::from("/").join("d".repeat(100));
-        let refused = bind(&directory, "TMPDIR", None).err().unwrap().to_string();
-        assert!(refused.contains("set TMPDIR to a shorter directory"), "{refused}");
+        let error = bind(&directory, "TMPDIR", None).err().unwrap().to_string();
+        assert!(error.contains("set TMPDIR to a shorter directory"), "{error}");
     }
 }

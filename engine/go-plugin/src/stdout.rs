@@ -1,8 +1,8 @@
-//! Standard output, which belongs to the handshake: one line goes there, and nothing else can.
+//! Reserves standard output for the handshake line.
 //!
-//! A host reads the first line of a plugin's stdout as the handshake and may stop reading afterwards, so a stray
-//! `println!`, of a dependency even, could break the start or block the process. Therefore file descriptor 1 becomes a
-//! pipe into this process, which a thread always empties, and only [`HandshakeOutput`] holds the real stdout.
+//! A host reads the first line of a plugin's stdout as the handshake and may stop reading afterwards. A stray `println!`, even of
+//! a dependency, could break the start or block the process. Therefore file descriptor 1 is redirected to a pipe, which a
+//! thread drains, and only [`HandshakeOutput`] holds the real stdout.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,22 +10,22 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
-/// The largest piece that is handed on, in bytes, as in Go.
+/// The maximum size of a chunk in bytes, as in go-plugin.
 const CHUNK_SIZE: usize = 1024;
 
-/// How many pieces are kept until somebody listens; what comes on top is dropped, because a plugin must not stop only
-/// because its output is not read.
+/// How many chunks are buffered until the host reads them. Further output is dropped, because a plugin must not block if its
+/// output is not read.
 const MAX_BUFFERED_CHUNKS: usize = 1024;
 
-/// Takes standard output away from the process.
+/// Redirects standard output to a pipe.
 ///
 /// # Errors
-/// No file descriptor or thread is left.
+/// No file descriptor or thread is available.
 pub(crate) fn redirect() -> io::Result<(HandshakeOutput, StdoutCapture)> {
     let real = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
     let (mut reader, writer) = io::pipe()?;
-    let (kept, chunks) = mpsc::channel(MAX_BUFFERED_CHUNKS);
-    std::thread::Builder::new().name("stdout".to_owned()).spawn(move || drain(&mut reader, &kept))?;
+    let (sender, chunks) = mpsc::channel(MAX_BUFFERED_CHUNKS);
+    std::thread::Builder::new().name("stdout".to_owned()).spawn(move || drain(&mut reader, &sender))?;
     rustix::stdio::dup2_stdout(writer)?;
     Ok((HandshakeOutput(File::from(real)), StdoutCapture(Arc::new(Mutex::new(chunks)))))
 }
@@ -34,30 +34,30 @@ pub(crate) fn redirect() -> io::Result<(HandshakeOutput, StdoutCapture)> {
 pub(crate) struct HandshakeOutput(File);
 
 impl HandshakeOutput {
-    /// Writes the one line, and closes.
+    /// Writes the line and closes the output.
     pub(crate) fn write_line(mut self, line: &str) -> io::Result<()> {
         self.0.write_all(format!("{line}\n").as_bytes())
     }
 }
 
-/// What the process has written to file descriptor 1, for the one who listens.
+/// The output that the process writes to file descriptor 1.
 #[derive(Clone)]
 pub(crate) struct StdoutCapture(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>);
 
 impl StdoutCapture {
-    /// Waits for the next piece; `None` when there will be no more. A second listener waits until the first is gone.
+    /// Waits for the next chunk. Returns `None` at the end. A second caller waits until the first is dropped.
     pub(crate) async fn next(&self) -> Option<Vec<u8>> {
         self.0.lock().await.recv().await
     }
 }
 
-fn drain(reader: &mut impl Read, kept: &mpsc::Sender<Vec<u8>>) {
+fn drain(reader: &mut impl Read, sender: &mpsc::Sender<Vec<u8>>) {
     let mut chunk = [0; CHUNK_SIZE];
     loop {
         match reader.read(&mut chunk) {
             Ok(0) => return,
-            // Full, because nobody listens: drop it.
-            Ok(length) => drop(kept.try_send(chunk[..length].to_vec())),
+            // Drop it if the buffer is full.
+            Ok(length) => drop(sender.try_send(chunk[..length].to_vec())),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }
@@ -69,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_is_emptied_in_small_pieces_even_when_nobody_listens() {
-        let (kept, mut chunks) = mpsc::channel(2);
-        drain(&mut [b'x'; 5 * CHUNK_SIZE].as_slice(), &kept);
-        drop(kept);
+    fn a_reader_is_drained_in_chunks_even_if_the_buffer_is_full() {
+        let (sender, mut chunks) = mpsc::channel(2);
+        drain(&mut [b'x'; 5 * CHUNK_SIZE].as_slice(), &sender);
+        drop(sender);
         let mut seen = Vec::new();
         while let Some(chunk) = chunks.blocking_recv() {
             seen.push(chunk.len());

@@ -1,8 +1,8 @@
-//! AutoMTLS: each side trusts exactly the one certificate that the other gave it at the start.
+//! AutoMTLS: each side trusts exactly the certificate that the other has sent at the start.
 //!
-//! Chain building has no place here: Go's host certificate calls itself an authority, which a web verifier refuses as a
-//! leaf. So a certificate is trusted when it is byte for byte the pinned one, and the signature of the handshake, which
-//! proves that the peer holds its key, is verified as always.
+//! A certificate is trusted if it equals the pinned one byte for byte. Chain building does not apply: the certificate of a Go
+//! host is marked as a CA, which a web verifier rejects as a leaf. The signature of the handshake, which proves that the peer
+//! holds the key, is verified as usual.
 
 use std::io;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use crate::connection::Connection;
 use crate::crypto;
 use crate::identity::{Identity, SERVER_NAME};
 
-/// How long a peer may take for a TLS handshake. Both ends are on one machine; this only frees what a stuck peer holds.
+/// The time limit of a TLS handshake. Both ends are on the same machine, so it only frees the resources of a stuck peer.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// grpc-go refuses a TLS connection that did not agree on HTTP/2.
+/// The ALPN protocol. grpc-go rejects a TLS connection that has not negotiated HTTP/2.
 const ALPN: &[u8] = b"h2";
 
-/// Serves TLS as `identity` to the holder of the certificate `peer` alone.
+/// Returns a TLS server that uses `identity`, and accepts only clients with the certificate `peer`.
 pub(crate) fn acceptor(identity: &Identity, peer: CertificateDer<'static>) -> Result<TlsAcceptor, Error> {
     let provider = crypto::provider();
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -39,13 +39,13 @@ pub(crate) fn acceptor(identity: &Identity, peer: CertificateDer<'static>) -> Re
         .with_client_cert_verifier(Arc::new(PinnedCertVerifier::new(peer, &provider)))
         .with_cert_resolver(identity.cert_resolver());
     config.alpn_protocols = vec![ALPN.to_vec()];
-    // A connection lives as long as the process; there is nothing to resume.
+    // Connections live as long as the process, so no session is ever resumed.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Speaks TLS as `identity` to the holder of the certificate `peer` alone.
+/// Returns a TLS client that uses `identity`, and accepts only servers with the certificate `peer`.
 pub(crate) fn connector(identity: &Identity, peer: CertificateDer<'static>) -> Result<TlsConnector, Error> {
     let provider = crypto::provider();
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -58,12 +58,12 @@ pub(crate) fn connector(identity: &Identity, peer: CertificateDer<'static>) -> R
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Makes a secured connection of `socket`, as the TLS server.
+/// Performs the TLS handshake on `socket` as the server.
 pub(crate) async fn accept(acceptor: &TlsAcceptor, socket: Connection) -> io::Result<Connection> {
     with_timeout(acceptor.accept(socket)).await.map(Connection::new)
 }
 
-/// Makes a secured connection of `socket`, as the TLS client.
+/// Performs the TLS handshake on `socket` as the client.
 pub(crate) async fn connect(connector: &TlsConnector, socket: Connection) -> io::Result<Connection> {
     let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
     with_timeout(connector.connect(name, socket)).await.map(Connection::new)
@@ -72,10 +72,10 @@ pub(crate) async fn connect(connector: &TlsConnector, socket: Connection) -> io:
 async fn with_timeout<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
         .await
-        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")))
+        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "TLS handshake timed out")))
 }
 
-/// Trusts one certificate, in either role.
+/// Accepts exactly one certificate, in either TLS role.
 #[derive(Debug)]
 struct PinnedCertVerifier {
     certificate: CertificateDer<'static>,
@@ -174,23 +174,23 @@ mod tests {
 
     use super::*;
 
-    /// Shakes hands between `host` as client, which pins `expected_plugin`, and `plugin`, which pins `expected_host`.
-    async fn shake(
+    /// Performs a handshake between `host` as client, which pins `expected_plugin`, and `plugin`, which pins `expected_host`.
+    async fn handshake(
         host: &Identity,
         expected_plugin: &Identity,
         plugin: &Identity,
         expected_host: &Identity,
     ) -> (io::Result<()>, io::Result<()>) {
-        let (near, far) = tokio::io::duplex(16 * 1024);
+        let (client_end, server_end) = tokio::io::duplex(16 * 1024);
         let connector = connector(host, expected_plugin.certificate().clone()).unwrap();
         let acceptor = acceptor(plugin, expected_host.certificate().clone()).unwrap();
         let client = async {
-            let mut connection = connect(&connector, Connection::new(near)).await?;
-            // In TLS 1.3 a client learns of its rejection only when it reads.
+            let mut connection = connect(&connector, Connection::new(client_end)).await?;
+            // In TLS 1.3 a client learns with its first read that it was rejected.
             tokio::io::AsyncReadExt::read_u8(&mut connection).await.map(drop)
         };
         let server = async {
-            let mut connection = accept(&acceptor, Connection::new(far)).await?;
+            let mut connection = accept(&acceptor, Connection::new(server_end)).await?;
             tokio::io::AsyncWriteExt::write_u8(&mut connection, 1).await?;
             tokio::io::AsyncWriteExt::flush(&mut connection).await
         };
@@ -200,43 +200,43 @@ mod tests {
     #[tokio::test]
     async fn each_side_trusts_the_other_in_either_role() {
         let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
-        let (client, server) = shake(&host, &plugin, &plugin, &host).await;
+        let (client, server) = handshake(&host, &plugin, &plugin, &host).await;
         client.and(server).unwrap();
-        let (client, server) = shake(&plugin, &host, &host, &plugin).await;
+        let (client, server) = handshake(&plugin, &host, &host, &plugin).await;
         client.and(server).unwrap();
     }
 
     #[tokio::test]
     async fn another_client_is_refused() {
         let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
-        let stranger = Identity::host().unwrap();
-        let (client, server) = shake(&stranger, &plugin, &plugin, &host).await;
+        let other = Identity::host().unwrap();
+        let (client, server) = handshake(&other, &plugin, &plugin, &host).await;
         assert!(client.is_err() && server.is_err());
     }
 
     #[tokio::test]
     async fn another_server_is_refused() {
         let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
-        let stranger = Identity::plugin().unwrap();
-        let (client, server) = shake(&host, &plugin, &stranger, &host).await;
+        let other = Identity::plugin().unwrap();
+        let (client, server) = handshake(&host, &plugin, &other, &host).await;
         assert!(client.is_err() && server.is_err());
     }
 
     #[tokio::test]
     async fn a_copied_certificate_without_its_key_is_refused() {
         let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
-        let thief = |victim: &Identity, own: rcgen::KeyPair| {
+        let with_own_key = |identity: &Identity, own: rcgen::KeyPair| {
             let key = rustls::pki_types::PrivatePkcs8KeyDer::from(own.serialize_der()).into();
             let key = crypto::provider().key_provider.load_private_key(key).unwrap();
-            let certified = CertifiedKey::new(vec![victim.certificate().clone()], key);
-            Identity::with_key(victim.certificate().clone(), SingleCertAndKey::from(certified))
+            let certified = CertifiedKey::new(vec![identity.certificate().clone()], key);
+            Identity::with_key(identity.certificate().clone(), SingleCertAndKey::from(certified))
         };
         let p521 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
-        let (client, server) = shake(&thief(&host, p521), &plugin, &plugin, &host).await;
+        let (client, server) = handshake(&with_own_key(&host, p521), &plugin, &plugin, &host).await;
         assert!(client.is_err() && server.is_err());
 
         let p256 = rcgen::KeyPair::generate().unwrap();
-        let (client, server) = shake(&host, &plugin, &thief(&plugin, p256), &host).await;
+        let (client, server) = handshake(&host, &plugin, &with_own_key(&plugin, p256), &host).await;
         assert!(client.is_err() && server.is_err());
     }
 }

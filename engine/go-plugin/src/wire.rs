@@ -1,4 +1,4 @@
-//! The generated messages and services of the wire package `plugin`; made by `tests/it/generated.rs`.
+//! The generated messages and services of the protobuf package `plugin`; see `tests/it/generated.rs`.
 
 #![expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
 

@@ -1,4 +1,4 @@
-//! A credential as texts, each of which is wiped when it is dropped.
+//! The fields of a credential as strings that are wiped when they are dropped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use vault_api::SecretString;
 use vault_api::logical::LogicalData;
 use zeroize::Zeroize;
 
-/// What a path issued. `Debug` shows the names of its fields only.
+/// An issued credential. `Debug` shows only the names of its fields.
 #[derive(Clone)]
 pub struct Credential {
     fields: BTreeMap<String, SecretString>,
@@ -16,26 +16,26 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The fields of an answer, which is wiped.
+    /// Takes the fields out of the data of a response, and wipes the data.
     ///
-    /// A list of texts is their text with commas in between, as secrets engines take lists; what has more structure is JSON.
+    /// A list of strings becomes a comma-separated string, the form in which secrets engines accept lists. Other structures become JSON.
     pub fn new(data: LogicalData) -> Credential {
         let json = SecretString::new(serde_json::to_string(&data.0).unwrap_or_default());
         let fields = data.0.into_iter().map(|(name, value)| (name, value_to_string(value))).collect();
         Credential { fields, json }
     }
 
-    /// The text of a field.
+    /// The value of a field.
     pub fn field(&self, name: &str) -> Option<&SecretString> {
         self.fields.get(name)
     }
 
-    /// All fields in the order of their names.
+    /// All fields, sorted by name.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &SecretString)> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// All of it as one JSON object.
+    /// All fields as one JSON object.
     pub fn json(&self) -> &SecretString {
         &self.json
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_become_texts_and_are_never_shown() {
+    fn fields_become_strings_and_never_show_in_debug_output() {
         let data = json!({"token": "hunter2", "permissions": ["read", "write"], "port": 5432, "tags": {"a": [1]}, "no": null});
         let credential = Credential::new(LogicalData(data.as_object().expect("an object").clone()));
         for (name, expected) in [

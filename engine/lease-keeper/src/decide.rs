@@ -1,53 +1,53 @@
-//! What is to be done next for a login and a lease. Pure: the time is an argument, nothing is awaited.
+//! Chooses the next action for a login and a lease. Pure functions: the time is an argument, and nothing is awaited.
 
 use std::time::Duration;
 
 use crate::lease_term::{Elapsed, LeaseTerm, NextAction};
 
-/// What is held. What never ends is not here.
+/// The login and the lease that the watcher holds. A field is `None` if there is none, or if it never expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HeldSecrets {
-    /// The token that everything is asked with.
+    /// The token that sends the requests.
     pub login: Option<LoginTerm>,
-    /// The credential's lease.
+    /// The lease of the credential.
     pub lease: Option<LeaseTerm>,
 }
 
-/// A token, and whose it is.
+/// A token and its owner.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LoginTerm {
-    /// From a login of ours, which can be repeated.
+    /// The token of the watcher's own login, which can be repeated.
     Own(LeaseTerm),
-    /// The caller's. When it can no longer be renewed there is no other.
+    /// The caller's token. It cannot be replaced once it can no longer be renewed.
     Caller(LeaseTerm),
 }
 
-/// What to do next.
+/// The next step of the watcher.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[must_use = "a decision that nobody reads is not taken"]
+#[must_use = "a decision has no effect until it is executed"]
 pub enum Decision {
-    /// This, now.
+    /// Execute this action now.
     Do(Action),
-    /// Nothing before then.
+    /// Wait until then.
     Wait(Elapsed),
-    /// Nothing at all: nothing that is held ends, or can be kept.
+    /// Wait for a command: nothing expires, or nothing can be renewed.
     Idle,
 }
 
-/// A call to the server, or several.
+/// One or more requests to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Have the token live longer.
+    /// Renew the token.
     RenewLogin,
-    /// Get another token; the credential has to be replaced then, as it ends with the token it was made with.
+    /// Log in again. The credential is replaced afterwards, because its lease ends with the token that created it.
     LogIn,
-    /// Have the lease live longer.
+    /// Renew the lease.
     RenewLease,
-    /// Get another credential.
+    /// Request a new credential.
     ReplaceCredential,
 }
 
-/// The next thing to do. The login comes first where both are due: a lease ends with the token it was made with.
+/// Returns the next step. If both are due the login comes first, because a lease ends with the token that created it.
 pub fn decide(held: &HeldSecrets, now: Elapsed) -> Decision {
     let login = match held.login {
         None => None,
@@ -71,7 +71,7 @@ pub fn decide(held: &HeldSecrets, now: Elapsed) -> Decision {
     }
 }
 
-/// How long a renewal may take: so long that there is time for another attempt, and for a replacement.
+/// The timeout of a renewal: a third of the remaining time, which leaves time for another attempt and for a replacement.
 pub fn renewal_timeout(term: &LeaseTerm, now: Elapsed) -> Duration {
     (term.expires_at().saturating_sub(now) / 3).max(Duration::from_secs(1))
 }
@@ -108,11 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_that_gave_less_was_the_last() {
+    fn a_renewal_that_granted_less_was_the_last() {
         let mut near_max = term(100, true);
         near_max.record_renewal(seconds(60), seconds(40), true, 0.0);
         let held = HeldSecrets { lease: Some(near_max), login: None };
-        // A quarter of the first time is left for failures, not of what the last renewal gave.
+        // The reserve for failures is a quarter of the initial TTL, not of the shorter TTL that the last renewal granted.
         check(held, 60, Decision::Wait(seconds(75)));
         check(held, 75, Decision::Do(Action::ReplaceCredential));
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_renewal_is_tried_again_and_a_refused_one_is_not() {
+    fn a_failed_renewal_is_retried_and_a_refused_one_is_not() {
         let mut failing = term(100, true);
         failing.record_failure(seconds(60), 1.0);
         check(
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_of_ours_is_repeated_and_the_callers_is_not() {
+    fn an_own_login_is_repeated_and_the_callers_is_not() {
         check(
             HeldSecrets { login: Some(LoginTerm::Own(term(50, false))), lease: None },
             40,
@@ -156,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn waiting_is_for_the_future_and_what_is_due_is_done(
+        fn a_wait_ends_in_the_future_and_a_due_action_is_executed(
             granted in 1_u64..100_000, renewable: bool, at in 0_u64..200_000, spread in 0.0..1.0_f64, failures in 0_u32..50,
         ) {
             let mut lease = LeaseTerm::new(Duration::ZERO, seconds(granted), renewable, spread);
@@ -171,35 +171,35 @@ mod tests {
                 }
                 Decision::Do(Action::RenewLease) => prop_assert!(renewable && now < lease.expires_at()),
                 Decision::Do(action) => prop_assert_eq!(action, Action::ReplaceCredential),
-                Decision::Idle => prop_assert!(false, "a lease is never forgotten"),
+                Decision::Idle => prop_assert!(false, "a held lease always has a next action"),
             }
         }
 
-        /// A server that is away for less than a tenth of a lease costs nobody a credential.
+        /// A server outage shorter than a tenth of the TTL never lets a credential expire.
         #[test]
-        fn a_credential_is_there_at_every_moment_though_the_server_is_away_for_a_while(
-            ttl in 2_u64..5_000, max_ttl in 2_u64..20_000, away_from in 0_u64..20_000, away_tenth in 0.0..1.0_f64, spread in 0.0..1.0_f64,
+        fn a_credential_stays_valid_during_a_short_server_outage(
+            ttl in 2_u64..5_000, max_ttl in 2_u64..20_000, outage_start in 0_u64..20_000, outage_share in 0.0..1.0_f64, spread in 0.0..1.0_f64,
         ) {
             let ttl = ttl.min(max_ttl);
-            let outage = away_from..away_from + (ttl as f64 / 10.0 * away_tenth) as u64;
+            let outage = outage_start..outage_start + (ttl as f64 / 10.0 * outage_share) as u64;
             let (mut now, mut issued) = (Duration::ZERO, Duration::ZERO);
             let mut lease = LeaseTerm::new(now, seconds(ttl), true, spread);
-            let mut acts = 0;
-            while now < seconds(20_000) && acts < 2_000 {
+            let mut actions = 0;
+            while now < seconds(20_000) && actions < 2_000 {
                 match decide(&HeldSecrets { lease: Some(lease), login: None }, now) {
                     Decision::Wait(until) => now = until,
                     Decision::Idle => prop_assert!(false),
                     Decision::Do(action) => {
-                        acts += 1;
-                        let away = outage.contains(&now.as_secs());
-                        if away {
+                        actions += 1;
+                        let unreachable = outage.contains(&now.as_secs());
+                        if unreachable {
                             lease.record_failure(now, spread);
                             continue;
                         }
-                        prop_assert!(now <= lease.expires_at(), "lapsed at {:?}, ended at {:?}", now, lease.expires_at());
+                        prop_assert!(now <= lease.expires_at(), "renewed at {:?}, expired at {:?}", now, lease.expires_at());
                         if action == Action::RenewLease {
-                            let left = (issued + seconds(max_ttl)).saturating_sub(now);
-                            lease.record_renewal(now, seconds(ttl.min(left.as_secs())), true, spread);
+                            let remaining = (issued + seconds(max_ttl)).saturating_sub(now);
+                            lease.record_renewal(now, seconds(ttl.min(remaining.as_secs())), true, spread);
                         } else {
                             issued = now;
                             lease = LeaseTerm::new(now, seconds(ttl), true, spread);

@@ -1,46 +1,69 @@
-//! Errors of keeping a credential, and which of them are permanent.
+//! Errors of a watcher, and which of them are permanent.
 
 use vault_api::CallError;
 
 use crate::login::LoginError;
+use crate::revoke::UnrevokedSecret;
 
-/// Why there is no credential, or not another one.
+/// An error of a watcher.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
-    /// No token.
+    /// The login failed.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// The server refused, or could not be reached.
+    /// The server refused the request, or could not be reached.
     #[error("could not {what}")]
     Call {
-        /// What was asked.
+        /// The operation in the imperative: "renew lease …".
         what: String,
-        /// Why not.
+        /// The error of the request.
         #[source]
         source: CallError,
     },
-    /// The path has nothing.
-    #[error("there is nothing at {path}")]
+    /// The path returned no data.
+    #[error("no secret found at {path}")]
     NotFound {
-        /// Full path.
+        /// The path.
         path: String,
     },
-    /// No answer for so long that another attempt is better.
-    #[error("could not {what}: no answer in time")]
+    /// The server did not respond within the timeout of the operation.
+    #[error("could not {what}: the request timed out")]
     TimedOut {
-        /// What was asked.
+        /// The operation in the imperative: "renew lease …".
         what: String,
     },
+    /// A previous credential could not be revoked.
+    #[error("{0}")]
+    NotRevoked(UnrevokedSecret),
 }
 
-/// What servers say of a lease or a token of which no further attempt makes anything. A plugin that fails to renew is answered
-/// with 400 as well, and may do better the next time.
+/// Messages of Vault and OpenBao about a lease or token that no retry can renew. Status 400 alone is not permanent: the server also
+/// returns it for a plugin that failed to renew and may succeed next time.
 const PERMANENT_ERRORS: [&str; 5] =
     ["lease not found", "invalid lease", "not renewable", "lease expired", "token not found"];
 
-/// Whether a failed call would fail again in the same way: the server looked at it and said no.
+/// Whether a retry would fail in the same way, because the server refused the operation itself.
 pub(crate) fn is_permanent(error: &CallError) -> bool {
-    error.api_error_is(|answer| {
-        answer.is_permission_denied() || PERMANENT_ERRORS.iter().any(|text| answer.has_message(text))
+    error.api_error_is(|error| {
+        error.is_permission_denied() || PERMANENT_ERRORS.iter().any(|text| error.has_message(text))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::revoke::RevocationStatus;
+
+    #[test]
+    fn a_failed_revocation_names_the_secret_and_its_cause() {
+        let secret = UnrevokedSecret {
+            subject: "lease custom/creds/a/1".to_owned(),
+            revocation: RevocationStatus::LeftToServer,
+            cause: "permission denied".to_owned(),
+        };
+        assert_eq!(
+            CredentialError::NotRevoked(secret).to_string(),
+            "lease custom/creds/a/1 is still valid (permission denied); the server retries the revocation"
+        );
+    }
 }

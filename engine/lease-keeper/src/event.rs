@@ -1,4 +1,4 @@
-//! What a keeper tells its owner.
+//! Events of a [`LifetimeWatcher`](crate::LifetimeWatcher).
 
 use std::time::Duration;
 
@@ -7,65 +7,66 @@ use serde::Serialize;
 use crate::credential::Credential;
 use crate::error::CredentialError;
 
-/// What happened.
+/// An event in the life of a credential.
 #[derive(Debug)]
 pub enum Event {
-    /// A login of ours gave a token.
+    /// The watcher has logged in.
     LoggedIn {
-        /// How long it lives; zero for ever.
+        /// TTL of the token; zero if it does not expire.
         ttl: Duration,
     },
-    /// The token lives longer.
+    /// The token was renewed.
     LoginRenewed {
-        /// From now on.
+        /// New TTL.
         ttl: Duration,
     },
-    /// There is a credential, the first or another one. The one before lives on for a while.
+    /// A credential was issued. The previous one stays valid until
+    /// [`LifetimeWatcher::revoke_previous`](crate::LifetimeWatcher::revoke_previous) or its expiry.
     Issued {
-        /// It.
+        /// The credential.
         credential: Credential,
-        /// Its lease; empty if it has none, so that it is neither renewed nor revoked.
+        /// ID of its lease; empty if it has none. Without a lease it is neither renewed nor revoked.
         lease_id: String,
-        /// How long it lives; zero if it has no end.
+        /// TTL of the lease; zero if it does not expire.
         ttl: Duration,
-        /// What was wrong with the one before.
+        /// Why it was requested.
         reason: IssueReason,
-        /// The server's warnings, verbatim.
+        /// The warnings of the server, verbatim.
         warnings: Vec<String>,
     },
-    /// The lease lives longer.
+    /// The lease was renewed.
     Renewed {
-        /// It.
+        /// ID of the lease.
         lease_id: String,
-        /// From now on.
+        /// New TTL.
         ttl: Duration,
     },
-    /// Something failed and will be tried again.
+    /// An operation failed and will be retried.
     RetryableError {
-        /// What was tried: "renew the lease".
+        /// The operation in the imperative: "renew the lease".
         operation: &'static str,
-        /// Why it failed.
+        /// The error.
         error: CredentialError,
     },
-    /// There is no credential, and nothing more will happen.
+    /// The first credential could not be issued. No further event follows.
     Failed {
-        /// Why.
+        /// The error.
         error: CredentialError,
     },
 }
 
-/// Why there is another credential.
+/// Why a credential was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IssueReason {
-    /// It is the first.
+    /// It is the first one.
     First,
-    /// The lease before comes to an end that no renewal moves: its longest time, or it is not renewable.
+    /// The previous lease is about to expire and cannot be extended: it is not renewable, or reaches its maximum TTL.
     EndOfLease,
-    /// The lease before could not be renewed for so long that its end was near, or is over.
+    /// The renewals of the previous lease failed until it was about to expire, or had expired.
     NotRenewed,
-    /// The server has ended the lease before, or refuses to renew it.
+    /// The server has revoked the previous lease, or refuses to renew it.
     Refused,
-    /// The token that the lease before was made with comes to its end.
+    /// The token that created the previous lease has been replaced.
     EndOfLogin,
 }

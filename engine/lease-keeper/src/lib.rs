@@ -1,8 +1,42 @@
-//! Keeps a leased credential of a Vault or OpenBao alive: renews it in time, gets another one when that is at its end, and
-//! revokes what is left.
+//! Keeps a leased credential of Vault or OpenBao valid for as long as a program needs it: renews its lease in time, requests a
+//! new credential before the lease reaches its maximum TTL, and revokes everything at shutdown.
 //!
-//! What to do next is decided by [`decide`], without a clock and without a client; [`LifetimeWatcher`] does it. This room knows nothing
-//! of who uses the credential: no process, no file, no terminal.
+//! The crate knows nothing about who uses the credential. Starting a process or writing a file is the caller's part.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use lease_keeper::{AuthMethod, Event, LifetimeWatcher};
+//!
+//! # async fn keep(client: vault_api::Client) {
+//! let mut watcher = LifetimeWatcher::start(client, AuthMethod::CallerToken, "custom/creds/developer".to_owned());
+//! loop {
+//!     match watcher.next().await {
+//!         Event::Issued { credential, ttl, .. } => {
+//!             let token = credential.field("token").expect("the engine returns a token");
+//!             println!("received {} bytes, valid for {} s", token.expose().len(), ttl.as_secs());
+//!             watcher.revoke_previous();
+//!         }
+//!         Event::Failed { error } => {
+//!             eprintln!("{error}");
+//!             break;
+//!         }
+//!         _ => {}
+//!     }
+//! }
+//! for secret in watcher.shutdown().await {
+//!     eprintln!("{secret}");
+//! }
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! - [`LifetimeWatcher`] runs the renewals in a separate task and reports each one as an [`Event`].
+//! - [`AuthMethod`] says which token it uses: the caller's, or that of its own login.
+//! - [`decide()`] chooses the next action from a [`LeaseTerm`]. It uses no clock and no client, so that it can be tested alone.
+//! - [`Credential`] holds the fields of the response and wipes them when it is dropped.
+//! - [`UnrevokedSecret`] names what could not be revoked at shutdown.
 
 mod credential;
 mod decide;

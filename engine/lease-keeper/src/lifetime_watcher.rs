@@ -1,4 +1,4 @@
-//! Does what is decided, in a task of its own, so that a call is never cut off by what happens to the user of the credential.
+//! Executes the decisions of [`decide()`] in a separate task, so that a request is not cancelled with the future of the caller.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::lease_term::{Elapsed, LeaseState, LeaseTerm};
 use crate::login::{AuthMethod, OwnToken, lookup_caller_token};
 use crate::revoke::{ActiveLease, RevocationStatus, UnrevokedSecret, revoke_all};
 
-/// How long the answer to a request for a credential is waited for when everything is to end: a lease that is not known cannot
-/// be revoked.
+/// How long a shutdown waits for the response to a pending request for a credential: a lease whose ID is unknown cannot be
+/// revoked.
 const ISSUE_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// A credential that is kept. Dropping it leaves everything to its time; [`LifetimeWatcher::shutdown`] revokes it.
+/// Keeps one credential valid. [`LifetimeWatcher::shutdown`] revokes it; dropping the watcher lets it expire.
 pub struct LifetimeWatcher {
     events: UnboundedReceiver<Event>,
     commands: UnboundedSender<WatcherCommand>,
@@ -30,17 +30,17 @@ pub struct LifetimeWatcher {
 
 #[derive(Clone, Copy)]
 enum WatcherCommand {
-    /// Nobody uses what came before the newest credential.
+    /// Revoke the credentials before the current one.
     RevokePrevious,
     Shutdown,
 }
 
 impl LifetimeWatcher {
-    /// Gets a credential from `path`, and keeps it. The first event says whether that worked.
+    /// Requests a credential from `path` and keeps it valid. The first [`Event::Issued`] or [`Event::Failed`] reports the outcome.
     pub fn start(client: Client, auth: AuthMethod, path: String) -> LifetimeWatcher {
-        let (told, events) = unbounded_channel();
-        let (orders, ordered) = unbounded_channel();
-        let keeper = WatchTask {
+        let (event_sender, events) = unbounded_channel();
+        let (command_sender, command_receiver) = unbounded_channel();
+        let watch = WatchTask {
             anonymous: client.clone(),
             client,
             auth,
@@ -52,13 +52,13 @@ impl LifetimeWatcher {
             previous_leases: Vec::new(),
             previous_tokens: Vec::new(),
             login_changed: false,
-            event_sender: told,
+            event_sender,
         };
-        let task = tokio::spawn(keeper.run(ordered));
-        LifetimeWatcher { events, commands: orders, task }
+        let task = tokio::spawn(watch.run(command_receiver));
+        LifetimeWatcher { events, commands: command_sender, task }
     }
 
-    /// The next thing that happens; for ever nothing after [`Event::Failed`].
+    /// Waits for the next event. Never returns after [`Event::Failed`].
     pub async fn next(&mut self) -> Event {
         match self.events.recv().await {
             Some(event) => event,
@@ -66,19 +66,19 @@ impl LifetimeWatcher {
         }
     }
 
-    /// Revokes what came before the newest credential, in the background: nobody uses it any more.
+    /// Revokes the credentials before the current one in the background. Call it when nothing uses them any more.
     pub fn revoke_previous(&self) {
-        // Fails when the task has ended, and with it all that it held.
+        // Fails if the task has ended, which leaves nothing to revoke.
         let _ended = self.commands.send(WatcherCommand::RevokePrevious);
     }
 
-    /// Revokes everything, and says what lives on. Takes no longer than about twenty seconds.
+    /// Revokes everything and returns what could not be revoked. Takes about twenty seconds at most.
     pub async fn shutdown(self) -> Vec<UnrevokedSecret> {
         let _ended = self.commands.send(WatcherCommand::Shutdown);
         self.task.await.unwrap_or_else(|error| {
-            let cause = format!("an error of this program: {error}");
+            let cause = format!("internal error: {error}");
             vec![UnrevokedSecret {
-                subject: "everything".to_owned(),
+                subject: "the credential".to_owned(),
                 revocation: RevocationStatus::Failed,
                 cause,
             }]
@@ -87,9 +87,9 @@ impl LifetimeWatcher {
 }
 
 struct WatchTask {
-    /// Without a token of our own.
+    /// The client without the token of the watcher's own login.
     anonymous: Client,
-    /// With the token that is used now.
+    /// The client with the current token.
     client: Client,
     auth: AuthMethod,
     path: String,
@@ -99,12 +99,12 @@ struct WatchTask {
     lease: Option<ActiveLease>,
     previous_leases: Vec<(Elapsed, ActiveLease)>,
     previous_tokens: Vec<OwnToken>,
-    /// Whether there is another token since the credential was issued.
+    /// Whether the token has changed since the credential was issued.
     login_changed: bool,
     event_sender: UnboundedSender<Event>,
 }
 
-/// What was under way when the end came, and was not waited for.
+/// The request that a shutdown cancelled.
 #[derive(Clone, Copy, PartialEq)]
 enum InterruptedCall {
     Nothing,
@@ -113,15 +113,15 @@ enum InterruptedCall {
 
 struct CommandQueue {
     receiver: UnboundedReceiver<WatcherCommand>,
-    revoke_former: bool,
+    revoke_previous_requested: bool,
 }
 
 impl CommandQueue {
-    /// Waits for an order, and says whether it was the last.
+    /// Waits for a command. Returns true if it was the shutdown.
     async fn next(&mut self) -> bool {
         match self.receiver.recv().await {
             Some(WatcherCommand::RevokePrevious) => {
-                self.revoke_former = true;
+                self.revoke_previous_requested = true;
                 false
             }
             Some(WatcherCommand::Shutdown) | None => true,
@@ -132,7 +132,7 @@ impl CommandQueue {
         while !self.next().await {}
     }
 
-    /// What the work gives, unless the end comes and `grace` after it is over.
+    /// Returns the output of `work`, or `None` if the shutdown comes first and `work` then takes longer than `grace`.
     async fn until_shutdown<T>(&mut self, grace: Duration, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         tokio::select! {
@@ -140,48 +140,48 @@ impl CommandQueue {
             done = &mut work => return Some(done),
             () = self.wait_for_shutdown() => {}
         }
-        // The order is remembered by the one who closed the queue, or sent it as its last.
+        // A closed queue makes each later `next` return true, so that the caller stops too.
         self.receiver.close();
         timeout(grace, work).await.ok()
     }
 }
 
 impl WatchTask {
-    async fn run(mut self, orders: UnboundedReceiver<WatcherCommand>) -> Vec<UnrevokedSecret> {
-        let mut orders = CommandQueue { receiver: orders, revoke_former: false };
-        match orders.until_shutdown(ISSUE_GRACE_PERIOD, self.issue_first()).await {
+    async fn run(mut self, command_sender: UnboundedReceiver<WatcherCommand>) -> Vec<UnrevokedSecret> {
+        let mut command_sender = CommandQueue { receiver: command_sender, revoke_previous_requested: false };
+        match command_sender.until_shutdown(ISSUE_GRACE_PERIOD, self.issue_first()).await {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 self.emit(Event::Failed { error });
-                orders.wait_for_shutdown().await;
+                command_sender.wait_for_shutdown().await;
                 return self.revoke_held(InterruptedCall::Nothing).await;
             }
             None => return self.revoke_held(InterruptedCall::Issuing).await,
         }
         loop {
-            if std::mem::take(&mut orders.revoke_former) {
+            if std::mem::take(&mut command_sender.revoke_previous_requested) {
                 self.revoke_previous().await;
             }
             match decide(&self.held, self.now()) {
                 Decision::Do(action) => {
-                    let (grace, cut_off) = match action {
+                    let (grace, interrupted) = match action {
                         Action::LogIn | Action::ReplaceCredential => {
                             (ISSUE_GRACE_PERIOD, InterruptedCall::Issuing)
                         }
                         Action::RenewLogin | Action::RenewLease => (Duration::ZERO, InterruptedCall::Nothing),
                     };
-                    if orders.until_shutdown(grace, self.execute(action)).await.is_none() {
-                        return self.revoke_held(cut_off).await;
+                    if command_sender.until_shutdown(grace, self.execute(action)).await.is_none() {
+                        return self.revoke_held(interrupted).await;
                     }
                 }
                 Decision::Wait(until) => {
                     tokio::select! {
                         () = sleep_until(self.started_at + until) => {}
-                        ended = orders.next() => if ended { return self.revoke_held(InterruptedCall::Nothing).await },
+                        shutdown = command_sender.next() => if shutdown { return self.revoke_held(InterruptedCall::Nothing).await },
                     }
                 }
                 Decision::Idle => {
-                    if orders.next().await {
+                    if command_sender.next().await {
                         return self.revoke_held(InterruptedCall::Nothing).await;
                     }
                 }
@@ -208,8 +208,8 @@ impl WatchTask {
             }
             Action::RenewLease => self.renew_lease().await,
             Action::ReplaceCredential => {
-                let why = self.replace_reason();
-                if let Err(error) = self.issue(why).await {
+                let reason = self.replace_reason();
+                if let Err(error) = self.issue(reason).await {
                     let now = self.now();
                     if let Some(term) = &mut self.held.lease {
                         term.record_failure(now, jitter());
@@ -224,23 +224,23 @@ impl WatchTask {
     async fn log_in(&mut self) -> Result<(), CredentialError> {
         let now = self.now();
         let Some((client, granted)) = self.auth.log_in(&self.anonymous).await? else { return Ok(()) };
-        let lasts = granted.duration;
-        let term = LeaseTerm::new(now, lasts, granted.renewable, jitter());
-        let ends = (!lasts.is_zero()).then(|| term.expires_at());
-        self.held.login = ends.map(|_| LoginTerm::Own(term));
+        let ttl = granted.duration;
+        let term = LeaseTerm::new(now, ttl, granted.renewable, jitter());
+        let expires_at = (!ttl.is_zero()).then(|| term.expires_at());
+        self.held.login = expires_at.map(|_| LoginTerm::Own(term));
         self.client = client.clone();
-        self.previous_tokens.retain(|token| token.expires_at.is_none_or(|ends| ends > now));
+        self.previous_tokens.retain(|token| token.expires_at.is_none_or(|expires_at| expires_at > now));
         self.previous_tokens.extend(self.own_token.replace(OwnToken {
             client,
             kind: granted.kind,
-            expires_at: ends,
+            expires_at,
         }));
-        // What the token before has made ends with it.
+        // The leases of the previous token end with it.
         if let Some(lease) = &mut self.held.lease {
             lease.mark_invalid();
             self.login_changed = true;
         }
-        self.emit(Event::LoggedIn { ttl: lasts });
+        self.emit(Event::LoggedIn { ttl });
         Ok(())
     }
 
@@ -250,9 +250,9 @@ impl WatchTask {
         let outcome = match timeout(renewal_timeout(term, now), self.client.send(&RenewSelf)).await {
             Ok(Ok(granted)) => {
                 term.record_renewal(now, granted.duration, granted.renewable, jitter());
-                let ends = term.expires_at();
+                let expires_at = term.expires_at();
                 if let Some(own) = &mut self.own_token {
-                    own.expires_at = Some(ends);
+                    own.expires_at = Some(expires_at);
                 }
                 self.emit(Event::LoginRenewed { ttl: granted.duration });
                 return;
@@ -271,9 +271,9 @@ impl WatchTask {
         let renew = Renew { lease_id: lease_id.clone(), increment: None };
         let error = match timeout(renewal_timeout(term, now), self.client.send(&renew)).await {
             Ok(Ok(renewed)) => {
-                let lasts = renewed.lease_duration;
-                term.record_renewal(now, lasts, renewed.renewable, jitter());
-                self.emit(Event::Renewed { lease_id, ttl: lasts });
+                let ttl = renewed.lease_duration;
+                term.record_renewal(now, ttl, renewed.renewable, jitter());
+                self.emit(Event::Renewed { lease_id, ttl });
                 return;
             }
             Ok(Err(source)) => failed_renewal(term, now, what(), Some(source)),
@@ -283,24 +283,24 @@ impl WatchTask {
         self.emit(Event::RetryableError { operation: "renew the lease", error });
     }
 
-    async fn issue(&mut self, why: IssueReason) -> Result<(), CredentialError> {
+    async fn issue(&mut self, reason: IssueReason) -> Result<(), CredentialError> {
         let now = self.now();
         let path = self.path.clone();
-        let answer = self.client.send(&logical::Read { path: path.clone() }).await;
+        let response = self.client.send(&logical::Read { path: path.clone() }).await;
         let failed = |source| CredentialError::Call { what: format!("read {path}"), source };
         let reply =
-            answer.map_err(failed)?.ok_or_else(|| CredentialError::NotFound { path: path.clone() })?;
-        let former_ends = self.held.lease.map(|term| term.expires_at()).unwrap_or_default();
-        self.previous_leases.extend(self.lease.take().map(|lease| (former_ends, lease)));
-        let lasts = if reply.lease_id.is_empty() { Duration::ZERO } else { reply.lease_duration };
-        self.previous_leases.retain(|(ends, _)| *ends > now);
+            response.map_err(failed)?.ok_or_else(|| CredentialError::NotFound { path: path.clone() })?;
+        let previous_expiry = self.held.lease.map(|term| term.expires_at()).unwrap_or_default();
+        self.previous_leases.extend(self.lease.take().map(|lease| (previous_expiry, lease)));
+        let ttl = if reply.lease_id.is_empty() { Duration::ZERO } else { reply.lease_duration };
+        self.previous_leases.retain(|(expires_at, _)| *expires_at > now);
         self.login_changed = false;
-        self.held.lease = (!lasts.is_zero()).then(|| LeaseTerm::new(now, lasts, reply.renewable, jitter()));
+        self.held.lease = (!ttl.is_zero()).then(|| LeaseTerm::new(now, ttl, reply.renewable, jitter()));
         let lease_id = reply.lease_id;
         self.lease = (!lease_id.is_empty())
             .then(|| ActiveLease { client: self.client.clone(), lease_id: lease_id.clone() });
         let credential = Credential::new(reply.data);
-        self.emit(Event::Issued { credential, lease_id, ttl: lasts, reason: why, warnings: reply.warnings });
+        self.emit(Event::Issued { credential, lease_id, ttl, reason, warnings: reply.warnings });
         Ok(())
     }
 
@@ -313,7 +313,7 @@ impl WatchTask {
         }
     }
 
-    /// A token that the server does not know any more is no use; another login gives another one.
+    /// Marks the login as invalid if the server no longer knows its token, so that the next step logs in again.
     fn invalidate_login_if_unknown(&mut self, error: &CredentialError) {
         if let (CredentialError::Call { source, .. }, Some(LoginTerm::Own(term))) =
             (error, &mut self.held.login)
@@ -332,41 +332,45 @@ impl WatchTask {
 
     async fn revoke_previous(&mut self) {
         let (leases, tokens) = self.take_previous();
-        for left in revoke_all(leases, tokens).await {
-            let source = CredentialError::TimedOut { what: left.to_string() };
-            self.emit(Event::RetryableError { operation: "revoke the credential before", error: source });
+        for secret in revoke_all(leases, tokens).await {
+            let error = CredentialError::NotRevoked(secret);
+            self.emit(Event::RetryableError { operation: "revoke the previous credential", error });
         }
     }
 
-    /// What came before, as far as it has not ended by itself.
+    /// Takes the previous leases and tokens that have not expired.
     fn take_previous(&mut self) -> (Vec<ActiveLease>, Vec<OwnToken>) {
         let now = self.now();
-        let live = |ends: Elapsed| ends > now;
-        let leases = std::mem::take(&mut self.previous_leases).into_iter().filter(|(ends, _)| live(*ends));
+        let is_valid = |expires_at: Elapsed| expires_at > now;
+        let leases = std::mem::take(&mut self.previous_leases)
+            .into_iter()
+            .filter(|(expires_at, _)| is_valid(*expires_at));
         let tokens = std::mem::take(&mut self.previous_tokens).into_iter();
         (
             leases.map(|(_, lease)| lease).collect(),
-            tokens.filter(|token| token.expires_at.is_none_or(live)).collect(),
+            tokens.filter(|token| token.expires_at.is_none_or(is_valid)).collect(),
         )
     }
 
-    async fn revoke_held(mut self, cut_off: InterruptedCall) -> Vec<UnrevokedSecret> {
+    async fn revoke_held(mut self, interrupted: InterruptedCall) -> Vec<UnrevokedSecret> {
         let now = self.now();
         let (mut leases, mut tokens) = self.take_previous();
-        let ended = self.held.lease.is_some_and(|term| term.expires_at() <= now);
-        leases.extend(self.lease.take().filter(|_| !ended));
-        tokens.extend(self.own_token.take().filter(|token| token.expires_at.is_none_or(|ends| ends > now)));
+        let expired = self.held.lease.is_some_and(|term| term.expires_at() <= now);
+        leases.extend(self.lease.take().filter(|_| !expired));
+        tokens.extend(
+            self.own_token.take().filter(|token| token.expires_at.is_none_or(|expires_at| expires_at > now)),
+        );
         let has_login = !tokens.is_empty();
-        let mut lives_on = revoke_all(leases, tokens).await;
-        // With a login of ours what was issued ends, whatever it was.
-        if cut_off == InterruptedCall::Issuing && !(has_login && lives_on.is_empty()) {
-            lives_on.push(UnrevokedSecret {
-                subject: format!("what was being issued from {}, if it was,", self.path),
+        let mut unrevoked = revoke_all(leases, tokens).await;
+        // Revoking the watcher's own login ends a lease with an unknown ID too.
+        if interrupted == InterruptedCall::Issuing && !(has_login && unrevoked.is_empty()) {
+            unrevoked.push(UnrevokedSecret {
+                subject: format!("a credential that {} may have issued", self.path),
                 revocation: RevocationStatus::Failed,
-                cause: "the answer did not come before the end".to_owned(),
+                cause: "the response did not arrive before the shutdown".to_owned(),
             });
         }
-        lives_on
+        unrevoked
     }
 
     fn now(&self) -> Elapsed {
@@ -374,12 +378,12 @@ impl WatchTask {
     }
 
     fn emit(&self, event: Event) {
-        // Fails when nobody listens any more, who then ends all this.
-        let _nobody = self.event_sender.send(event);
+        // Fails if the watcher was dropped; the task then ends with its next command.
+        let _closed = self.event_sender.send(event);
     }
 }
 
-/// Records in `term` that a renewal failed with an error, or timed out where there is none.
+/// Records a failed renewal in `term`. Without an `error` the renewal timed out.
 fn failed_renewal(
     term: &mut LeaseTerm,
     now: Elapsed,
@@ -397,7 +401,7 @@ fn failed_renewal(
     }
 }
 
-/// By how much of the spread something is done later, so that many keepers do not act at once.
+/// The random fraction that spreads the renewals of many watchers over time.
 fn jitter() -> f64 {
     rand::random_range(0.0..1.0)
 }

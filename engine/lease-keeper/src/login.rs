@@ -1,4 +1,4 @@
-//! How a keeper comes to a token.
+//! How a watcher gets its token.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,51 +9,51 @@ use vault_api::{CallError, Client, ClientError, SecretString, kubernetes};
 use crate::decide;
 use crate::lease_term::{Elapsed, LeaseTerm};
 
-/// Whose token is used.
+/// The source of the token.
 #[derive(Clone, Debug)]
 pub enum AuthMethod {
-    /// The one that the client has: renewed while it can be, never revoked.
+    /// The token of the caller's client. It is renewed as long as possible, and never revoked.
     CallerToken,
-    /// One from a login with the service account of this pod: renewed, replaced by another login, revoked at the end.
+    /// A login with the service account of this pod. Its token is renewed, replaced by another login, and revoked at shutdown.
     Kubernetes {
-        /// Where the auth method is mounted.
+        /// Mount path of the auth method, without `auth/`.
         mount: String,
-        /// Its role.
+        /// Role of the auth method.
         role: String,
-        /// Where the token of the service account lies. It is read at each login, since the kubelet replaces it.
+        /// File with the token of the service account. It is read at each login, because the kubelet rotates it.
         token_path: PathBuf,
     },
 }
 
-/// A login that failed.
+/// An error of a login.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// The token of the service account is not there.
-    #[error("could not read the service account's token {path}")]
+    /// The token of the service account could not be read.
+    #[error("could not read the service account token {path}")]
     ServiceAccount {
-        /// Where it was looked for.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// The server refused, or could not be reached.
+    /// The server refused the login, or could not be reached.
     #[error("could not log in at auth/{mount} as {role}")]
     Call {
-        /// The auth method.
+        /// Mount path of the auth method.
         mount: String,
-        /// The role.
+        /// Role of the auth method.
         role: String,
-        /// Why not.
+        /// The error of the request.
         #[source]
         source: CallError,
     },
-    /// The server gave a token that cannot be sent.
-    #[error("the token of the login cannot be used")]
+    /// The server returned a token that cannot be sent as a header.
+    #[error("the login returned a token that cannot be sent")]
     Token(#[source] ClientError),
 }
 
-/// A token of our own, to be revoked with.
+/// A token of the watcher's own login, with the client that revokes it.
 pub(crate) struct OwnToken {
     pub(crate) client: Client,
     pub(crate) kind: TokenType,
@@ -61,7 +61,7 @@ pub(crate) struct OwnToken {
 }
 
 impl AuthMethod {
-    /// Gets a token of our own; `None` where the client has the caller's.
+    /// Logs in. Returns `None` for [`AuthMethod::CallerToken`].
     pub(crate) async fn log_in(&self, client: &Client) -> Result<Option<(Client, AuthResponse)>, LoginError> {
         let AuthMethod::Kubernetes { mount, role, token_path } = self else { return Ok(None) };
         let read = tokio::fs::read_to_string(token_path).await;
@@ -82,12 +82,12 @@ impl AuthMethod {
     }
 }
 
-/// The caller's token, as far as it has an end. A token that may not look at itself is used as it is.
+/// Returns the term of the caller's token; `None` if it does not expire, or may not look itself up.
 pub(crate) async fn lookup_caller_token(
     client: &Client,
     now: Elapsed,
-    spread: f64,
+    jitter: f64,
 ) -> Option<decide::LoginTerm> {
     let token = client.send(&LookupSelf).await.ok()?;
-    Some(decide::LoginTerm::Caller(LeaseTerm::new(now, token.ttl?, token.renewable, spread)))
+    Some(decide::LoginTerm::Caller(LeaseTerm::new(now, token.ttl?, token.renewable, jitter)))
 }

@@ -1,4 +1,4 @@
-//! What is revoked at the end, and what could not be.
+//! Revokes leases and tokens, and reports what could not be revoked.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use vault_api::{CallError, Client};
 
 use crate::login::OwnToken;
 
-/// How long revoking may take in all. Orchestrators give thirty seconds to end, of which the user of the credential has had
-/// some.
+/// The total time for revocation. Kubernetes grants thirty seconds for a shutdown, and the process that uses the credential has
+/// already taken some of them.
 pub(crate) const REVOKE_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// What the server says to a lease that it was to revoke.
+/// What happens to a secret whose revocation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationStatus {
-    /// It failed, and the server goes on trying.
+    /// The server has queued the revocation and retries it.
     LeftToServer,
-    /// It failed, and nobody goes on: the lease ends by its time.
+    /// Nothing retries the revocation; the secret is valid until it expires.
     Failed,
 }
 
-/// Something that was to be revoked and lives.
+/// A secret that could not be revoked and is still valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnrevokedSecret {
-    /// `lease custom/creds/developer/…`, or a login.
+    /// Which secret: `lease custom/creds/developer/…`, or a login.
     pub subject: String,
-    /// Whether somebody goes on.
+    /// Whether the server retries the revocation.
     pub revocation: RevocationStatus,
     /// Why it could not be revoked.
     pub cause: String,
@@ -38,55 +38,55 @@ pub struct UnrevokedSecret {
 
 impl fmt::Display for UnrevokedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject: what, revocation, cause: because } = self;
-        let end = match revocation {
-            RevocationStatus::LeftToServer => "the server goes on trying to revoke it",
-            RevocationStatus::Failed => "it ends by its time, or revoke it by hand",
+        let Self { subject, revocation, cause } = self;
+        let outlook = match revocation {
+            RevocationStatus::LeftToServer => "the server retries the revocation",
+            RevocationStatus::Failed => "revoke it manually, or wait until it expires",
         };
-        write!(f, "{what} lives on ({because}); {end}.")
+        write!(f, "{subject} is still valid ({cause}); {outlook}")
     }
 }
 
-/// A lease that is to be revoked with the token it was made with.
+/// A lease, and the client with the token that created it.
 pub(crate) struct ActiveLease {
     pub(crate) client: Client,
     pub(crate) lease_id: String,
 }
 
-/// Revokes leases, then tokens.
+/// Revokes the leases, then the tokens. Returns what could not be revoked.
 pub(crate) async fn revoke_all(leases: Vec<ActiveLease>, tokens: Vec<OwnToken>) -> Vec<UnrevokedSecret> {
     let deadline = Instant::now() + REVOKE_TIMEOUT;
-    let mut lives_on = Vec::new();
+    let mut failed_leases = Vec::new();
     for lease in leases {
-        if let Err(left) = lease.revoke(deadline).await {
-            lives_on.push((left, lease));
+        if let Err(unrevoked) = lease.revoke(deadline).await {
+            failed_leases.push((unrevoked, lease));
         }
     }
     let mut all_tokens_revoked = !tokens.is_empty();
     let mut logins = Vec::new();
     for token in tokens {
-        // Such a token is not kept by the server, so that there is nothing to revoke.
+        // The server does not store batch tokens, so there is nothing to revoke.
         if token.kind == TokenType::Batch {
             all_tokens_revoked = false;
             continue;
         }
-        if let Err(because) = with_deadline(deadline, token.client.send(&RevokeSelf)).await {
+        if let Err(cause) = with_deadline(deadline, token.client.send(&RevokeSelf)).await {
             all_tokens_revoked = false;
             logins.push(UnrevokedSecret {
                 subject: "the login".to_owned(),
                 revocation: RevocationStatus::Failed,
-                cause: because,
+                cause,
             });
         }
     }
-    let mut left: Vec<UnrevokedSecret> = lives_on
+    let mut unrevoked: Vec<UnrevokedSecret> = failed_leases
         .into_iter()
-        // A token may be allowed to revoke itself and no lease; its leases end with it then.
+        // A token may be allowed to revoke itself but no lease. Its leases then end with it.
         .filter(|((_, denied), _)| !(all_tokens_revoked && *denied == PermissionDenied::Yes))
-        .map(|((left, _), _)| left)
+        .map(|((unrevoked, _), _)| unrevoked)
         .collect();
-    left.extend(logins);
-    left
+    unrevoked.extend(logins);
+    unrevoked
 }
 
 /// Whether the token may not revoke leases by their id.
@@ -99,10 +99,10 @@ enum PermissionDenied {
 impl ActiveLease {
     async fn revoke(&self, deadline: Instant) -> Result<(), (UnrevokedSecret, PermissionDenied)> {
         let lease_id = || self.lease_id.clone();
-        // A part of the time is kept for leaving it to the server, should the server wait in vain for the plugin.
-        let waiting = deadline.min(Instant::now() + REVOKE_TIMEOUT / 2);
-        let sent = timeout_at(waiting, self.client.send(&Revoke { lease_id: lease_id() })).await;
-        let (because, denied) = match sent {
+        // The rest of the time is for the asynchronous revocation, in case the plugin does not respond to the synchronous one.
+        let sync_deadline = deadline.min(Instant::now() + REVOKE_TIMEOUT / 2);
+        let sent = timeout_at(sync_deadline, self.client.send(&Revoke { lease_id: lease_id() })).await;
+        let (cause, denied) = match sent {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => {
                 let denied = if error.api_error_is(vault_api::ApiError::is_permission_denied) {
@@ -114,17 +114,14 @@ impl ActiveLease {
             }
             Err(_) => (TIMED_OUT.to_owned(), PermissionDenied::No),
         };
-        let later = with_deadline(deadline, self.client.send(&RevokeAsync { lease_id: lease_id() })).await;
+        let queued = with_deadline(deadline, self.client.send(&RevokeAsync { lease_id: lease_id() })).await;
         let revocation =
-            if later.is_ok() { RevocationStatus::LeftToServer } else { RevocationStatus::Failed };
-        Err((
-            UnrevokedSecret { subject: format!("lease {}", self.lease_id), revocation, cause: because },
-            denied,
-        ))
+            if queued.is_ok() { RevocationStatus::LeftToServer } else { RevocationStatus::Failed };
+        Err((UnrevokedSecret { subject: format!("lease {}", self.lease_id), revocation, cause }, denied))
     }
 }
 
-const TIMED_OUT: &str = "no answer in time";
+const TIMED_OUT: &str = "the request timed out";
 
 async fn with_deadline<T>(
     deadline: Instant,

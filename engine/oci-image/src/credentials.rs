@@ -1,4 +1,4 @@
-//! The credentials of a registry, from where `docker login` puts them.
+//! Credentials for a registry, from the Docker configuration.
 
 use std::fmt;
 use std::fs;
@@ -10,66 +10,66 @@ use oci_client::secrets::RegistryAuth;
 
 use crate::image_reference::ImageReference;
 
-/// Who pushes. Not shown by anything.
+/// Credentials for a registry. `Debug` does not show them.
 #[derive(Clone)]
 pub struct Credentials(pub(crate) RegistryAuth);
 
-/// Credentials that are configured and cannot be had.
+/// Configured credentials could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
-    /// There is a file, and it is not readable.
+    /// The configuration file could not be read.
     #[error("could not read {path}")]
     Unreadable {
-        /// The file.
+        /// Path of the configuration file.
         path: PathBuf,
-        /// Why not.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// It is readable, and not understood.
-    #[error("could not understand what {path} says of {registry}: {reason}")]
+    /// The configuration file is invalid.
+    #[error("invalid entry for {registry} in {path}: {reason}")]
     InvalidConfig {
-        /// The file.
+        /// Path of the configuration file.
         path: PathBuf,
-        /// Whose credentials were looked for.
+        /// The registry.
         registry: String,
-        /// What is wrong.
+        /// Why it is invalid.
         reason: &'static str,
     },
-    /// The program that keeps the credentials did not give them.
-    #[error("the credential helper that {path} names for {registry} failed: {message}")]
+    /// The credential helper failed.
+    #[error("the credential helper for {registry} in {path} failed: {message}")]
     Helper {
-        /// The file that names it.
+        /// Path of the configuration file.
         path: PathBuf,
-        /// Whose credentials were looked for.
+        /// The registry.
         registry: String,
-        /// What it said.
+        /// Its error message.
         message: String,
     },
-    /// A token of OAuth2, which only the registry's own tools can turn into credentials.
-    #[error("{path} holds an identity token for {registry}, which cannot be used here")]
+    /// The configuration contains an OAuth2 identity token, which is not supported.
+    #[error("{path} contains an identity token for {registry}, which is not supported")]
     IdentityToken {
-        /// The file.
+        /// Path of the configuration file.
         path: PathBuf,
-        /// Whose it is.
+        /// The registry.
         registry: String,
     },
 }
 
-/// How `docker login` calls Docker Hub.
+/// Key of Docker Hub in the Docker configuration.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 impl Credentials {
-    /// Nobody in particular.
+    /// Anonymous access.
     pub fn anonymous() -> Self {
         Self(RegistryAuth::Anonymous)
     }
 
-    /// Those for a registry in `config.json` of `directory`, or of the helper that it names; nobody where it names none. Blocks.
+    /// Reads the credentials for a registry from `config.json` in `directory`, or from its credential helper. Returns [`anonymous`](Self::anonymous) if there are none. Blocks.
     ///
     /// # Errors
-    /// When some are configured and cannot be had.
+    /// If configured credentials cannot be read.
     pub fn from_docker_config(directory: &Path, target: &ImageReference) -> Result<Self, CredentialsError> {
         let path = directory.join("config.json");
         let config = match fs::read(&path) {
@@ -79,18 +79,17 @@ impl Credentials {
         };
         let server = if target.registry() == "docker.io" { DOCKER_HUB } else { target.registry() };
         let registry = target.registry().to_owned();
-        let not_understood = |path, why| {
-            Err(CredentialsError::InvalidConfig { path, registry: registry.clone(), reason: why })
-        };
+        let invalid =
+            |path, reason| Err(CredentialsError::InvalidConfig { path, registry: registry.clone(), reason });
         let helper =
-            |path, said| Err(CredentialsError::Helper { path, registry: registry.clone(), message: said });
-        let look = |server| docker_credential::get_credential_from_reader(config.as_slice(), server);
-        let found = match look(server) {
-            // Others than Docker call the Hub by its name.
-            Err(CredentialRetrievalError::NoCredentialConfigured) => look(target.registry()),
-            found => found,
+            |path, message| Err(CredentialsError::Helper { path, registry: registry.clone(), message });
+        let lookup = |server| docker_credential::get_credential_from_reader(config.as_slice(), server);
+        let credential = match lookup(server) {
+            // Tools other than Docker use the host name of Docker Hub as the key.
+            Err(CredentialRetrievalError::NoCredentialConfigured) => lookup(target.registry()),
+            credential => credential,
         };
-        match found {
+        match credential {
             Ok(DockerCredential::UsernamePassword(user, password)) => {
                 Ok(Self(RegistryAuth::Basic(user, password)))
             }
@@ -99,43 +98,43 @@ impl Credentials {
                 CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigNotFound,
             ) => Ok(Self::anonymous()),
             Err(CredentialRetrievalError::HelperFailure { helper: _, stdout, stderr }) => {
-                // What every helper says on standard output when it has none.
+                // By convention, helpers print this on standard output if they have no credentials.
                 if stdout.contains("credentials not found") {
                     return Ok(Self::anonymous());
                 }
-                helper(path, stderr.lines().next().unwrap_or("it gave no reason").to_owned())
+                helper(path, stderr.lines().next().unwrap_or("no error message").to_owned())
             }
             Err(CredentialRetrievalError::HelperCommunicationError) => {
-                helper(path, "it could not be started; is docker-credential-... in PATH?".to_owned())
+                helper(path, "could not start docker-credential-...; is it in PATH?".to_owned())
             }
             Err(CredentialRetrievalError::MalformedHelperResponse) => {
-                helper(path, "its answer is not JSON with Username and Secret".to_owned())
+                helper(path, "its output is not JSON with Username and Secret".to_owned())
             }
             Err(CredentialRetrievalError::CredentialDecodingError) => {
-                not_understood(path, "auth is not base64 of user:password")
+                invalid(path, "`auth` is not base64 of user:password")
             }
             Err(CredentialRetrievalError::CredentialMismatchError) => {
-                not_understood(path, "auth says something else than username and password")
+                invalid(path, "`auth` does not match username and password")
             }
             Err(CredentialRetrievalError::ConfigReadError) => {
-                not_understood(path, "it is not the JSON of Docker")
+                invalid(path, "not a Docker configuration in JSON")
             }
         }
     }
 }
 
 impl CredentialsError {
-    /// What to do about it.
+    /// Tells the user how to fix the error.
     pub fn hint(&self) -> String {
         match self {
             Self::IdentityToken { registry, .. } => format!(
                 "Log in with a user and password, or with a robot account: `docker login {registry}`."
             ),
             Self::Unreadable { .. } | Self::InvalidConfig { .. } => {
-                "Log in anew with `docker login`, or name another directory with DOCKER_CONFIG.".to_owned()
+                "Log in again with `docker login`, or set DOCKER_CONFIG to another directory.".to_owned()
             }
             Self::Helper { .. } => {
-                "Repair the helper, or log in with a DOCKER_CONFIG directory that names none.".to_owned()
+                "Fix the helper, or log in with a DOCKER_CONFIG directory that has no helper.".to_owned()
             }
         }
     }
@@ -179,28 +178,29 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_it_is_nobody() {
+    fn without_a_file_the_access_is_anonymous() {
         let target = ImageReference::parse("team/plugin", "1").expect("a name");
-        let found = Credentials::from_docker_config(Path::new("/nonexistent"), &target).expect("nobody");
-        assert_eq!(found.0, RegistryAuth::Anonymous);
+        let credential =
+            Credentials::from_docker_config(Path::new("/nonexistent"), &target).expect("anonymous");
+        assert_eq!(credential.0, RegistryAuth::Anonymous);
     }
 
     #[test]
-    fn what_is_configured_and_cannot_be_had_is_an_error_without_the_secret() {
-        for (config, says) in [
-            ("{", "not the JSON of Docker"),
+    fn unreadable_credentials_are_an_error_without_the_secret() {
+        for (config, expected) in [
+            ("{", "not a Docker configuration"),
             (r#"{"auths": {"docker.io": {"auth": "aHVudGVyMg=="}}}"#, "not base64 of user:password"),
             (r#"{"auths": {"docker.io": {"identitytoken": "hunter2"}}}"#, "identity token for docker.io"),
-            (r#"{"credsStore": "of-nobody"}"#, "could not be started"),
+            (r#"{"credsStore": "nonexistent"}"#, "could not start"),
         ] {
             let error = find_credentials(config, "team/plugin").expect_err(config);
-            assert!(error.to_string().contains(says), "{config}: {error}");
+            assert!(error.to_string().contains(expected), "{config}: {error}");
             assert!(!format!("{error} {error:?} {}", error.hint()).contains("hunter2"));
         }
     }
 
     #[test]
-    fn nothing_shows_credentials() {
+    fn debug_output_does_not_show_credentials() {
         let credentials = Credentials(RegistryAuth::Basic("user".into(), "hunter2".into()));
         assert_eq!(format!("{credentials:?}"), "Credentials(..)");
     }
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn an_unreadable_file_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
-        // Root reads everything but a directory.
+        // Even root cannot read a directory as a file.
         fs::create_dir(directory.path().join("config.json")).expect("made");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("set");
         let target = ImageReference::parse("team/plugin", "1").expect("a name");

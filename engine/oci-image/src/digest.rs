@@ -1,49 +1,49 @@
-//! Content by its name, which is its sha256.
+//! SHA-256 digests of content.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-/// `sha256:` and 64 hex digits.
+/// A digest: `sha256:` and 64 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 
 impl Digest {
-    /// Of some bytes.
+    /// Computes the digest of some bytes.
     pub fn sha256(content: &[u8]) -> Self {
         Self::from_hash(&Sha256::digest(content))
     }
 
-    /// Of a whole file, which is at its beginning afterwards.
+    /// Computes the digest of a whole file, and rewinds the file.
     pub(crate) async fn sha256_file(mut file: File) -> io::Result<(File, Self)> {
         let hash = move || {
             file.seek(SeekFrom::Start(0))?;
-            let mut hashing = HashingWriter::new(io::sink());
-            io::copy(&mut file, &mut hashing)?;
+            let mut writer = HashingWriter::new(io::sink());
+            io::copy(&mut file, &mut writer)?;
             file.seek(SeekFrom::Start(0))?;
-            let (_, digest, _) = hashing.finish();
+            let (_, digest, _) = writer.finish();
             Ok((file, digest))
         };
         tokio::task::spawn_blocking(hash).await.map_err(io::Error::other).flatten()
     }
 
-    /// As written in documents.
+    /// Returns the digest with `sha256:`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The digits alone; also the name of the blob's file in a layout.
+    /// Returns the hex digits, which are also the file name of a blob in a layout.
     pub fn hex(&self) -> &str {
         self.0.strip_prefix("sha256:").unwrap_or(&self.0)
     }
 
     fn from_hash(hash: &[u8]) -> Self {
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("sha256:{hex}"))
+        Self(format!("sha256:{}", HEXLOWER.encode(hash)))
     }
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Passes on what is written, and hashes and counts it.
+/// Forwards everything written to `inner`, and computes its digest and size.
 pub(crate) struct HashingWriter<W> {
     inner: W,
     hasher: Sha256,
@@ -88,12 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_has_the_digest_of_the_whole() {
-        let mut hashing = HashingWriter::new(Vec::new());
+    fn the_digest_covers_all_writes() {
+        let mut writer = HashingWriter::new(Vec::new());
         for part in ["a", "b", "c"] {
-            hashing.write_all(part.as_bytes()).expect("memory takes it");
+            writer.write_all(part.as_bytes()).expect("written");
         }
-        let (content, digest, size) = hashing.finish();
+        let (content, digest, size) = writer.finish();
         assert_eq!((content.as_slice(), size), (b"abc".as_slice(), 3));
         assert_eq!(digest, Digest::sha256(b"abc"));
         assert_eq!(digest.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

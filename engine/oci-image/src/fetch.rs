@@ -1,4 +1,4 @@
-//! The plugins of an image, out of a layout or a registry.
+//! Extracts plugins from an image in a layout or a registry.
 
 mod blob_source;
 mod extract;
@@ -18,125 +18,128 @@ use crate::registry::RegistryAccess;
 use crate::registry_error::RegistryError;
 use blob_source::BlobSource;
 
-/// Where an image is.
+/// The source of an image.
 #[derive(Clone, Debug)]
 pub enum ImageSource {
-    /// In a directory, as [`Layout::persist`](crate::Layout::persist) leaves one.
+    /// A layout directory, as written by [`Layout::persist`](crate::Layout::persist).
     Layout(PathBuf),
-    /// In a registry.
+    /// A registry.
     Registry {
-        /// Under which name.
+        /// Name of the image.
         target: ImageReference,
-        /// Who asks, and how.
+        /// How to access the registry.
         access: Box<RegistryAccess>,
     },
 }
 
-/// Plugins of an image, in a directory that goes with this value.
+/// Extracted plugins in a temporary directory, which is deleted on drop.
 #[derive(Debug)]
 pub struct FetchedPlugins {
     directory: TempDir,
-    /// File names of the plugins that were wanted.
+    /// File names of the extracted plugins.
     pub files: BTreeSet<String>,
-    /// Everything in the image's directory of plugins, wanted or not: the hex sha256 of each file.
+    /// SHA-256 in hex of each file in the plugin directory of the image, including files that were not extracted.
     pub plugin_digests: BTreeMap<String, String>,
-    /// The image's list of the plugins that it loads, if it has one.
+    /// Content of the checksum file of the image, if it has one.
     pub checksums: Option<String>,
-    /// Of what the image's name stands for, on every platform.
+    /// Digest that the name of the image refers to, for all platforms.
     pub digest: Digest,
 }
 
 impl FetchedPlugins {
-    /// Where a file lies.
+    /// Path of an extracted file.
     pub fn path(&self, file: &str) -> PathBuf {
         self.directory.path().join(file)
     }
 }
 
-/// An image that could not be had, or is not one of plugins for this platform.
+/// An image could not be fetched, or does not contain plugins for the platform.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[expect(missing_docs, reason = "the error message above each variant explains its fields")]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The registry said no.
+    /// The registry returned an error, or could not be reached.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// A directory without what makes it a layout, or with something in it that cannot be read.
+    /// A file of the layout could not be read, for example because the directory is not a layout.
     #[error("could not read {path}")]
     Io {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// A document that is none.
-    #[error("{image} is not an image: its {what} is not understood")]
+    /// A document of the image is invalid.
+    #[error("invalid {document} in image {image}")]
     InvalidImage {
         image: String,
-        what: &'static str,
+        document: &'static str,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Nothing of that name is there.
-    #[error("{image} does not exist")]
+    /// The image does not exist.
+    #[error("image {image} not found")]
     NotFound { image: String },
-    /// Only images for other machines.
-    #[error("{image} is not for {platform}{}", format_platforms(found))]
+    /// The image is only for other platforms.
+    #[error("image {image} is not available for {platform}{}", format_platforms(found))]
     PlatformMismatch { image: String, platform: Platform, found: Vec<String> },
-    /// Content that is not what its digest says.
-    #[error("{image} is damaged: {wanted} has the digest {there}")]
-    DigestMismatch { image: String, wanted: String, there: String },
-    /// More than is ever read of one image.
-    #[error("{image} is larger than {limit} bytes {form}")]
+    /// The content does not match its digest.
+    #[error("digest mismatch in image {image}: expected {expected}, got {actual}")]
+    DigestMismatch { image: String, expected: String, actual: String },
+    /// The image exceeds the size limit.
+    #[error("image {image} is larger than {limit} bytes {form}")]
     TooLarge { image: String, limit: u64, form: &'static str },
-    /// A layer in a form that is not read here.
-    #[error("{image} has a layer of the type {media_type}, which cannot be read; pack it as tar or tar+gzip")]
+    /// The compression of a layer is not supported.
+    #[error("image {image} has a layer with the unsupported media type {media_type}")]
     UnsupportedCompression { image: String, media_type: String },
 }
 
 impl FetchError {
-    /// What to do about it.
+    /// Tells the user how to fix the error.
     pub fn hint(&self) -> String {
         match self {
             Self::Registry(error) => error.hint(),
             Self::Io { .. } => {
-                "Name a file, a directory that `package --layout` has written, or an image in a registry."
+                "Pass a file, a directory written by `package --layout`, or an image in a registry."
                     .to_owned()
             }
             Self::NotFound { .. } => {
-                "Is the tag right? `package --push` prints what it has pushed.".to_owned()
+                "Check the tag. `package --push` prints the name of the pushed image.".to_owned()
             }
             Self::PlatformMismatch { .. } => {
-                "Pack a binary for that platform, too: `package` takes one for each.".to_owned()
+                "Include a binary for that platform: `package` accepts one for each platform.".to_owned()
             }
             Self::TooLarge { .. } => {
-                "Is it an image of plugins? `package` makes one; leave old versions out of it.".to_owned()
+                "Check that it is an image built by `package`, and remove old versions from it.".to_owned()
             }
-            Self::InvalidImage { .. } | Self::DigestMismatch { .. } | Self::UnsupportedCompression { .. } => {
-                "Pack the image anew with `package`.".to_owned()
+            Self::UnsupportedCompression { .. } => {
+                "Build the image with `package`, or compress its layers with gzip.".to_owned()
+            }
+            Self::InvalidImage { .. } | Self::DigestMismatch { .. } => {
+                "Build the image again with `package`.".to_owned()
             }
         }
     }
 }
 
-/// The most that is read of one image, both packed and unpacked, in bytes: some twenty versions of the largest plugins. What a
-/// registry sends is not trusted to end.
+/// The size limit of an image in bytes, both compressed and uncompressed: about twenty versions of the largest plugins. The limit
+/// protects against a registry that sends unlimited data.
 const MAX_IMAGE_SIZE: u64 = 4 << 30;
 
-/// The list of plugins, beside them.
+/// The checksum file in the plugin directory.
 const CHECKSUMS_FILE: &str = "SHA256SUMS";
 
-/// The most that is read of that list, in bytes.
+/// The size limit of the checksum file in bytes.
 const MAX_CHECKSUMS_SIZE: u64 = 1 << 20;
 
-/// Takes the files below `plugins/` whose names are `wanted` out of the image for `platform`. Every blob is held against its
-/// digest. `progress` is called with bytes done and bytes in all.
+/// Extracts the files in `plugins/` whose names satisfy `filter` from the image for `platform`. Verifies the digest of every blob.
+/// Calls `progress` with the completed and the total bytes.
 ///
 /// # Errors
-/// When the image cannot be had, is damaged, is larger than any image of plugins, or is for other machines.
+/// If the image cannot be fetched, is damaged, exceeds the size limit, or is for other platforms.
 pub async fn fetch(
     source: &ImageSource,
     platform: &Platform,
-    wanted: impl Fn(&str) -> bool + Clone + Send + 'static,
+    filter: impl Fn(&str) -> bool + Clone + Send + 'static,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<FetchedPlugins, FetchError> {
     let store = BlobSource::open(source).await?;
@@ -146,9 +149,9 @@ pub async fn fetch(
     let (mut done, total) = (0, manifest.layers.iter().map(size).fold(0, u64::saturating_add));
     let too_large = |form| FetchError::TooLarge { image: store.image_name(), limit: MAX_IMAGE_SIZE, form };
     if total > MAX_IMAGE_SIZE {
-        return Err(too_large("as its manifest says"));
+        return Err(too_large("according to its manifest"));
     }
-    let (mut budget, mut carried) = (MAX_IMAGE_SIZE, BTreeMap::new());
+    let (mut budget, mut plugin_digests) = (MAX_IMAGE_SIZE, BTreeMap::new());
     for descriptor in &manifest.layers {
         let compression =
             extract::LayerCompression::from_media_type(&descriptor.media_type).ok_or_else(|| {
@@ -158,28 +161,29 @@ pub async fn fetch(
                 }
             })?;
         let blob = store.blob(descriptor).await?;
-        let (place, wanted) = (directory.path().to_owned(), wanted.clone());
-        let wanted = move |name: &str| name == CHECKSUMS_FILE || wanted(name);
-        let taken = tokio::task::spawn_blocking(move || {
-            let left = extract::extract_plugins(blob, compression, &wanted, &place, budget, &mut carried)?;
-            Ok((left, carried))
+        let (target, filter) = (directory.path().to_owned(), filter.clone());
+        let filter = move |name: &str| name == CHECKSUMS_FILE || filter(name);
+        let extracted = tokio::task::spawn_blocking(move || {
+            let remaining =
+                extract::extract_plugins(blob, compression, &filter, &target, budget, &mut plugin_digests)?;
+            Ok((remaining, plugin_digests))
         })
         .await;
-        let taken = taken.map_err(std::io::Error::other).and_then(|taken| taken);
-        (budget, carried) = taken.map_err(|source| match source.kind() {
-            std::io::ErrorKind::FileTooLarge => too_large("when it is unpacked"),
+        let extracted = extracted.map_err(std::io::Error::other).and_then(|extracted| extracted);
+        (budget, plugin_digests) = extracted.map_err(|source| match source.kind() {
+            std::io::ErrorKind::FileTooLarge => too_large("after decompression"),
             _ => io_error(directory.path(), source),
         })?;
         done += size(descriptor);
         progress(done, total);
     }
-    let sums = take_checksums(directory.path())
+    let checksums = take_checksums(directory.path())
         .map_err(|source| io_error(&directory.path().join(CHECKSUMS_FILE), source))?;
     let files = list_files(directory.path()).map_err(|source| io_error(directory.path(), source))?;
-    Ok(FetchedPlugins { directory, files, plugin_digests: carried, checksums: sums, digest })
+    Ok(FetchedPlugins { directory, files, plugin_digests, checksums, digest })
 }
 
-/// The list of plugins, which is none of them.
+/// Reads and removes the checksum file, which is not a plugin.
 fn take_checksums(directory: &Path) -> std::io::Result<Option<String>> {
     let path = directory.join(CHECKSUMS_FILE);
     let file = match File::open(&path) {
@@ -197,13 +201,13 @@ fn list_files(directory: &Path) -> std::io::Result<BTreeSet<String>> {
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// The manifest for the platform, and the digest of what the name stands for.
+/// Returns the digest that the name refers to, and the manifest for the platform.
 async fn resolve_manifest(
     store: &BlobSource<'_>,
     platform: &Platform,
 ) -> Result<(Digest, OciImageManifest), FetchError> {
-    let (digest, top) = store.resolve_root().await?;
-    let index = match top {
+    let (digest, root) = store.resolve_root().await?;
+    let index = match root {
         OciManifest::Image(manifest) => return Ok((digest, manifest)),
         OciManifest::ImageIndex(index) => index,
     };
@@ -218,15 +222,15 @@ async fn resolve_manifest(
         OciManifest::Image(manifest) => Ok((digest, manifest)),
         OciManifest::ImageIndex(_) => Err(FetchError::InvalidImage {
             image: store.image_name(),
-            what: "index",
-            source: "it leads to another index".into(),
+            document: "index",
+            source: "an index refers to another index".into(),
         }),
     }
 }
 
 fn matches_platform(entry: &oci_client::manifest::ImageIndexEntry, platform: &Platform) -> bool {
-    entry.platform.as_ref().is_none_or(|there| {
-        there.os.to_string() == platform.os && there.architecture.to_string() == platform.architecture
+    entry.platform.as_ref().is_none_or(|candidate| {
+        candidate.os.to_string() == platform.os && candidate.architecture.to_string() == platform.architecture
     })
 }
 

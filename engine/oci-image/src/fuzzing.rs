@@ -1,12 +1,12 @@
-//! What `fuzz` calls: the reader of bytes from outside, with what must hold whatever the bytes are.
+//! Entry points of the fuzz targets: parsers of untrusted bytes, with the invariants that hold for any input.
 //!
-//! It is there for tests and with the feature `fuzzing`, which nothing that is shipped has.
+//! Compiled for tests, and with the feature `fuzzing`, which release builds do not enable.
 
-/// What a registry says of an error: it becomes one line that has an end.
+/// Extracts the message of an error response. The result is one line of limited length.
 pub fn registry_answer(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    let shown = crate::registry_error::one_line_message(text);
-    assert!(!shown.contains('\n') && shown.chars().count() <= 200, "{shown:?}");
+    let message = crate::registry_error::one_line_message(text);
+    assert!(!message.contains('\n') && message.chars().count() <= 200, "{message:?}");
 }
 
 #[cfg(test)]
@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_registry_says_breaks_its_reader() {
+    fn no_response_of_a_registry_breaks_the_parser() {
         replay("registry_answer", registry_answer);
     }
 }

@@ -1,4 +1,4 @@
-//! One image, for one platform: what is in it, and how it is started.
+//! An image for one platform: its layers and its configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,31 +13,31 @@ use crate::oci_spec::{
 };
 use crate::pack_error::PackError;
 
-/// An image that is wanted.
+/// Describes an image to build.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// What it runs on.
+    /// Platform of its programs.
     pub platform: Platform,
-    /// `uid`, or `uid:gid`.
+    /// User of the process, as `uid` or `uid:gid`.
     pub user: String,
-    /// Program and arguments.
+    /// Program of the image and its arguments.
     pub entrypoint: Vec<String>,
-    /// For whoever looks at it.
+    /// Labels in the configuration of the image.
     pub labels: BTreeMap<String, String>,
-    /// From the bottom to the top.
+    /// Layers, from bottom to top.
     pub layers: Vec<Layer>,
 }
 
-/// What an image is called where it is kept.
+/// Repository and tag of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageName {
-    /// With registry and path, such as `registry.example.com/team/custom-plugin`.
+    /// Registry and path, such as `registry.example.com/team/custom-plugin`.
     pub repository: String,
-    /// Such as `1.2.3`.
+    /// Tag, such as `1.2.3`.
     pub tag: String,
 }
 
-/// An image whose blobs were written.
+/// An image whose blobs have been written.
 #[derive(Debug)]
 pub(crate) struct WrittenImage {
     pub(crate) manifest: Descriptor,
@@ -46,21 +46,21 @@ pub(crate) struct WrittenImage {
 }
 
 impl Image {
-    /// Writes layers, configuration and manifest to the directory of blobs.
+    /// Writes layers, configuration and manifest to the blob directory.
     pub(crate) fn write(
         &self,
         blobs: &Path,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<WrittenImage, PackError> {
         let mut packed = Vec::new();
-        let mut known = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for layer in &self.layers {
-            let unnamed = blobs.join("layer.part");
-            let layer = layer.pack(&unnamed, progress)?;
-            let named = blobs.join(layer.descriptor.digest.hex());
-            fs::rename(&unnamed, &named).map_err(PackError::io("rename", &unnamed))?;
-            // Two layers of the same content would be one, twice applied.
-            if known.insert(layer.descriptor.digest.clone()) {
+            let temporary = blobs.join("layer.part");
+            let layer = layer.pack(&temporary, progress)?;
+            let blob = blobs.join(layer.descriptor.digest.hex());
+            fs::rename(&temporary, &blob).map_err(PackError::io("rename", &temporary))?;
+            // Two layers with the same content are the same blob, which the image must not list twice.
+            if seen.insert(layer.descriptor.digest.clone()) {
                 packed.push(layer);
             }
         }
@@ -91,14 +91,14 @@ impl Image {
         })
     }
 
-    /// Bytes of executables in it.
+    /// Size of its executables in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.layers.iter().map(Layer::size).sum()
     }
 }
 
 impl ImageName {
-    /// With the registry that is meant where none is named. A kubelet asks for images by such names alone.
+    /// Returns the name with a registry, by Docker's defaults. A kubelet requests images only by such names.
     pub(crate) fn fully_qualified(&self) -> String {
         let registry = self.repository.split_once('/').map(|(first, _)| first);
         match registry {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_in_full_has_a_registry() {
+    fn a_fully_qualified_name_has_a_registry() {
         for (repository, expected) in [
             ("custom-plugin", "docker.io/library/custom-plugin:1.0.0"),
             ("team/custom-plugin", "docker.io/team/custom-plugin:1.0.0"),

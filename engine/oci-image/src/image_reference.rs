@@ -1,54 +1,56 @@
-//! Where an image is in a registry.
+//! References to images in a registry.
 
 use oci_client::Reference;
 
 use crate::image::ImageName;
 
-/// Registry, repository and tag, or digest where one is asked for.
+/// Registry, repository and tag, or digest, of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageReference(Reference);
 
-/// No name of an image in a registry.
+/// An invalid image reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an image such as registry.example.com/team/custom-plugin:1.2.3 ({reason})")]
+#[error(
+    "invalid image {text:?}: {reason}; expected a name such as registry.example.com/team/custom-plugin:1.2.3"
+)]
 pub struct ImageReferenceError {
     text: String,
     reason: String,
 }
 
 impl ImageReference {
-    /// Reads a name as Docker does: without a registry it is Docker Hub's. `tag` is taken where it has none.
+    /// Parses a name as Docker does: without a registry it refers to Docker Hub. `tag` is the default tag.
     ///
     /// # Errors
-    /// When it is no name of an image, and for a digest, which is the result of a push and not its target.
+    /// If it is not the name of an image, or has a digest, because a digest is the result of a push and not its target.
     pub fn parse(text: &str, tag: &str) -> Result<Self, ImageReferenceError> {
-        let wrong = |why: String| ImageReferenceError { text: text.to_owned(), reason: why };
+        let invalid = |reason: String| ImageReferenceError { text: text.to_owned(), reason };
         if text.contains('@') {
-            return Err(wrong("a digest cannot be pushed to".to_owned()));
+            return Err(invalid("cannot push to a digest".to_owned()));
         }
         let last = text.rsplit('/').next().unwrap_or(text);
-        let whole = if last.contains(':') { text.to_owned() } else { format!("{text}:{tag}") };
-        whole.parse().map(Self).map_err(|error| wrong(format!("{error}")))
+        let full = if last.contains(':') { text.to_owned() } else { format!("{text}:{tag}") };
+        full.parse().map(Self).map_err(|error| invalid(format!("{error}")))
     }
 
-    /// Reads the name of an image that exists, by tag or by digest, if it names the registry; `None` when it is none, as a path is.
+    /// Parses the name of an image, by tag or by digest, if it starts with a registry. Returns `None` otherwise, for example for a path.
     pub fn parse_qualified(text: &str) -> Option<Self> {
         let (host, _) = text.split_once('/')?;
-        let names_a_host = !host.starts_with('.') && (host.contains(['.', ':']) || host == "localhost");
-        names_a_host.then(|| text.parse().ok().map(Self)).flatten()
+        let is_registry = !host.starts_with('.') && (host.contains(['.', ':']) || host == "localhost");
+        is_registry.then(|| text.parse().ok().map(Self)).flatten()
     }
 
-    /// The host, and its port unless it is the usual one.
+    /// Host of the registry, with its port if the name has one.
     pub fn registry(&self) -> &str {
         self.0.registry()
     }
 
-    /// The path there, without a tag.
+    /// Path in the registry, without the tag.
     pub fn repository(&self) -> &str {
         self.0.repository()
     }
 
-    /// As a name for layouts and archives.
+    /// Returns the name for a layout or archive.
     pub fn image_name(&self) -> ImageName {
         ImageName {
             repository: format!("{}/{}", self.0.registry(), self.0.repository()),
@@ -56,7 +58,7 @@ impl ImageReference {
         }
     }
 
-    /// Whether the registry is on this machine, to which Docker and everybody else speak without TLS.
+    /// Whether the registry is on the local machine. As in Docker, it is then reached without TLS.
     pub fn is_loopback(&self) -> bool {
         let host = self.registry();
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
@@ -79,8 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_docker_reads_them() {
-        for (text, whole, loopback) in [
+    fn names_are_parsed_as_docker_parses_them() {
+        for (text, full, loopback) in [
             ("registry.example.com/team/plugin:1.0", "registry.example.com/team/plugin:1.0", false),
             ("registry.example.com:5000/plugin", "registry.example.com:5000/plugin:9.9.9", false),
             ("team/plugin", "docker.io/team/plugin:9.9.9", false),
@@ -89,12 +91,12 @@ mod tests {
             ("localhost:5000/plugin", "localhost:5000/plugin:9.9.9", true),
         ] {
             let target = ImageReference::parse(text, "9.9.9").expect(text);
-            assert_eq!((target.to_string().as_str(), target.is_loopback()), (whole, loopback), "{text}");
+            assert_eq!((target.to_string().as_str(), target.is_loopback()), (full, loopback), "{text}");
         }
     }
 
     #[test]
-    fn an_image_is_told_from_a_path_by_its_registry() {
+    fn an_image_is_distinguished_from_a_path_by_its_registry() {
         let digest = format!("registry.example.com/plugin@sha256:{}", "0".repeat(64));
         for text in
             ["registry.example.com/team/plugin:1.0", "localhost/plugin", "127.0.0.1:5000/p:1", &digest]
@@ -108,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn an_invalid_name_is_refused() {
         for text in ["", "Team/Plugin", "registry.example.com/", "a b", "https://registry.example.com/plugin"]
         {
             assert!(ImageReference::parse(text, "1.0").is_err(), "{text}");
         }
         let digest = format!("plugin@sha256:{}", "0".repeat(64));
         let error = ImageReference::parse(&digest, "1.0").expect_err("a digest");
-        assert!(error.to_string().contains("cannot be pushed to"), "{error}");
+        assert!(error.to_string().contains("cannot push to a digest"), "{error}");
     }
 }

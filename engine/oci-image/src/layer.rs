@@ -1,10 +1,11 @@
-//! One layer: a compressed tar that is the same whoever makes it, and wherever.
+//! A layer: a reproducible, compressed tar archive.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
@@ -14,59 +15,59 @@ use crate::digest::{Digest, HashingWriter};
 use crate::oci_spec::{Descriptor, LAYER_MEDIA_TYPE};
 use crate::pack_error::PackError;
 
-/// What is packed together, and shared between images and pushed once.
+/// A layer of an image. Images share layers with the same content.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// What it is, for the history of the image.
+    /// Description in the history of the image.
     pub title: String,
-    /// In this order; a link comes after what it leads to.
+    /// Entries in the order of the archive. A link must follow its target.
     pub entries: Vec<LayerEntry>,
 }
 
-/// One thing in the image.
+/// An entry of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerEntry {
-    /// Without a slash in front.
+    /// Path without a leading slash.
     pub path: String,
-    /// What it is.
+    /// Content of the entry.
     pub content: EntryContent,
 }
 
-/// What a thing in the image is.
+/// Content of an entry.
 #[derive(Clone, Debug)]
 pub enum EntryContent {
     /// A directory.
     Directory,
-    /// A text.
+    /// A text file.
     Text(String),
-    /// An executable: a file of this machine that must still be what it was when it was checked.
+    /// An executable, copied from a local file. Packing fails if the file has changed since its size and digest were computed.
     Executable {
-        /// Where it lies.
+        /// Path of the local file.
         path: PathBuf,
-        /// In bytes.
+        /// Size in bytes.
         size: u64,
-        /// Hex.
+        /// SHA-256 in hex.
         sha256: String,
     },
-    /// Another name of a file of the same layer.
+    /// A hard link to a file of the same layer.
     Link {
-        /// That file, without a slash in front.
+        /// Path of that file without a leading slash.
         to: String,
     },
 }
 
-/// A layer that was written to a file.
+/// A layer that has been written to a file.
 #[derive(Debug)]
 pub(crate) struct PackedLayer {
     pub(crate) title: String,
     pub(crate) descriptor: Descriptor,
-    /// Of the tar before it was compressed.
+    /// Digest of the uncompressed tar archive.
     pub(crate) diff_id: Digest,
 }
 
 impl Layer {
-    /// Writes it to `file`, a new one. `progress` is told how many bytes of executables were packed since it was told last,
-    /// and can stop it.
+    /// Writes the layer to the new file `file`. Calls `progress` with the number of executable bytes packed since the last call;
+    /// it can cancel the operation.
     pub(crate) fn pack(
         &self,
         file: &Path,
@@ -94,7 +95,7 @@ impl Layer {
         Ok(PackedLayer { title: self.title.clone(), descriptor, diff_id })
     }
 
-    /// Bytes of executables in it.
+    /// Size of its executables in bytes.
     pub(crate) fn size(&self) -> u64 {
         let sizes = self.entries.iter().map(|entry| match &entry.content {
             EntryContent::Executable { size, .. } => *size,
@@ -111,7 +112,7 @@ impl LayerEntry {
         layer: &Path,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<(), PackError> {
-        let unwritten = PackError::io("write", layer);
+        let write_error = PackError::io("write", layer);
         let path = &self.path;
         match &self.content {
             EntryContent::Directory => {
@@ -128,7 +129,7 @@ impl LayerEntry {
                 return append_executable(tar, path, file, *size, sha256, layer, progress);
             }
         }
-        .map_err(unwritten)
+        .map_err(write_error)
     }
 }
 
@@ -159,17 +160,17 @@ fn append_executable<W: Write>(
         return Err(PackError::Io { action: "read", path: file.to_owned(), source });
     }
     appended.map_err(PackError::io("write", layer))?;
-    // One byte more than it should have is a change as well.
-    let mut more = [0];
-    let longer = source.content.read(&mut more).map_err(PackError::io("read", file))? > 0;
-    let packed: String = source.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if longer || source.size != size || packed != sha256 {
+    // A longer file has changed too.
+    let mut extra = [0];
+    let is_longer = source.content.read(&mut extra).map_err(PackError::io("read", file))? > 0;
+    let packed = HEXLOWER.encode(&source.hasher.finalize());
+    if is_longer || source.size != size || packed != sha256 {
         return Err(PackError::FileChanged { path: file.to_owned() });
     }
     Ok(())
 }
 
-/// A file that is hashed as it is packed, and whose errors are not those of what it is written to.
+/// Hashes a file while it is packed. Keeps read errors apart from the errors of the writer.
 struct HashingReader<'a> {
     content: File,
     hasher: Sha256,
@@ -202,7 +203,7 @@ impl Read for HashingReader<'_> {
     }
 }
 
-/// Of root, and of no time.
+/// Returns a reproducible header: owned by root, with time zero.
 pub(crate) fn tar_header(kind: EntryType, mode: u32, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
@@ -238,31 +239,33 @@ mod tests {
     }
 
     #[test]
-    fn the_same_content_is_the_same_layer_in_another_place() {
-        let (one, other) = (tempfile::tempdir().expect("a place"), tempfile::tempdir().expect("a place"));
-        let digests = [&one, &other].map(|place| {
-            let layer = layer(&place.path().join("plugin"), b"a plugin");
-            let packed =
-                layer.pack(&place.path().join("layer"), &mut |_| ControlFlow::Continue(())).expect("packed");
+    fn the_same_content_in_another_directory_is_the_same_layer() {
+        let (one, other) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let digests = [&one, &other].map(|directory| {
+            let layer = layer(&directory.path().join("plugin"), b"a plugin");
+            let packed = layer
+                .pack(&directory.path().join("layer"), &mut |_| ControlFlow::Continue(()))
+                .expect("packed");
             (packed.descriptor.digest, packed.diff_id)
         });
         assert_eq!(digests[0], digests[1]);
     }
 
     #[test]
-    fn what_is_packed_is_owned_by_root_and_has_no_time() {
-        let place = tempfile::tempdir().expect("a place");
-        let packed = place.path().join("layer");
+    fn entries_are_owned_by_root_and_have_time_zero() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let packed = directory.path().join("layer");
         let mut bytes = 0;
-        layer(&place.path().join("plugin"), b"a plugin")
-            .pack(&packed, &mut |more| {
-                bytes += more;
+        layer(&directory.path().join("plugin"), b"a plugin")
+            .pack(&packed, &mut |count| {
+                bytes += count;
                 ControlFlow::Continue(())
             })
             .expect("packed");
         assert_eq!(bytes, 8);
-        let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(File::open(packed).expect("there")));
-        let seen: Vec<_> = tar
+        let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(File::open(packed).expect("opened")));
+        let entries: Vec<_> = tar
             .entries()
             .expect("a tar")
             .map(|entry| {
@@ -277,7 +280,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            seen,
+            entries,
             [
                 ("plugins/".to_owned(), 0o755, EntryType::Directory),
                 ("custom-1.2.3".to_owned(), 0o755, EntryType::Regular),
@@ -290,25 +293,26 @@ mod tests {
     #[test]
     fn a_file_that_changed_since_it_was_checked_is_not_packed() {
         for changed in ["", "a plu", "a plugiN", "a plugin and more"] {
-            let place = tempfile::tempdir().expect("a place");
-            let file = place.path().join("plugin");
+            let directory = tempfile::tempdir().expect("a directory");
+            let file = directory.path().join("plugin");
             let layer = layer(&file, b"a plugin");
             fs::write(&file, changed).expect("written");
             let error = layer
-                .pack(&place.path().join("layer"), &mut |_| ControlFlow::Continue(()))
+                .pack(&directory.path().join("layer"), &mut |_| ControlFlow::Continue(()))
                 .expect_err("changed");
             assert!(matches!(&error, PackError::FileChanged { path } if *path == file), "{changed}: {error}");
         }
     }
 
     #[test]
-    fn a_file_that_vanished_is_named() {
-        let place = tempfile::tempdir().expect("a place");
-        let file = place.path().join("plugin");
+    fn a_missing_file_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("plugin");
         let layer = layer(&file, b"a plugin");
         fs::remove_file(&file).expect("removed");
-        let error =
-            layer.pack(&place.path().join("layer"), &mut |_| ControlFlow::Continue(())).expect_err("gone");
+        let error = layer
+            .pack(&directory.path().join("layer"), &mut |_| ControlFlow::Continue(()))
+            .expect_err("gone");
         assert_eq!(error.to_string(), format!("could not read {}", file.display()));
     }
 }

@@ -1,4 +1,4 @@
-//! An OCI layout: a directory with the images, by content.
+//! An OCI layout: a directory that holds images as blobs named by their digests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,46 +16,46 @@ use crate::image::{Image, ImageName, WrittenImage, write_document};
 use crate::oci_spec::{Descriptor, INDEX_MEDIA_TYPE, Index, Platform};
 use crate::pack_error::PackError;
 
-/// What says of a directory that it is a layout.
+/// Name and content of the file that marks a directory as a layout.
 pub(crate) const LAYOUT_MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
 pub(crate) const INDEX_FILE: &str = "index.json";
 pub(crate) const BLOB_DIR: &str = "blobs/sha256";
 
-/// Images in a directory that goes with this value, unless it is [persisted](Layout::persist).
+/// Images in a temporary directory, which is deleted on drop unless it is [persisted](Layout::persist).
 #[derive(Debug)]
 pub struct Layout {
     directory: TempDir,
     name: ImageName,
-    /// What the name stands for: the manifest of the one image, or the index over several.
+    /// The descriptor that the name refers to: the manifest of a single image, or the index of several.
     pub(crate) root_descriptor: Descriptor,
     pub(crate) written_images: Vec<WrittenImage>,
 }
 
-/// One image of a layout.
+/// An image of a layout.
 #[derive(Clone, Debug, Serialize)]
 pub struct PackedImage {
-    /// What it runs on.
+    /// Its platform.
     pub platform: String,
-    /// Of its manifest.
+    /// Digest of its manifest.
     pub digest: Digest,
 }
 
 impl Layout {
-    /// Makes the images, in a temporary directory inside of `place`; `keep` needs that on the file system where the layout is to lie.
-    /// `progress` is called with bytes done and bytes in all, and can stop it. Blocks.
+    /// Builds the images in a temporary directory inside `parent`, which must be on the file system of the target of
+    /// [`persist`](Self::persist). Calls `progress` with the completed and the total bytes; it can cancel the operation. Blocks.
     ///
     /// # Errors
-    /// When a file cannot be read, is not what it was when it was checked, or something cannot be written. Nothing is left then.
+    /// If a file cannot be read, has changed since it was checked, or cannot be written. Nothing is left behind.
     pub fn pack(
         images: &[Image],
         name: &ImageName,
-        place: &Path,
+        parent: &Path,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Self, PackError> {
         let directory = tempfile::Builder::new()
             .prefix(".oci-layout-")
-            .tempdir_in(place)
-            .map_err(PackError::io("create a directory in", place))?;
+            .tempdir_in(parent)
+            .map_err(PackError::io("create a directory in", parent))?;
         let blobs = directory.path().join(BLOB_DIR);
         fs::create_dir_all(&blobs).map_err(PackError::io("create", &blobs))?;
         let (mut done, total) = (0, images.iter().map(Image::size).sum());
@@ -63,12 +63,12 @@ impl Layout {
             done += more;
             progress(done, total)
         };
-        let mut written = Vec::new();
+        let mut written_images = Vec::new();
         for image in images {
-            written.push(image.write(&blobs, &mut progress)?);
+            written_images.push(image.write(&blobs, &mut progress)?);
         }
-        let manifests: Vec<Descriptor> = written.iter().map(|image| image.manifest.clone()).collect();
-        let top = match manifests.as_slice() {
+        let manifests: Vec<Descriptor> = written_images.iter().map(|image| image.manifest.clone()).collect();
+        let root_descriptor = match manifests.as_slice() {
             [only] => only.clone(),
             several => write_document(
                 &blobs,
@@ -76,39 +76,39 @@ impl Layout {
                 &Index { schema_version: 2, media_type: INDEX_MEDIA_TYPE, manifests: several },
             )?,
         };
-        let layout = Self { directory, name: name.clone(), root_descriptor: top, written_images: written };
+        let layout = Self { directory, name: name.clone(), root_descriptor, written_images };
         layout.write_index()?;
         Ok(layout)
     }
 
-    /// Of what the image's name stands for: one image, or the index over those of several platforms.
+    /// Digest that the name refers to: of a single image, or of the index of images for several platforms.
     pub fn digest(&self) -> &Digest {
         &self.root_descriptor.digest
     }
 
-    /// What the image is called.
+    /// Name of the image.
     pub fn name(&self) -> &ImageName {
         &self.name
     }
 
-    /// The images, one for each platform.
+    /// Returns the images, one for each platform.
     pub fn images(&self) -> Vec<PackedImage> {
-        let shown = |platform: &Option<Platform>| platform.as_ref().map(ToString::to_string);
+        let display = |platform: &Option<Platform>| platform.as_ref().map(ToString::to_string);
         let images = self.written_images.iter().map(|image| PackedImage {
-            platform: shown(&image.manifest.platform).unwrap_or_default(),
+            platform: display(&image.manifest.platform).unwrap_or_default(),
             digest: image.manifest.digest.clone(),
         });
         images.collect()
     }
 
-    /// Puts it at `target` in one step, where nothing, an empty directory or another layout may be; that one goes.
+    /// Moves the layout to `target` atomically. `target` may not exist, may be an empty directory, or a layout, which is replaced.
     ///
     /// # Errors
-    /// When something else is there, or the file system says no.
+    /// If `target` is something else, or the file system operation fails.
     pub fn persist(self, target: &Path) -> Result<(), PackError> {
-        let made = self.directory.path();
-        fs::set_permissions(made, fs::Permissions::from_mode(0o755))
-            .map_err(PackError::io("set the mode of", made))?;
+        let directory = self.directory.path();
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
+            .map_err(PackError::io("set the mode of", directory))?;
         match fs::read_dir(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
@@ -117,8 +117,8 @@ impl Layout {
             Err(source) => return Err(PackError::Io { action: "list", path: target.to_owned(), source }),
             Ok(mut entries) => {
                 if target.join(LAYOUT_MARKER.0).is_file() {
-                    // The one that was there goes with the temporary directory, whose place it takes.
-                    return renameat_with(CWD, made, CWD, target, RenameFlags::EXCHANGE)
+                    // The replaced layout is now the temporary directory, and is deleted with it.
+                    return renameat_with(CWD, directory, CWD, target, RenameFlags::EXCHANGE)
                         .map_err(|errno| PackError::io("replace", target)(errno.into()));
                 }
                 if entries.next().is_some() {
@@ -126,8 +126,8 @@ impl Layout {
                 }
             }
         }
-        fs::rename(made, target).map_err(PackError::io("create", target))?;
-        // Its content lies elsewhere now.
+        fs::rename(directory, target).map_err(PackError::io("create", target))?;
+        // The directory has been moved, so there is nothing to delete.
         let _moved = self.directory.keep();
         Ok(())
     }
@@ -140,24 +140,24 @@ impl Layout {
         self.path().join(BLOB_DIR).join(digest.hex())
     }
 
-    /// Layers and configurations, each once.
+    /// Returns the digests of layers and configurations without duplicates.
     pub(crate) fn blobs(&self) -> Vec<&Digest> {
-        let mut known = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         self.written_images
             .iter()
             .flat_map(|image| image.layers.iter().chain([&image.config]))
-            .filter(|digest| known.insert(*digest))
+            .filter(|digest| seen.insert(*digest))
             .collect()
     }
 
     fn write_index(&self) -> Result<(), PackError> {
         let annotations = BTreeMap::from([
-            // containerd takes the whole name from its own annotation, everybody else the tag from the standard's.
+            // containerd reads the full name from its own annotation; other tools read the tag from the standard annotation.
             ("io.containerd.image.name", self.name.fully_qualified()),
             ("org.opencontainers.image.ref.name", self.name.tag.clone()),
         ]);
-        let top = [Descriptor { annotations, ..self.root_descriptor.clone() }];
-        let index = Index { schema_version: 2, media_type: INDEX_MEDIA_TYPE, manifests: &top };
+        let manifests = [Descriptor { annotations, ..self.root_descriptor.clone() }];
+        let index = Index { schema_version: 2, media_type: INDEX_MEDIA_TYPE, manifests: &manifests };
         let index = serde_json::to_vec(&index).map_err(PackError::Document)?;
         for (file, content) in [(LAYOUT_MARKER.0, LAYOUT_MARKER.1.as_bytes()), (INDEX_FILE, &index)] {
             let file = self.path().join(file);

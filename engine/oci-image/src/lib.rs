@@ -1,8 +1,40 @@
-//! Container images without a container engine: made bit for bit the same everywhere, kept as a layout or an archive, pushed to
-//! a registry, and the plugins of one taken out again.
+//! Builds container images without a container engine, pushes them to a registry, and extracts plugins from them.
 //!
-//! An image goes through a [`Layout`]: [`Layout::pack`] writes one to a temporary directory, and from there it is kept,
-//! archived, or [pushed](push). What is made depends on nothing but the content: no clock, no user, no path of this machine.
+//! Images are reproducible: an image depends only on its content, not on the time, the user or a path of the machine that
+//! builds it.
+//!
+//! # Example
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::ops::ControlFlow;
+//!
+//! use oci_image::{EntryContent, Image, ImageName, Layer, LayerEntry, Layout, Platform};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let readme = LayerEntry { path: "README".to_owned(), content: EntryContent::Text("hello".to_owned()) };
+//! let image = Image {
+//!     platform: Platform::linux("amd64"),
+//!     user: "1000".to_owned(),
+//!     entrypoint: vec!["/bin/hello".to_owned()],
+//!     labels: BTreeMap::new(),
+//!     layers: vec![Layer { title: "readme".to_owned(), entries: vec![readme] }],
+//! };
+//! let name = ImageName { repository: "registry.example.com/team/hello".to_owned(), tag: "1.0.0".to_owned() };
+//! let directory = tempfile::tempdir()?;
+//! let layout = Layout::pack(&[image], &name, directory.path(), &mut |_, _| ControlFlow::Continue(()))?;
+//! layout.write_archive(&directory.path().join("hello.tar"))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! - [`Image`] describes an image by its [`Layer`]s. [`Layout::pack`] writes one or more images to a temporary directory.
+//! - [`Layout::persist`] keeps that directory, [`Layout::write_archive`] writes one file, and [`push()`] sends it to a registry.
+//! - [`fetch()`] extracts the plugins of an image from a layout or a registry.
+//! - [`RegistryAccess`] holds the [`Credentials`], the protocol and the [`RetryPolicy`] for a registry.
+//! - [`PackError`], [`RegistryError`] and [`FetchError`] each offer a hint for the user.
 
 mod archive;
 mod credentials;

@@ -1,4 +1,4 @@
-//! The JSON documents of the OCI image specification 1.1, as far as an image of ours needs them.
+//! The JSON documents of the OCI image specification 1.1, with the fields that this crate writes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,23 +13,23 @@ pub(crate) const INDEX_MEDIA_TYPE: &str = "application/vnd.oci.image.index.v1+js
 pub(crate) const CONFIG_MEDIA_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const LAYER_MEDIA_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// An image of another moment would be another image: its time is the same always.
+/// The creation time of every image. It is constant, because images are reproducible.
 pub(crate) const CREATED: &str = "1970-01-01T00:00:00Z";
 
-/// What an image runs on.
+/// The platform of an image.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Platform {
-    /// As Go names it, such as `amd64`.
+    /// Architecture as Go names it, such as `amd64`.
     pub architecture: String,
-    /// As Go names it; `linux` here.
+    /// Operating system as Go names it, always `linux`.
     pub os: String,
-    /// Of the architecture, such as `v7`.
+    /// Variant of the architecture, such as `v7`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
 impl Platform {
-    /// Linux on an architecture. 32-bit ARM is taken to be its version 7, as by everybody who names none.
+    /// Linux on an architecture. The variant of 32-bit ARM is `v7`, the default of other tools.
     pub fn linux(architecture: &str) -> Self {
         let variant = (architecture == "arm").then(|| "v7".to_owned());
         Self { architecture: architecture.to_owned(), os: "linux".to_owned(), variant }
@@ -43,9 +43,9 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Not `linux/<architecture>`.
+/// An unsupported platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a platform such as linux/amd64")]
+#[error("unsupported platform {text:?}: expected linux/amd64, linux/arm64, linux/386 or linux/arm/v7")]
 pub struct PlatformError {
     text: String,
 }
@@ -123,7 +123,7 @@ pub(crate) struct History<'a> {
     pub(crate) created_by: &'a str,
 }
 
-/// `manifest.json` of an archive, which `docker load` reads where Docker is older than version 25.
+/// `manifest.json` of an archive, which `docker load` of Docker before version 25 reads.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct DockerManifest {
@@ -137,8 +137,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn platforms_are_read_as_they_are_shown() {
-        for (text, shown) in [
+    fn platforms_are_parsed_as_they_are_displayed() {
+        for (text, expected) in [
             ("linux/amd64", Some("linux/amd64")),
             ("linux/arm", Some("linux/arm/v7")),
             ("linux/arm/v7", Some("linux/arm/v7")),
@@ -146,7 +146,10 @@ mod tests {
             ("windows/amd64", None),
             ("linux/", None),
         ] {
-            assert_eq!(text.parse::<Platform>().ok().map(|platform| platform.to_string()).as_deref(), shown);
+            assert_eq!(
+                text.parse::<Platform>().ok().map(|platform| platform.to_string()).as_deref(),
+                expected
+            );
         }
     }
 }

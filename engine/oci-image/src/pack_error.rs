@@ -1,70 +1,68 @@
-//! Why an image could not be made or kept.
+//! Errors of building and storing an image.
 
 use std::io;
 use std::path::PathBuf;
 
-/// An image that was not made, or not put where it was wanted. Nothing of it is left.
+/// An image could not be built or stored. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
-    /// The file system said no.
+    /// A file system operation failed.
     #[error("could not {action} {path}")]
     Io {
-        /// What was tried.
+        /// The operation in the imperative: "read".
         action: &'static str,
-        /// On which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The I/O error.
         #[source]
         source: io::Error,
     },
-    /// Somebody wrote it in between.
-    #[error("{path} changed while it was packed: it is not the file that was checked")]
+    /// The file has changed since its size and digest were computed.
+    #[error("{path} changed while it was packed")]
     FileChanged {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// As wanted.
-    #[error("packing was stopped")]
+    /// The `progress` callback cancelled the operation.
+    #[error("packing was cancelled")]
     Cancelled,
-    /// There is something else.
+    /// The target is not a layout, and not an empty directory.
     #[error("{path} exists and is not an OCI layout")]
     TargetExists {
-        /// Where the layout was wanted.
+        /// Path of the target.
         path: PathBuf,
     },
-    /// A document could not be written down.
-    #[error("could not write the documents of the image")]
+    /// A document of the image could not be serialized.
+    #[error("could not serialize a document of the image")]
     Document(#[source] serde_json::Error),
 }
 
 impl PackError {
-    /// What to do about it.
+    /// Tells the user how to fix the error.
     pub fn hint(&self) -> String {
         match self {
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::StorageFull => format!(
-                "The disk is full: free some space where {} lies, or name another place. Nothing half written is left.",
+                "The disk is full. Free some space on the file system of {}, or choose another directory. No partial file is left.",
                 path.display()
             ),
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                format!("{} lies on a read-only file system: name another place.", path.display())
+                format!("{} is on a read-only file system. Choose another directory.", path.display())
             }
-            Self::Io { .. } => "Nothing half written is left: run it again when that is cured.".to_owned(),
-            Self::Cancelled => "Run it again.".to_owned(),
+            Self::Io { .. } => "Fix the cause and run the command again. No partial file is left.".to_owned(),
+            Self::Cancelled => "Run the command again.".to_owned(),
             Self::FileChanged { path } => {
-                format!("Wait until whatever builds {} is done, and run it again.", path.display())
+                format!("Wait until {} is no longer written, and run the command again.", path.display())
             }
             Self::TargetExists { path } => {
-                format!("Name a directory that is new or empty, or remove {}.", path.display())
+                format!("Choose a new or empty directory, or remove {}.", path.display())
             }
-            Self::Document(_) => {
-                "This is a fault of this program: report it with the command line.".to_owned()
-            }
+            Self::Document(_) => "This is a bug: report it with the command line.".to_owned(),
         }
     }
 
-    pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action: what, path, source }
+        move |source| Self::Io { action, path, source }
     }
 }

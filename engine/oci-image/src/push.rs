@@ -1,4 +1,4 @@
-//! A layout into a registry: what is there already is not sent again, and the name is given last.
+//! Pushes a layout to a registry. Existing blobs are not sent again, and the tag is written last.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -19,31 +19,32 @@ use crate::oci_spec::Descriptor;
 use crate::registry::{RegistryAccess, RegistryClient};
 use crate::registry_error::{RegistryError, RegistryErrorKind, classify};
 
-/// What a push did.
+/// The result of a push.
 #[derive(Clone, Debug, Serialize)]
 pub struct PushReport {
-    /// The name, with the tag.
+    /// Name with the tag.
     pub image: String,
-    /// What it stands for now.
+    /// Digest that the tag refers to now.
     pub digest: Digest,
-    /// What it stood for before, if that was something else.
+    /// Digest that the tag referred to before, if it was another one.
     pub replaced: Option<String>,
-    /// Blobs that were sent.
+    /// Number of uploaded blobs.
     pub sent: usize,
-    /// Blobs that were there.
+    /// Number of blobs that existed already.
     pub present: usize,
 }
 
-/// Bytes read and sent at once; also how often progress is told.
+/// Size of a chunk in bytes. Progress is reported once for each chunk.
 const CHUNK_SIZE: usize = 256 * 1024;
 
-/// Chunks that wait for the network. One is read while another one is sent.
+/// Number of chunks to read ahead of the network.
 const READ_AHEAD_CHUNKS: usize = 2;
 
-/// Sends all that is missing, and reads back what the name stands for then. `progress` is called with bytes done and bytes in all.
+/// Uploads the missing blobs, writes the tag, and verifies the digest that it refers to. Calls `progress` with the completed and the
+/// total bytes.
 ///
 /// # Errors
-/// When the registry does not take it, after some patience where that may help.
+/// If the registry refuses the image, or the retries are exhausted.
 pub async fn push(
     layout: &Layout,
     target: &ImageReference,
@@ -52,8 +53,8 @@ pub async fn push(
 ) -> Result<PushReport, RegistryError> {
     let push = PushSession { layout, registry: RegistryClient::new(target, access).await? };
     push.registry.log_in(RegistryOperation::Push).await?;
-    let before = push.remote_digest().await?;
-    let wanted = layout.digest();
+    let previous = push.remote_digest().await?;
+    let digest = layout.digest();
     let content: Vec<(&Digest, u64)> = layout
         .blobs()
         .into_iter()
@@ -61,11 +62,11 @@ pub async fn push(
         .collect::<Result<_, _>>()?;
     let total = content.iter().map(|(_, size)| size).sum();
     let (mut done, mut sent, mut present) = (0, 0, 0);
-    for (digest, size) in content {
-        if push.blob_exists(digest).await? {
+    for (blob, size) in content {
+        if push.blob_exists(blob).await? {
             present += 1;
         } else {
-            push.upload(digest, size, &mut |of_this| progress(done + of_this, total)).await?;
+            push.upload(blob, size, &mut |uploaded| progress(done + uploaded, total)).await?;
             sent += 1;
         }
         done += size;
@@ -79,17 +80,17 @@ pub async fn push(
     }
     push.put_manifest(&layout.root_descriptor, target.reference()).await?;
     match push.remote_digest().await? {
-        Some(there) if there == wanted.as_str() => Ok(PushReport {
+        Some(actual) if actual == digest.as_str() => Ok(PushReport {
             image: target.to_string(),
-            digest: wanted.clone(),
-            replaced: before.filter(|before| before != wanted.as_str()),
+            digest: digest.clone(),
+            replaced: previous.filter(|previous| previous != digest.as_str()),
             sent,
             present,
         }),
-        there => Err(RegistryError::WrongDigest {
+        actual => Err(RegistryError::WrongDigest {
             registry: target.registry().to_owned(),
-            wanted: wanted.clone(),
-            there: there.unwrap_or_else(|| "nothing".to_owned()),
+            expected: digest.clone(),
+            actual: actual.unwrap_or_else(|| "nothing".to_owned()),
         }),
     }
 }
@@ -100,10 +101,10 @@ struct PushSession<'a> {
 }
 
 impl PushSession<'_> {
-    /// What the name stands for.
+    /// Returns the digest that the tag refers to.
     async fn remote_digest(&self) -> Result<Option<String>, RegistryError> {
-        let what = || format!("look at {}", self.registry.target);
-        let look = async || match self
+        let operation = || format!("read the digest of {}", self.registry.target);
+        let lookup = async || match self
             .registry
             .client
             .fetch_manifest_digest(self.registry.target.reference(), &self.registry.access.credentials.0)
@@ -112,18 +113,18 @@ impl PushSession<'_> {
             Err(error) if classify(&error) == RegistryErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         };
-        self.registry.with_retries(what, look, classify).await
+        self.registry.with_retries(operation, lookup, classify).await
     }
 
     async fn blob_exists(&self, digest: &Digest) -> Result<bool, RegistryError> {
-        let what = || format!("look for {digest}");
-        let look = async || {
+        let operation = || format!("look up {digest}");
+        let lookup = async || {
             self.registry.client.blob_exists(self.registry.target.reference(), digest.as_str()).await
         };
-        self.registry.with_retries(what, look, classify).await
+        self.registry.with_retries(operation, lookup, classify).await
     }
 
-    /// Sends a blob; after a failure from its beginning, for what was half sent is not kept.
+    /// Uploads a blob. A retry starts from the beginning, because registries discard incomplete uploads.
     async fn upload(
         &self,
         digest: &Digest,
@@ -131,32 +132,32 @@ impl PushSession<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), RegistryError> {
         let path = self.layout.blob(digest);
-        let what = || format!("upload {digest}");
+        let operation = || format!("upload {digest}");
         let mut send = async || {
             let (chunks, stream) = mpsc::channel(READ_AHEAD_CHUNKS);
-            let (tell, mut told) = mpsc::unbounded_channel();
-            let reading = tokio::spawn(read_chunks(path.clone(), chunks, tell));
+            let (sent_sender, mut sent_receiver) = mpsc::unbounded_channel();
+            let reading = tokio::spawn(read_chunks(path.clone(), chunks, sent_sender));
             let mut upload = pin!(self.registry.client.push_blob_stream(
                 self.registry.target.reference(),
                 ReceiverStream::new(stream),
                 digest.as_str(),
                 Some(size),
             ));
-            let ended = loop {
+            let result = loop {
                 tokio::select! {
-                    ended = &mut upload => break ended,
-                    Some(sent) = told.recv() => progress(sent),
+                    result = &mut upload => break result,
+                    Some(sent) = sent_receiver.recv() => progress(sent),
                 }
             };
             reading.abort();
-            ended.map(drop)
+            result.map(drop)
         };
-        let trouble = |error: &OciDistributionError| match classify(error) {
-            // The session is gone, as after a restart of the registry: a new one may do.
+        let kind = |error: &OciDistributionError| match classify(error) {
+            // The upload session does not exist any more, for example after a restart of the registry. A retry starts a new one.
             RegistryErrorKind::NotFound => RegistryErrorKind::Transient,
             other => other,
         };
-        self.registry.with_retries(what, &mut send, trouble).await
+        self.registry.with_retries(operation, &mut send, kind).await
     }
 
     async fn put_manifest(&self, manifest: &Descriptor, name: &Reference) -> Result<(), RegistryError> {
@@ -165,26 +166,26 @@ impl PushSession<'_> {
             .await
             .map_err(|source| RegistryError::Io { path: path.clone(), source })?;
         let content = Bytes::from(content);
-        let what = || format!("name {}", manifest.digest);
+        let operation = || format!("write manifest {}", manifest.digest);
         let put = async || {
             let kind = manifest.media_type.parse().map_err(|_| OciDistributionError::GenericError(None))?;
             self.registry.client.push_manifest_raw(name, content.clone(), kind).await
         };
-        self.registry.with_retries(what, put, classify).await.map(drop)
+        self.registry.with_retries(operation, put, classify).await.map(drop)
     }
 }
 
-/// A name that is a digest. It is given as a tag, of which it makes the same address: without a tag the client cannot live with a
-/// registry whose answer has no `Location`.
+/// Returns a reference to a digest. The digest is passed as a tag, which results in the same URL: with a digest reference the client
+/// fails if the response of the registry has no `Location`.
 fn digest_reference(target: &Reference, digest: &Digest) -> Reference {
     Reference::with_tag(target.registry().to_owned(), target.repository().to_owned(), digest.to_string())
 }
 
-/// Reads a blob ahead of the network. Whoever sends may go away, which ends it.
+/// Reads a blob ahead of the network, until the receiver of the chunks is dropped.
 async fn read_chunks(
     path: PathBuf,
     chunks: mpsc::Sender<Result<Bytes, OciDistributionError>>,
-    tell: mpsc::UnboundedSender<u64>,
+    sent_sender: mpsc::UnboundedSender<u64>,
 ) {
     let mut done = 0;
     let read = async {
@@ -197,15 +198,15 @@ async fn read_chunks(
                 return Ok(());
             }
             done += read as u64;
-            let _nobody_looks = tell.send(done);
+            let _closed = sent_sender.send(done);
         }
     };
     if let Err(error) = read.await {
-        let _nobody_sends = chunks.send(Err(OciDistributionError::IoError(error))).await;
+        let _closed = chunks.send(Err(OciDistributionError::IoError(error))).await;
     }
 }
 
 fn file_size(path: &Path) -> Result<u64, RegistryError> {
-    let unread = |source| RegistryError::Io { path: path.to_owned(), source };
-    std::fs::metadata(path).map(|metadata| metadata.len()).map_err(unread)
+    let io_error = |source| RegistryError::Io { path: path.to_owned(), source };
+    std::fs::metadata(path).map(|metadata| metadata.len()).map_err(io_error)
 }

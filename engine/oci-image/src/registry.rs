@@ -1,4 +1,4 @@
-//! A registry, and trying again what may work in a moment.
+//! A client of one registry, which retries transient failures.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,33 +12,33 @@ use crate::image_reference::ImageReference;
 use crate::registry_error::{RegistryError, RegistryErrorKind, classify, describe};
 use crate::retry::RetryPolicy;
 
-/// How a registry is spoken to.
+/// Protocol of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistryProtocol {
-    /// With TLS.
+    /// HTTP with TLS.
     Https,
-    /// Without.
+    /// HTTP without TLS.
     Http,
 }
 
-/// Who asks, and how.
+/// How to access a registry.
 #[derive(Clone, Debug)]
 pub struct RegistryAccess {
-    /// Who.
+    /// Credentials.
     pub credentials: Credentials,
-    /// With TLS or without.
+    /// Protocol.
     pub protocol: RegistryProtocol,
-    /// PEM files of authorities that are trusted beside those of the system.
+    /// PEM files with certificate authorities to trust in addition to those of the system.
     pub ca_files: Vec<PathBuf>,
-    /// With a registry that is busy.
+    /// Retries of transient failures.
     pub retry: RetryPolicy,
 }
 
-/// A registry that says nothing for so long is gone: it answers an upload only when it has stored it.
+/// The timeout of a read. It is long, because a registry responds to an upload only after it has stored it.
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The registry of a name.
+/// A client of the registry of an image.
 pub(crate) struct RegistryClient<'a> {
     pub(crate) client: Client,
     pub(crate) target: &'a ImageReference,
@@ -46,7 +46,7 @@ pub(crate) struct RegistryClient<'a> {
 }
 
 impl<'a> RegistryClient<'a> {
-    /// Connects to nothing yet.
+    /// Creates the client. Does not connect yet.
     pub(crate) async fn new(
         target: &'a ImageReference,
         access: &'a RegistryAccess,
@@ -55,55 +55,64 @@ impl<'a> RegistryClient<'a> {
         Ok(Self { client, target, access })
     }
 
-    /// Asks for the right, so that a refusal is heard before anything is sent.
+    /// Requests a token for the operation, so that a refusal is reported before anything is sent.
     pub(crate) async fn log_in(&self, to: RegistryOperation) -> Result<(), RegistryError> {
-        let what = || "log in".to_owned();
+        let operation = || "log in".to_owned();
         let log_in = async || self.client.auth(self.target.reference(), &self.access.credentials.0, to).await;
-        let trouble = |error: &OciDistributionError| match classify(error) {
-            // The address may be wrong; that is not worth a minute.
+        let kind = |error: &OciDistributionError| match classify(error) {
+            // The address may be wrong, so retries would only delay the error.
             RegistryErrorKind::Connection => RegistryErrorKind::Permanent,
             other => other,
         };
-        self.with_retries(what, log_in, trouble).await.map(drop)
+        self.with_retries(operation, log_in, kind).await.map(drop)
     }
 
-    /// Tries until it works, will not work, or patience ends.
+    /// Repeats `attempt` until it succeeds, fails permanently, or the retries are exhausted.
     pub(crate) async fn with_retries<T>(
         &self,
-        what: impl Fn() -> String,
+        operation: impl Fn() -> String,
         mut attempt: impl AsyncFnMut() -> Result<T, OciDistributionError>,
-        sort: impl Fn(&OciDistributionError) -> RegistryErrorKind,
+        classify_error: impl Fn(&OciDistributionError) -> RegistryErrorKind,
     ) -> Result<T, RegistryError> {
         let registry = self.target.registry().to_owned();
-        let mut attempts = 0;
+        let mut pauses = self.access.retry.pauses();
         loop {
-            attempts += 1;
             let error = match attempt().await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let said = describe(&error);
-            match (sort(&error), self.access.retry.backoff_after(attempts)) {
+            let message = describe(&error);
+            match (classify_error(&error), pauses.next()) {
                 (RegistryErrorKind::Transient | RegistryErrorKind::Connection, Some(pause)) => {
                     tokio::time::sleep(pause).await;
                 }
                 (RegistryErrorKind::Transient | RegistryErrorKind::Connection, None) => {
-                    return Err(RegistryError::RetriesExhausted { what: what(), registry, attempts, said });
+                    let attempts = self.access.retry.attempts;
+                    return Err(RegistryError::RetriesExhausted {
+                        operation: operation(),
+                        registry,
+                        attempts,
+                        message,
+                    });
                 }
                 (RegistryErrorKind::Unauthorized, _) => {
-                    return Err(RegistryError::Unauthorized { registry, said });
+                    return Err(RegistryError::Unauthorized { registry, message });
                 }
                 (RegistryErrorKind::Denied, _) => {
                     let repository = self.target.repository().to_owned();
-                    return Err(RegistryError::Denied { registry, repository, said });
+                    return Err(RegistryError::Denied { registry, repository, message });
                 }
                 (RegistryErrorKind::Permanent | RegistryErrorKind::NotFound, _)
                     if classify(&error) == RegistryErrorKind::Connection =>
                 {
-                    return Err(RegistryError::Unreachable { registry, said });
+                    return Err(RegistryError::Unreachable { registry, message });
                 }
                 (RegistryErrorKind::Permanent | RegistryErrorKind::NotFound, _) => {
-                    return Err(RegistryError::UnexpectedResponse { what: what(), registry, said });
+                    return Err(RegistryError::UnexpectedResponse {
+                        operation: operation(),
+                        registry,
+                        message,
+                    });
                 }
             }
         }
@@ -117,8 +126,8 @@ async fn build_client(target: &ImageReference, access: &RegistryAccess) -> Resul
             tokio::fs::read(path).await.map_err(|source| RegistryError::Io { path: path.clone(), source })?;
         certificates.push(Certificate { encoding: CertificateEncoding::Pem, data });
     }
-    // Its client takes proxies from the environment, also for this machine, unless it is told of another one; and that one is used
-    // for no name and no address.
+    // `oci_client` reads proxies from the environment, even for the local machine, unless an explicit proxy is set. `no_proxy` excludes
+    // every host, so that the explicit proxy is never used.
     let unused_proxy = target.is_loopback().then(|| "http://localhost".to_owned());
     let config = ClientConfig {
         http_proxy: unused_proxy.clone(),
@@ -129,7 +138,7 @@ async fn build_client(target: &ImageReference, access: &RegistryAccess) -> Resul
             RegistryProtocol::Http => ClientProtocol::Http,
         },
         extra_root_certificates: certificates,
-        // In one piece with its length, which every registry takes.
+        // Uploads in one request with `Content-Length`, which every registry supports.
         use_monolithic_push: true,
         connect_timeout: Some(CONNECT_TIMEOUT),
         read_timeout: Some(READ_TIMEOUT),
@@ -138,6 +147,6 @@ async fn build_client(target: &ImageReference, access: &RegistryAccess) -> Resul
     };
     Client::try_from(config).map_err(|error| RegistryError::Unreachable {
         registry: target.registry().to_owned(),
-        said: format!("the connection cannot be set up: {}", describe(&error)),
+        message: format!("could not set up the connection: {}", describe(&error)),
     })
 }

@@ -1,4 +1,4 @@
-//! What a registry did not do.
+//! Errors of a registry.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -7,30 +7,30 @@ use oci_client::errors::{OciDistributionError, OciErrorCode};
 
 use crate::digest::Digest;
 
-/// What did not end well. What a push has uploaded stays, and the next one skips it; the name is given last.
+/// An error of a registry. Blobs that a push has uploaded stay in the registry, and the next push skips them. The tag is written last.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[expect(missing_docs, reason = "the error message above each variant explains its fields")]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// 401, or the token service said no.
-    #[error("{registry} does not let us in: {said}")]
-    Unauthorized { registry: String, said: String },
-    /// 403, or `DENIED`.
-    #[error("{registry} does not let us use {repository}: {said}")]
-    Denied { registry: String, repository: String, said: String },
-    /// No connection, or no TLS.
-    #[error("could not reach {registry}: {said}")]
-    Unreachable { registry: String, said: String },
-    /// 429, 5xx, or a broken connection, again and again.
-    #[error("could not {what}: {registry} failed {attempts} times, at last with: {said}")]
-    RetriesExhausted { what: String, registry: String, attempts: u32, said: String },
-    /// Any other answer.
-    #[error("could not {what}: {registry} said: {said}")]
-    UnexpectedResponse { what: String, registry: String, said: String },
-    /// What is there is not what was pushed.
-    #[error("{registry} has {there} under the name that {wanted} was pushed to")]
-    WrongDigest { registry: String, wanted: Digest, there: String },
-    /// A file of the layout, or a certificate.
+    /// The registry returned 401, or its token service refused the credentials.
+    #[error("{registry} refused the credentials: {message}")]
+    Unauthorized { registry: String, message: String },
+    /// The registry returned 403 or `DENIED`.
+    #[error("{registry} denied access to {repository}: {message}")]
+    Denied { registry: String, repository: String, message: String },
+    /// The connection or TLS failed.
+    #[error("could not connect to {registry}: {message}")]
+    Unreachable { registry: String, message: String },
+    /// Every attempt failed with 429, 5xx, or a lost connection.
+    #[error("could not {operation}: {registry} failed {attempts} times; last error: {message}")]
+    RetriesExhausted { operation: String, registry: String, attempts: usize, message: String },
+    /// The registry returned another error.
+    #[error("could not {operation}: {registry} returned: {message}")]
+    UnexpectedResponse { operation: String, registry: String, message: String },
+    /// The tag refers to another image than the pushed one.
+    #[error("digest mismatch after the push to {registry}: expected {expected}, got {actual}")]
+    WrongDigest { registry: String, expected: Digest, actual: String },
+    /// A file of the layout, or a certificate, could not be read.
     #[error("could not read {path}")]
     Io {
         path: PathBuf,
@@ -39,47 +39,47 @@ pub enum RegistryError {
     },
 }
 
-/// Which kind of trouble an answer is.
+/// Classes of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RegistryErrorKind {
     Unauthorized,
     Denied,
     Connection,
-    /// May work in a moment.
+    /// A retry may succeed.
     Transient,
     NotFound,
     Permanent,
 }
 
 impl RegistryError {
-    /// What to do about it.
+    /// Tells the user how to fix the error.
     pub fn hint(&self) -> String {
         match self {
             Self::Unauthorized { registry, .. } => format!(
-                "Log in with `docker login {registry}`, or put credentials into config.json of the directory that DOCKER_CONFIG names."
+                "Log in with `docker login {registry}`, or add credentials to config.json in the directory of DOCKER_CONFIG."
             ),
             Self::Denied { .. } => {
-                "Log in as somebody who may use it, and see that it exists where the registry wants that.".to_owned()
+                "Log in as a user with access, and create the repository if the registry requires that.".to_owned()
             }
             Self::Unreachable { .. } => {
-                "Is the name right? A private authority is named with --registry-ca, a registry without TLS with --plain-http.".to_owned()
+                "Check the name. Use --registry-ca for a private certificate authority, or --plain-http for a registry without TLS.".to_owned()
             }
-            Self::RetriesExhausted { .. } => "Run the same command again in a while: what is there already is not sent again.".to_owned(),
-            Self::UnexpectedResponse { .. } => "Look into the registry's log. What is there already is not sent again.".to_owned(),
+            Self::RetriesExhausted { .. } => "Run the same command again later; uploaded blobs are not sent again.".to_owned(),
+            Self::UnexpectedResponse { .. } => "Check the log of the registry. Uploaded blobs are not sent again.".to_owned(),
             Self::WrongDigest { .. } => {
-                "Somebody else pushed to that name at the same time, or the registry changes what it stores: push again, under a name of its own."
+                "Another push to the same tag ran at the same time, or the registry modifies images. Push again with a different tag."
                     .to_owned()
             }
-            Self::Io { .. } => "Run it again.".to_owned(),
+            Self::Io { .. } => "Check that the file exists and is readable, and run the command again.".to_owned(),
         }
     }
 }
 
-/// Sorts an answer of the registry.
+/// Classifies an error of the registry.
 pub(crate) fn classify(error: &OciDistributionError) -> RegistryErrorKind {
     match error {
         OciDistributionError::UnauthorizedError { .. } => RegistryErrorKind::Unauthorized,
-        // A token service that says no; one that has a fault says so in another way.
+        // The token service refused the credentials. Its other failures have different variants.
         OciDistributionError::AuthenticationFailure(_) => RegistryErrorKind::Unauthorized,
         OciDistributionError::ServerError { code, .. } => classify_status(*code),
         OciDistributionError::RegistryError { envelope, .. } => {
@@ -116,7 +116,7 @@ fn classify_status(status: u16) -> RegistryErrorKind {
     }
 }
 
-/// A sentence about it, without the address: that of an upload carries a key of the session.
+/// Describes an error without the URL, because the URL of an upload contains a session key.
 pub(crate) fn describe(error: &OciDistributionError) -> String {
     match error {
         OciDistributionError::ServerError { code, message, url: _ } => match one_line_message(message) {
@@ -125,11 +125,11 @@ pub(crate) fn describe(error: &OciDistributionError) -> String {
         },
         OciDistributionError::UnauthorizedError { url: _ } => "status 401".to_owned(),
         OciDistributionError::AuthenticationFailure(message) => match one_line_message(message) {
-            text if text.is_empty() => "no token was given".to_owned(),
+            text if text.is_empty() => "no token returned".to_owned(),
             text => text,
         },
         OciDistributionError::RegistryError { envelope, url: _ } => {
-            let said: Vec<String> = envelope
+            let messages: Vec<String> = envelope
                 .errors
                 .iter()
                 .map(|error| {
@@ -139,20 +139,20 @@ pub(crate) fn describe(error: &OciDistributionError) -> String {
                         .to_owned()
                 })
                 .collect();
-            said.join(", ")
+            messages.join(", ")
         }
         OciDistributionError::RequestError(error) => match error.status() {
             Some(status) => format!("status {}", status.as_u16()),
             None => {
                 let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-                causes.last().map_or_else(|| "the connection broke".to_owned(), ToString::to_string)
+                causes.last().map_or_else(|| "the connection was lost".to_owned(), ToString::to_string)
             }
         },
         other => one_line_message(&other.to_string()),
     }
 }
 
-/// The registry's own message if there is one in it, in one line that has an end.
+/// Extracts the message of the registry, if there is one. Returns one line of limited length.
 pub(crate) fn one_line_message(text: &str) -> String {
     let document = serde_json::from_str::<serde_json::Value>(text).ok();
     let message = document.as_ref().and_then(|document| {
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_work_in_a_moment_is_told_from_what_will_not() {
+    fn transient_errors_are_distinguished_from_permanent_ones() {
         for (status, expected) in [
             (401, RegistryErrorKind::Unauthorized),
             (403, RegistryErrorKind::Denied),
@@ -191,8 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn a_registrys_own_words_are_shown_in_one_line() {
-        for (text, shown) in [
+    fn the_message_of_a_registry_is_shown_on_one_line() {
+        for (text, expected) in [
             (
                 r#"{"errors":[{"code":"DIGEST_INVALID","message":"digest did not match"}]}"#,
                 "DIGEST_INVALID digest did not match",
@@ -200,7 +200,7 @@ mod tests {
             ("<html>\n  Bad Gateway</html>", "<html> Bad Gateway</html>"),
             ("", ""),
         ] {
-            assert_eq!(one_line_message(text), shown);
+            assert_eq!(one_line_message(text), expected);
         }
     }
 }

@@ -1,37 +1,37 @@
-//! Trying again what may work in a moment.
+//! Retries with exponential backoff.
 
 use std::time::Duration;
 
-use rand::RngExt;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// How often something is tried, and how long the first pause is; each further one is twice as long.
+/// Number of attempts and first pause. Each further pause is twice as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// In all.
-    pub attempts: u32,
-    /// Between the first two.
+    /// Total number of attempts.
+    pub attempts: usize,
+    /// Pause between the first two attempts.
     pub initial_backoff: Duration,
 }
 
-/// No pause is longer: a registry that limits requests counts by the minute.
+/// The longest pause. Registries limit requests per minute.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 impl Default for RetryPolicy {
-    /// About a minute in all.
+    /// Retries for about a minute.
     fn default() -> Self {
         Self { attempts: 7, initial_backoff: Duration::from_secs(1) }
     }
 }
 
 impl RetryPolicy {
-    /// The pause after an attempt that is counted from 1; `None` when it was the last. At random by up to a half, so that not all
-    /// who were sent away together come back together.
-    pub(crate) fn backoff_after(self, attempt: u32) -> Option<Duration> {
-        if attempt >= self.attempts {
-            return None;
-        }
-        let whole = self.initial_backoff.saturating_mul(1 << (attempt - 1).min(16)).min(MAX_BACKOFF);
-        Some(whole.mul_f64(rand::rng().random_range(0.5..=1.0)))
+    /// Returns the pauses between the attempts. Up to half of each is random, so that many clients do not retry together.
+    pub(crate) fn pauses(self) -> impl Iterator<Item = Duration> {
+        ExponentialBuilder::new()
+            .with_min_delay(self.initial_backoff / 2)
+            .with_max_delay(MAX_BACKOFF / 2)
+            .with_max_times(self.attempts.saturating_sub(1))
+            .with_jitter()
+            .build()
     }
 }
 
@@ -41,13 +41,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end() {
-        let patience = RetryPolicy { attempts: 4, initial_backoff: Duration::from_secs(1) };
-        let pauses: Vec<Option<Duration>> = (1..=4).map(|attempt| patience.backoff_after(attempt)).collect();
-        for (pause, longest) in pauses.iter().zip([1, 2, 4]) {
-            let pause = pause.expect("not the last");
+        let policy = RetryPolicy { attempts: 8, initial_backoff: Duration::from_secs(1) };
+        let pauses: Vec<Duration> = policy.pauses().collect();
+        assert_eq!(pauses.len(), 7);
+        for (pause, longest) in pauses.into_iter().zip([1, 2, 4, 8, 16, 30, 30]) {
             let longest = Duration::from_secs(longest);
             assert!(pause >= longest / 2 && pause <= longest, "{pause:?}");
         }
-        assert_eq!(pauses[3], None);
     }
 }

@@ -221,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn a_salt_that_is_not_hexadecimal_cannot_be_compared() {
+        for salt in ["+f", "f", "01f", "0x", "g0"] {
+            let shown = json!({ "api_key_sha256": format!("sha256:{salt}:{}", hex_sha256(b"\x0fhunter2")) });
+            let shown = shown.as_object().expect("an object");
+            let wanted = DesiredValue::Secret(SecretString::new("hunter2"));
+            assert_eq!(compare("api_key", &wanted, shown), Comparison::Unreadable, "{salt}");
+        }
+    }
+
+    #[test]
     fn stars_cannot_be_compared() {
         check(json!("hunter2"), json!("*****"), Comparison::Unreadable);
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
 
 /// Bytes read at once.
@@ -26,11 +27,10 @@ pub(crate) fn hex_sha256(content: &[u8]) -> String {
 
 /// `bytes` in lowercase hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes)
 }
 
-/// The bytes that `text` stands for; `None` where it is not hexadecimal.
+/// The bytes that `text` stands for, in upper or lower case; `None` if it is not hexadecimal.
 pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let bytes = text.as_bytes().chunks(2);
-    bytes.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
 }

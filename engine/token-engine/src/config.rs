@@ -1,4 +1,4 @@
-//! `config`: where the token service is and with which key it is asked.
+//! `config`: the address of the token service, and the key for it.
 
 mod settings;
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path};
-use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, StorageError};
+use vault_plugin::logical::{Error, Operation, Response, Sensitive, Storage, StorageEntry, StorageError};
 
 pub(crate) use self::settings::{Config, ConnectionMismatch, default_metrics_prefix};
 
@@ -14,7 +14,7 @@ use self::settings::{MIN_IDEMPOTENCY_WINDOW, default_idempotency_window, default
 use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
 use crate::role_name::{self, RoleName};
-use crate::sensitive::SecretString;
+use crate::sensitive::salted_sha256;
 use crate::telemetry::{MeasuredOperation as Measured, instrument};
 use crate::upstream::{DEFAULT_PRESET, Node, Parameters, Recovery, Upstream};
 use crate::{TokenEngine, UpstreamClient};
@@ -30,15 +30,15 @@ pub(crate) const DEFAULT_NAME: &str = "default";
 
 const DEFAULT_REQUEST_TIMEOUT: u64 = 30;
 
-/// A call with its retries must end before the host gives up on the request that waits for it (90 seconds).
+/// With this limit a call with its retries ends before the host gives up on the request (90 seconds).
 const MAX_REQUEST_TIMEOUT: u64 = 60;
 
 const MAX_ACCOUNT_LENGTH: usize = 256;
 
-/// Keeps the names of the metrics readable.
+/// Keeps the metric names readable.
 const MAX_METRICS_PREFIX_LENGTH: usize = 64;
 
-/// The configuration in force, with its client.
+/// Returns the current configuration with its client.
 pub(crate) async fn load_client(
     context: &Context<TokenEngine>,
     name: &str,
@@ -254,7 +254,7 @@ struct ConfigUpdate {
     #[serde(default)]
     api_endpoint: FieldUpdate<String>,
     #[serde(default)]
-    api_key: FieldUpdate<SecretString>,
+    api_key: FieldUpdate<Sensitive>,
     #[serde(default)]
     account: FieldUpdate<String>,
     #[serde(default)]
@@ -271,7 +271,7 @@ struct ConfigUpdate {
     metrics_prefix: FieldUpdate<String>,
 }
 
-/// What a read shows.
+/// The response to a read.
 #[derive(Serialize)]
 struct ConfigResponse {
     api_endpoint: Endpoint,
@@ -321,7 +321,7 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data
             parameters: config.shown_parameters(),
             accept_orphans: config.accept_orphans,
             api: config.api,
-            api_key_sha256: config.api_key.salted_sha256(),
+            api_key_sha256: salted_sha256(&config.api_key),
             api_endpoint: config.api_endpoint,
             account: config.account,
             ca_cert: config.ca_cert,
@@ -358,7 +358,7 @@ async fn delete(context: Context<TokenEngine>, named: Named) -> Result<(), Error
     let work = context.clone();
     context
         .run_to_completion(async move {
-            let _locked = work.lock(&key).await;
+            let _guard = work.lock(&key).await;
             let deleted = work.storage().delete(&key).await;
             work.state().invalidate(&key);
             Ok(deleted?)
@@ -366,7 +366,7 @@ async fn delete(context: Context<TokenEngine>, named: Named) -> Result<(), Error
         .await
 }
 
-/// Stores the configuration that `make` makes of the mount's path and the one before, while no other request changes it.
+/// Stores the configuration that `make` returns for the mount's path and the previous configuration, under the lock of the key.
 async fn update(
     context: Context<TokenEngine>,
     name: String,
@@ -376,7 +376,7 @@ async fn update(
     context
         .run_to_completion(async move {
             let key = storage_key(&name);
-            let _locked = work.lock(&key).await;
+            let _guard = work.lock(&key).await;
             let (before, mount) = (load(work.storage(), &name).await?, &*work.request().mount_point);
             let config = make(mount, before.clone())?;
             let warnings = config.warnings(before.as_ref(), mount);
@@ -387,7 +387,7 @@ async fn update(
 }
 
 async fn save(context: &Context<TokenEngine>, key: String, config: Config) -> Result<(), Error> {
-    // Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
+    // Sets up TLS, so that an invalid certificate is rejected here and not when the first token is minted.
     Upstream::new(config.connection(), config.api()?, Arc::clone(&context.state().metrics))
         .map_err(invalid)?;
     let value = serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: key.clone() })?;
@@ -396,7 +396,7 @@ async fn save(context: &Context<TokenEngine>, key: String, config: Config) -> Re
     Ok(stored?)
 }
 
-/// The answer to a write: nothing, unless there is something to say.
+/// Returns the response to a write: none, unless there are warnings.
 pub(crate) fn warnings_response(warnings: Vec<String>) -> Option<Response> {
     (!warnings.is_empty()).then(|| Response { warnings, ..Response::default() })
 }
@@ -414,7 +414,7 @@ fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Result<Config,
         FieldUpdate::Clear => return Err(required_field("api_endpoint")),
         FieldUpdate::Set(text) => config.api_endpoint = parse_endpoint(&text)?,
     }
-    changes.api_key.apply(&mut config.api_key, SecretString::default());
+    changes.api_key.apply(&mut config.api_key, Sensitive::default());
     changes.account.apply(&mut config.account, String::new());
     changes.ca_cert.apply(&mut config.ca_cert, String::new());
     changes.tls_skip_verify.apply(&mut config.tls_skip_verify, false);
@@ -469,9 +469,9 @@ fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Result<Config,
     Ok(config)
 }
 
-/// The account of the tokens that were minted while none was named.
+/// Returns the account of the tokens that were minted while no account was configured.
 ///
-/// Only the key of that time can show which one it is. So it is named while the key stays, and not forgotten with another key.
+/// Only the key of that time identifies the account. So the account can be named only while the key stays, and is kept when the key changes.
 fn unnamed_account(before: Option<&Config>, config: &Config) -> Result<String, Error> {
     let Some(before) = before else { return Ok(String::new()) };
     let same_key = before.api_key == config.api_key;
@@ -495,7 +495,7 @@ fn with_defaults(api_endpoint: Endpoint) -> Config {
         api_endpoint,
         account: String::new(),
         unnamed_account: String::new(),
-        api_key: SecretString::default(),
+        api_key: Sensitive::default(),
         ca_cert: String::new(),
         tls_skip_verify: false,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
@@ -586,31 +586,32 @@ mod tests {
 
     use super::*;
 
-    fn write(before: Option<Config>, given: Value) -> Result<Config, String> {
-        apply_update(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
+    fn write(before: Option<Config>, fields: Value) -> Result<Config, String> {
+        apply_update(before, serde_json::from_value(fields).unwrap()).map_err(|error| error.to_string())
     }
 
     fn configured() -> Config {
-        let given = json!({"api_endpoint": "https://t.example.com/", "api_key": "k-1", "request_timeout": 5});
-        write(None, given).ok().unwrap()
+        let fields =
+            json!({"api_endpoint": "https://t.example.com/", "api_key": "k-1", "request_timeout": 5});
+        write(None, fields).ok().unwrap()
     }
 
     #[track_caller]
-    fn check_refused(before: Option<Config>, given: Value, expected: &str) {
-        let error = write(before, given.clone()).err().unwrap_or_default();
-        assert!(error.contains(expected), "{given}: {error}");
+    fn check_refused(before: Option<Config>, fields: Value, expected: &str) {
+        let error = write(before, fields.clone()).err().unwrap_or_default();
+        assert!(error.contains(expected), "{fields}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
-    fn a_write_keeps_what_it_does_not_name() {
+    fn a_write_does_not_change_omitted_fields() {
         let config = write(Some(configured()), json!({"api_key": "k-2"})).ok().unwrap();
         assert_eq!(config.api_endpoint.to_string(), "https://t.example.com");
         assert_eq!((config.api_key.expose(), config.request_timeout), ("k-2", 5));
     }
 
     #[test]
-    fn null_takes_a_field_back_to_its_default_but_not_a_required_one() {
+    fn null_resets_a_field_to_its_default_but_not_a_required_one() {
         let config = write(Some(configured()), json!({"request_timeout": null})).ok().unwrap();
         assert_eq!(config.request_timeout, 30);
         check_refused(Some(configured()), json!({"api_key": null}), "api_key is required");
@@ -618,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_input_is_refused_without_showing_the_key() {
+    fn invalid_input_is_rejected_without_showing_the_key() {
         check_refused(None, json!({"api_key": "hunter2"}), "api_endpoint is required");
         check_refused(None, json!({"api_endpoint": "http://h"}), "api_key is required");
         check_refused(None, json!({"api_endpoint": "", "api_key": "hunter2"}), "api_endpoint is required");
@@ -636,23 +637,31 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_unnamed_only_where_no_token_changes_its_owner() {
-        let named = |account: &str, more: Value| {
-            let mut given = json!({"account": account});
-            given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            given
+    fn the_account_is_removed_only_if_no_token_changes_its_owner() {
+        let with_account = |account: &str, more: Value| {
+            let mut fields = json!({"account": account});
+            fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            fields
         };
-        let team_a = || write(Some(configured()), named("team-a", json!({}))).ok().unwrap();
+        let team_a = || write(Some(configured()), with_account("team-a", json!({}))).ok().unwrap();
         assert_eq!(team_a().unnamed_account, "team-a");
-        let team_b = write(Some(team_a()), named("team-b", json!({"api_key": "k-2"}))).ok().unwrap();
+        let team_b = write(Some(team_a()), with_account("team-b", json!({"api_key": "k-2"}))).ok().unwrap();
         assert_eq!(team_b.unnamed_account, "team-a");
-        check_refused(Some(team_b), named("", json!({})), "belong to account team-a");
-        check_refused(Some(team_a()), named("", json!({"api_key": "hunter2"})), "belong to account team-a");
-        check_refused(Some(configured()), named("team-b", json!({"api_key": "hunter2"})), "present api_key");
+        check_refused(Some(team_b), with_account("", json!({})), "belong to account team-a");
+        check_refused(
+            Some(team_a()),
+            with_account("", json!({"api_key": "hunter2"})),
+            "belong to account team-a",
+        );
+        check_refused(
+            Some(configured()),
+            with_account("team-b", json!({"api_key": "hunter2"})),
+            "present api_key",
+        );
 
-        let unnamed = write(Some(team_a()), named("", json!({}))).ok().unwrap();
+        let unnamed = write(Some(team_a()), with_account("", json!({}))).ok().unwrap();
         assert_eq!(unnamed.unnamed_account, "");
-        let renamed = write(Some(unnamed), named("team-c", json!({}))).ok().unwrap();
+        let renamed = write(Some(unnamed), with_account("team-c", json!({}))).ok().unwrap();
         assert_eq!(renamed.unnamed_account, "team-c");
     }
 }

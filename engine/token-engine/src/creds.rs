@@ -2,20 +2,18 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use vault_plugin::framework::{Context, Field, LeasedSecret, Path};
-use vault_plugin::logical::{Error, Map, Operation};
+use vault_plugin::logical::{Error, Map, Operation, Sensitive};
 use zeroize::Zeroizing;
 
 use crate::config;
 use crate::pending_token::{PendingToken, TokenGuard};
 use crate::role_name::{self, RoleName};
 use crate::roles::{self, Role};
-use crate::sensitive::SecretString;
 use crate::telemetry::{self, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::token::{self, LeaseData};
@@ -250,11 +248,7 @@ async fn mint(
 }
 
 /// The data of the response.
-fn credentials(
-    token: &SecretString,
-    permissions: Option<&[String]>,
-    outputs: Vec<(String, SecretString)>,
-) -> Map {
+fn credentials(token: &Sensitive, permissions: Option<&[String]>, outputs: Vec<(String, Sensitive)>) -> Map {
     let mut data = Map::new();
     data.insert("token".to_owned(), token.expose().into());
     if let Some(permissions) = permissions {
@@ -267,7 +261,7 @@ fn credentials(
 /// A secret of 256 random bits, in letters that need no quoting anywhere.
 fn generated_secret() -> Zeroizing<String> {
     let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
-    Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes))
+    Zeroizing::new(BASE64URL_NOPAD.encode(&*bytes))
 }
 
 /// Limits the terms to the lifetime of the token at the API.

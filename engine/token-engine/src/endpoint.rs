@@ -1,4 +1,4 @@
-//! The address of a token service, checked once and always in the same form.
+//! The normalized address of a token service.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Endpoint(Url);
 
-/// Why a text is no address of a token service. None of them shows the text: it may hold a password.
+/// An invalid address. The messages do not contain the text, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EndpointError {
     #[error("api_endpoint must be an absolute URL such as https://tokens.example.com/api")]
@@ -27,7 +27,7 @@ pub(crate) enum EndpointError {
 }
 
 impl Endpoint {
-    /// Reads an address as a user writes it.
+    /// Parses an address that a user has entered.
     pub(crate) fn parse(text: &str) -> Result<Endpoint, EndpointError> {
         let mut url = Url::parse(text.trim()).map_err(|_| EndpointError::NotAbsolute)?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -64,12 +64,12 @@ impl Endpoint {
             .then_some(url)
     }
 
-    /// Whether connections to it are encrypted.
+    /// Whether connections are encrypted.
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Whether it is on this machine.
+    /// Whether the service is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
         host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
@@ -79,7 +79,7 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A URL without a path is written with a slash at its end.
+        // A URL without a path ends in a slash.
         f.write_str(self.0.as_str().trim_end_matches('/'))
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_brought_to_one_form() {
+    fn an_address_is_normalized() {
         check("https://tokens.example.com", Ok("https://tokens.example.com"));
         check("https://tokens.example.com/", Ok("https://tokens.example.com"));
         check(" HTTPS://Tokens.Example.com:443/api// ", Ok("https://tokens.example.com/api"));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_on_this_machine_is_known_as_one() {
+    fn an_address_on_this_machine_is_recognized() {
         let is_loopback = |text| Endpoint::parse(text).expect("an address").is_loopback();
         assert!(
             ["http://127.0.0.1:8080", "https://[::1]", "http://LocalHost:1"].into_iter().all(is_loopback)
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_the_reason() {
+    fn an_invalid_address_is_rejected_with_the_reason() {
         for text in ["", "tokens", "/tokens", "https://", "http://:80"] {
             check(text, Err(EndpointError::NotAbsolute));
         }

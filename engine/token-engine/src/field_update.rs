@@ -1,21 +1,21 @@
-//! What a write says of a field: nothing, a value, or (in a patch) that it goes back to its default.
+//! The change of a field in a write: none, a value, or (in a patch) a reset to the default.
 
 use serde::{Deserialize, Deserializer};
 
-/// One field of a write. Goes with `#[serde(default)]`, by which an absent field is kept.
+/// A field of a write. Use it with `#[serde(default)]`, so that an absent field is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FieldUpdate<T> {
-    /// Not given.
+    /// Absent.
     #[default]
     Keep,
-    /// Given as null.
+    /// Null.
     Clear,
-    /// Given with a value.
+    /// A value.
     Set(T),
 }
 
 impl<T> FieldUpdate<T> {
-    /// Applies the change; a cleared field becomes `default`.
+    /// Applies the change. A cleared field becomes `default`.
     pub(crate) fn apply(self, field: &mut T, default: T) {
         match self {
             FieldUpdate::Keep => {}
@@ -44,13 +44,13 @@ mod tests {
     }
 
     #[test]
-    fn absent_null_and_a_value_are_three_things() {
-        for (given, expected) in [
+    fn absent_null_and_a_value_are_distinguished() {
+        for (fields, expected) in [
             (json!({}), FieldUpdate::Keep),
             (json!({"ttl": null}), FieldUpdate::Clear),
             (json!({"ttl": 5}), FieldUpdate::Set(5)),
         ] {
-            assert_eq!(serde_json::from_value::<Fields>(given).unwrap().ttl, expected);
+            assert_eq!(serde_json::from_value::<Fields>(fields).unwrap().ttl, expected);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What `fuzz` calls: every reader of bytes from outside, with what must hold whatever the bytes are.
+//! The entry points of the fuzz targets: one function per parser of external input, with its properties.
 //!
-//! It is there for tests and with the feature `fuzzing`, which nothing that is shipped has.
+//! Compiled only for tests and with the feature `fuzzing`.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,8 +15,8 @@ use crate::token::LeaseData;
 use crate::upstream::{self, Description};
 use crate::wal_entry::WalEntry;
 
-/// What is found in storage and in leases, which an older or a newer version may have written: what is understood is
-/// written and read again as the same.
+/// Stored values and the data of leases, which another version may have written. Property: an accepted value, written and
+/// read again, is unchanged.
 pub fn stored(bytes: &[u8]) {
     assert_round_trip::<LeaseData>(bytes);
     assert_round_trip::<WalEntry>(bytes);
@@ -24,19 +24,19 @@ pub fn stored(bytes: &[u8]) {
     assert_round_trip::<Config>(bytes);
 }
 
-/// When a token ends, as its service says it: a token that is leased has time left.
+/// The expiry in a response of a service. Property: a token that is leased has a remaining lifetime.
 pub fn expiry(bytes: &[u8]) {
-    let Ok(said) = serde_json::from_slice::<Value>(bytes) else { return };
+    let Ok(expires_at) = serde_json::from_slice::<Value>(bytes) else { return };
     for now in [Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX] {
-        for end in upstream::expiries(&said, now) {
-            if let Ok(Some(left)) = terms::time_until_expiry(Some(end), now) {
-                assert!(!left.is_zero());
+        for end in upstream::expiries(&expires_at, now) {
+            if let Ok(Some(remaining)) = terms::time_until_expiry(Some(end), now) {
+                assert!(!remaining.is_zero());
             }
         }
     }
 }
 
-/// A description of a token API: one that is accepted is written and read again as the same.
+/// A description of a token API. Property: an accepted one is unchanged when it is written and parsed again.
 pub fn description(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let Ok(description) = Description::parse(text) else { return };
@@ -44,21 +44,21 @@ pub fn description(bytes: &[u8]) {
     assert!(Description::parse(&written).is_ok_and(|read| read == description), "{written}");
 }
 
-/// The address of a service: one that is taken holds no credential, and is read again as the same.
+/// The address of a service. Property: an accepted address contains no credential, and is unchanged when it is parsed again.
 pub fn endpoint(bytes: &[u8]) {
-    let Ok(text) = str::from_utf8(bytes) else { return };
-    let Ok(endpoint) = Endpoint::parse(text) else { return };
-    let shown = endpoint.to_string();
-    assert_eq!(Endpoint::parse(&shown).ok().as_ref(), Some(&endpoint), "{shown}");
+    let Ok(input) = str::from_utf8(bytes) else { return };
+    let Ok(endpoint) = Endpoint::parse(input) else { return };
+    let text = endpoint.to_string();
+    assert_eq!(Endpoint::parse(&text).ok().as_ref(), Some(&endpoint), "{text}");
     let below = endpoint.join_target("/tokens/a%2Fb").expect("a path below it");
     assert!(below.path().ends_with("/tokens/a%2Fb") && below.username().is_empty(), "{below}");
 }
 
 fn assert_round_trip<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
     let Ok(value) = serde_json::from_slice::<T>(bytes) else { return };
-    let written = serde_json::to_value(&value).expect("what was read can be written");
-    let read: T = serde_json::from_value(written.clone()).expect("what was written can be read");
-    assert_eq!(serde_json::to_value(&read).expect("what was read can be written"), written);
+    let written = serde_json::to_value(&value).expect("a parsed value can be written");
+    let read: T = serde_json::from_value(written.clone()).expect("a written value can be parsed");
+    assert_eq!(serde_json::to_value(&read).expect("a parsed value can be written"), written);
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_was_stored_or_that_a_service_says_breaks_its_reader() {
+    fn no_stored_value_and_no_response_breaks_its_parser() {
         replay("stored", stored);
         replay("expiry", expiry);
         replay("endpoint", endpoint);

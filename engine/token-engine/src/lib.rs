@@ -1,7 +1,26 @@
 //! A secrets engine that leases the tokens of an HTTP token service.
 //!
-//! Every token is minted with a role's permissions, known to the host by a lease, and revoked at the service when the
-//! lease ends. What was minted for nothing (a crash, a lost answer) is found again in the write-ahead log.
+//! Every token is minted with the permissions of a role, issued under a lease, and revoked at the service when the lease ends.
+//! A token that was minted but not issued, because of a crash or a lost response, is found in the write-ahead log and revoked.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use serde_json::json;
+//! use vault_plugin::testing::TestMount;
+//!
+//! let mount = TestMount::new(token_engine::engine()).await?;
+//! mount.write("roles/developer", json!({"permissions": "read,list", "ttl": "1h"})).await?;
+//! let role = mount.read("roles/developer").await?.ok_or("no role")?;
+//! assert_eq!(role.data.map(|data| data["permissions"].clone()), Some(json!(["read", "list"])));
+//! # Ok(()) }
+//! ```
+//!
+//! The modules in reading order, one per API path, then what they share:
+//!
+//! - `config`, `roles`, `creds`, `metrics`: the API paths. `token`: renewal and revocation of a lease.
+//! - `pending_token`: a token between its mint and its issue, with its write-ahead log entry. `terms`: TTLs.
+//! - `upstream`: the client of the token service. `endpoint`: its address.
+//! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 
 mod cache;
 mod check;
@@ -41,11 +60,11 @@ use crate::roles::Role;
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
 
-/// A write-ahead entry younger than this may belong to a request that is still at work: it mints for at most 75 seconds
-/// and gives back what it cannot hand out for as long again (see [`Upstream`]).
+/// A younger write-ahead log entry may belong to a request that still runs: a mint takes at most 75 seconds, and the revocation of a
+/// token that cannot be issued takes as long again (see [`Upstream`]).
 const ROLLBACK_MIN_AGE: Duration = Duration::from_secs(180);
 
-/// The engine, ready to be served or tested.
+/// Returns the declaration of the engine.
 #[must_use]
 pub fn engine() -> Engine<TokenEngine> {
     Engine::new(TokenEngine::default)
@@ -70,7 +89,7 @@ pub fn engine() -> Engine<TokenEngine> {
         .secret(token::secret_type())
         .seal_wrap(config::STORAGE_KEY)
         .seal_wrap(config::NAMED_PREFIX)
-        // Entries hold names and permissions of tokens, and how they are revoked.
+        // Entries contain names and permissions of tokens, and how to revoke them.
         .seal_wrap("wal/")
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
             time_request(context.clone(), MeasuredOperation::Rollback, rollback::roll_back(context, kind, data))
@@ -78,28 +97,28 @@ pub fn engine() -> Engine<TokenEngine> {
         .on_invalidate(TokenEngine::invalidate)
 }
 
-/// What one mount keeps in memory: its configuration with the client made of it, its roles, and what it measures of itself.
+/// The in-memory state of one mount: its configuration with the client, its roles, and its metrics.
 pub struct TokenEngine {
     client: Cache<UpstreamClient>,
     roles: Cache<Role>,
     metrics: Arc<Metrics>,
-    /// By which it knows the leases that it has issued itself.
+    /// Identifies this process in the leases that it issues.
     instance_id: String,
 }
 
 impl Default for TokenEngine {
     fn default() -> TokenEngine {
-        let run = uuid::Uuid::new_v4().to_string();
+        let instance_id = uuid::Uuid::new_v4().to_string();
         TokenEngine {
             client: Cache::default(),
             roles: Cache::default(),
             metrics: Arc::default(),
-            instance_id: run,
+            instance_id,
         }
     }
 }
 
-/// A configuration, and the HTTP client that is made of it.
+/// A configuration and its HTTP client.
 pub(crate) struct UpstreamClient {
     pub(crate) config: Config,
     pub(crate) upstream: Upstream,
@@ -141,8 +160,8 @@ impl UpstreamClient {
 }
 
 impl TokenEngine {
-    /// The configuration is only remembered together with its client: forgetting it closes idle connections. The configuration's
-    /// copy of the key is wiped; that in the client's header is freed.
+    /// Drops cached values of a storage key. The configuration is cached together with its client, so that dropping it closes idle
+    /// connections. The key in the configuration is wiped from memory; its copy in the client's header is freed.
     fn invalidate(&self, key: &str) {
         if config::is_storage_key(key) {
             self.client.invalidate(key);
@@ -151,7 +170,7 @@ impl TokenEngine {
         }
     }
 
-    /// What this mount counts and times.
+    /// Returns the metrics of this mount.
     fn metrics(&self) -> &Metrics {
         &self.metrics
     }

@@ -1,4 +1,4 @@
-//! `metrics`: what this mount measures of itself, for a scraper that has a token.
+//! `metrics`: the metrics of this mount, for a scraper with a token.
 
 use serde::Deserialize;
 use vault_plugin::framework::{Context, Field, Path, RawResponse};
@@ -8,16 +8,16 @@ use crate::TokenEngine;
 use crate::config;
 use crate::telemetry::{Format, ScrapeGauges};
 
-/// Where write-ahead entries lie in storage.
+/// The storage prefix of write-ahead log entries.
 const WAL_PREFIX: &str = "wal/";
 
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new("metrics")
         .help(
-            "Read what this mount measures of itself.",
-            "Answers in the text format of Prometheus, or of OpenMetrics (format=openmetrics): times of every operation and of \
-             every call to the token service, errors by kind, write-ahead entries, open leases. Numbers are of this mount in the \
-             process that answers, since it started. No secret, no role and no caller is in them.",
+            "Read the metrics of this mount.",
+            "Returns the text format of Prometheus, or of OpenMetrics (format=openmetrics): durations of every operation and of \
+             every call to the token service, errors by kind, write-ahead log entries, open leases. The values are those of this mount \
+             in the responding process since it started. They contain no secret, no role and no caller.",
         )
         .field(
             "format",
@@ -32,8 +32,8 @@ struct MetricsRequest {
     format: Option<String>,
 }
 
-async fn read(context: Context<TokenEngine>, wanted: MetricsRequest) -> Result<RawResponse, Error> {
-    let format = match wanted.format.as_deref() {
+async fn read(context: Context<TokenEngine>, params: MetricsRequest) -> Result<RawResponse, Error> {
+    let format = match params.format.as_deref() {
         None | Some("" | "prometheus") => Format::Prometheus,
         Some("openmetrics") => Format::OpenMetrics,
         Some(_) => return Err(Error::invalid("format must be prometheus or openmetrics")),

@@ -1,18 +1,18 @@
-//! The name of a role: one segment of a path, in letters that need no quoting anywhere.
+//! The name of a role: one path segment of characters that need no quoting.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// Captures whatever follows as `name`, so that what is no name is refused with the reason and not as an unknown path.
+/// Captures the rest of the path as `name`, so that an invalid name is rejected with a reason and not as an unknown path.
 pub(crate) const PATTERN: &str = "(?P<name>.+)";
 
-/// ASCII letters, digits and `_`, with `-` and `.` inside: what `framework.GenericNameRegex` of the Go SDK takes.
+/// ASCII letters, digits and `_`, with `-` and `.` inside, like `framework.GenericNameRegex` of the Go SDK.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct RoleName(String);
 
-/// Not the name of a role.
+/// An invalid name of a role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} cannot be the name of a role: use the letters A to Z in either case, digits and _, and between them - and ."
@@ -31,10 +31,10 @@ impl TryFrom<String> for RoleName {
 
     fn try_from(text: String) -> Result<RoleName, RoleNameError> {
         let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        let fits = text.starts_with(word)
+        let is_valid = text.starts_with(word)
             && text.ends_with(word)
             && text.chars().all(|letter| word(letter) || matches!(letter, '-' | '.'));
-        if fits { Ok(RoleName(text)) } else { Err(RoleNameError(text)) }
+        if is_valid { Ok(RoleName(text)) } else { Err(RoleNameError(text)) }
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_segment_of_plain_letters() {
+    fn a_name_is_one_segment_of_plain_characters() {
         for text in ["a", "developer", "Team_1", "read-only", "v1.2", "a..b", "_"] {
             assert!(RoleName::try_from(text.to_owned()).is_ok(), "{text:?}");
         }

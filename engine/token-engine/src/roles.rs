@@ -1,4 +1,4 @@
-//! `roles/`: which permissions a token gets, and for how long.
+//! `roles/`: the permissions and TTLs of tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ const PREFIX: &str = "roles/";
 
 const DEFAULT_TTL: u64 = 3600;
 
-/// A role, as stored and as shown. Durations are in seconds.
+/// A role, as it is stored and returned. Durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Role {
     pub(crate) permissions: Vec<String>,
     ttl: u64,
-    /// Zero leaves it to the mount.
+    /// Zero selects the maximum of the mount.
     max_ttl: u64,
     /// The connection that mints its tokens.
     #[serde(default = "default_config", skip_serializing_if = "is_default_config")]
@@ -43,7 +43,7 @@ fn is_default_config(name: &String) -> bool {
 }
 
 impl Role {
-    /// How long a token of this role lives on a mount with this longest lease.
+    /// Returns the terms of a lease of this role, on a mount with this maximum lease TTL.
     pub(crate) fn terms(&self, mount_max: Duration) -> LeaseTerms {
         LeaseTerms::new(Duration::from_secs(self.ttl), Duration::from_secs(self.max_ttl), mount_max)
     }
@@ -66,19 +66,19 @@ impl Role {
         }
     }
 
-    /// What its writer should know of it, on a mount with this longest lease.
+    /// Returns the warnings for a write of this role, on a mount with this maximum lease TTL.
     fn warnings(&self, mount_max: Duration) -> Vec<String> {
         let limit = mount_max.as_secs();
         let fields = [("ttl", self.ttl), ("max_ttl", self.max_ttl)];
-        let cut = fields.into_iter().filter(|(_, seconds)| *seconds > limit);
-        cut.map(|(field, seconds)| {
+        let capped = fields.into_iter().filter(|(_, seconds)| *seconds > limit);
+        capped.map(|(field, seconds)| {
             format!("{field} is {seconds}s, and leases of this mount last {limit}s at most (max_lease_ttl): they end sooner")
         })
         .collect()
     }
 }
 
-/// The role of this name.
+/// Returns the role with this name.
 pub(crate) async fn load_cached(
     context: &Context<TokenEngine>,
     name: &RoleName,
@@ -150,7 +150,7 @@ struct RoleRequest {
     name: RoleName,
 }
 
-/// A name that may be none.
+/// A name that may be invalid.
 #[derive(Deserialize)]
 struct UncheckedRoleRequest {
     name: String,
@@ -173,15 +173,15 @@ struct RoleUpdate {
 }
 
 async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
-    // A negative limit is none, as for the host's own lists.
+    // A negative limit means no limit, as in the host's own lists.
     let limit = page.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
     let after = page.after.unwrap_or_default();
     Ok(ListResponse(context.storage().list_page(PREFIX, &after, limit).await?))
 }
 
-async fn exists(context: Context<TokenEngine>, named: UncheckedRoleRequest) -> Result<bool, Error> {
-    // A host takes an error of this check for one of its own; the write itself says what is wrong with the name.
-    let Ok(name) = RoleName::try_from(named.name) else { return Ok(false) };
+async fn exists(context: Context<TokenEngine>, params: UncheckedRoleRequest) -> Result<bool, Error> {
+    // A host treats an error of this check as its own. The write itself reports an invalid name.
+    let Ok(name) = RoleName::try_from(params.name) else { return Ok(false) };
     Ok(context.storage().get(&storage_key(&name)).await?.is_some())
 }
 
@@ -204,8 +204,8 @@ async fn patch(context: Context<TokenEngine>, changes: RoleUpdate) -> Result<Opt
     .await
 }
 
-/// Stores what the changes make of the role that `permit` lets them begin with. Of two writes at once neither undoes what the other says
-/// of fields that it does not name: here by a lock, and across nodes by a transaction where the host has them.
+/// Stores the changed role. `permit` returns the role to change, or an error. Concurrent writes do not overwrite each other's fields:
+/// in this process due to a lock, and across nodes due to a transaction if the host supports it.
 async fn update(
     context: Context<TokenEngine>,
     changes: RoleUpdate,
@@ -215,8 +215,8 @@ async fn update(
     context
         .run_to_completion(async move {
             let key = storage_key(&changes.name);
-            let _locked = work.lock(&key).await;
-            let changed = with_transaction(work.storage(), |storage| {
+            let _guard = work.lock(&key).await;
+            let result = with_transaction(work.storage(), |storage| {
                 let changes = changes.clone();
                 Box::pin(async move {
                     let before = permit(load(storage, &changes.name).await?, &changes.name)?;
@@ -229,8 +229,8 @@ async fn update(
             })
             .await;
             work.state().invalidate(&key);
-            let role = changed?;
-            // The role is stored, whether or not the host answers.
+            let role = result?;
+            // The role is stored already, so a failure of this call is ignored.
             let limit = work.system().max_lease_ttl().await;
             Ok(limit.ok().and_then(|limit| warnings_response(role.warnings(limit))))
         })
@@ -242,10 +242,10 @@ async fn delete(context: Context<TokenEngine>, role: RoleRequest) -> Result<(), 
     context
         .run_to_completion(async move {
             let key = storage_key(&role.name);
-            let _locked = work.lock(&key).await;
-            let deleted = work.storage().delete(&key).await;
+            let _guard = work.lock(&key).await;
+            let result = work.storage().delete(&key).await;
             work.state().invalidate(&key);
-            Ok(deleted?)
+            Ok(result?)
         })
         .await
 }
@@ -301,9 +301,9 @@ mod tests {
 
     use super::*;
 
-    fn write(before: Option<Role>, mut given: Value) -> Result<Role, String> {
-        given["name"] = "developer".into();
-        apply_update(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
+    fn write(before: Option<Role>, mut fields: Value) -> Result<Role, String> {
+        fields["name"] = "developer".into();
+        apply_update(before, serde_json::from_value(fields).unwrap()).map_err(|error| error.to_string())
     }
 
     fn role(permissions: &[&str], ttl: u64, max_ttl: u64) -> Role {
@@ -312,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn a_role_lives_an_hour_unless_it_says_otherwise() {
+    fn a_role_has_a_ttl_of_one_hour_by_default() {
         let written = write(None, json!({"permissions": [" read ", "", "write"]})).unwrap();
         assert_eq!(written, role(&["read", "write"], 3600, 0));
     }
 
     #[test]
-    fn a_write_keeps_what_it_does_not_name_and_null_clears() {
+    fn a_write_does_not_change_omitted_fields_and_null_clears() {
         let before = write(None, json!({"permissions": ["read"], "ttl": 60, "max_ttl": 120})).unwrap();
         assert_eq!(
             write(Some(before.clone()), json!({"ttl": 90})).unwrap(),
@@ -330,10 +330,10 @@ mod tests {
 
     #[test]
     fn a_ttl_is_longer_than_zero_and_not_longer_than_max_ttl() {
-        let refused = |given| write(None, given).unwrap_err();
-        assert!(refused(json!({"permissions": ["r"], "ttl": 0})).contains("longer than zero"));
-        assert!(refused(json!({"permissions": ["r"], "ttl": 61, "max_ttl": 60})).contains("ttl (61s)"));
-        assert!(refused(json!({"permissions": ["r"], "max_ttl": 60})).contains("ttl (3600s)"));
+        let error_of = |fields| write(None, fields).unwrap_err();
+        assert!(error_of(json!({"permissions": ["r"], "ttl": 0})).contains("longer than zero"));
+        assert!(error_of(json!({"permissions": ["r"], "ttl": 61, "max_ttl": 60})).contains("ttl (61s)"));
+        assert!(error_of(json!({"permissions": ["r"], "max_ttl": 60})).contains("ttl (3600s)"));
         assert!(write(None, json!({"permissions": ["r"], "ttl": 60, "max_ttl": 60})).is_ok());
     }
 

@@ -1,54 +1,20 @@
-//! Text that must not be seen: the key of the token service, and its tokens.
+//! How secrets are stored and shown: the key of the token service, and its tokens.
 
-use serde::{Deserialize, Deserializer, Serializer};
+use data_encoding::HEXLOWER;
+use serde::Serializer;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use vault_plugin::logical::Sensitive;
 
-/// A secret text. It cannot be printed, and its memory is wiped when it is dropped.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct SecretString(Zeroizing<String>);
-
-impl SecretString {
-    /// The text itself. Everything that calls this is a place where the secret leaves.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether there is no text at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// A salted SHA-256, as `sha256:SALT:DIGEST` in hexadecimal; the digest is that of the salt's 16 bytes and the text. Whoever knows a
-    /// text can tell whether it is this one. Without the salt, a short text could be looked up in a table.
-    pub(crate) fn salted_sha256(&self) -> String {
-        let salt: [u8; 16] = rand::random();
-        let digest = Sha256::new().chain_update(salt).chain_update(self.0.as_bytes()).finalize();
-        format!("sha256:{}:{}", hex(&salt), hex(&digest))
-    }
+/// Returns a salted SHA-256 as `sha256:SALT:DIGEST` in hexadecimal: the digest of the 16 bytes of the salt and the string. Anyone who
+/// knows a string can verify whether it is this one. Without the salt, a short string could be looked up in a table.
+pub(crate) fn salted_sha256(secret: &Sensitive) -> String {
+    let salt: [u8; 16] = rand::random();
+    let digest = Sha256::new().chain_update(salt).chain_update(secret.expose().as_bytes()).finalize();
+    format!("sha256:{}:{}", HEXLOWER.encode(&salt), HEXLOWER.encode(&digest))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-impl From<String> for SecretString {
-    fn from(text: String) -> SecretString {
-        SecretString(Zeroizing::new(text))
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretString {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
-        String::deserialize(deserializer).map(SecretString::from)
-    }
-}
-
-/// Writes the text itself, for `serialize_with`: only what is stored, or handed to its owner, names this.
-pub(crate) fn serialize_exposed<S: Serializer>(
-    secret: &SecretString,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+/// Serializes the string itself, for `serialize_with`. Only used for storage and for responses to the owner.
+pub(crate) fn serialize_exposed<S: Serializer>(secret: &Sensitive, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
 
@@ -57,13 +23,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_text_has_another_salt_each_time_and_a_digest_that_can_be_checked() {
-        let secret = SecretString::from("abc".to_owned());
-        let (one, other) = (secret.salted_sha256(), secret.salted_sha256());
+    fn every_digest_has_a_new_salt_and_can_be_verified() {
+        let secret = Sensitive::from("abc".to_owned());
+        let (one, other) = (salted_sha256(&secret), salted_sha256(&secret));
         assert_ne!(one, other);
         let [_, salt, digest] = one.split(':').collect::<Vec<_>>()[..] else { panic!("{one}") };
-        let salt: Vec<u8> =
-            (0..32).step_by(2).map(|at| u8::from_str_radix(&salt[at..at + 2], 16).unwrap()).collect();
-        assert_eq!(digest, hex(&Sha256::digest([&salt[..], b"abc"].concat())));
+        let salt = HEXLOWER.decode(salt.as_bytes()).unwrap();
+        assert_eq!(salt.len(), 16);
+        assert_eq!(digest, HEXLOWER.encode(&Sha256::digest([&salt[..], b"abc"].concat())));
     }
 }

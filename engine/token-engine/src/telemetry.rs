@@ -1,6 +1,6 @@
-//! What one mount counts and times while it works: numbers only, and never more series than are written here.
+//! The metrics of one mount: a fixed number of series.
 //!
-//! Nothing is locked on the way of a request: it adds to a few atomic numbers.
+//! Recording takes no lock: a request increments a few atomic counters.
 
 mod exposition;
 mod histogram;
@@ -19,7 +19,7 @@ use self::histogram::Histogram;
 use self::quantiles::Quantiles;
 use crate::TokenEngine;
 
-/// What a host asks a mount for.
+/// A measured operation of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MeasuredOperation {
     CredsRead,
@@ -44,20 +44,20 @@ pub(crate) enum MeasuredOperation {
     OrphansDelete,
 }
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Ok,
-    /// The caller was wrong, or the token service refused.
+    /// The request was invalid, or the token service rejected it.
     Refused,
     Failed,
-    /// Left to the active node.
+    /// Forwarded to the active node.
     Forwarded,
-    /// The host hung up before there was an answer.
+    /// The host cancelled the request before the response.
     Cancelled,
 }
 
-/// What the token service is asked for.
+/// An operation of the token service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpstreamOperation {
     Mint,
@@ -69,18 +69,18 @@ pub(crate) enum UpstreamOperation {
     Login,
 }
 
-/// Why a request failed.
+/// The kind of error of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorLabel {
     InvalidRequest,
     ReadOnly,
     Storage,
     Host,
-    /// The token service, or something inside.
+    /// The token service failed, or the engine itself.
     Failed,
 }
 
-/// Why a call to the token service failed.
+/// The kind of error of a call to the token service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpstreamErrorLabel {
     NoConnection,
@@ -94,9 +94,9 @@ pub(crate) enum UpstreamErrorLabel {
     Failed,
 }
 
-/// A set of values that are labels.
+/// A type whose values are labels.
 pub(crate) trait Label: Copy + PartialEq + 'static {
-    /// All of them, with their texts, in the order of the variants.
+    /// All values with their texts, in the order of the variants.
     const ALL: &'static [(Self, &'static str)];
 
     fn index(self) -> usize {
@@ -174,7 +174,7 @@ impl Label for UpstreamErrorLabel {
     ];
 }
 
-/// The numbers of one mount since its engine started.
+/// The metrics of one mount since its engine started.
 pub(crate) struct Metrics {
     started: SystemTime,
     requests: Vec<Histogram>,
@@ -206,47 +206,47 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The token service was asked once more.
+    /// Counts a retry of a call to the token service.
     pub(crate) fn count_retry(&self) {
         self.upstream_retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A token was handed out.
+    /// Counts an issued token.
     pub(crate) fn count_issued(&self) {
         self.leases_issued.fetch_add(1, Ordering::Relaxed);
         self.leases_open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A token was revoked, one that was handed out by this very engine or by another before it.
+    /// Counts a revoked token.
     pub(crate) fn count_revoked(&self, by: LeaseIssuer) {
         self.leases_revoked.fetch_add(1, Ordering::Relaxed);
         if by == LeaseIssuer::ThisInstance {
-            let less = |open: u64| open.checked_sub(1);
-            // A host may ask twice for the same one.
-            let _none_left = self.leases_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            let decrement = |open: u64| open.checked_sub(1);
+            // A host may revoke the same token twice.
+            let _zero = self.leases_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, decrement);
         }
     }
 
-    /// Times a call to the token service.
+    /// Measures a call to the token service.
     pub(crate) async fn time_upstream<T, E>(
         &self,
         call: UpstreamOperation,
         kind: impl FnOnce(&E) -> UpstreamErrorLabel,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let mut running =
-            RequestTimer::start(|took, outcome| self.upstream_histogram(call, outcome).record(took));
-        let ended = work.await;
-        match &ended {
-            Ok(_) => running.stop(Outcome::Ok),
+        let mut timer =
+            RequestTimer::start(|duration, outcome| self.upstream_histogram(call, outcome).record(duration));
+        let result = work.await;
+        match &result {
+            Ok(_) => timer.stop(Outcome::Ok),
             Err(error) => {
                 let kind = kind(error);
                 let refused = matches!(kind, UpstreamErrorLabel::Refused | UpstreamErrorLabel::Unauthorized);
-                running.stop(if refused { Outcome::Refused } else { Outcome::Failed });
+                timer.stop(if refused { Outcome::Refused } else { Outcome::Failed });
                 self.upstream_error(call, kind).fetch_add(1, Ordering::Relaxed);
             }
         }
-        ended
+        result
     }
 
     fn request_histogram(&self, operation: MeasuredOperation, outcome: Outcome) -> &Histogram {
@@ -261,10 +261,10 @@ impl Metrics {
         &self.upstream_errors[call.index() * UpstreamErrorLabel::ALL.len() + kind.index()]
     }
 
-    fn record(&self, operation: MeasuredOperation, outcome: Outcome, took: Duration) {
-        self.request_histogram(operation, outcome).record(took);
+    fn record(&self, operation: MeasuredOperation, outcome: Outcome, duration: Duration) {
+        self.request_histogram(operation, outcome).record(duration);
         if operation == MeasuredOperation::CredsRead && outcome == Outcome::Ok {
-            self.creds_read.record(took);
+            self.creds_read.record(duration);
         }
     }
 
@@ -273,17 +273,17 @@ impl Metrics {
     }
 }
 
-/// Who handed a token out.
+/// The process that issued a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeaseIssuer {
     ThisInstance,
     OtherInstance,
 }
 
-/// A handler that is timed.
+/// The future of a measured handler.
 type BoxFuture<R> = Pin<Box<dyn Future<Output = Result<R, Error>> + Send>>;
 
-/// The handler with a clock around it.
+/// Wraps a handler so that it is measured.
 pub(crate) fn instrument<T, R, F>(
     operation: MeasuredOperation,
     handler: impl Fn(Context<TokenEngine>, T) -> F + Send + Sync + 'static,
@@ -299,50 +299,50 @@ where
     }
 }
 
-/// The work with a clock around it.
+/// Measures the work.
 pub(crate) async fn time_request<R>(
     context: Context<TokenEngine>,
     operation: MeasuredOperation,
     work: impl Future<Output = Result<R, Error>>,
 ) -> Result<R, Error> {
-    let measures = context.state().metrics();
-    let mut running = RequestTimer::start(|took, outcome| measures.record(operation, outcome, took));
-    let ended = work.await;
-    match &ended {
-        Ok(_) => running.stop(Outcome::Ok),
+    let metrics = context.state().metrics();
+    let mut timer = RequestTimer::start(|duration, outcome| metrics.record(operation, outcome, duration));
+    let result = work.await;
+    match &result {
+        Ok(_) => timer.stop(Outcome::Ok),
         Err(error) => {
-            measures.count_error(error);
-            running.stop(match error_label(error) {
+            metrics.count_error(error);
+            timer.stop(match error_label(error) {
                 ErrorLabel::InvalidRequest => Outcome::Refused,
                 ErrorLabel::ReadOnly => Outcome::Forwarded,
                 ErrorLabel::Storage | ErrorLabel::Host | ErrorLabel::Failed => Outcome::Failed,
             });
         }
     }
-    ended
+    result
 }
 
-/// Something that is timed; dropped before its end it was cancelled.
+/// Measures one request. If it is dropped before `stop`, the request counts as cancelled.
 struct RequestTimer<R: FnMut(Duration, Outcome)> {
-    began: Instant,
+    start_time: Instant,
     record: R,
-    ended: bool,
+    stopped: bool,
 }
 
 impl<R: FnMut(Duration, Outcome)> RequestTimer<R> {
     fn start(record: R) -> RequestTimer<R> {
-        RequestTimer { began: Instant::now(), record, ended: false }
+        RequestTimer { start_time: Instant::now(), record, stopped: false }
     }
 
     fn stop(&mut self, outcome: Outcome) {
-        self.ended = true;
-        (self.record)(self.began.elapsed(), outcome);
+        self.stopped = true;
+        (self.record)(self.start_time.elapsed(), outcome);
     }
 }
 
 impl<R: FnMut(Duration, Outcome)> Drop for RequestTimer<R> {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.stopped {
             self.stop(Outcome::Cancelled);
         }
     }

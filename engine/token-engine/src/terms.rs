@@ -1,4 +1,4 @@
-//! How long a token lives: what the role, the mount and the token service each allow.
+//! The lifetime of a token, within the limits of the role, the mount and the token service.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use vault_plugin::framework::Lease;
 use vault_plugin::logical::Error;
 
-/// The time frame of one lease. Neither duration is zero, which hosts would take for "your default".
+/// The TTLs of one lease. Neither is zero, because a host would replace zero with its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LeaseTerms {
-    /// How long the lease runs until it is renewed.
+    /// The TTL of the lease.
     pub(crate) ttl: Duration,
-    /// How long it can be extended to, from its beginning.
+    /// The maximum TTL, from the issue of the lease.
     pub(crate) max_ttl: Duration,
 }
 
 impl LeaseTerms {
-    /// The terms of a role (a zero `max_ttl` is none of its own) within the longest lease of its mount.
+    /// Returns the terms of a role within the maximum lease TTL of its mount. A zero `max_ttl` is unset.
     pub(crate) fn new(ttl: Duration, max_ttl: Duration, mount_max: Duration) -> LeaseTerms {
         let max_ttl = if max_ttl.is_zero() { mount_max } else { max_ttl.min(mount_max) };
         LeaseTerms { ttl: ttl.min(max_ttl), max_ttl }
@@ -33,7 +33,7 @@ impl LeaseTerms {
         Ok(self.capped_at(ttl))
     }
 
-    /// The same terms for a token that lives no longer than `remaining`, whatever the host renews.
+    /// Limits both TTLs to the remaining lifetime of the token.
     pub(crate) fn capped_at(self, remaining: Duration) -> LeaseTerms {
         LeaseTerms { ttl: self.ttl.min(remaining), max_ttl: self.max_ttl.min(remaining) }
     }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mount_caps_what_a_role_asks_for() {
+    fn the_mount_limits_the_ttls_of_a_role() {
         check((60, 120), 1000, (60, 120));
         check((60, 0), 1000, (60, 1000));
         check((60, 120), 90, (60, 90));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_is_as_far_away_as_the_seconds_it_began() {
+    fn the_time_until_an_expiry_is_rounded_up() {
         let now: Timestamp = "2026-01-01T00:00:00.5Z".parse().unwrap();
         let until = |given: &str| time_until_expiry(Some(given.parse().unwrap()), now);
         assert_eq!(until("2026-01-01T01:00:00Z"), Ok(Some(seconds(3600))));

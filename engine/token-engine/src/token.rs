@@ -1,4 +1,4 @@
-//! The leased token: what its lease remembers, and how it is renewed and revoked.
+//! The leased token: the data of its lease, its renewal and its revocation.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,21 +21,21 @@ use crate::{TokenEngine, UpstreamClient};
 /// The name of the secret type.
 pub(crate) const SECRET_TYPE: &str = "token";
 
-/// The internal data of a lease. Role and configuration may change; a lease keeps the terms it was issued under.
+/// The internal data of a lease. A lease keeps its terms when the role or the configuration changes.
 ///
-/// Versions up to 0.1.0 wrote neither `account` nor `revocation_path`, and ignore both: such a lease is one without an account, and its
-/// token is revoked by its id.
+/// Versions up to 0.1.0 wrote neither `account` nor `revocation_path`, and ignore both. Such a lease has no account, and its token is
+/// revoked by its id.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LeaseData {
-    /// The token's identity at the service.
+    /// The id of the token at the service; empty if it has none.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "deserialize_token_id")]
     pub(crate) id: String,
-    /// Where it was minted.
+    /// The endpoint that minted the token.
     pub(crate) api_endpoint: Endpoint,
-    /// The account that the configuration named then; empty for none.
+    /// The account that was configured then, or an empty string.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) account: String,
-    /// What is deleted to revoke the token, below the endpoint.
+    /// The path below the endpoint that is deleted to revoke the token.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) revocation_path: String,
     /// The call that revokes the token, of any description but the default one.
@@ -54,13 +54,13 @@ pub(crate) struct LeaseData {
     pub(crate) ttl: u64,
     /// In seconds.
     pub(crate) max_ttl: u64,
-    /// Whether the token was minted for `ttl` only and lives on by being renewed at the service.
+    /// Whether the token was minted for `ttl` only and is renewed at the service.
     pub(crate) renew_upstream: bool,
-    /// The role it was read from.
+    /// The role of the token.
     pub(crate) role: String,
-    /// Its name at the service.
+    /// The name of the token at the service.
     pub(crate) name: String,
-    /// The run of the engine that issued it.
+    /// The instance id of the engine that issued the lease.
     #[serde(default)]
     pub(crate) run: String,
 }
@@ -90,7 +90,7 @@ pub(crate) fn secret_type() -> SecretType<TokenEngine> {
         .on_revoke(instrument(MeasuredOperation::TokenRevoke, revoke))
 }
 
-/// Asks the service for as long as the host is going to grant, and lets the host grant no more than the service gave.
+/// Renews the token at the service for the TTL that the host will grant, and limits the host to what the service has granted.
 async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease, Error> {
     let terms =
         LeaseTerms { ttl: Duration::from_secs(lease.ttl), max_ttl: Duration::from_secs(lease.max_ttl) };
@@ -98,43 +98,43 @@ async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease,
         return Ok(terms.into());
     }
     let now = SystemTime::now();
-    let asked = context.request().secret.as_ref().map(|secret| &secret.lease);
-    let issued = asked.and_then(|asked| asked.issue_time);
-    let wanted = TtlRequest {
-        increment: asked.map(|asked| asked.increment).unwrap_or_default(),
+    let lease_options = context.request().secret.as_ref().map(|secret| &secret.lease);
+    let issued = lease_options.and_then(|lease_options| lease_options.issue_time);
+    let request = TtlRequest {
+        increment: lease_options.map(|lease_options| lease_options.increment).unwrap_or_default(),
         ttl: terms.ttl,
         max_ttl: terms.max_ttl,
         issued,
         ..TtlRequest::default()
     };
-    // A lease has a ttl of its own, so the default of the mount is not asked for.
+    // A lease always has a TTL, so the default of the mount is not needed.
     let limits = TtlLimits { default: terms.ttl, max: context.system().max_lease_ttl().await? };
-    // Past the maximum the host refuses by itself, and the service is not asked.
-    let Ok(granted) = calculate_ttl(limits, &wanted, now) else { return Ok(terms.into()) };
+    // Past the maximum TTL the host rejects the renewal itself, and the service is not called.
+    let Ok(grant) = calculate_ttl(limits, &request, now) else { return Ok(terms.into()) };
 
     let client = client_for_lease(&context, &lease, "renewed").await?;
     let default =
         find_preset(DEFAULT_PRESET).map_err(|error| Error::internal(error.to_string()))?.description();
     let described = lease.renewal.as_ref().or(default.renew.as_ref().filter(|_| lease.revocation.is_none()));
     let Some(renewal) = described else { return Ok(terms.into()) };
-    let lifetime = Lifetime { now: Timestamp::now(), seconds: granted.ttl.as_secs() };
+    let lifetime = Lifetime { now: Timestamp::now(), seconds: grant.ttl.as_secs() };
     let expires = client.upstream.renew(renewal, &lease.id, lifetime).await?;
     let expires = expires.map_err(|error| Error::internal(error.to_string()))?;
-    let given = terms::time_until_expiry(expires, Timestamp::now())?.unwrap_or(granted.ttl);
-    // The host grants an increment rather than the ttl; only the longest life, which counts from the time of issue, limits it.
+    let upstream_ttl = terms::time_until_expiry(expires, Timestamp::now())?.unwrap_or(grant.ttl);
+    // The host may grant an increment instead of the TTL. Only the maximum TTL, which counts from the issue time, limits it.
     let age =
         issued.and_then(|issued| truncate_to_seconds(now).duration_since(truncate_to_seconds(issued)).ok());
     let age = age.unwrap_or_default();
-    Ok(LeaseTerms { ttl: terms.ttl.min(given), max_ttl: terms.max_ttl.min(age + given) }.into())
+    Ok(LeaseTerms { ttl: terms.ttl.min(upstream_ttl), max_ttl: terms.max_ttl.min(age + upstream_ttl) }.into())
 }
 
-/// As hosts count.
+/// Truncates a time like hosts.
 fn truncate_to_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Revokes at the service. A token that is gone already is as good as revoked, since a host may ask twice.
+/// Revokes the token at the service. A token that does not exist any more counts as revoked, because a host may revoke it twice.
 async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), Error> {
     let client = client_for_lease(&context, &lease, "revoked").await?;
     let engine = context.state();
@@ -145,17 +145,17 @@ async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), E
     Ok(())
 }
 
-/// The client of the connection that minted the token of a lease.
+/// Returns the client, if its connection is the one that minted the token of the lease.
 async fn client_for_lease(
     context: &Context<TokenEngine>,
     lease: &LeaseData,
-    to_be: &str,
+    action: &str,
 ) -> Result<Arc<UpstreamClient>, Error> {
     match config::find_client(context, &lease.config, &lease.api_endpoint, &lease.account).await? {
         Ok(client) => Ok(client),
         Err(Some(mismatch)) => Err(mismatch.into()),
         Err(None) => Err(Error::internal(format!(
-            "the token cannot be {to_be} since the configuration of its service is gone; its lease stays until it is \
+            "the token cannot be {action} since the configuration of its service is gone; its lease stays until it is \
              written again: vault write {}config api_endpoint=… api_key=…",
             context.request().mount_point
         ))),

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use vault_plugin::logical::Sensitive;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::answer::expiries;
@@ -47,7 +48,6 @@ use self::request::Request;
 use self::send::{UpstreamReply, UpstreamRequest};
 use self::template::ValueSource;
 use crate::endpoint::Endpoint;
-use crate::sensitive::SecretString;
 use crate::telemetry::{Metrics, UpstreamOperation as Measured};
 
 /// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
@@ -68,7 +68,7 @@ pub(crate) struct Upstream {
     http: reqwest::Client,
     endpoint: Endpoint,
     pub(crate) api: Api,
-    api_key: SecretString,
+    api_key: Sensitive,
     credential: Credential,
     /// The account as the API names it, once it was asked.
     account: OnceCell<String>,
@@ -81,7 +81,7 @@ pub(crate) struct Upstream {
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'a> {
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) api_key: &'a SecretString,
+    pub(crate) api_key: &'a Sensitive,
     /// Authorities to trust instead of the system's, in PEM; empty for the system's.
     pub(crate) ca_cert: &'a str,
     pub(crate) tls_skip_verify: bool,

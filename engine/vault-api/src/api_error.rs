@@ -1,22 +1,22 @@
-//! The server's own "no", with its words.
+//! Error responses of the server.
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde::Deserialize;
 
-/// An answer that is an error, or one that is not what the endpoint answers.
+/// An error response, or a response that the endpoint cannot parse.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{method} {path} was answered with {status}{}", summary(errors))]
+#[error("{method} {path} returned {status}{}", summary(errors))]
 pub struct ApiError {
     /// HTTP status.
     pub status: StatusCode,
-    /// The server's texts, verbatim. May be empty: a 404 of Vault often says nothing.
+    /// The error messages of the server, verbatim. May be empty: Vault often returns a 404 without a message.
     pub errors: Vec<String>,
-    /// The server's warnings, verbatim.
+    /// The warnings of the server, verbatim.
     pub warnings: Vec<String>,
     /// Method of the request.
     pub method: Method,
-    /// Path of the request from `v1/` on, without its query.
+    /// Path of the request with `v1/`, without its query.
     pub path: String,
 }
 
@@ -28,11 +28,11 @@ struct ErrorBody {
     warnings: Option<Vec<String>>,
 }
 
-/// Longest part of a body that is not JSON which is repeated in an error: enough for a proxy's one-line complaint.
+/// The most characters of a body that is not JSON to include in an error: enough for the message of a proxy.
 const MAX_PLAIN_TEXT: usize = 300;
 
 impl ApiError {
-    /// The error that a reply carries. The client names the request afterwards with [`ApiError::with_request`].
+    /// Parses the error of a reply. The client adds the request with [`ApiError::with_request`].
     pub fn from_reply(reply: &Response<Bytes>) -> Self {
         let (errors, warnings) = match serde_json::from_slice::<ErrorBody>(reply.body()) {
             Ok(body) => (body.errors.unwrap_or_default(), body.warnings.unwrap_or_default()),
@@ -41,24 +41,24 @@ impl ApiError {
         Self { status: reply.status(), errors, warnings, method: Method::GET, path: String::new() }
     }
 
-    /// A reply with a shape that this endpoint does not have. What stands in the reply is not repeated: it may be
-    /// secret.
+    /// Returns the error for a reply that the endpoint cannot parse. It does not include any part of the reply, which may contain
+    /// secrets.
     pub fn malformed_reply(reply: &Response<Bytes>, cause: Option<&serde_json::Error>) -> Self {
-        let place = match cause {
+        let detail = match cause {
             Some(error) => format!(" (line {}, column {})", error.line(), error.column()),
-            None => " (it has no data)".to_owned(),
+            None => " (no data)".to_owned(),
         };
-        let text = format!("the reply is not in the form that this endpoint has{place}");
+        let message = format!("unexpected response format{detail}");
         Self {
             status: reply.status(),
-            errors: vec![text],
+            errors: vec![message],
             warnings: Vec::new(),
             method: Method::GET,
             path: String::new(),
         }
     }
 
-    /// Names the request.
+    /// Adds the method and the path of the request.
     #[must_use]
     pub fn with_request(mut self, method: Method, path: &str) -> Self {
         self.method = method;
@@ -66,38 +66,38 @@ impl ApiError {
         self
     }
 
-    /// The token may not do this (403).
+    /// The token does not permit the operation (403).
     pub fn is_permission_denied(&self) -> bool {
         self.status == StatusCode::FORBIDDEN
     }
 
-    /// The server does not know the token: it is wrong, expired or revoked.
+    /// The token is unknown to the server: wrong, expired or revoked.
     pub fn is_invalid_token(&self) -> bool {
         self.is_permission_denied() && self.has_message("invalid token")
     }
 
-    /// The server is sealed or not yet initialized.
+    /// The server is sealed or not initialized.
     pub fn is_sealed(&self) -> bool {
         self.status == StatusCode::SERVICE_UNAVAILABLE
             && (self.has_message("is sealed") || self.has_message("not initialized"))
     }
 
-    /// Nothing is there (404).
+    /// The path was not found (404).
     pub fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// Nothing is there and the server has nothing to say about it: the value does not exist.
+    /// The value does not exist: a 404 without a message.
     pub fn is_absent(&self) -> bool {
         self.is_not_found() && self.errors.is_empty()
     }
 
-    /// This server, or this namespace, does not have the path.
+    /// The server, or the namespace, does not support the path.
     pub fn is_unsupported_path(&self) -> bool {
         self.has_message("unsupported path")
     }
 
-    /// The path exists, the operation does not (405).
+    /// The path does not support the operation (405).
     pub fn is_unsupported_operation(&self) -> bool {
         self.status == StatusCode::METHOD_NOT_ALLOWED || self.has_message("unsupported operation")
     }
@@ -107,18 +107,18 @@ impl ApiError {
         self.is_not_found() && self.has_message("no handler for route")
     }
 
-    /// The mount is there and its plugin could not be started when the server was unsealed.
+    /// The mount exists, but its plugin did not start when the server was unsealed.
     pub fn is_nil_backend(&self) -> bool {
         self.is_no_route() && self.has_message("backend is nil")
     }
 
-    /// True when one of the server's texts contains `part`.
+    /// Whether one of the error messages contains `part`.
     pub fn has_message(&self, part: &str) -> bool {
         self.errors.iter().any(|text| text.contains(part))
     }
 }
 
-/// The texts on one line: Vault wraps some in "1 error occurred:", tabs and blank lines.
+/// Joins the messages on one line. Vault wraps some of them in "1 error occurred:", tabs and blank lines.
 fn summary(errors: &[String]) -> String {
     let flat: Vec<String> =
         errors.iter().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -138,7 +138,7 @@ mod tests {
     use http::Method;
 
     #[test]
-    fn the_servers_words_are_kept_and_shown_on_one_line() {
+    fn error_messages_are_kept_verbatim_and_shown_on_one_line() {
         let body = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
         let error =
             ApiError::from_reply(&reply(403, body)).with_request(Method::PUT, "/v1/sys/mounts/custom");
@@ -146,12 +146,12 @@ mod tests {
         assert!(error.is_permission_denied());
         assert_eq!(
             error.to_string(),
-            "PUT v1/sys/mounts/custom was answered with 403 Forbidden: 1 error occurred: * permission denied"
+            "PUT v1/sys/mounts/custom returned 403 Forbidden: 1 error occurred: * permission denied"
         );
     }
 
     #[test]
-    fn trouble_is_told_apart_by_status_and_text() {
+    fn errors_are_classified_by_status_and_message() {
         let of = |status, body: &str| ApiError::from_reply(&reply(status, body));
         assert!(of(503, r#"{"errors":["Vault is sealed"]}"#).is_sealed());
         assert!(!of(503, r#"{"errors":["plugin is shut down"]}"#).is_sealed());

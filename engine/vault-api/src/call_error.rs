@@ -1,81 +1,81 @@
-//! Why a call brought no answer.
+//! Errors of a call.
 
 use crate::ApiError;
 
-/// A call that failed.
+/// An error of a call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The server answered, and the answer is an error.
+    /// The server responded with an error.
     #[error(transparent)]
     Api(ApiError),
-    /// The server answered that it is sealed.
+    /// The server is sealed.
     #[error("the server at {address} is sealed")]
     Sealed {
-        /// Address that was called.
+        /// Address of the server.
         address: String,
-        /// Its words.
+        /// The response of the server.
         #[source]
         source: Box<ApiError>,
     },
-    /// There was no answer.
-    #[error("could not call {address}: {kind}{}", in_brackets(cause.as_deref()))]
+    /// The server did not respond.
+    #[error("could not call {address}: {kind}{}", parenthesized(cause.as_deref()))]
     Transport {
-        /// Address that was called.
+        /// Address of the server.
         address: String,
-        /// What happened.
+        /// The kind of failure.
         kind: TransportErrorKind,
-        /// The innermost cause in the transport's words, where there is one: the layers above it say nothing more.
+        /// Message of the innermost cause, if there is one. The layers above it add no information, and would show the URL.
         cause: Option<String>,
     },
 }
 
-/// What happened on the way to the server.
+/// Why a server did not respond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// No connection: wrong address or port, nobody listens, a firewall.
+    /// The connection failed: wrong address or port, no listener, or a firewall.
     #[error("no connection")]
     NoConnection,
-    /// The certificate is not trusted, is for another name, or the server wants a client certificate.
-    #[error("the TLS certificate was not accepted")]
+    /// The certificate is not trusted or is for another name, or the server requires a client certificate.
+    #[error("TLS certificate not accepted")]
     Certificate,
-    /// An `https` address at which plain HTTP is spoken, or TLS failed otherwise.
+    /// The server speaks plain HTTP at an `https` address, or TLS failed in another way.
     #[error("the server does not speak TLS as expected")]
     NotTls,
-    /// No answer in time. A request that changes something may have been carried out.
-    #[error("no answer in time")]
+    /// The timeout passed. The server may have processed the request.
+    #[error("the request timed out")]
     TimedOut,
-    /// The connection broke before the answer was complete. The request may have been carried out.
-    #[error("the connection broke before the answer was complete")]
+    /// The connection was closed before the response was complete. The server may have processed the request.
+    #[error("the connection was closed before the response was complete")]
     ConnectionLost,
-    /// Redirected from https to plain http; not followed, because the token would be readable on the way.
-    #[error("the server redirects to an address that is not protected by TLS")]
+    /// The server redirects from https to http. The client does not follow, because the token would be sent in plain text.
+    #[error("the server redirects to an address without TLS")]
     InsecureRedirect,
-    /// Redirected to another server, which is not known by that address here; not followed. Nothing was carried out.
-    #[error("it stands by and cannot pass requests on to the active one")]
+    /// The server redirects, and [`RedirectPolicy::Refuse`](crate::RedirectPolicy::Refuse) is set. The request was not processed.
+    #[error("the server is a standby and cannot forward requests to the active node")]
     Standby,
-    /// Redirected too often, or to something that is no address.
-    #[error("the server redirects in a circle or to no address")]
+    /// The server redirects too often, or to an invalid address.
+    #[error("the server redirects in a loop or to an invalid address")]
     RedirectLoop,
 }
 
 impl CallError {
-    /// The server's answer, where there was one.
+    /// Returns the error response of the server, if it responded.
     pub fn api_error(&self) -> Option<&ApiError> {
         match self {
-            Self::Api(answer) => Some(answer),
-            Self::Sealed { source: answer, .. } => Some(answer),
+            Self::Api(error) => Some(error),
+            Self::Sealed { source, .. } => Some(source),
             Self::Transport { .. } => None,
         }
     }
 
-    /// True when the answer satisfies `test`, for example [`ApiError::is_not_found`].
+    /// Whether the server responded with an error that satisfies `test`, for example [`ApiError::is_not_found`].
     pub fn api_error_is(&self, test: impl FnOnce(&ApiError) -> bool) -> bool {
         self.api_error().is_some_and(test)
     }
 }
 
-fn in_brackets(cause: Option<&str>) -> String {
+fn parenthesized(cause: Option<&str>) -> String {
     cause.map(|cause| format!(" ({cause})")).unwrap_or_default()
 }

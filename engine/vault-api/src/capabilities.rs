@@ -1,4 +1,4 @@
-//! What the caller may do.
+//! Capabilities of the client's token.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use serde_json::json;
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency};
 
-/// `POST sys/capabilities-self`: what this token may do on each of these paths.
+/// `POST sys/capabilities-self`: the capabilities of the token on each path.
 #[derive(Clone, Debug)]
 pub struct CapabilitiesSelf {
     /// Paths without `v1/`.
     pub paths: Vec<String>,
 }
 
-/// What may be done on one path.
+/// The capabilities on one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Capabilities(pub Vec<String>);
 
 impl Capabilities {
-    /// True when the token may do `capability` (`create`, `read`, `update`, `delete`, `list`, `sudo`, `patch`).
+    /// Whether the token has `capability` (`create`, `read`, `update`, `delete`, `list`, `sudo` or `patch`).
     pub fn allows(&self, capability: &str) -> bool {
-        !self.0.iter().any(|held| held == "deny")
-            && self.0.iter().any(|held| held == capability || held == "root")
+        !self.0.iter().any(|granted| granted == "deny")
+            && self.0.iter().any(|granted| granted == capability || granted == "root")
     }
 }
 
@@ -40,7 +40,7 @@ impl Endpoint for CapabilitiesSelf {
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
         let mut all: Self::Response = endpoint::data(reply)?;
-        // Kept by the server for callers that ask about one path.
+        // The server repeats the capabilities of a single path under this key.
         all.remove("capabilities");
         Ok(all)
     }
@@ -52,7 +52,7 @@ mod tests {
     use crate::endpoint::tests::{reply, request_line};
 
     #[test]
-    fn root_may_do_everything_and_deny_wins() {
+    fn root_has_all_capabilities_and_deny_takes_precedence() {
         let body = r#"{"data":{"a":["root"],"b":["deny"],"c":["read","sudo"],"capabilities":["root"]}}"#;
         let all = CapabilitiesSelf::response(reply(200, body)).expect("an answer");
         assert_eq!(all.len(), 3);
@@ -62,10 +62,10 @@ mod tests {
     }
 
     #[test]
-    fn many_paths_are_one_call() {
-        let asked = CapabilitiesSelf { paths: vec!["sys/mounts".into(), "x".into()] };
+    fn many_paths_are_sent_in_one_request() {
+        let request = CapabilitiesSelf { paths: vec!["sys/mounts".into(), "x".into()] };
         assert_eq!(
-            request_line(&asked.request()),
+            request_line(&request.request()),
             r#"POST /v1/sys/capabilities-self {"paths":["sys/mounts","x"]}"#
         );
     }

@@ -1,4 +1,4 @@
-//! The plugin catalog: which binaries the server may run, under which names and versions.
+//! The plugin catalog: the plugins that the server may run, by type, name and version.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
 use crate::{ApiError, SecretString};
 
-/// What a plugin is for.
+/// Type of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginType {
@@ -21,7 +21,7 @@ pub enum PluginType {
 }
 
 impl PluginType {
-    /// The word in paths: `secret`, `auth`, `database`.
+    /// Returns the name in paths: `secret`, `auth` or `database`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Secret => "secret",
@@ -48,43 +48,43 @@ impl std::str::FromStr for PluginType {
     }
 }
 
-/// A word that is none of the three.
+/// An unknown plugin type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no plugin type; there are secret, auth and database")]
+#[error("unknown plugin type {0:?}: expected secret, auth or database")]
 pub struct UnknownPluginType(String);
 
-/// One line of the catalog.
+/// An entry in the list of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedPlugin {
-    /// What it is for.
+    /// Type of the plugin.
     #[serde(rename = "type")]
     pub kind: PluginType,
-    /// Name.
+    /// Name of the plugin.
     pub name: String,
-    /// With its `v`; empty for an unversioned entry.
+    /// Version with its `v`; empty if unversioned.
     #[serde(default)]
     pub version: String,
-    /// Comes with the server.
+    /// Whether the plugin is built into the server.
     #[serde(default)]
     pub builtin: bool,
-    /// Hex sha256 of the binary; empty for builtins, and on servers that do not list it.
+    /// SHA-256 of the binary in hex; empty for builtins, and on servers that do not list it.
     #[serde(default)]
     pub sha256: String,
 }
 
-/// `GET sys/plugins/catalog`: every plugin with every version (the plain lists leave versioned ones out).
+/// `GET sys/plugins/catalog`: all plugins with all versions. (The lists by type leave out versioned ones.)
 #[derive(Clone, Copy, Debug)]
 pub struct List;
 
-/// Names one entry.
+/// Identifies an entry of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PluginRef {
-    /// What it is for.
+    /// Type of the plugin.
     #[serde(rename = "type")]
     pub kind: PluginType,
-    /// Name.
+    /// Name of the plugin.
     pub name: String,
-    /// With its `v`; `None` for the unversioned entry.
+    /// Version with its `v`; `None` for the unversioned entry.
     pub version: Option<String>,
 }
 
@@ -92,38 +92,38 @@ pub struct PluginRef {
 #[derive(Clone, Debug)]
 pub struct Read(pub PluginRef);
 
-/// An entry with what the list leaves out. The environment of a registration is never shown by the server.
+/// An entry with the fields that the list leaves out. The server never returns the environment of an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PluginDetails {
-    /// Name.
+    /// Name of the plugin.
     pub name: String,
-    /// With its `v`; empty when unversioned.
+    /// Version with its `v`; empty if unversioned.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub version: String,
-    /// File, relative to the plugin directory.
+    /// File name relative to the plugin directory.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub command: String,
     /// Arguments.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub args: Vec<String>,
-    /// Hex sha256 of the binary.
+    /// SHA-256 of the binary in hex.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub sha256: String,
-    /// Comes with the server.
+    /// Whether the plugin is built into the server.
     pub builtin: bool,
 }
 
-/// `POST sys/plugins/catalog/:type/:name`. Needs sudo. Returns the server's warnings.
+/// `POST sys/plugins/catalog/:type/:name`. Requires the `sudo` capability. Returns the warnings of the server.
 ///
-/// Success does not mean that the binary works: the server only logs when it cannot start it.
+/// The server only logs an error if it cannot start the binary, so success does not mean that the binary works.
 #[derive(Clone, Debug)]
 pub struct Register {
-    /// Which entry.
+    /// The entry.
     pub entry: PluginRef,
-    /// Hex sha256 of the binary.
+    /// SHA-256 of the binary in hex.
     pub sha256: String,
-    /// File, relative to the plugin directory.
+    /// File name relative to the plugin directory.
     pub command: String,
     /// Arguments.
     pub args: Vec<String>,
@@ -131,7 +131,7 @@ pub struct Register {
     pub env: Vec<SecretString>,
 }
 
-/// `DELETE sys/plugins/catalog/:type/:name`. Needs sudo; succeeds when there is no such entry.
+/// `DELETE sys/plugins/catalog/:type/:name`. Requires the `sudo` capability. Succeeds if there is no such entry.
 #[derive(Clone, Debug)]
 pub struct Deregister(pub PluginRef);
 
@@ -155,7 +155,7 @@ impl Endpoint for List {
 }
 
 impl Endpoint for Read {
-    /// `None` when there is no such entry.
+    /// `None` if there is no such entry.
     type Response = Option<PluginDetails>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -210,7 +210,7 @@ fn catalog_path(entry: &PluginRef) -> String {
 
 fn catalog_path_with_version(entry: &PluginRef) -> String {
     match &entry.version {
-        // A plus sign in a query would be read as a space.
+        // A server reads a plus sign in a query as a space.
         Some(version) => {
             format!("{}?version={}", catalog_path(entry), encode_path(version).replace('+', "%2B"))
         }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn registering_says_everything_and_debug_hides_the_environment() {
+    fn a_registration_sends_all_fields_and_debug_hides_the_environment() {
         let register = Register {
             entry: entry("v1.2.3"),
             sha256: "ab".into(),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_detailed_list_is_read_and_unknown_keys_do_not_matter() {
+    fn the_detailed_list_is_parsed_and_unknown_keys_are_ignored() {
         let body = r#"{"data":{"secret":["kv"],"detailed":[
             {"type":"secret","name":"kv","version":"v0.25.0+builtin","builtin":true,"deprecation_status":"supported"},
             {"type":"secret","name":"custom","version":"v1.2.3","builtin":false,"sha256":"ab"}]}}"#;
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_not_there_is_none() {
+    fn a_missing_entry_is_none() {
         assert_eq!(Read::response(reply(404, r#"{"errors":[]}"#)).expect("an answer"), None);
         let args = r#"{"data":{"name":"custom","args":null,"command":"c","sha256":"ab","builtin":false}}"#;
         let entry = Read::response(reply(200, args)).expect("an answer").expect("an entry");

@@ -1,4 +1,4 @@
-//! Sends endpoints to a server; the only place that knows the network.
+//! Sends endpoints to a server. This is the only module that uses the network.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
@@ -15,35 +16,39 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use crate::client_config::{ClientConfig, ClientError, RedirectPolicy, TlsVerification};
 use crate::{CallError, Endpoint, Idempotency, Proxies, RequestScope, SecretString, TransportErrorKind};
 
-/// Sends endpoints. Cheap to clone.
+/// A client of one server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     route: Route,
-    /// For where a redirect leads out of plain HTTP, or to where no proxy is used.
+    /// The HTTP clients for redirects that change the scheme or the route.
     redirect_clients: Arc<RedirectClients>,
     address: String,
     base: Url,
     headers: HeaderMap,
-    max_retries: u32,
+    max_retries: usize,
     redirects: RedirectPolicy,
 }
 
-/// First pause before another attempt; doubled each time, half of it random so that many callers spread.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+/// The pauses before retries. They begin with 125 ms, double each time, and are up to twice as long at random, so that many clients do not
+/// retry together.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(125))
+    .with_max_delay(Duration::from_millis(2500))
+    .with_jitter();
 
-/// Longest pause, also when the server asks for more.
+/// The longest pause, even if the server requests a longer one.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// A standby sends us to the active node; more than a second hop means that nodes disagree.
+/// The most redirects to follow. A standby redirects to the active node; further hops mean that the nodes disagree.
 const MAX_REDIRECTS: u32 = 3;
 
 impl Client {
-    /// Reads the files that `config` names and sets up TLS; connects to nothing yet.
+    /// Reads the files that `config` names and sets up TLS. Does not connect yet.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         let mut base = parse_address(&config.address)?;
         if let Some(proxy) = config.proxies.explicit_address() {
-            // The library would go past a proxy that it cannot use.
+            // `reqwest` would ignore an invalid proxy and connect directly.
             parse_address(proxy.expose()).map_err(|_| ClientError::Proxy)?;
         }
         let mut headers = default_headers(config)?;
@@ -54,54 +59,54 @@ impl Client {
             base.set_host(Some(server_name))
                 .map_err(|_| ClientError::InvalidHeaderValue { what: "TLS server name" })?;
         }
-        let needs_no_authority = base.scheme() == "http" || config.verification == TlsVerification::Skip;
-        let trust =
-            if needs_no_authority { TrustedRoots::Configured } else { TrustedRoots::ConfiguredOrSystem };
+        let needs_no_roots = base.scheme() == "http" || config.verification == TlsVerification::Skip;
+        let trust = if needs_no_roots { TrustedRoots::Configured } else { TrustedRoots::ConfiguredOrSystem };
         let route = Route::for_url(&config.proxies, &base, alias.as_deref());
         let http = http_client_builder(config, alias.clone(), trust, route)?.build();
         let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
-        let beyond = Arc::new(RedirectClients {
+        let redirect_clients = Arc::new(RedirectClients {
             config: config.clone(),
             connect_host: alias,
             clients: Default::default(),
         });
         let address = config.address.trim_end_matches('/').to_owned();
         let ClientConfig { max_retries, redirects, .. } = *config;
-        Ok(Self { http, route, redirect_clients: beyond, address, base, headers, max_retries, redirects })
+        Ok(Self { http, route, redirect_clients, address, base, headers, max_retries, redirects })
     }
 
-    /// The address as it was configured.
+    /// The configured address.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// How long one request may take.
+    /// The timeout of one request.
     pub fn timeout(&self) -> Duration {
         self.redirect_clients.config.timeout
     }
 
-    /// The namespace that every request names.
+    /// The namespace of the requests.
     pub fn namespace(&self) -> Option<&str> {
         self.headers.get(NAMESPACE).and_then(|value| value.to_str().ok())
     }
 
-    /// The same server asked with another token.
+    /// Returns a client of the same server with another token.
     pub fn with_token(&self, token: &SecretString) -> Result<Self, ClientError> {
         let mut other = self.clone();
         other.headers.insert(TOKEN, token_header(token)?);
         Ok(other)
     }
 
-    /// Sends one endpoint and reads the answer.
+    /// Sends one endpoint and parses the reply.
     ///
-    /// Tries again where that cannot do harm: when there was no connection, on a redirect that is not followed, on 412 and 429, and, for endpoints that
-    /// may be repeated, on 502, 503 (not when sealed) and 504, and when the connection broke: such a request may have been carried out.
+    /// Retries what is safe to retry: a failed connection, a redirect that is not followed, and the statuses 412 and 429. An
+    /// [idempotent](Idempotency::Idempotent) endpoint is also retried on 502, 503 (unless sealed), 504 and a lost connection, after
+    /// which the server may have processed the request.
     pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, CallError> {
         let request = endpoint.request();
-        let mut attempt = 0;
+        let mut pauses = BACKOFF.with_max_times(self.max_retries).build();
         loop {
             let outcome = self.send_once(&request, E::SCOPE).await;
-            let pause = match &outcome {
+            let least = match &outcome {
                 Ok(reply) => retry_delay(reply, E::IDEMPOTENCY),
                 Err(CallError::Transport {
                     kind: TransportErrorKind::NoConnection | TransportErrorKind::Standby,
@@ -114,12 +119,9 @@ impl Client {
                 }
                 Err(_) => None,
             };
-            match pause {
-                Some(asked) if attempt < self.max_retries => {
-                    tokio::time::sleep(backoff(attempt).max(asked).min(MAX_BACKOFF)).await;
-                    attempt += 1;
-                }
-                _ => return self.parse_response::<E>(&request, outcome?),
+            match least.and_then(|least| Some(pauses.next()?.max(least).min(MAX_BACKOFF))) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return self.parse_response::<E>(&request, outcome?),
             }
         }
     }
@@ -130,16 +132,16 @@ impl Client {
         reply: Response<Bytes>,
     ) -> Result<E::Response, CallError> {
         E::response(reply).map_err(|error| {
-            let answer = error.with_request(request.method().clone(), request.uri().path());
-            if answer.is_sealed() {
-                CallError::Sealed { address: self.address.clone(), source: Box::new(answer) }
+            let error = error.with_request(request.method().clone(), request.uri().path());
+            if error.is_sealed() {
+                CallError::Sealed { address: self.address.clone(), source: Box::new(error) }
             } else {
-                CallError::Api(answer)
+                CallError::Api(error)
             }
         })
     }
 
-    /// One exchange, redirects of a standby included.
+    /// Sends the request once and follows redirects.
     async fn send_once(
         &self,
         request: &Request<Bytes>,
@@ -160,7 +162,7 @@ impl Client {
             if self.redirects == RedirectPolicy::Refuse {
                 return Err(self.transport_error(TransportErrorKind::Standby));
             }
-            let next = next_hop(&url, location).map_err(|trouble| self.transport_error(trouble))?;
+            let next = next_hop(&url, location).map_err(|kind| self.transport_error(kind))?;
             headers.remove(http::header::HOST);
             url = next;
         }
@@ -183,10 +185,10 @@ impl Client {
             self.redirect_clients.client_for(url.scheme(), route).unwrap_or(&self.http)
         };
         let sent = http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
-        let mut answer = sent.map_err(|error| self.request_error(error))?;
-        let status = answer.status();
-        let headers = std::mem::take(answer.headers_mut());
-        let body = answer.bytes().await.map_err(|error| self.request_error(error))?;
+        let mut response = sent.map_err(|error| self.request_error(error))?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let body = response.bytes().await.map_err(|error| self.request_error(error))?;
         let mut reply = Response::new(body);
         *reply.status_mut() = status;
         *reply.headers_mut() = headers;
@@ -200,13 +202,13 @@ impl Client {
         url
     }
 
-    fn transport_error(&self, trouble: TransportErrorKind) -> CallError {
-        CallError::Transport { address: self.address.clone(), kind: trouble, cause: None }
+    fn transport_error(&self, kind: TransportErrorKind) -> CallError {
+        CallError::Transport { address: self.address.clone(), kind, cause: None }
     }
 
     fn request_error(&self, error: reqwest::Error) -> CallError {
-        let trouble = classify_error(&error);
-        CallError::Transport { address: self.address.clone(), kind: trouble, cause: root_cause(&error) }
+        let kind = classify_error(&error);
+        CallError::Transport { address: self.address.clone(), kind, cause: root_cause(&error) }
     }
 }
 
@@ -214,26 +216,26 @@ const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
-/// Looks up `host` whatever name is asked for: the address is reached, the other name is in the TLS handshake.
+/// Resolves every name to `host`: the connection goes to `host`, and the TLS handshake uses the other name.
 struct FixedHostResolver {
     host: String,
 }
 
 impl Resolve for FixedHostResolver {
-    fn resolve(&self, _asked: Name) -> Resolving {
+    fn resolve(&self, _name: Name) -> Resolving {
         let host = self.host.trim_matches(['[', ']']).to_owned();
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            Ok(Box::new(found.into_iter()) as Addrs)
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
 
 fn parse_address(text: &str) -> Result<Url, ClientError> {
-    let wrong = || ClientError::Address { address: text.to_owned() };
-    let url = Url::parse(text.trim()).map_err(|_| wrong())?;
+    let invalid = || ClientError::Address { address: text.to_owned() };
+    let url = Url::parse(text.trim()).map_err(|_| invalid())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong());
+        return Err(invalid());
     }
     Ok(url)
 }
@@ -246,7 +248,7 @@ fn host_header(url: &Url) -> Result<HeaderValue, ClientError> {
 
 fn default_headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
     let mut headers = HeaderMap::new();
-    // Without it Vault's agent and proxy, when told to, take the request for a forged one.
+    // Vault Agent and Vault Proxy with `require_request_header` reject a request without it, as protection against request forgery.
     headers.insert(REQUEST, HeaderValue::from_static("true"));
     if let Some(token) = &config.token {
         headers.insert(TOKEN, token_header(token)?);
@@ -266,26 +268,26 @@ fn token_header(token: &SecretString) -> Result<HeaderValue, ClientError> {
     Ok(value)
 }
 
-/// Whom TLS trusts.
+/// The certificate authorities that TLS trusts.
 #[derive(Clone, Copy, PartialEq)]
 enum TrustedRoots {
-    /// The authorities that the configuration names.
+    /// Those of the configuration.
     Configured,
-    /// The system's, where it names none. There may be hundreds to read, or, in an image, none.
+    /// Those of the configuration, or of the system if it names none. A system may have hundreds to read; an image may have none.
     ConfiguredOrSystem,
 }
 
-/// How a host is reached.
+/// The way to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     /// Without a proxy.
     Direct,
-    /// By the proxy of the configuration for the scheme.
+    /// Through the configured proxy for the scheme.
     Proxied,
 }
 
 impl Route {
-    /// `alias` is the host that the connection goes to where it is not that of the URL.
+    /// `alias` is the host of the connection, if that differs from the host of the URL.
     fn for_url(proxies: &Proxies, url: &Url, alias: Option<&str>) -> Self {
         let host = alias.or(url.host_str()).unwrap_or_default();
         match proxies.proxy_for(url.scheme(), host, url.port()) {
@@ -295,7 +297,7 @@ impl Route {
     }
 }
 
-/// What sends where a redirect leads and the first client may not be used. Made when a redirect needs it.
+/// HTTP clients for the targets of redirects, created on demand. The first client cannot serve another scheme or route.
 #[derive(Debug)]
 struct RedirectClients {
     config: ClientConfig,
@@ -304,17 +306,17 @@ struct RedirectClients {
 }
 
 impl RedirectClients {
-    /// `None` where there is nobody to trust.
+    /// Returns `None` if TLS cannot be set up, for example without any certificate authority.
     fn client_for(&self, scheme: &str, route: Route) -> Option<&reqwest::Client> {
-        let (trust, place) = match (scheme, route) {
+        let (trust, index) = match (scheme, route) {
             ("http", Route::Direct) => (TrustedRoots::Configured, 0),
             ("http", Route::Proxied) => (TrustedRoots::Configured, 1),
             (_, Route::Direct) => (TrustedRoots::ConfiguredOrSystem, 2),
             (_, Route::Proxied) => (TrustedRoots::ConfiguredOrSystem, 3),
         };
-        let make =
+        let build =
             || http_client_builder(&self.config, self.connect_host.clone(), trust, route).ok()?.build().ok();
-        self.clients[place].get_or_init(make).as_ref()
+        self.clients[index].get_or_init(build).as_ref()
     }
 }
 
@@ -328,12 +330,12 @@ fn http_client_builder(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .timeout(config.timeout)
-        // Else the library reads the environment, with other rules.
+        // Otherwise `reqwest` reads the proxy variables itself, with the rules of curl.
         .no_proxy();
     if route == Route::Proxied {
         let proxies = config.proxies.clone();
-        let of_scheme = move |url: &Url| Some(proxies.for_scheme(url.scheme())?.expose().to_owned());
-        http = http.proxy(reqwest::Proxy::custom(of_scheme));
+        let proxy_for_url = move |url: &Url| Some(proxies.for_scheme(url.scheme())?.expose().to_owned());
+        http = http.proxy(reqwest::Proxy::custom(proxy_for_url));
     }
     let authorities = root_certificates(config)?;
     if trust == TrustedRoots::Configured || !authorities.is_empty() {
@@ -357,24 +359,24 @@ fn root_certificates(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>,
     }
     let Some(directory) = &config.ca_path else { return Ok(Vec::new()) };
     let unreadable = |source| ClientError::File { path: directory.clone(), source };
-    let mut all = Vec::new();
+    let mut certificates = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if path.is_file() {
-            all.extend(load_certificates(&path)?);
+            certificates.extend(load_certificates(&path)?);
         }
     }
-    if all.is_empty() {
+    if certificates.is_empty() {
         return Err(ClientError::Pem { path: directory.clone(), what: "certificate", source: None });
     }
-    Ok(all)
+    Ok(certificates)
 }
 
 fn load_certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
-    let unusable = |source| ClientError::Pem { path: path.to_owned(), what: "certificate", source };
-    let found = reqwest::Certificate::from_pem_bundle(&read_file(path)?)
-        .map_err(|error| unusable(Some(Box::new(error) as Box<dyn Error + Send + Sync>)))?;
-    if found.is_empty() { Err(unusable(None)) } else { Ok(found) }
+    let invalid = |source| ClientError::Pem { path: path.to_owned(), what: "certificate", source };
+    let certificates = reqwest::Certificate::from_pem_bundle(&read_file(path)?)
+        .map_err(|error| invalid(Some(Box::new(error) as Box<dyn Error + Send + Sync>)))?;
+    if certificates.is_empty() { Err(invalid(None)) } else { Ok(certificates) }
 }
 
 fn client_identity(config: &ClientConfig) -> Result<Option<reqwest::Identity>, ClientError> {
@@ -403,7 +405,7 @@ fn redirect_location(reply: &Response<Bytes>) -> Option<&HeaderValue> {
     moved.then(|| reply.headers().get(LOCATION)).flatten()
 }
 
-/// Where a redirect leads. The token goes along, so never from https to anything else.
+/// Returns the target of a redirect. The token is sent to it, so a redirect from https to http is refused.
 fn next_hop(from: &Url, location: &HeaderValue) -> Result<Url, TransportErrorKind> {
     let next = location.to_str().ok().and_then(|location| from.join(location).ok());
     let next = next.ok_or(TransportErrorKind::RedirectLoop)?;
@@ -414,23 +416,18 @@ fn next_hop(from: &Url, location: &HeaderValue) -> Result<Url, TransportErrorKin
     }
 }
 
-/// The least pause before the request may be sent again, if it may.
-fn retry_delay(reply: &Response<Bytes>, repeat: Idempotency) -> Option<Duration> {
-    let again = match reply.status() {
+/// Returns the minimum pause before a retry, or `None` if the request must not be retried.
+fn retry_delay(reply: &Response<Bytes>, idempotency: Idempotency) -> Option<Duration> {
+    let may_retry = match reply.status() {
         StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS => true,
         StatusCode::SERVICE_UNAVAILABLE => {
-            repeat == Idempotency::Idempotent && !crate::ApiError::from_reply(reply).is_sealed()
+            idempotency == Idempotency::Idempotent && !crate::ApiError::from_reply(reply).is_sealed()
         }
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => repeat == Idempotency::Idempotent,
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => idempotency == Idempotency::Idempotent,
         _ => false,
     };
-    let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    again.then(|| asked.map_or(Duration::ZERO, Duration::from_secs))
-}
-
-fn backoff(attempt: u32) -> Duration {
-    let full = INITIAL_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).min(MAX_BACKOFF);
-    full.mul_f64(rand::random_range(0.5..=1.0))
+    let requested = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    may_retry.then(|| requested.map_or(Duration::ZERO, Duration::from_secs))
 }
 
 fn classify_error(error: &reqwest::Error) -> TransportErrorKind {
@@ -450,12 +447,12 @@ fn classify_error(error: &reqwest::Error) -> TransportErrorKind {
     }
 }
 
-/// The end of a chain, if there is more of it than the error itself, which shows the URL and so what was asked for.
+/// Returns the last cause of the error, if it has any. The error itself contains the URL, and so may contain secrets.
 fn root_cause(error: &reqwest::Error) -> Option<String> {
     std::iter::successors(error.source(), |cause| (*cause).source()).last().map(ToString::to_string)
 }
 
-/// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.
+/// Finds the TLS error in a chain. [`std::io::Error`] skips its inner error in `source`, so the inner error is checked too.
 fn find_tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(cause) = next {
@@ -493,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_settings_are_named_and_the_token_is_not_shown() {
+    fn an_invalid_setting_is_named_and_the_token_is_not_shown() {
         for address in ["", "vault:8200", "ftp://h", "https://"] {
             assert!(
                 matches!(Client::new(&ClientConfig::new(address)), Err(ClientError::Address { .. })),
@@ -509,7 +506,7 @@ mod tests {
             ["socks5://me:hunter2@proxy:1080", "http://me:hunter2@", "http://me:hunter2@1.2.3.999", ""]
         {
             config.proxies = Proxies::explicit(proxy);
-            let error = Client::new(&config).expect_err("a proxy that cannot be used");
+            let error = Client::new(&config).expect_err("the proxy is invalid");
             assert!(matches!(error, ClientError::Proxy), "{error:?}");
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
@@ -542,20 +539,20 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_trusted_before_tls_needs_it() {
+    fn certificate_authorities_are_read_only_when_tls_needs_them() {
         let plain = client("http://standby:8200");
-        let is_made = || plain.redirect_clients.clients.iter().any(|http| http.get().is_some());
-        assert!(!is_made());
-        // Where a redirect leads. A system without authorities has nobody to offer.
+        let is_loaded = || plain.redirect_clients.clients.iter().any(|http| http.get().is_some());
+        assert!(!is_loaded());
+        // This is the target of a redirect. It fails on a system without certificate authorities.
         assert_eq!(
             plain.redirect_clients.client_for("https", Route::Direct).is_some(),
             Client::new(&ClientConfig::new("https://active:8200")).is_ok()
         );
-        assert!(is_made());
+        assert!(is_loaded());
     }
 
     #[test]
-    fn a_proxy_is_chosen_by_where_the_connection_goes() {
+    fn a_proxy_is_chosen_by_the_host_of_the_connection() {
         let mut config = ClientConfig::new("https://127.0.0.1:8200");
         config.verification = TlsVerification::Skip;
         config.proxies = Proxies::from_env(&|name| match name {
@@ -571,25 +568,38 @@ mod tests {
         assert_eq!(route("https://vault.example.com:8200", None), Route::Direct);
         assert_eq!(route("https://vault.example.com:8201", None), Route::Proxied);
         assert_eq!(route("http://vault.example.com:8201", None), Route::Direct);
-        // Not by which certificate is expected there.
+        // The name that the certificate must have does not matter.
         assert_eq!(route("https://127.0.0.1:8200", Some("other.example.com")), Route::Direct);
         assert_eq!(route("https://other.example.com:8200", Some("vault.example.com")), Route::Proxied);
     }
 
     #[test]
-    fn what_may_be_sent_again() {
+    fn only_safe_requests_are_retried() {
         use Idempotency::{Idempotent, NotIdempotent};
         let sealed = r#"{"errors":["Vault is sealed"]}"#;
-        let may = |status, body, repeat| retry_delay(&reply(status, body), repeat).is_some();
-        assert!(may(412, "", NotIdempotent) && may(429, "", NotIdempotent));
-        assert!(may(502, "", Idempotent) && may(503, "", Idempotent) && may(504, "", Idempotent));
-        assert!(!may(502, "", NotIdempotent) && !may(503, "", NotIdempotent) && !may(504, "", NotIdempotent));
-        assert!(!may(503, sealed, Idempotent) && !may(500, "", Idempotent) && !may(400, "", Idempotent));
+        let retries = |status, body, idempotency| retry_delay(&reply(status, body), idempotency).is_some();
+        assert!(retries(412, "", NotIdempotent) && retries(429, "", NotIdempotent));
+        assert!(retries(502, "", Idempotent) && retries(503, "", Idempotent) && retries(504, "", Idempotent));
+        assert!(
+            !retries(502, "", NotIdempotent)
+                && !retries(503, "", NotIdempotent)
+                && !retries(504, "", NotIdempotent)
+        );
+        assert!(
+            !retries(503, sealed, Idempotent)
+                && !retries(500, "", Idempotent)
+                && !retries(400, "", Idempotent)
+        );
     }
 
     #[test]
     fn pauses_grow_and_stay_bounded() {
-        assert!(backoff(0) <= INITIAL_BACKOFF && backoff(0) >= INITIAL_BACKOFF / 2);
-        assert!(backoff(30) <= MAX_BACKOFF);
+        let pauses: Vec<Duration> = BACKOFF.with_max_times(30).build().collect();
+        let between = |pause: Duration, least: u64, most: u64| {
+            pause >= Duration::from_millis(least) && pause <= Duration::from_millis(most)
+        };
+        assert!(between(pauses[0], 125, 250) && between(pauses[1], 250, 500), "{pauses:?}");
+        assert!(pauses[5..].iter().all(|pause| between(*pause, 2500, 5000)), "{pauses:?}");
+        assert_eq!(pauses.len(), 30);
     }
 }

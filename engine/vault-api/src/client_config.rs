@@ -1,4 +1,4 @@
-//! Where a server is, how to talk to it, and what can be wrong with that.
+//! Configuration of a client, and its errors.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -6,75 +6,74 @@ use std::time::Duration;
 
 use crate::{Proxies, SecretString};
 
-/// Where the server is and how to talk to it. The names are those of Vault's environment variables.
+/// Configuration of a client. The fields have the names of Vault's environment variables.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// `http` or `https` address; a path in it is put before every request path.
+    /// `http` or `https` address. A path in it is prepended to every request path.
     pub address: String,
-    /// Token; `None` for the few endpoints that need none.
+    /// Token; `None` for endpoints that need none.
     pub token: Option<SecretString>,
     /// Namespace.
     pub namespace: Option<String>,
-    /// PEM file of the only authorities to trust.
+    /// PEM file with the only certificate authorities to trust.
     pub ca_cert: Option<PathBuf>,
-    /// Directory of PEM files of the only authorities to trust.
+    /// Directory of PEM files with the only certificate authorities to trust.
     pub ca_path: Option<PathBuf>,
-    /// PEM file of the client's certificate; needs `client_key`.
+    /// PEM file of the client certificate; requires `client_key`.
     pub client_cert: Option<PathBuf>,
-    /// PEM file of its key.
+    /// PEM file of the key of the client certificate.
     pub client_key: Option<PathBuf>,
-    /// Name to ask for and to expect in the server's certificate instead of the address's host.
+    /// Name in the TLS handshake and in the certificate of the server, instead of the host of `address`.
     pub tls_server_name: Option<String>,
-    /// Whether the server's certificate is looked at.
+    /// Whether the certificate of the server is verified.
     pub verification: TlsVerification,
-    /// For one attempt, from connecting to the last byte. Vault's own default is 60 seconds.
+    /// Timeout of one attempt, from connecting to the last byte. Vault's default is 60 seconds.
     pub timeout: Duration,
-    /// Attempts after the first.
-    pub max_retries: u32,
-    /// Whether a standby may send a request on to another address.
+    /// Most retries after the first attempt.
+    pub max_retries: usize,
+    /// Whether to follow redirects, with which a standby sends a request to the active node.
     pub redirects: RedirectPolicy,
-    /// Proxies, and what is reached without them.
+    /// Proxies, and the hosts that are reached without them.
     pub proxies: Proxies,
 }
 
-/// Whether a standby may send a request on to another address.
+/// Whether to follow redirects, with which a standby sends a request to the active node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RedirectPolicy {
-    /// As Vault's own client.
+    /// Follow them, as Vault's own client does.
     #[default]
     Follow,
-    /// Where the server is reached by a tunnel, its own name for the active one means something else at this end, and the
-    /// token would go there.
+    /// Refuse them. Through a tunnel, the address of the active node may lead to another machine, which would receive the token.
     Refuse,
 }
 
-/// Whether the server's certificate is looked at.
+/// Whether the certificate of the server is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsVerification {
-    /// It must be trusted and be for the name.
+    /// The certificate must be trusted and valid for the name of the server.
     #[default]
     Full,
-    /// Anything is accepted (`VAULT_SKIP_VERIFY`).
+    /// Any certificate is accepted (`VAULT_SKIP_VERIFY`).
     Skip,
 }
 
-/// A configuration that cannot be used.
+/// An invalid configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Not an http or https address.
-    #[error("{address:?} is not an address such as https://vault.example.com:8200")]
+    /// The address is not an `http` or `https` URL.
+    #[error("invalid address {address:?}: expected a URL such as https://vault.example.com:8200")]
     Address {
-        /// As given.
+        /// The address as configured.
         address: String,
     },
-    /// A token, namespace or server name with characters that cannot be sent. The value is not repeated.
-    #[error("the {what} has characters that cannot be sent (a line break at its end?)")]
+    /// A token, namespace or server name contains characters that HTTP headers do not allow. The value may be secret and is not shown.
+    #[error("the {what} contains characters that an HTTP header cannot contain (a trailing line break?)")]
     InvalidHeaderValue {
-        /// Which setting.
+        /// Name of the setting.
         what: &'static str,
     },
-    /// A proxy for all requests that cannot be used. Its address is not repeated, as it may hold a password.
+    /// The explicit proxy is invalid. Its address may contain a password and is not shown.
     #[error(
         "VAULT_PROXY_ADDR or VAULT_HTTP_PROXY is not the address of an HTTP proxy, such as http://proxy.example.com:3128"
     )]
@@ -82,25 +81,25 @@ pub enum ClientError {
     /// A file could not be read.
     #[error("could not read {path}")]
     File {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[source]
         source: std::io::Error,
     },
-    /// A file does not hold what it should, in PEM.
-    #[error("{path} holds no usable {what} in PEM")]
+    /// A file does not contain the expected PEM data.
+    #[error("{path} contains no valid PEM {what}")]
     Pem {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was looked for.
+        /// The expected content.
         what: &'static str,
-        /// Why not.
+        /// The parse error; `None` if there is no PEM block.
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
-    /// Only one of certificate and key.
-    #[error("a client certificate needs its key and the key its certificate")]
+    /// Only one of client certificate and key is set.
+    #[error("a client certificate and its key must be set together")]
     IncompleteClientIdentity,
     /// TLS could not be set up.
     #[error("could not set up TLS")]
@@ -108,7 +107,7 @@ pub enum ClientError {
 }
 
 impl ClientConfig {
-    /// Vault's defaults for everything but the address, and no proxy: nothing is read from the environment.
+    /// Returns Vault's defaults for everything but the address. No proxy is set, and no environment variable is read.
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),

@@ -1,4 +1,4 @@
-//! The server's configuration, as far as it shows it.
+//! The plugin settings in the configuration of the server.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -11,35 +11,35 @@ use crate::endpoint::{self, Endpoint, Idempotency};
 #[derive(Clone, Copy, Debug)]
 pub struct ReadSanitized;
 
-/// What concerns plugins.
+/// What is known about the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfigState {
-    /// The server showed it.
+    /// The settings.
     Available(PluginConfig),
-    /// This token may not see it.
+    /// The token has no permission to read them.
     PermissionDenied,
-    /// This server does not have it.
+    /// The server, or the namespace, does not support the request.
     Unsupported,
 }
 
-/// How the server treats plugin binaries. Empty texts and zeros mean that nothing is configured, as in Vault.
+/// The plugin settings of a server. As in Vault, empty strings and zeros mean unset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PluginConfig {
-    /// Directory of plugin binaries; empty when none is configured.
+    /// Directory of plugin binaries.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub plugin_directory: String,
-    /// Owner that plugin files must have (0: any but checked against the server's own).
+    /// Additional permitted owner of plugin files (0: only the user of the server).
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub plugin_file_uid: u32,
-    /// Permission bits that plugin files may have at most (0: no write for group and others).
+    /// Permission bits that plugin files may have (0: no write permission for group and others).
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub plugin_file_permissions: u32,
-    /// Where containerised plugins put their sockets.
+    /// Directory for the sockets of containerized plugins.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub plugin_tmpdir: String,
-    /// Address that the server tells others.
+    /// Address of the server that it announces to clients.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub api_addr: String,
 }
@@ -68,26 +68,26 @@ mod tests {
     use crate::endpoint::tests::reply;
 
     #[test]
-    fn a_token_that_may_not_see_it_is_not_an_error() {
-        let answer = ReadSanitized::response(reply(403, r#"{"errors":["permission denied"]}"#));
-        assert_eq!(answer.expect("an answer"), ConfigState::PermissionDenied);
+    fn a_missing_permission_is_a_result() {
+        let state = ReadSanitized::response(reply(403, r#"{"errors":["permission denied"]}"#));
+        assert_eq!(state.expect("an answer"), ConfigState::PermissionDenied);
     }
 
     #[test]
-    fn a_namespace_shows_nothing_of_the_server() {
+    fn a_namespace_does_not_support_the_request() {
         let body = r#"{"errors":["operation only available in root namespace"]}"#;
-        let answer = ReadSanitized::response(reply(400, body));
-        assert_eq!(answer.expect("an answer"), ConfigState::Unsupported);
+        let state = ReadSanitized::response(reply(400, body));
+        assert_eq!(state.expect("an answer"), ConfigState::Unsupported);
         assert!(ReadSanitized::response(reply(400, r#"{"errors":["else"]}"#)).is_err());
     }
 
     #[test]
-    fn no_directory_is_empty_text() {
+    fn an_unset_directory_is_empty() {
         let body =
             r#"{"data":{"api_addr":"","plugin_directory":"","plugin_file_permissions":0,"listeners":[]}}"#;
         let ConfigState::Available(config) = ReadSanitized::response(reply(200, body)).expect("an answer")
         else {
-            panic!("not shown");
+            panic!("expected the settings");
         };
         assert_eq!(config, PluginConfig::default());
     }

@@ -1,4 +1,4 @@
-//! What one call is: the request it makes and the way its reply is read.
+//! One call of the API: its request, and the parser of its reply.
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -8,45 +8,45 @@ use serde::de::DeserializeOwned;
 
 use crate::ApiError;
 
-/// One call of the API, as a value. Both functions are pure.
+/// One call of the API. Both functions are pure.
 pub trait Endpoint {
-    /// What a successful reply says.
+    /// The parsed reply.
     type Response;
 
-    /// Whether sending it twice does no more than sending it once.
+    /// Whether the request may be sent again although the server may have processed it.
     const IDEMPOTENCY: Idempotency;
 
-    /// What it is about: whether token and namespace go along.
+    /// Whether the token and the namespace are sent with the request.
     const SCOPE: RequestScope = RequestScope::Namespace;
 
-    /// The request; its URI is the path and query from `/v1/` on. The client adds address, token and namespace.
+    /// Builds the request. Its URI starts with `/v1/`; the client adds address, token and namespace.
     fn request(&self) -> Request<Bytes>;
 
-    /// Reads the reply. Status codes that mean something at this endpoint are understood here.
+    /// Parses the reply. An error status can be a regular result here, such as 404 for a missing value.
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError>;
 }
 
-/// What a request is about, which decides what of the client's goes along with it.
+/// The scope of a request, which decides whether token and namespace are sent with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestScope {
-    /// The client's namespace: token and namespace go along.
+    /// The namespace of the client. Token and namespace are sent.
     Namespace,
-    /// The whole server: the token goes along. Vault has no such path in another namespace than the root, and OpenBao refuses it there.
+    /// The whole server. Only the token is sent: Vault serves such paths only in the root namespace, and OpenBao refuses them in others.
     Server,
-    /// What anybody may ask of the whole server: neither goes along, as any node may answer it and none has to be trusted.
+    /// The whole server, without authentication. Neither is sent, so that an untrusted node does not see the token.
     Public,
 }
 
-/// Whether the client may send a request again when it cannot know if the server acted on it.
+/// Whether the client may retry a request that the server may have processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Sending it again changes nothing.
+    /// A second request changes nothing.
     Idempotent,
-    /// Only when the server cannot have acted on it: no connection, or a refusal before any work (412, 429).
+    /// A retry is safe only if the server cannot have processed the request: no connection, or an early refusal (412, 429).
     NotIdempotent,
 }
 
-/// The envelope of every reply that is not from a raw endpoint.
+/// The envelope of a reply.
 #[derive(Deserialize)]
 pub(crate) struct Envelope<T> {
     pub(crate) data: Option<T>,
@@ -67,12 +67,12 @@ pub(crate) fn request_with_json(method: Method, path: &str, body: &impl Serializ
     build_request(method, path, body.into())
 }
 
-/// Refuses everything but success.
+/// Turns an error status into an error.
 pub(crate) fn error_for_status(reply: Response<Bytes>) -> Result<Response<Bytes>, ApiError> {
     if reply.status().is_success() { Ok(reply) } else { Err(ApiError::from_reply(&reply)) }
 }
 
-/// Success without an answer to read (204, or a body that says nothing); returns its warnings.
+/// Returns the warnings of a successful reply without data, such as 204.
 pub(crate) fn warnings(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
     let reply = error_for_status(reply)?;
     if reply.status() == StatusCode::NO_CONTENT || reply.body().is_empty() {
@@ -81,18 +81,18 @@ pub(crate) fn warnings(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> 
     Ok(parse_json::<Envelope<serde::de::IgnoredAny>>(&reply)?.warnings.unwrap_or_default())
 }
 
-/// The `data` of a successful reply.
+/// Returns the `data` of a successful reply.
 pub(crate) fn data<T: DeserializeOwned>(reply: Response<Bytes>) -> Result<T, ApiError> {
     let reply = error_for_status(reply)?;
     parse_json::<Envelope<T>>(&reply)?.data.ok_or_else(|| ApiError::malformed_reply(&reply, None))
 }
 
-/// The whole body of a reply, whatever its status.
+/// Parses the body of a reply of any status.
 pub(crate) fn parse_json<T: DeserializeOwned>(reply: &Response<Bytes>) -> Result<T, ApiError> {
     serde_json::from_slice(reply.body()).map_err(|error| ApiError::malformed_reply(reply, Some(&error)))
 }
 
-/// Accepts `null` where a list is meant, as Go writes an empty one.
+/// Reads `null` as the default value, because Go serializes a nil slice as `null`.
 pub(crate) fn null_as_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -101,7 +101,7 @@ where
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
-/// A path with what may not stand in a URI percent-encoded; slashes stay.
+/// Percent-encodes a path for a URI, except for its slashes.
 pub(crate) fn encode_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
@@ -125,7 +125,7 @@ pub(crate) fn encode_path(path: &str) -> String {
     out
 }
 
-/// `path` is relative to `/v1/` and already encoded.
+/// `path` is relative to `/v1/` and percent-encoded.
 fn build_request(method: Method, path: &str, body: Bytes) -> Request<Bytes> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
@@ -154,7 +154,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_path_of_any_text_stays_one_path() {
+    fn any_path_is_encoded_as_one_path() {
         assert_eq!(encode_path("custom/creds/a b?c#d%e/ü"), "custom/creds/a%20b%3Fc%23d%25e/%C3%BC");
         assert_eq!(get(&encode_path("a b?list=true")).uri().query(), None);
     }

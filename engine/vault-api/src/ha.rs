@@ -1,4 +1,4 @@
-//! The nodes of a cluster, as its active node knows them.
+//! The nodes of a cluster, as its active node sees them.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
-/// `GET sys/ha-status`: the nodes that the active one has heard of in the last seconds.
+/// `GET sys/ha-status`: the nodes from which the active node has received a heartbeat in the last seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadHaStatus;
 
@@ -15,13 +15,13 @@ pub struct ReadHaStatus;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HaNode {
-    /// Name of its machine.
+    /// Host name of its machine.
     pub hostname: String,
     /// URL of its API.
     pub api_address: String,
-    /// URL by which other nodes reach it.
+    /// URL for requests between nodes.
     pub cluster_address: String,
-    /// Whether it serves.
+    /// Whether it is the active node.
     pub active_node: bool,
 }
 
@@ -51,7 +51,7 @@ mod tests {
     use crate::endpoint::tests::reply;
 
     #[test]
-    fn the_nodes_that_the_active_one_has_heard_of_are_read() {
+    fn the_nodes_with_a_recent_heartbeat_are_parsed() {
         let body = r#"{"data":{"nodes":[{"active_node":true,"api_address":"https://10.0.0.1:8200",
             "cluster_address":"https://10.0.0.1:8201","hostname":"a","last_echo":null,"version":"1.21.4"}]}}"#;
         let nodes = ReadHaStatus::response(reply(200, body)).expect("an answer");

@@ -1,4 +1,4 @@
-//! Whether a node is there, sealed, and what it is.
+//! Health of a node: product, version, seal and standby state.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -7,32 +7,32 @@ use serde::{Deserialize, Serialize};
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
-/// `GET sys/health`: needs no token. Every state of a node is an answer here, not an error.
+/// `GET sys/health`. Needs no token. Every state of a node is a result, not an error.
 #[derive(Clone, Copy, Debug)]
 pub struct Read;
 
-/// What `sys/health` says.
+/// The response of `sys/health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// Vault or OpenBao.
     pub product: Product,
-    /// As the server writes it, for example `1.21.4` or `1.21.4+ent`.
+    /// Version as the server reports it, for example `1.21.4` or `1.21.4+ent`.
     pub version: String,
-    /// False before `operator init`.
+    /// Whether the server is initialized (`operator init`).
     pub initialized: bool,
-    /// Sealed.
+    /// Whether the server is sealed.
     pub sealed: bool,
-    /// Not the active node.
+    /// Whether the node is a standby.
     pub standby: bool,
-    /// A standby that serves reads itself (and therefore runs plugins).
+    /// Whether the node is a performance standby, which serves reads itself and therefore runs plugins.
     pub performance_standby: bool,
-    /// Whether it has namespaces: Vault has them as Enterprise, and else ignores which one is named.
+    /// Whether the server supports namespaces. Vault supports them in its Enterprise edition; other editions ignore the header.
     pub has_namespaces: bool,
-    /// Present once initialized and unsealed.
+    /// Name of the cluster; `None` until the server is initialized and unsealed.
     pub cluster_name: Option<String>,
 }
 
-/// Whose server it is.
+/// The product that the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Product {
@@ -69,7 +69,7 @@ impl Endpoint for Read {
     const SCOPE: RequestScope = RequestScope::Public;
 
     fn request(&self) -> Request<Bytes> {
-        // Without these a sealed or standby node answers with a status that looks like a failure.
+        // Without these parameters a sealed or standby node returns an error status.
         endpoint::get(
             "sys/health?standbycode=200&performancestandbycode=200&sealedcode=200&uninitcode=200\
              &drsecondarycode=200&haunhealthycode=200&removedcode=200",
@@ -95,7 +95,7 @@ impl Endpoint for Read {
     }
 }
 
-/// OpenBao counts from 2.0 and has no `enterprise`; Vault 2 and later always says whether it is.
+/// Distinguishes the products by version: OpenBao starts at 2.0 and has no `enterprise` field; Vault 2 and later always has it.
 fn product(body: &Body) -> Product {
     let major = body.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     match (major, body.enterprise) {
@@ -115,14 +115,14 @@ mod tests {
         "replication_dr_mode":"disabled","version":"2.6.2"}"#;
 
     #[test]
-    fn every_state_is_an_answer_whatever_the_status() {
+    fn every_state_is_a_result_whatever_the_status() {
         for status in [200, 429, 472, 473, 501, 503] {
             assert!(Read::response(reply(status, VAULT)).expect("an answer").standby, "{status}");
         }
     }
 
     #[test]
-    fn openbao_is_told_from_vault() {
+    fn openbao_is_distinguished_from_vault() {
         let vault = Read::response(reply(200, VAULT)).expect("an answer");
         let bao = Read::response(reply(200, BAO)).expect("an answer");
         assert_eq!((vault.product, vault.has_namespaces), (Product::Vault, false));
@@ -134,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_answers_instead_is_an_error() {
-        let error = Read::response(reply(502, "bad gateway")).expect_err("no answer of a server");
+    fn a_response_of_a_proxy_is_an_error() {
+        let error = Read::response(reply(502, "bad gateway")).expect_err("not the response of a server");
         assert_eq!(error.errors, ["bad gateway"]);
     }
 }

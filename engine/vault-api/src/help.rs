@@ -1,4 +1,4 @@
-//! What a mount says of itself.
+//! The help of a mount.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
 
-/// `GET :mount?help=1`: the plugin that runs there describes its paths. Starts the plugin where it does not run yet.
+/// `GET :mount?help=1`: the plugin describes its paths. The server starts the plugin if it is not running.
 #[derive(Clone, Debug)]
 pub struct ReadMountHelp {
     /// Path of the mount, with or without its trailing slash.
@@ -21,7 +21,7 @@ struct Body {
 }
 
 impl Endpoint for ReadMountHelp {
-    /// An OpenAPI document; `None` where the plugin gives none.
+    /// The OpenAPI document; `None` if the plugin returns none.
     type Response = Option<Value>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -41,7 +41,7 @@ mod tests {
     use crate::endpoint::tests::{reply, request_line};
 
     #[test]
-    fn the_document_comes_bare_and_may_be_missing() {
+    fn the_document_has_no_envelope_and_may_be_missing() {
         assert_eq!(
             request_line(&ReadMountHelp { path: "team/custom/".into() }.request()),
             "GET /v1/team/custom?help=1"

@@ -1,4 +1,4 @@
-//! The Kubernetes auth method: a pod's service account becomes a token.
+//! The Kubernetes auth method: a login with the service account of a pod.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -11,9 +11,9 @@ use crate::{ApiError, SecretString};
 /// `POST auth/{mount}/login`.
 #[derive(Clone, Debug)]
 pub struct Login {
-    /// Where the method is mounted, without `auth/`: usually `kubernetes`.
+    /// Mount path of the auth method without `auth/`, usually `kubernetes`.
     pub mount: String,
-    /// Role of the method.
+    /// Role of the auth method.
     pub role: String,
     /// The token of the service account.
     pub jwt: SecretString,
@@ -21,7 +21,7 @@ pub struct Login {
 
 impl Endpoint for Login {
     type Response = AuthResponse;
-    /// Each one makes a token.
+    /// Each login creates a token.
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_token_is_told_from_one_that_is_kept() {
+    fn a_batch_token_is_distinguished_from_a_service_token() {
         let body = r#"{"auth":{"client_token":"hvb.1","lease_duration":1200,"renewable":false,"token_type":"batch"}}"#;
         let granted = Login::response(reply(200, body)).expect("a token");
         assert_eq!((granted.kind, granted.duration), (TokenType::Batch, Duration::from_mins(20)));

@@ -1,4 +1,4 @@
-//! Who leads, and how far a node's own log is.
+//! The leader of a cluster, and the Raft index of a node.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -7,19 +7,19 @@ use serde::Deserialize;
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
-/// `GET sys/leader`: needs no token, and is answered by the node itself.
+/// `GET sys/leader`. Needs no token, and each node responds for itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Read;
 
-/// What `sys/leader` says.
+/// The response of `sys/leader`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Leader {
-    /// Whether other nodes can take over.
+    /// Whether high availability is enabled, so that another node can become active.
     pub ha_enabled: bool,
-    /// Whether it is this node.
+    /// Whether this node is the leader.
     pub is_self: bool,
-    /// Index of the last raft entry that this node has applied; `None` where its storage is not raft.
+    /// Index of the last Raft entry that this node has applied; `None` if its storage is not Raft.
     pub raft_applied_index: Option<u64>,
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use crate::endpoint::tests::reply;
 
     #[test]
-    fn a_server_that_stands_alone_says_so() {
+    fn a_single_server_has_no_high_availability() {
         let alone = Read::response(reply(200, r#"{"ha_enabled":false,"is_self":false}"#));
         assert!(!alone.expect("an answer").ha_enabled);
     }

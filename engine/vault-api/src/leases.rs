@@ -13,58 +13,58 @@ use crate::endpoint::{self, Endpoint, Idempotency};
 /// `POST sys/leases/lookup`.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    /// Lease id.
+    /// Lease ID.
     pub lease_id: String,
 }
 
-/// What the server knows of a lease.
+/// The state of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LeaseInfo {
-    /// Lease id.
+    /// Lease ID.
     pub id: String,
-    /// Time left.
+    /// Remaining TTL.
     pub ttl: Duration,
     /// Whether it can be renewed.
     pub renewable: bool,
-    /// RFC 3339.
+    /// Time of issue (RFC 3339).
     pub issue_time: Option<String>,
-    /// RFC 3339.
+    /// Time of expiry (RFC 3339).
     pub expire_time: Option<String>,
 }
 
 /// `POST sys/leases/renew`.
 #[derive(Clone, Debug)]
 pub struct Renew {
-    /// Lease id.
+    /// Lease ID.
     pub lease_id: String,
-    /// Wish for the time from now on; `None` asks for the lease's own. Sent in whole seconds.
+    /// Requested new TTL; `None` requests the default of the lease. Sent in whole seconds.
     pub increment: Option<Duration>,
 }
 
-/// What a renewal gave.
+/// The result of a renewal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RenewedLease {
-    /// Lease id.
+    /// Lease ID.
     pub lease_id: String,
-    /// Time from now on; may be less than was asked for.
+    /// New TTL; may be less than requested.
     pub lease_duration: Duration,
     /// Whether it can be renewed again.
     pub renewable: bool,
-    /// For example that the wish was above the maximum.
+    /// For example, that the requested TTL exceeds the maximum.
     pub warnings: Vec<String>,
 }
 
-/// `POST sys/leases/revoke` with `sync`: success means that the plugin has revoked it.
+/// `POST sys/leases/revoke` with `sync`: success means that the plugin has revoked the lease.
 #[derive(Clone, Debug)]
 pub struct Revoke {
-    /// Lease id.
+    /// Lease ID.
     pub lease_id: String,
 }
 
-/// `POST sys/leases/revoke` without `sync`: the server takes it on itself to revoke, and tries again where it fails.
+/// `POST sys/leases/revoke` without `sync`: the server queues the revocation, and retries it if it fails.
 #[derive(Clone, Debug)]
 pub struct RevokeAsync {
-    /// Lease id.
+    /// Lease ID.
     pub lease_id: String,
 }
 
@@ -88,7 +88,7 @@ struct RenewBody {
 }
 
 impl Endpoint for Lookup {
-    /// `None` when there is no such lease (any more).
+    /// `None` if the lease does not exist, or no longer exists.
     type Response = Option<LeaseInfo>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -102,7 +102,7 @@ impl Endpoint for Lookup {
             return if error.has_message("invalid lease") { Ok(None) } else { Err(error) };
         }
         let LookupBody { id, ttl, renewable, issue_time, expire_time } = endpoint::data(reply)?;
-        // Negative once it is overdue.
+        // The TTL is negative if the revocation is overdue.
         let ttl = Duration::from_secs(u64::try_from(ttl).unwrap_or(0));
         Ok(Some(LeaseInfo { id, ttl, renewable, issue_time, expire_time }))
     }
@@ -155,7 +155,7 @@ impl Endpoint for RevokeAsync {
     }
 }
 
-/// `GET sys/leases/count?type=irrevocable`: how many leases the server has given up revoking, in this namespace.
+/// `GET sys/leases/count?type=irrevocable`: the number of leases of this namespace that the server has given up revoking.
 #[derive(Clone, Copy, Debug)]
 pub struct CountIrrevocable;
 
@@ -189,20 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn a_revoke_that_is_left_to_the_server_does_not_wait() {
+    fn an_asynchronous_revoke_does_not_wait() {
         let line = request_line(&RevokeAsync { lease_id: "custom/creds/a/1".into() }.request());
         assert_eq!(line, r#"POST /v1/sys/leases/revoke {"lease_id":"custom/creds/a/1"}"#);
     }
 
     #[test]
-    fn a_lease_that_is_gone_is_none() {
-        let gone = Lookup::response(reply(400, r#"{"errors":["invalid lease"]}"#)).expect("an answer");
-        assert_eq!(gone, None);
+    fn a_missing_lease_is_none() {
+        let missing = Lookup::response(reply(400, r#"{"errors":["invalid lease"]}"#)).expect("an answer");
+        assert_eq!(missing, None);
         assert!(Lookup::response(reply(400, r#"{"errors":["lease_id must be specified"]}"#)).is_err());
     }
 
     #[test]
-    fn a_wish_is_whole_seconds() {
+    fn a_requested_ttl_is_sent_in_whole_seconds() {
         let renew = Renew { lease_id: "l".into(), increment: Some(Duration::from_secs(90)) };
         assert_eq!(
             request_line(&renew.request()),

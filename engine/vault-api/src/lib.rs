@@ -1,7 +1,35 @@
-//! The HTTP API of Vault and OpenBao as values: an [`Endpoint`] makes a request and reads its reply, [`Client`] sends.
+//! A client for the HTTP API of Vault and OpenBao, as far as operating plugins needs it.
 //!
-//! Everything except [`Client`] is pure, so what is asked and how an answer is understood can be tested without a
-//! server. Paths are relative to `v1/`; durations are [`std::time::Duration`] and travel as whole seconds.
+//! Each call is a value that implements [`Endpoint`]: it builds the request and parses the reply. Both functions are pure, so an
+//! endpoint can be tested without a server. [`Client`] sends endpoints; it adds address, token and namespace, retries what is safe
+//! to retry, and follows redirects to the active node.
+//!
+//! Paths are relative to `v1/`. Durations are [`std::time::Duration`]; they are sent as whole seconds.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use vault_api::{Client, ClientConfig, health, mounts};
+//!
+//! # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::new(&ClientConfig::new("https://vault.example.com:8200"))?;
+//! let health = client.send(&health::Read).await?;
+//! println!("{} {}, sealed: {}", health.product, health.version, health.sealed);
+//! for (path, mount) in client.send(&mounts::List).await? {
+//!     println!("{path}: {} {}", mount.plugin, mount.running_version);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! - Requests: [`Endpoint`], [`Client`], and [`ClientConfig`] with TLS, timeouts and [`Proxies`].
+//! - Errors: [`CallError`], which is an [`ApiError`] if the server responded.
+//! - Plugins: [`catalog`], [`pins`], [`mounts`], [`reload`], [`help`].
+//! - Secrets: [`logical`] for any path, [`leases`], [`token`], [`kubernetes`] for the login of a pod.
+//! - The server: [`health`], [`seal_status`], [`leader`], [`ha`], [`raft`], [`step_down`], [`config_state`].
+//! - Access: [`capabilities`], [`namespaces`].
 
 pub mod capabilities;
 pub mod catalog;

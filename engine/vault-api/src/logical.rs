@@ -1,4 +1,4 @@
-//! Any path of any engine: read, list, write, delete.
+//! Reads, lists, writes and deletes any path.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Envelope, Idempotency, encode_path};
 
-/// Fields of a request or a reply. They may hold secrets, so `Debug` shows the names only.
+/// Fields of a request or a reply. They may be secret, so `Debug` shows only their names.
 #[derive(Clone, Default, PartialEq)]
 pub struct LogicalData(pub Map<String, Value>);
 
@@ -20,24 +20,24 @@ impl std::fmt::Debug for LogicalData {
     }
 }
 
-/// What a path answered.
+/// The response of a path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogicalResponse {
-    /// Fields; empty where the path returns none.
+    /// Fields; empty if the path returns none.
     pub data: LogicalData,
-    /// Empty where there is no lease.
+    /// Lease ID; empty if there is no lease.
     pub lease_id: String,
-    /// Zero where there is no lease.
+    /// TTL of the lease; zero if there is no lease.
     pub lease_duration: Duration,
     /// Whether the lease can be renewed.
     pub renewable: bool,
-    /// The server's warnings, verbatim.
+    /// The warnings of the server, verbatim.
     pub warnings: Vec<String>,
-    /// Finds the request in the audit log.
+    /// ID of the request in the audit log.
     pub request_id: String,
 }
 
-/// Reads a path. A read can issue a credential, so it is not sent twice.
+/// Reads a path. A read can issue a credential, so it is not idempotent.
 #[derive(Clone, Debug)]
 pub struct Read {
     /// Path without `v1/`.
@@ -88,7 +88,7 @@ struct KeysBody {
 }
 
 impl Endpoint for Read {
-    /// `None` when nothing is there.
+    /// `None` if the path has no value.
     type Response = Option<LogicalResponse>;
     const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_there_and_no_mount_are_different() {
+    fn a_missing_value_is_none_and_a_missing_mount_is_an_error() {
         assert_eq!(Read::response(reply(404, r#"{"errors":[]}"#)).expect("an answer"), None);
         let no_route = r#"{"errors":["no handler for route \"x/y\". route entry not found."]}"#;
         assert!(Read::response(reply(404, no_route)).expect_err("no mount").is_no_route());
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_without_an_answer_succeeds() {
+    fn a_write_without_response_data_succeeds() {
         assert_eq!(Write::response(reply(204, "")).expect("success"), LogicalResponse::default());
     }
 }

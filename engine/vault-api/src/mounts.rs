@@ -1,4 +1,4 @@
-//! Secrets engines and where they are mounted.
+//! The mounts of secrets engines.
 
 use std::collections::BTreeMap;
 
@@ -10,72 +10,72 @@ use serde_json::json;
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Envelope, Idempotency, encode_path};
 
-/// One mount as the server shows it.
+/// A mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MountInfo {
-    /// Name of the plugin (for builtins: of the engine).
+    /// Name of the plugin; of a builtin, its type.
     #[serde(rename(deserialize = "type"))]
     pub plugin: String,
-    /// Text for people.
+    /// Description.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub description: String,
-    /// Identifies the mount across path changes.
+    /// Accessor, which stays the same when the mount is moved.
     pub accessor: String,
-    /// Identifies its storage.
+    /// ID of its storage.
     pub uuid: String,
-    /// Configured version; empty for an unversioned plugin.
+    /// Configured version; empty if unversioned.
     #[serde(rename(deserialize = "plugin_version"), deserialize_with = "endpoint::null_as_default")]
     pub configured_version: String,
-    /// Version of the process that serves it; empty when unversioned.
+    /// Version of the running process; empty if unversioned.
     #[serde(rename(deserialize = "running_plugin_version"), deserialize_with = "endpoint::null_as_default")]
     pub running_version: String,
-    /// Hex sha256 of the binary that serves it; empty for builtins.
+    /// SHA-256 of the running binary in hex; empty for builtins.
     #[serde(deserialize_with = "endpoint::null_as_default")]
     pub running_sha256: String,
 }
 
-/// `GET sys/mounts`: every mount of the namespace, keyed by path with its trailing slash.
+/// `GET sys/mounts`: all mounts of the namespace by path, with a trailing slash.
 #[derive(Clone, Copy, Debug)]
 pub struct List;
 
-/// `GET sys/mounts/:path`: one mount, with what the server warns about.
+/// `GET sys/mounts/:path`: one mount, with the warnings of the server.
 #[derive(Clone, Debug)]
 pub struct Read {
     /// Path, with or without its trailing slash.
     pub path: String,
 }
 
-/// A mount and the server's warnings on it.
+/// A mount with the warnings of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MountWithWarnings {
     /// The mount.
     pub mount: MountInfo,
-    /// For example that another version runs than is configured.
+    /// For example, that the running version differs from the configured one.
     pub warnings: Vec<String>,
 }
 
-/// `POST sys/mounts/:path`: mounts a plugin. Returns the server's warnings.
+/// `POST sys/mounts/:path`: mounts a plugin. Returns the warnings of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enable {
     /// Path, with or without its trailing slash.
     pub path: String,
     /// Name of the plugin in the catalog.
     pub plugin: String,
-    /// Version to run, with its `v`. Must be `None` where a pin is in effect.
+    /// Version to run, with its `v`. Must be `None` if the plugin is pinned.
     pub version: Option<String>,
 }
 
-/// `POST sys/mounts/:path/tune` with a plugin version: what the next reload starts. Refused under a pin.
+/// `POST sys/mounts/:path/tune`: sets the version that the next reload starts. The server refuses it for a pinned plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TuneVersion {
     /// Path, with or without its trailing slash.
     pub path: String,
-    /// Version with its `v`; must be in the catalog. A mount cannot go back to "no version".
+    /// Version with its `v`, which must be in the catalog. A mount cannot become unversioned again.
     pub version: String,
 }
 
-/// `DELETE sys/mounts/:path`: revokes the mount's leases and removes its data.
+/// `DELETE sys/mounts/:path`: revokes the leases of the mount and deletes its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disable {
     /// Path, with or without its trailing slash.
@@ -96,7 +96,7 @@ impl Endpoint for List {
 }
 
 impl Endpoint for Read {
-    /// `None` when nothing is mounted there.
+    /// `None` if nothing is mounted at the path.
     type Response = Option<MountWithWarnings>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -173,7 +173,7 @@ mod tests {
         "config":{"default_lease_ttl":0}}"#;
 
     #[test]
-    fn the_version_is_given_only_where_it_is_wanted() {
+    fn the_version_is_sent_only_if_it_is_set() {
         let mut enable =
             Enable { path: "custom/".into(), plugin: "custom-plugin".into(), version: Some("v1.2.3".into()) };
         assert_eq!(
@@ -185,16 +185,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_and_what_runs_are_two_things() {
+    fn the_configured_and_the_running_version_are_distinct() {
         let body = format!(r#"{{"data":{CUSTOM},"warnings":["Plugin version is configured as"]}}"#);
-        let shown = Read::response(reply(200, &body)).expect("an answer").expect("a mount");
-        assert_eq!(shown.mount.configured_version, "v2.0.0");
-        assert_eq!(shown.mount.running_version, "v1.0.0");
-        assert_eq!(shown.warnings.len(), 1);
+        let read = Read::response(reply(200, &body)).expect("an answer").expect("a mount");
+        assert_eq!(read.mount.configured_version, "v2.0.0");
+        assert_eq!(read.mount.running_version, "v1.0.0");
+        assert_eq!(read.warnings.len(), 1);
     }
 
     #[test]
-    fn nothing_mounted_is_an_answer() {
+    fn a_missing_mount_is_none() {
         let body = r#"{"errors":["No secret engine mount at custom/"]}"#;
         assert_eq!(Read::response(reply(400, body)).expect("an answer"), None);
     }

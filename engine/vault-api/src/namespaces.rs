@@ -1,4 +1,4 @@
-//! Namespaces below another one, and what is mounted in them.
+//! Child namespaces and their mounts.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
 use crate::mounts::MountInfo;
 
-/// `LIST sys/namespaces` of a namespace: its children.
+/// `LIST sys/namespaces`: the children of a namespace.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// Path below the client's own namespace, with its trailing slash; empty for that one.
+    /// Path relative to the namespace of the client, with a trailing slash; empty for that namespace itself.
     pub namespace: String,
 }
 
 /// `GET sys/mounts` of a namespace.
 #[derive(Clone, Debug)]
 pub struct ListMounts {
-    /// Path below the client's own namespace, with its trailing slash.
+    /// Path relative to the namespace of the client, with a trailing slash.
     pub namespace: String,
 }
 
@@ -31,7 +31,7 @@ struct KeysBody {
 }
 
 impl Endpoint for List {
-    /// Names with their trailing slash; none where the server has no namespaces.
+    /// Names with a trailing slash; empty if the server does not support namespaces.
     type Response = Vec<String>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 

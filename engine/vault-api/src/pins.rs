@@ -1,4 +1,4 @@
-//! Pinned versions: they overrule what a mount is configured to run (Vault 1.16 and later, root namespace only).
+//! Pinned plugin versions, which override the configured version of every mount (Vault 1.16 and later, root namespace only).
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -9,15 +9,15 @@ use crate::ApiError;
 use crate::catalog::PluginType;
 use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
 
-/// A pin.
+/// A pinned version of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// What the plugin is for.
+    /// Type of the plugin.
     #[serde(rename = "type")]
     pub kind: PluginType,
     /// Name of the plugin.
     pub name: String,
-    /// With its `v`.
+    /// Version with its `v`.
     pub version: String,
 }
 
@@ -28,7 +28,7 @@ pub struct List;
 /// `GET sys/plugins/pins/:type/:name`.
 #[derive(Clone, Debug)]
 pub struct Read {
-    /// What the plugin is for.
+    /// Type of the plugin.
     pub kind: PluginType,
     /// Name of the plugin.
     pub name: String,
@@ -38,10 +38,10 @@ pub struct Read {
 #[derive(Clone, Debug)]
 pub struct Set(pub Pin);
 
-/// `DELETE sys/plugins/pins/:type/:name`; succeeds when there is no pin.
+/// `DELETE sys/plugins/pins/:type/:name`. Succeeds if there is no pin.
 #[derive(Clone, Debug)]
 pub struct Delete {
-    /// What the plugin is for.
+    /// Type of the plugin.
     pub kind: PluginType,
     /// Name of the plugin.
     pub name: String,
@@ -54,7 +54,7 @@ struct ListBody {
 }
 
 impl Endpoint for List {
-    /// `None` where the server or the namespace has no pins at all.
+    /// `None` if the server or the namespace does not support pins.
     type Response = Option<Vec<Pin>>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -71,7 +71,7 @@ impl Endpoint for List {
 }
 
 impl Endpoint for Read {
-    /// `None` when the plugin is not pinned, or cannot be.
+    /// `None` if the plugin is not pinned, or the server does not support pins.
     type Response = Option<Pin>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
@@ -116,8 +116,9 @@ impl Endpoint for Delete {
 
 fn none_if_absent<T>(reply: &Response<Bytes>) -> Result<Option<T>, ApiError> {
     let error = ApiError::from_reply(reply);
-    let nothing = error.is_absent() || error.is_unsupported_path() || error.has_message("no pinned version");
-    if nothing { Ok(None) } else { Err(error) }
+    let is_absent =
+        error.is_absent() || error.is_unsupported_path() || error.has_message("no pinned version");
+    if is_absent { Ok(None) } else { Err(error) }
 }
 
 fn pin_path(kind: PluginType, name: &str) -> String {
@@ -130,7 +131,7 @@ mod tests {
     use crate::endpoint::tests::{reply, request_line};
 
     #[test]
-    fn no_pin_and_no_pins_at_all_are_both_none() {
+    fn a_missing_pin_and_a_server_without_pins_are_both_none() {
         for body in [
             r#"{"errors":["no pinned version for this plugin"]}"#,
             r#"{"errors":["1 error occurred:\n\t* unsupported path\n\n"]}"#,
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn all_pins_are_a_plain_read() {
+    fn all_pins_are_listed_with_a_plain_read() {
         assert_eq!(request_line(&List.request()), "GET /v1/sys/plugins/pins");
         let body = r#"{"data":{"pinned_versions":[{"name":"custom","type":"secret","version":"v1.0.0"}]}}"#;
         assert_eq!(List::response(reply(200, body)).expect("an answer").map(|pins| pins.len()), Some(1));

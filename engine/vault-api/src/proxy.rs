@@ -1,18 +1,20 @@
-//! Which requests go to a proxy: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` with the rules of Go's
-//! `golang.org/x/net/http/httpproxy`, which `vault`, `bao` and `kubectl` follow. Before them comes a proxy that is named for Vault
-//! alone.
+//! Selects the proxy of a request. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` follow the rules of Go's
+//! `golang.org/x/net/http/httpproxy`, as in `vault`, `bao` and `kubectl`. An explicit proxy for Vault takes precedence over them.
 //!
-//! Libraries for Rust follow those of curl. They differ where it matters: a server that `NO_PROXY` names for `vault` would be
-//! reached by the proxy, which reads the token where the server speaks plain HTTP.
+//!
+//! Rust libraries follow the rules of curl instead. The difference is relevant for security: a server that `NO_PROXY` names for
+//! `vault` would be reached through the proxy, which can read the token if the server speaks plain HTTP.
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::SecretString;
 
-/// The proxies of an environment, and what is reached without them. By default there are none.
+/// The proxies of an environment, and the hosts that are reached without them. The default has no proxies.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// The address may hold a password.
+    /// The address may contain a password.
     http: Option<SecretString>,
     https: Option<SecretString>,
     no_proxy: Vec<NoProxyRule>,
@@ -24,12 +26,12 @@ pub struct Proxies {
 #[derive(Clone, Debug)]
 enum NoProxyRule {
     Everything,
-    Network { address: IpAddr, prefix: u8 },
+    Network(IpNet),
     Address { address: IpAddr, port: Option<String> },
     Domain { name: String, names: DomainMatch, port: Option<String> },
 }
 
-/// Which names a domain of `NO_PROXY` stands for.
+/// Which names a domain of `NO_PROXY` matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DomainMatch {
     /// `example.com`.
@@ -39,8 +41,8 @@ enum DomainMatch {
 }
 
 impl Proxies {
-    /// Reads the variables. The name in capitals comes first, and an empty variable is an unset one. `ALL_PROXY` is none of
-    /// Go's. In a CGI program a client can set `HTTP_PROXY` by a header, so there it is ignored.
+    /// Reads the variables. The upper-case name takes precedence, and an empty variable counts as unset. `ALL_PROXY` is ignored, as
+    /// in Go. In a CGI program `HTTP_PROXY` is ignored, because a client can set it with a request header.
     pub fn from_env(variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|text| !text.is_empty());
         let value = |name: &str| set(name).or_else(|| set(&name.to_lowercase()));
@@ -57,20 +59,20 @@ impl Proxies {
         }
     }
 
-    /// One proxy for all requests, whatever their scheme and host, as `VAULT_PROXY_ADDR` names it: a URL, or `HOST:PORT` of one that
-    /// speaks HTTP. Vault's client sends it requests to this machine too; ours never does.
+    /// One proxy for all requests of any scheme and host, as in `VAULT_PROXY_ADDR`. `address` is a URL, or `HOST:PORT` of an HTTP
+    /// proxy. Unlike Vault's client, this one never sends requests to the local machine through it.
     pub fn explicit(address: &str) -> Self {
         let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let proxy = Some(SecretString::new(address));
         Self { http: proxy.clone(), https: proxy, no_proxy: Vec::new(), is_explicit: true }
     }
 
-    /// The proxy for all requests, if there is one.
+    /// Returns the explicit proxy for all requests, if there is one.
     pub(crate) fn explicit_address(&self) -> Option<&SecretString> {
         self.http.as_ref().filter(|_| self.is_explicit)
     }
 
-    /// The address of the proxy for requests of a scheme, whatever the host.
+    /// Returns the address of the proxy of a scheme, for any host.
     pub(crate) fn for_scheme(&self, scheme: &str) -> Option<&SecretString> {
         match scheme {
             "http" => self.http.as_ref(),
@@ -79,8 +81,8 @@ impl Proxies {
         }
     }
 
-    /// The address of the proxy for a request, if it goes to one: a URL, or `HOST:PORT` of one that speaks HTTP. `host` is that
-    /// of the request's URL, and `port` is its port if it names one. This machine itself is never reached by a proxy.
+    /// Returns the address of the proxy for a request: a URL, or `HOST:PORT` of an HTTP proxy. Returns `None` if the request goes
+    /// directly to the server. `host` and `port` are those of the request URL. The local machine is never reached through a proxy.
     pub fn proxy_for(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&SecretString> {
         let proxy = self.for_scheme(scheme)?;
         let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
@@ -97,14 +99,14 @@ impl Proxies {
 }
 
 impl NoProxyRule {
-    /// What cannot be understood is ignored, as in Go.
+    /// Parses an entry. Invalid entries are ignored, as in Go.
     fn parse(entry: &str) -> Option<Self> {
         let entry = entry.trim().to_lowercase();
         if entry == "*" {
             return Some(Self::Everything);
         }
         if let Some(network) = parse_network(&entry) {
-            return Some(network);
+            return Some(Self::Network(network));
         }
         let (host, port) = match split_host_port(&entry) {
             Some((host, port)) => (host, Some(port.to_owned()).filter(|port| !port.is_empty())),
@@ -118,7 +120,7 @@ impl NoProxyRule {
             Some(name) => (name, DomainMatch::SubdomainsOnly),
             None => (host, DomainMatch::NameAndSubdomains),
         };
-        // A URL has the ASCII form of a name in other letters.
+        // A URL contains the ASCII form of an internationalized name.
         let name = idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_owned());
         (!host.is_empty()).then_some(Self::Domain { name, names, port })
     }
@@ -127,7 +129,7 @@ impl NoProxyRule {
         let is_at = |port: &Option<String>| port.as_deref().is_none_or(|port| port == host_port);
         match (self, host_address) {
             (Self::Everything, _) => true,
-            (Self::Network { address, prefix }, Some(host)) => network_contains(*address, *prefix, host),
+            (Self::Network(network), Some(host)) => network.contains(&host),
             (Self::Address { address, port }, Some(host)) => *address == host && is_at(port),
             (Self::Domain { name, names, port }, None) => {
                 let matches = match host.strip_suffix(name.as_str()) {
@@ -137,44 +139,26 @@ impl NoProxyRule {
                 };
                 matches && is_at(port)
             }
-            (Self::Network { .. } | Self::Address { .. }, None) | (Self::Domain { .. }, Some(_)) => false,
+            (Self::Network(_) | Self::Address { .. }, None) | (Self::Domain { .. }, Some(_)) => false,
         }
     }
 }
 
-/// `ADDRESS/BITS`.
-fn parse_network(entry: &str) -> Option<NoProxyRule> {
+/// `ADDRESS/BITS` by the rules of Go's `net.ParseCIDR`. The parser of `IpNet` would also accept `010.0.0.0/8`, which some
+/// programs read as octal.
+fn parse_network(entry: &str) -> Option<IpNet> {
     let (address, prefix) = entry.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
     let is_number = prefix.bytes().all(|digit| digit.is_ascii_digit());
     let prefix: u8 = prefix.parse().ok().filter(|_| is_number)?;
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    if prefix > bits {
-        return None;
-    }
-    // An IPv4 address that is written as one of IPv6 keeps its last 32 bits.
-    match (address, address.to_canonical()) {
-        (IpAddr::V6(_), canonical @ IpAddr::V4(_)) if prefix >= 96 => {
-            Some(NoProxyRule::Network { address: canonical, prefix: prefix - 96 })
-        }
-        _ => Some(NoProxyRule::Network { address, prefix }),
+    let network = IpNet::new(address.parse().ok()?, prefix).ok()?;
+    // An IPv4-mapped IPv6 address is compared as IPv4, by its last 32 bits.
+    match (network, network.addr().to_canonical()) {
+        (IpNet::V6(_), address @ IpAddr::V4(_)) if prefix >= 96 => IpNet::new(address, prefix - 96).ok(),
+        _ => Some(network),
     }
 }
 
-fn network_contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
-    let prefix = u32::from(prefix);
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            (network.to_bits() ^ address.to_bits()).leading_zeros() >= prefix
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            (network.to_bits() ^ address.to_bits()).leading_zeros() >= prefix
-        }
-        _ => false,
-    }
-}
-
-/// Splits `HOST:PORT` or `[ADDRESS]:PORT` as Go's `net.SplitHostPort`, which refuses more than one colon outside of brackets.
+/// Splits `HOST:PORT` or `[ADDRESS]:PORT` like Go's `net.SplitHostPort`, which rejects a second colon outside of brackets.
 fn split_host_port(entry: &str) -> Option<(&str, &str)> {
     let (host, port) = entry.rsplit_once(':')?;
     match host.strip_prefix('[') {
@@ -205,7 +189,7 @@ mod tests {
 
     /// The cases of `UseProxyTests` in Go's `proxy_test.go`.
     #[test]
-    fn no_proxy_covers_what_it_covers_in_go() {
+    fn no_proxy_matches_the_same_hosts_as_in_go() {
         let no_proxy = "foobar.com, .barbaz.net, *.wildcard.io, 192.168.1.1, 192.168.1.2:81, 192.168.1.3:80, 10.0.0.0/30, \
                         2001:db8::52:0:1, [2001:db8::52:0:2]:443, [2001:db8::52:0:3]:80, 2002:db8:a::45/64";
         let listed = proxies(&[("HTTP_PROXY", "proxy"), ("NO_PROXY", no_proxy)]);
@@ -238,7 +222,7 @@ mod tests {
             ("wildcard.io", true),
             ("nested.wildcard.io", false),
             ("awildcard.io", true),
-            // Not in Go's table.
+            // These cases are not in Go's table.
             ("FooBar.com", false),
             ("[::ffff:192.168.1.1]", false),
             ("[::ffff:127.0.0.1]", false),
@@ -261,7 +245,7 @@ mod tests {
             ("*.example.com:8200", "vault.example.com", Some(8200), false),
             ("10.1.2.3:8200", "10.1.2.3", Some(8200), false),
             ("example.com:", "example.com", Some(1), false),
-            // Ignored.
+            // Invalid entries are ignored.
             (":1", "example.com", Some(1), true),
             ("", "example.com", None, true),
             (",,", "example.com", None, true),
@@ -271,7 +255,7 @@ mod tests {
             ("0.0.0.0/0", "10.0.0.1", None, false),
             ("0.0.0.0/0", "example.com", None, true),
             ("::ffff:10.0.0.0/104", "10.1.2.3", None, false),
-            // As a URL has www.示例.com.
+            // The form of www.示例.com in a URL.
             (".示例.com", "www.xn--fsq092h.com", None, false),
             ("xn--fsq092h.com", "www.xn--fsq092h.com", None, false),
         ] {
@@ -285,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scheme_has_its_variable_and_capitals_come_first() {
+    fn each_scheme_has_its_variable_and_upper_case_takes_precedence() {
         for (variables, http, https) in [
             (&[][..], None, None),
             (&[("HTTP_PROXY", "a:1")], Some("a:1"), None),
@@ -306,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_proxy_is_for_every_server_but_this_machine() {
+    fn an_explicit_proxy_serves_every_host_except_the_local_machine() {
         let proxies = Proxies::explicit("proxy:3128");
         for scheme in ["http", "https"] {
             assert_eq!(
@@ -327,8 +311,8 @@ mod tests {
 
     #[test]
     fn the_password_of_a_proxy_is_not_shown() {
-        let of_environment = proxies(&[("HTTP_PROXY", "http://me:hunter2@proxy:3128")]);
-        for proxies in [of_environment, Proxies::explicit("me:hunter2@proxy:3128")] {
+        let from_environment = proxies(&[("HTTP_PROXY", "http://me:hunter2@proxy:3128")]);
+        for proxies in [from_environment, Proxies::explicit("me:hunter2@proxy:3128")] {
             assert!(!format!("{proxies:?}").contains("hunter2"));
         }
     }

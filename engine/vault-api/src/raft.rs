@@ -1,4 +1,4 @@
-//! The servers of integrated storage, as the active node sees them.
+//! The servers of integrated storage (Raft), as the active node sees them.
 
 use std::collections::BTreeMap;
 
@@ -13,44 +13,44 @@ use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 #[derive(Clone, Copy, Debug)]
 pub struct ReadAutopilot;
 
-/// `GET sys/storage/raft/configuration`: which servers there are, also those that are down.
+/// `GET sys/storage/raft/configuration`: all servers, including those that are down.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadConfiguration;
 
-/// What a server says of its raft servers.
+/// What is known about the Raft servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RaftState {
-    /// By their ids.
+    /// The servers by ID.
     Available(BTreeMap<String, RaftServer>),
-    /// Autopilot is off. One that has not looked yet shows no servers.
+    /// Autopilot is disabled. An autopilot that has not collected any state yet is [`Available`](Self::Available) without servers.
     NotReady,
-    /// This token may not see it.
+    /// The token has no permission to read it.
     PermissionDenied,
-    /// Its storage is not raft.
+    /// The storage is not Raft.
     NotRaft,
 }
 
-/// One server.
+/// A Raft server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RaftServer {
-    /// Host and port by which other nodes reach it.
+    /// Host and port for requests between nodes.
     pub address: String,
-    /// Whether it votes.
+    /// Whether it has a vote.
     pub suffrage: Suffrage,
-    /// Whether autopilot calls it healthy: in contact, and with its log close to the leader's. `None` where only the configuration is known.
+    /// Whether autopilot considers it healthy: in contact, with a log close to the leader's. `None` if only the configuration is known.
     pub healthy: Option<bool>,
 }
 
-/// Whether a server votes.
+/// Whether a server has a vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Suffrage {
-    /// It does.
+    /// It has a vote.
     Voter,
-    /// Not yet: it has joined, and is promoted when it has been stable for a while.
+    /// It has no vote yet: it has joined, and is promoted once it has been stable for some time.
     NonVoter,
-    /// It is meant to have no vote.
+    /// It has no vote by configuration.
     PermanentNonVoter,
 }
 
@@ -89,10 +89,10 @@ struct ConfiguredServer {
     voter: bool,
 }
 
-/// What Vault answers on a server with another storage that has the path.
+/// The error message of Vault on a server with another storage.
 const NOT_IN_USE: &str = "raft storage is not in use";
 
-/// Every server votes but those of these types: Vault Enterprise and OpenBao name what has no vote on purpose.
+/// Node types that have or will get a vote. Vault Enterprise and OpenBao have further types for servers without a vote.
 const VOTING_TYPES: [&str; 2] = ["", "voter"];
 
 impl Endpoint for ReadAutopilot {
@@ -118,7 +118,7 @@ impl Endpoint for ReadAutopilot {
             },
             healthy: Some(server.healthy),
         };
-        Ok(RaftState::Available(servers.into_iter().map(|(id, it)| (id, server(it))).collect()))
+        Ok(RaftState::Available(servers.into_iter().map(|(id, info)| (id, server(info))).collect()))
     }
 }
 
@@ -144,7 +144,7 @@ impl Endpoint for ReadConfiguration {
     }
 }
 
-/// The answers that are none of servers.
+/// Returns the state for a reply without servers, if it is not an error.
 fn unavailable_state(reply: &Response<Bytes>) -> Option<RaftState> {
     if reply.status().is_success() {
         return (reply.status().as_u16() == 204).then_some(RaftState::NotReady);
@@ -167,7 +167,7 @@ mod tests {
     use crate::endpoint::tests::{reply, request_line};
 
     #[test]
-    fn a_server_votes_not_yet_or_never() {
+    fn a_server_has_a_vote_now_later_or_never() {
         let body = r#"{"data":{"healthy":false,"failure_tolerance":0,"leader":"a","voters":["a","b"],"servers":{
             "a":{"id":"a","status":"leader","healthy":true,"node_type":"voter","last_index":40},
             "b":{"id":"b","status":"voter","healthy":false,"node_type":"voter"},
@@ -175,11 +175,11 @@ mod tests {
             "d":{"id":"d","status":"non-voter","healthy":true,"node_type":"non-voter"}}}}"#;
         let RaftState::Available(servers) = ReadAutopilot::response(reply(200, body)).expect("a state")
         else {
-            panic!("not shown");
+            panic!("expected the servers");
         };
-        let seen: Vec<_> = servers.values().map(|it| (it.suffrage, it.healthy)).collect();
+        let states: Vec<_> = servers.values().map(|server| (server.suffrage, server.healthy)).collect();
         assert_eq!(
-            seen,
+            states,
             [
                 (Suffrage::Voter, Some(true)),
                 (Suffrage::Voter, Some(false)),
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_names_who_votes() {
+    fn the_configuration_says_which_servers_have_a_vote() {
         let body = r#"{"data":{"config":{"index":0,"servers":[
             {"address":"10.0.0.1:8201","leader":true,"node_id":"a","protocol_version":"3","voter":true},
             {"address":"10.0.0.2:8201","leader":false,"node_id":"b","protocol_version":"3","voter":false}]}}}"#;
         let RaftState::Available(servers) = ReadConfiguration::response(reply(200, body)).expect("a state")
         else {
-            panic!("not shown");
+            panic!("expected the servers");
         };
         let server =
             |address: &str, suffrage| RaftServer { address: address.into(), suffrage, healthy: None };
@@ -205,15 +205,15 @@ mod tests {
         assert_eq!(servers["b"], server("10.0.0.2:8201", Suffrage::NonVoter));
     }
 
-    /// OpenBao refuses to answer it in a namespace: "operation unavailable in namespaces".
+    /// OpenBao refuses these requests in a namespace: "operation unavailable in namespaces".
     #[test]
-    fn it_is_asked_of_the_whole_server() {
+    fn the_requests_are_sent_without_a_namespace() {
         assert_eq!(ReadAutopilot::SCOPE, RequestScope::Server);
         assert_eq!(ReadConfiguration::SCOPE, RequestScope::Server);
     }
 
     #[test]
-    fn a_server_that_shows_none_says_why() {
+    fn a_reply_without_servers_has_a_reason() {
         let of = |status, body| ReadAutopilot::response(reply(status, body));
         let denied = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
         assert_eq!(of(403, denied).expect("a state"), RaftState::PermissionDenied);

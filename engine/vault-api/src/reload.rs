@@ -1,4 +1,4 @@
-//! Starting a mount's plugin anew.
+//! Reloading the plugins of mounts.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -7,13 +7,13 @@ use serde_json::json;
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency};
 
-/// `POST sys/plugins/reload/backend` by mounts; returns the server's warnings.
+/// `POST sys/plugins/reload/backend` by mounts. Returns the warnings of the server.
 ///
-/// By mounts, because a reload by plugin name stops at the first mount that fails. In-flight requests drain and new ones wait. Only the
-/// node that answers reloads: a global scope does nothing in Vault's community edition and in OpenBao.
+/// A reload by plugin name would stop at the first mount that fails. In-flight requests complete first, and new ones wait. Only the
+/// node that handles the request reloads: Vault's community edition and OpenBao ignore a global scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadMounts {
-    /// Paths; a trailing slash is added where it is missing.
+    /// Paths, with or without a trailing slash.
     pub paths: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use crate::endpoint::tests::request_line;
 
     #[test]
-    fn mounts_are_named_as_the_server_names_them() {
+    fn mounts_are_sent_with_a_trailing_slash() {
         let reload = ReloadMounts { paths: vec!["custom".into(), "team/b/".into()] };
         assert_eq!(
             request_line(&reload.request()),

@@ -1,4 +1,4 @@
-//! How a server is unsealed.
+//! The seal type of a server.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -7,20 +7,20 @@ use serde::Deserialize;
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
-/// `GET sys/seal-status`: needs no token.
+/// `GET sys/seal-status`. Needs no token.
 #[derive(Clone, Copy, Debug)]
 pub struct Read;
 
-/// What `sys/seal-status` says.
+/// The response of `sys/seal-status`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SealStatus {
-    /// Type of the seal: `shamir`, or what unseals the server by itself, for example `transit`.
+    /// Type of the seal: `shamir`, or an auto-unseal type such as `transit`.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
 impl SealStatus {
-    /// Whether people have to unseal the server after each start.
+    /// Whether the server must be unsealed manually after each start.
     pub fn is_shamir(&self) -> bool {
         self.kind == "shamir"
     }
@@ -46,7 +46,7 @@ mod tests {
     use crate::endpoint::tests::reply;
 
     #[test]
-    fn people_unseal_what_is_of_type_shamir() {
+    fn a_shamir_seal_is_unsealed_manually() {
         let of = |body| Read::response(reply(200, body)).expect("an answer").is_shamir();
         assert!(of(r#"{"type":"shamir","initialized":true,"sealed":false,"t":3,"n":5}"#));
         assert!(!of(r#"{"type":"transit","initialized":true,"sealed":false,"recovery_seal":true}"#));

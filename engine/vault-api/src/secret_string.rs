@@ -1,23 +1,23 @@
-//! Text that must not be seen: a token, a key, a value to be written.
+//! Strings that must not be shown: tokens, keys, values to write.
 
 use zeroize::Zeroizing;
 
-/// A secret text. It cannot be printed or serialized, and its memory is wiped when it is dropped.
+/// A secret string. It cannot be displayed or serialized, and its memory is wiped when it is dropped.
 #[derive(Clone, Default)]
 pub struct SecretString(Zeroizing<String>);
 
 impl SecretString {
-    /// Takes the text over.
+    /// Wraps a string.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself. Everything that calls this is a place where the secret leaves.
+    /// Returns the string. Each call of this method is a place where the secret may leak.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// True when there is no text at all.
+    /// Whether the string is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -31,7 +31,7 @@ impl From<String> for SecretString {
 
 impl std::fmt::Debug for SecretString {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(hidden)")
+        f.write_str("SecretString(redacted)")
     }
 }
 
@@ -40,8 +40,8 @@ mod tests {
     use super::SecretString;
 
     #[test]
-    fn debug_output_does_not_show_it() {
+    fn debug_output_does_not_show_the_secret() {
         let shown = format!("{:?}", SecretString::new("hunter2"));
-        assert_eq!(shown, "Secret(hidden)");
+        assert_eq!(shown, "SecretString(redacted)");
     }
 }

@@ -1,4 +1,4 @@
-//! Giving up being the active node.
+//! Stepping down as the active node.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -6,9 +6,9 @@ use http::{Method, Request, Response};
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency};
 
-/// `PUT sys/step-down`: the node that answers is not active any more, and another becomes it. Needs sudo.
+/// `PUT sys/step-down`: the active node steps down, and another node becomes active. Requires the `sudo` capability.
 ///
-/// On a server of one node it becomes active again after a while.
+/// In a cluster of one node, the same node becomes active again after a delay.
 #[derive(Clone, Copy, Debug)]
 pub struct StepDown;
 
@@ -31,7 +31,7 @@ mod tests {
     use crate::endpoint::tests::{reply, request_line};
 
     #[test]
-    fn it_is_asked_without_a_body_and_answered_without_one() {
+    fn request_and_response_have_no_body() {
         assert_eq!(request_line(&StepDown.request()), "PUT /v1/sys/step-down");
         assert_eq!(StepDown::response(reply(204, "")).expect("success"), Vec::<String>::new());
     }

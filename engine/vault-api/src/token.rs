@@ -1,4 +1,4 @@
-//! Who the caller is: the token of a request, looked up, renewed, revoked.
+//! Looks up, renews and revokes the token of the client.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::{ApiError, SecretString};
 #[derive(Clone, Copy, Debug)]
 pub struct LookupSelf;
 
-/// What the server knows of the token. The token itself, which it also sends back, is not kept.
+/// The state of a token. The token itself, which the server also returns, is not stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TokenInfo {
-    /// Name for people.
+    /// Display name.
     pub display_name: String,
-    /// Policies, inherited ones included.
+    /// Policies, including those of the identity.
     pub policies: Vec<String>,
-    /// Time left; `None` for a token that does not expire.
+    /// Remaining TTL; `None` if the token does not expire.
     pub ttl: Option<Duration>,
     /// Whether it can be renewed.
     pub renewable: bool,
@@ -30,29 +30,29 @@ pub struct TokenInfo {
 #[derive(Clone, Copy, Debug)]
 pub struct RenewSelf;
 
-/// `POST auth/token/revoke-self`. The leases that were made with the token end with it.
+/// `POST auth/token/revoke-self`. The leases that the token created are revoked with it.
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeSelf;
 
-/// A token that a login or a renewal gave.
+/// A token that a login or renewal returned.
 #[derive(Clone, Debug)]
 pub struct AuthResponse {
     /// The token.
     pub token: SecretString,
-    /// Time from now on; zero for a token that does not expire.
+    /// TTL; zero if the token does not expire.
     pub duration: Duration,
     /// Whether it can be renewed.
     pub renewable: bool,
-    /// Whether the server keeps it, so that it can be revoked.
+    /// Type of the token. Only a service token can be revoked.
     pub kind: TokenType,
 }
 
-/// How the server keeps a token.
+/// Type of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenType {
-    /// Stored, and revoked by whoever holds it.
+    /// The server stores the token; it can be revoked.
     Service,
-    /// Not stored: it ends by its time alone (`batch`).
+    /// The server does not store the token; it is valid until it expires.
     Batch,
 }
 
@@ -127,7 +127,7 @@ impl Endpoint for RevokeSelf {
     }
 }
 
-/// The token in a successful reply.
+/// Parses the token of a successful reply.
 pub(crate) fn parse_auth(reply: Response<Bytes>) -> Result<AuthResponse, ApiError> {
     let reply = endpoint::error_for_status(reply)?;
     let auth = endpoint::parse_json::<AuthBody>(&reply)?.auth;
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_revoked_by_itself() {
+    fn a_token_revokes_itself() {
         assert_eq!(request_line(&RevokeSelf.request()), "POST /v1/auth/token/revoke-self");
         assert!(RevokeSelf::response(reply(204, "")).is_ok());
     }
 
     #[test]
-    fn a_root_token_does_not_expire_and_is_not_kept() {
+    fn a_root_token_does_not_expire_and_is_not_stored() {
         let body = r#"{"data":{"id":"hvs.secret","display_name":"root","policies":["root"],"ttl":0}}"#;
         let token = LookupSelf::response(reply(200, body)).expect("an answer");
         assert_eq!(token.ttl, None);

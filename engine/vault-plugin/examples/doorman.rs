@@ -1,6 +1,7 @@
-//! An auth method as a plugin: an operator hands out tickets, and each lets its holder in once. What the tests of logins
-//! start, and something to begin an auth method of one's own with.
+//! An example auth method: an operator issues tickets, and each ticket permits one login. Used by the tests of logins, and a template
+//! for new auth methods.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -11,10 +12,10 @@ use vault_plugin::framework::{
 };
 use vault_plugin::logical::{Error, Operation};
 
-/// What one mount keeps in memory.
+/// The in-memory state of one mount.
 #[derive(Default)]
 struct Doorman {
-    /// Held while a ticket is taken, so that it lets nobody else in.
+    /// Held while a ticket is redeemed, so that it can be used only once.
     ticket_lock: Mutex<()>,
 }
 
@@ -24,7 +25,7 @@ struct Role {
     token: TokenSettings,
 }
 
-/// Who a ticket is for. Kept under the hash of the ticket, which is known to its holder alone.
+/// The holder of a ticket. Stored under the hash of the ticket.
 #[derive(Deserialize, Serialize)]
 struct Guest {
     name: String,
@@ -37,13 +38,13 @@ fn main() -> Result<(), vault_plugin::ServeError> {
 
 fn engine() -> Engine<Doorman> {
     Engine::auth_method(Doorman::default)
-        .description("Lets holders of tickets in, once each.")
+        .description("Logs in holders of single-use tickets.")
         .version("1.0.0")
         .unauthenticated_path("login")
         .seal_wrap("tickets/")
         .path(
             Path::new(format!("roles/{}", pattern::generic_name("name")))
-                .help("A role.", "What tokens its guests get.")
+                .help("A role.", "Settings of the tokens of its guests.")
                 .field("name", Field::string().describe("Name of the role."))
                 .token_fields()
                 .on(Operation::Update, "Store a role.", write_role)
@@ -56,18 +57,18 @@ fn engine() -> Engine<Doorman> {
         )
         .path(
             Path::new(format!("tickets/{}", pattern::generic_name("role")))
-                .help("A new ticket.", "It lets its holder in once.")
-                .field("role", Field::string().describe("The role of the guest."))
-                .field("name", Field::string().describe("Who the guest is.").required())
-                .on(Operation::Update, "Hand out a ticket.", issue_ticket),
+                .help("A new ticket.", "Creates a single-use ticket.")
+                .field("role", Field::string().describe("Role of the guest."))
+                .field("name", Field::string().describe("Name of the guest.").required())
+                .on(Operation::Update, "Issue a ticket.", issue_ticket),
         )
         .path(
             Path::new("login")
-                .help("The door.", "A ticket is taken, and a token given for it.")
+                .help("Log in.", "Redeems a ticket for a token.")
                 .field("ticket", Field::string().describe("The ticket.").required().sensitive())
                 .on(Operation::Update, "Log in with a ticket.", login)
-                .on(Operation::AliasLookahead, "Tell whose the ticket is.", alias_lookahead)
-                .on(Operation::ResolveRole, "Tell the role of the ticket.", resolve_role),
+                .on(Operation::AliasLookahead, "Return the alias of the ticket's holder.", alias_lookahead)
+                .on(Operation::ResolveRole, "Return the role of the ticket.", resolve_role),
         )
         .on_login_renew(renew)
 }
@@ -92,25 +93,25 @@ async fn role(cx: &Context<Doorman>, name: &str) -> Result<Option<Role>, Error> 
     Ok(cx.storage().read(&role_key(name)).await?)
 }
 
-async fn write_role(cx: Context<Doorman>, given: RoleFields) -> Result<(), Error> {
-    let mut role = role(&cx, &given.name).await?.unwrap_or_default();
-    role.token.update(given.token)?;
-    Ok(cx.storage().write(&role_key(&given.name), &role).await?)
+async fn write_role(cx: Context<Doorman>, fields: RoleFields) -> Result<(), Error> {
+    let mut role = role(&cx, &fields.name).await?.unwrap_or_default();
+    role.token.update(fields.token)?;
+    Ok(cx.storage().write(&role_key(&fields.name), &role).await?)
 }
 
-async fn read_role(cx: Context<Doorman>, wanted: NameField) -> Result<Option<Data<Role>>, Error> {
-    Ok(role(&cx, &wanted.name).await?.map(Data))
+async fn read_role(cx: Context<Doorman>, params: NameField) -> Result<Option<Data<Role>>, Error> {
+    Ok(role(&cx, &params.name).await?.map(Data))
 }
 
-async fn delete_role(cx: Context<Doorman>, unwanted: NameField) -> Result<(), Error> {
-    Ok(cx.storage().delete(&role_key(&unwanted.name)).await?)
+async fn delete_role(cx: Context<Doorman>, params: NameField) -> Result<(), Error> {
+    Ok(cx.storage().delete(&role_key(&params.name)).await?)
 }
 
 async fn issue_ticket(cx: Context<Doorman>, guest: Guest) -> Result<Data<serde_json::Value>, Error> {
     if role(&cx, &guest.role).await?.is_none() {
-        return Err(Error::invalid(format!("there is no role {:?}", guest.role)));
+        return Err(Error::invalid(format!("role {:?} does not exist", guest.role)));
     }
-    let ticket = hex(&rand::random::<[u8; 32]>());
+    let ticket = HEXLOWER.encode(&rand::random::<[u8; 32]>());
     cx.storage().write(&ticket_key(&ticket), &guest).await?;
     Ok(Data(json!({"ticket": ticket})))
 }
@@ -120,43 +121,39 @@ struct TicketFields {
     ticket: String,
 }
 
-/// A ticket is 32 random bytes: nobody finds it from its hash.
+/// Returns the storage key of a ticket. The ticket, 32 random bytes, cannot be derived from its hash.
 fn ticket_key(ticket: &str) -> String {
-    format!("tickets/{}", hex(&Sha256::digest(ticket)))
+    format!("tickets/{}", HEXLOWER.encode(&Sha256::digest(ticket)))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+async fn guest(cx: &Context<Doorman>, ticket: &TicketFields) -> Result<Guest, Error> {
+    cx.storage().read(&ticket_key(&ticket.ticket)).await?.ok_or(Error::PermissionDenied)
 }
 
-async fn guest(cx: &Context<Doorman>, held: &TicketFields) -> Result<Guest, Error> {
-    cx.storage().read(&ticket_key(&held.ticket)).await?.ok_or(Error::PermissionDenied)
-}
-
-async fn login(cx: Context<Doorman>, held: TicketFields) -> Result<Login, Error> {
+async fn login(cx: Context<Doorman>, ticket: TicketFields) -> Result<Login, Error> {
     cx.require_writable().await?;
-    let _taking = cx.state().ticket_lock.lock().await;
-    let guest = guest(&cx, &held).await?;
+    let _guard = cx.state().ticket_lock.lock().await;
+    let guest = guest(&cx, &ticket).await?;
     let role = role(&cx, &guest.role).await?.ok_or(Error::PermissionDenied)?;
     if !role.token.allows_source(cx.request()) {
         return Err(Error::PermissionDenied);
     }
-    cx.storage().delete(&ticket_key(&held.ticket)).await?;
+    cx.storage().delete(&ticket_key(&ticket.ticket)).await?;
     Ok(Login::new(&guest.name).settings(&role.token).metadata("role", &guest.role).internal(guest))
 }
 
-async fn alias_lookahead(cx: Context<Doorman>, held: TicketFields) -> Result<AliasName, Error> {
-    Ok(AliasName(guest(&cx, &held).await?.name))
+async fn alias_lookahead(cx: Context<Doorman>, ticket: TicketFields) -> Result<AliasName, Error> {
+    Ok(AliasName(guest(&cx, &ticket).await?.name))
 }
 
-async fn resolve_role(cx: Context<Doorman>, held: TicketFields) -> Result<ResolvedRole, Error> {
-    Ok(ResolvedRole(guest(&cx, &held).await?.role))
+async fn resolve_role(cx: Context<Doorman>, ticket: TicketFields) -> Result<ResolvedRole, Error> {
+    Ok(ResolvedRole(guest(&cx, &ticket).await?.role))
 }
 
 async fn renew(cx: Context<Doorman>, guest: Guest) -> Result<TokenLifetime, Error> {
     let role = role(&cx, &guest.role).await?.ok_or_else(|| Error::invalid("the role is gone"))?;
-    let held = cx.request().auth.as_ref().is_some_and(|auth| role.token.has_same_policies(auth));
-    if !held {
+    let same_policies = cx.request().auth.as_ref().is_some_and(|auth| role.token.has_same_policies(auth));
+    if !same_policies {
         return Err(Error::invalid("the policies of the role have changed: log in again"));
     }
     Ok(role.token.lifetime())

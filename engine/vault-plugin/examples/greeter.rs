@@ -1,4 +1,4 @@
-//! A small engine as a plugin: what the tests of the host's side start, and something to begin an engine of one's own with.
+//! A small example engine. Used by the tests of the host side, and a template for new engines.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use vault_plugin::framework::{
 };
 use vault_plugin::logical::{Error, Operation, SpecialPaths};
 
-/// What one mount keeps in memory.
+/// The in-memory state of one mount.
 #[derive(Default)]
 struct Greeter;
 
@@ -32,22 +32,22 @@ fn engine() -> Engine<Greeter> {
         .description("Greets people.")
         .version("1.2.3")
         .special_paths(SpecialPaths { root: vec!["errors/*".to_owned()], ..SpecialPaths::default() })
-        .path(
-            Path::new("greetings/?$")
-                .help("The greetings.", "Everybody to whom there is something to say.")
-                .on(Operation::List, "Name everybody.", list),
-        )
+        .path(Path::new("greetings/?$").help("The greetings.", "Lists the names of all greetings.").on(
+            Operation::List,
+            "List the greetings.",
+            list,
+        ))
         .path(
             Path::new(format!("greetings/{}", pattern::generic_name("name")))
-                .help("A greeting.", "What to say to somebody.")
-                .field("name", Field::string().describe("Whom to greet."))
-                .field("text", Field::string().describe("What to say.").default("hello"))
-                .field("password", Field::string().describe("By which the greeting is known.").sensitive())
+                .help("A greeting.", "Manages stored greetings.")
+                .field("name", Field::string().describe("Name of the person."))
+                .field("text", Field::string().describe("Text of the greeting.").default("hello"))
+                .field("password", Field::string().describe("Password of the greeting.").sensitive())
                 .existence_check(exists)
                 .on(Operation::Create, "Store a greeting.", write)
                 .on(Operation::Update, "Change a greeting.", write)
                 .on(Operation::Read, "Read a greeting.", read)
-                .on(Operation::Delete, "Forget a greeting.", delete),
+                .on(Operation::Delete, "Delete a greeting.", delete),
         )
         .path(
             Path::new(format!("issue/{}", pattern::generic_name("name"))).field("name", Field::string()).on(
@@ -68,8 +68,8 @@ async fn list(cx: Context<Greeter>, _: NoFields) -> Result<ListResponse, Error> 
     Ok(ListResponse(cx.storage().list("greetings/").await?))
 }
 
-async fn exists(cx: Context<Greeter>, wanted: NameField) -> Result<bool, Error> {
-    Ok(cx.storage().get(&key(&wanted.name)).await?.is_some())
+async fn exists(cx: Context<Greeter>, params: NameField) -> Result<bool, Error> {
+    Ok(cx.storage().get(&key(&params.name)).await?.is_some())
 }
 
 async fn write(cx: Context<Greeter>, greeting: Greeting) -> Result<(), Error> {
@@ -77,18 +77,18 @@ async fn write(cx: Context<Greeter>, greeting: Greeting) -> Result<(), Error> {
     Ok(cx.storage().write(&key(&greeting.name), &greeting).await?)
 }
 
-async fn read(cx: Context<Greeter>, wanted: NameField) -> Result<Option<Data<Greeting>>, Error> {
-    Ok(cx.storage().read(&key(&wanted.name)).await?.map(Data))
+async fn read(cx: Context<Greeter>, params: NameField) -> Result<Option<Data<Greeting>>, Error> {
+    Ok(cx.storage().read(&key(&params.name)).await?.map(Data))
 }
 
-async fn delete(cx: Context<Greeter>, wanted: NameField) -> Result<(), Error> {
-    Ok(cx.storage().delete(&key(&wanted.name)).await?)
+async fn delete(cx: Context<Greeter>, params: NameField) -> Result<(), Error> {
+    Ok(cx.storage().delete(&key(&params.name)).await?)
 }
 
-async fn issue(cx: Context<Greeter>, wanted: NameField) -> Result<LeasedSecret, Error> {
+async fn issue(cx: Context<Greeter>, params: NameField) -> Result<LeasedSecret, Error> {
     cx.require_writable().await?;
-    let found: Option<Greeting> = cx.storage().read(&key(&wanted.name)).await?;
-    let greeting = found.ok_or_else(|| Error::invalid("nobody of that name"))?;
+    let found: Option<Greeting> = cx.storage().read(&key(&params.name)).await?;
+    let greeting = found.ok_or_else(|| Error::invalid("no such greeting"))?;
     let lease = Lease { ttl: Duration::from_secs(60), max_ttl: Duration::ZERO };
     Ok(LeasedSecret::new("greeting", &greeting, &greeting, lease))
 }
@@ -98,13 +98,13 @@ async fn revoke(cx: Context<Greeter>, greeting: Greeting) -> Result<(), Error> {
     Ok(())
 }
 
-async fn fail(_cx: Context<Greeter>, wanted: NameField) -> Result<(), Error> {
-    Err(match wanted.name.as_str() {
+async fn fail(_cx: Context<Greeter>, params: NameField) -> Result<(), Error> {
+    Err(match params.name.as_str() {
         "denied" => Error::PermissionDenied,
         "coded" => Error::Coded { status: 418, message: "a teapot".to_owned() },
         "unrecoverable" => Error::Unrecoverable,
-        "invalid" => Error::invalid("wrong input"),
-        _ => Error::internal("it broke"),
+        "invalid" => Error::invalid("invalid input"),
+        _ => Error::internal("internal failure"),
     })
 }
 

@@ -1,14 +1,13 @@
-//! The counterpart of the mock plugin with which the Go SDK tests itself: the conformance tests ask both the same.
+//! The counterpart of the mock plugin of the Go SDK's own tests. The conformance tests send the same requests to both.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{
     Context, Data, Engine, Field, ListResponse, NoFields, Path, RawResponse, pattern,
 };
 use vault_plugin::logical::{Error, Operation, SpecialPaths, StorageEntry};
 
-/// What is in memory until it is invalidated.
+/// A value in memory until it is invalidated.
 struct Mock(Mutex<String>);
 
 fn main() -> Result<(), vault_plugin::ServeError> {
@@ -36,7 +35,7 @@ fn engine() -> Engine<Mock> {
                 .on(Operation::Create, "Store a value.", write)
                 .on(Operation::Update, "Store a value.", write)
                 .on(Operation::Read, "Read a value.", read)
-                .on(Operation::Delete, "Forget a value.", delete),
+                .on(Operation::Delete, "Delete a value.", delete),
         )
         .path(
             Path::new("internal")
@@ -44,8 +43,8 @@ fn engine() -> Engine<Mock> {
                 .on(Operation::Update, "Set the value in memory.", set_internal)
                 .on(Operation::Read, "Read the value in memory.", read_internal),
         )
-        .path(Path::new("special").on(Operation::Read, "Answer anybody.", special_read))
-        .path(Path::new("raw").on(Operation::Read, "Answer with plain text.", raw))
+        .path(Path::new("special").on(Operation::Read, "Respond without a token.", special_read))
+        .path(Path::new("raw").on(Operation::Read, "Respond with plain text.", raw))
         .path(Path::new(format!("env/{}", pattern::generic_name("key"))).field("key", Field::string()).on(
             Operation::Read,
             "Read a variable of the environment.",
@@ -61,7 +60,7 @@ fn engine() -> Engine<Mock> {
 
 impl Mock {
     fn set(&self, value: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        *self.0.lock() = value;
     }
 }
 
@@ -99,7 +98,7 @@ async fn shut_down(_: Context<Mock>, _: NoFields) -> Result<(), Error> {
 
 async fn fail(_: Context<Mock>, failure: Failure) -> Result<(), Error> {
     let text = || "test".to_owned();
-    // By the numbers of the wire.
+    // The numbers are those of the wire format.
     Err(match failure.err_type {
         None => Error::internal("connection is shut down"),
         Some(1) => Error::User(text()),
@@ -122,31 +121,31 @@ async fn exists(cx: Context<Mock>, _: KeyField) -> Result<bool, Error> {
     Ok(cx.storage().get(&cx.request().path).await?.is_some())
 }
 
-async fn write(cx: Context<Mock>, given: Value) -> Result<Data<Value>, Error> {
+async fn write(cx: Context<Mock>, fields: Value) -> Result<Data<Value>, Error> {
     let key = cx.request().path.clone();
     cx.logger().with("key", key.as_str()).info("storing value");
-    let value = given.value.clone().into_bytes();
+    let value = fields.value.clone().into_bytes();
     cx.storage().put(StorageEntry { key, value, seal_wrap: false }).await?;
-    Ok(Data(given))
+    Ok(Data(fields))
 }
 
-async fn read(cx: Context<Mock>, wanted: VersionField) -> Result<Option<Data<Versioned>>, Error> {
+async fn read(cx: Context<Mock>, params: VersionField) -> Result<Option<Data<Versioned>>, Error> {
     let Some(entry) = cx.storage().get(&cx.request().path).await? else { return Ok(None) };
     let value = String::from_utf8_lossy(&entry.value).into_owned();
-    Ok(Some(Data(Versioned { value, version: wanted.version })))
+    Ok(Some(Data(Versioned { value, version: params.version })))
 }
 
 async fn delete(cx: Context<Mock>, _: KeyField) -> Result<(), Error> {
     Ok(cx.storage().delete(&cx.request().path).await?)
 }
 
-async fn set_internal(cx: Context<Mock>, given: Value) -> Result<(), Error> {
-    cx.state().set(given.value);
+async fn set_internal(cx: Context<Mock>, fields: Value) -> Result<(), Error> {
+    cx.state().set(fields.value);
     Ok(())
 }
 
 async fn read_internal(cx: Context<Mock>, _: NoFields) -> Result<Data<Value>, Error> {
-    let value = cx.state().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let value = cx.state().0.lock().clone();
     Ok(Data(Value { value }))
 }
 
@@ -158,8 +157,8 @@ async fn raw(_: Context<Mock>, _: NoFields) -> Result<RawResponse, Error> {
     Ok(RawResponse { content_type: "text/plain".to_owned(), ..RawResponse::new(200, "Response") })
 }
 
-async fn environment(_: Context<Mock>, wanted: KeyField) -> Result<Data<serde_json::Value>, Error> {
-    Ok(Data(serde_json::json!({"key": std::env::var(&wanted.key).unwrap_or_default()})))
+async fn environment(_: Context<Mock>, params: KeyField) -> Result<Data<serde_json::Value>, Error> {
+    Ok(Data(serde_json::json!({"key": std::env::var(&params.key).unwrap_or_default()})))
 }
 
 async fn rotate(cx: Context<Mock>) -> Result<(), Error> {

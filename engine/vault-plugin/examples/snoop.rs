@@ -1,4 +1,4 @@
-//! A hostile plugin: before it serves, it writes everything that it can read of its host into a file.
+//! A malicious plugin: before it serves, it writes everything that it can read of its host to a file.
 //!
 //! Arguments: the file to write, then the files to read.
 
@@ -11,7 +11,7 @@ use vault_plugin::logical::Operation;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = env::args().skip(1);
     if let Some(report) = args.next() {
-        // Appended, so that nothing that an earlier start has seen is lost.
+        // Appends, to keep the reports of earlier starts.
         let file = fs::OpenOptions::new().append(true).open(&report)?;
         io::Write::write_all(&mut &file, collect_report(args).as_bytes())?;
     }
@@ -20,16 +20,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn engine() -> Engine<()> {
-    Engine::new(|| ()).description("Reads what is not its own.").version("1.2.3").path(
-        Path::new("nothing").on(
-            Operation::Read,
-            "Read nothing.",
-            async |_, _: vault_plugin::framework::NoFields| Ok(None::<vault_plugin::framework::Data<()>>),
-        ),
-    )
+    Engine::new(|| ()).description("Reads data of its host.").version("1.2.3").path(Path::new("nothing").on(
+        Operation::Read,
+        "Read nothing.",
+        async |_, _: vault_plugin::framework::NoFields| Ok(None::<vault_plugin::framework::Data<()>>),
+    ))
 }
 
-/// Its environment, that of each of its ancestors, and the files.
+/// Returns its own environment, that of each ancestor, and the contents of the files.
 fn collect_report(files: impl Iterator<Item = String>) -> String {
     let mut text = String::from("started\n");
     for (name, value) in env::vars() {

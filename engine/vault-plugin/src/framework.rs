@@ -1,16 +1,15 @@
-//! Paths, fields, secrets and write-ahead entries on top of [`crate::logical`]: an engine as a declaration.
+//! An engine as a declaration: paths, fields, secrets and write-ahead log entries on top of [`crate::logical`].
 //!
-//! Behaviour follows `sdk/framework`; what differs is that a handler is given a struct of its fields instead of a map.
+//! It behaves like Go's `sdk/framework`, except that a handler takes a struct of its fields instead of a map.
 //!
-//! The modules in reading order, each of which uses only those below it:
+//! The modules in reading order. Each uses only those below it:
 //!
-//! - `declare`: [`Engine`] and [`Path`], which an author fills in, and the errors of a declaration.
-//! - `dispatch`: a mounted engine; finds the route of a request, validates its input and calls the handler.
-//! - `lease`: leased secrets; `auth`: logins and the settings of their tokens.
-//! - `handler`: the functions of an engine, each behind one type; `context`: what a handler works with besides its
-//!   fields.
-//! - `response`: what a handler returns; `describe`: help texts and the OpenAPI document.
-//! - `input`: fields, coercion and validation; `pattern`: the patterns of paths.
+//! - `declare`: [`Engine`] and [`Path`], the builders of a declaration, and its errors.
+//! - `dispatch`: a mounted engine, which finds the route of a request, validates its input and calls the handler.
+//! - `lease`: leased secrets. `auth`: logins and the settings of their tokens.
+//! - `handler`: the type-erased functions of an engine. `context`: the storage, state and host of a request.
+//! - `response`: the return types of handlers. `describe`: help and the OpenAPI document.
+//! - `input`: fields, coercion and validation. `pattern`: the patterns of paths.
 
 mod declare;
 

@@ -1,6 +1,6 @@
-//! What `fuzz` calls: every reader of bytes from outside, with what must hold whatever the bytes are.
+//! The entry points of the fuzz targets: one function per parser of external input, with its properties.
 //!
-//! It is there for tests and with the feature `fuzzing`, which nothing that is shipped has.
+//! Compiled only for tests and with the feature `fuzzing`.
 
 pub use crate::framework::fuzzing::{fields, pattern, wal_entry};
 pub use crate::wire::fuzzing::{wire_answer, wire_request};
@@ -11,7 +11,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_host_or_its_clients_send_breaks_its_reader() {
+    fn no_input_of_a_host_or_its_clients_breaks_its_parser() {
         replay("wire_request", wire_request);
         replay("wire_answer", wire_answer);
         replay("fields", fields);

@@ -1,5 +1,9 @@
-//! The host's side of a plugin, the counterpart of [`serve`](crate::serve): starts any plugin as Vault does, mounts its
-//! engine on storage of the caller's, and asks it.
+//! The host side, the counterpart of [`serve`](crate::serve()): starts any plugin like Vault, mounts its engine on your
+//! storage, and sends requests to it.
+//!
+//! - [`launch`] and [`Plugin::mount`] run a plugin with one or several mounts.
+//! - [`probe()`] reads the type and version of a plugin, like Vault when it registers a version.
+//! - [`inspect()`] reads the paths and fields of a plugin, and [`compare()`] the differences between two versions.
 //!
 //! ```no_run
 //! # use std::sync::Arc;

@@ -1,6 +1,12 @@
-//! The vocabulary that a host and an engine share: requests, responses, leases, storage, the host's settings.
+//! The types that a host and an engine share, with the names of Go's `sdk/logical`.
 //!
-//! It knows neither paths (see [`crate::framework`]) nor the wire. Names follow `sdk/logical`.
+//! - [`Request`], [`Operation`], [`Response`] and [`Error`]: a call and its result.
+//! - [`Secret`], [`LeaseOptions`] and [`Auth`]: leased secrets and logins.
+//! - [`Storage`] and [`with_transaction`]: the storage of a mount.
+//! - [`SystemView`] and [`EventSender`]: the host's settings, events and observations.
+//! - [`Backend`] and [`BackendConfig`]: a mounted engine and its inputs.
+//!
+//! The module contains neither paths (see [`crate::framework`]) nor protobuf.
 
 mod auth;
 mod backend;

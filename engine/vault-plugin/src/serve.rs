@@ -1,4 +1,4 @@
-//! The plugin process, from its first line to its end.
+//! The plugin process, from its start to its exit.
 
 use std::io;
 
@@ -11,18 +11,19 @@ use crate::hardening::harden;
 use crate::logical::Product;
 use crate::wire;
 
-/// What Vault and OpenBao put into a backend plugin's environment (`sdk/plugin/serve.go`), and the one protocol
-/// version with which plugins of many mounts and mutual TLS run.
+/// The handshake of Vault and OpenBao for backend plugins (`sdk/plugin/serve.go`). Version 5 is the only one that combines
+/// multiplexed mounts with mutual TLS.
 pub(crate) const HANDSHAKE: Handshake = Handshake {
     cookie_key: "VAULT_BACKEND_PLUGIN",
     cookie_value: "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
     protocol_versions: &[5],
 };
 
-/// Serves an engine to the host that started this process, until the host says stop, which ends the process, or is gone.
+/// Serves an engine to the host that started this process, until the host shuts it down or disconnects. A shutdown exits the
+/// process.
 ///
-/// Standard output belongs to the protocol from here on. The engine's handlers run on a tokio runtime that this starts: what hardens the
-/// process has to come before its threads.
+/// Standard output is reserved for the protocol from here on. The function starts its own Tokio runtime, because the process must be
+/// hardened before it has other threads. The handlers run on that runtime.
 ///
 /// ```no_run
 /// use vault_plugin::framework::Engine;
@@ -33,7 +34,7 @@ pub(crate) const HANDSHAKE: Handshake = Handshake {
 /// ```
 ///
 /// # Errors
-/// [`ServeError::NotAPluginHost`] when the process was started by hand, and [`ServeError::InsideRuntime`] when it is called by asynchronous code.
+/// [`ServeError::NotAPluginHost`] if no host has started the process, and [`ServeError::InsideRuntime`] if it is called in async code.
 pub fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>) -> Result<(), ServeError> {
     if Handle::try_current().is_ok() {
         return Err(ServeError::InsideRuntime);
@@ -45,10 +46,10 @@ pub fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>) -> R
         harden(&environment, &logger);
     }
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
-    let ended = runtime.block_on(serve_host(declare, environment, logger));
-    // What a handler still does, as to wait for a file, does not hold the process.
+    let result = runtime.block_on(serve_host(declare, environment, logger));
+    // Does not wait for handlers that block, for example on a file.
     runtime.shutdown_background();
-    ended
+    result
 }
 
 async fn serve_host<S: Send + Sync + 'static>(
@@ -56,16 +57,16 @@ async fn serve_host<S: Send + Sync + 'static>(
     environment: Environment,
     logger: Logger,
 ) -> Result<(), ServeError> {
-    // Both hosts set the variables of Vault, for plugins that know no other.
+    // OpenBao also sets Vault's variables, for plugins that do not know its own.
     let product = if environment.has("BAO_VERSION") { Product::OpenBao } else { Product::Vault };
     let server = match Server::start(&HANDSHAKE, environment).await {
         Err(ServerStartError::NotAPluginHost) => return Err(ServeError::NotAPluginHost),
         other => other.map_err(ServeError::Start)?,
     };
-    let declaration = declare().build().map_err(ServeError::Build)?;
-    let version = declaration.version().to_owned();
+    let engine = declare().build().map_err(ServeError::Build)?;
+    let version = engine.version().to_owned();
     let routes = wire::routes(
-        declaration.factory(),
+        engine.factory(),
         version,
         product,
         (server.broker(), server.graceful_shutdown()),
@@ -77,31 +78,31 @@ async fn serve_host<S: Send + Sync + 'static>(
     }
 }
 
-/// Why a plugin process ended before its time.
+/// An error from [`serve`](crate::serve()).
 ///
 /// ```
 /// # use vault_plugin::{ServeError, framework::Engine};
-/// let ended = vault_plugin::serve(|| Engine::new(|| ()));
-/// assert!(matches!(ended, Err(ServeError::NotAPluginHost)));
+/// let result = vault_plugin::serve(|| Engine::new(|| ()));
+/// assert!(matches!(result, Err(ServeError::NotAPluginHost)));
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The process was started by hand.
+    /// No host has started the process.
     #[error("this process was not started by a Vault or OpenBao server")]
     NotAPluginHost,
-    /// It was called by asynchronous code, as in a function with `#[tokio::main]`.
-    #[error("a plugin is served by a runtime of its own: call `serve` in a `main` that is not asynchronous")]
+    /// `serve` was called in async code, for example in a function with `#[tokio::main]`.
+    #[error("`serve` must not be called inside an async runtime: call it in a `main` that is not async")]
     InsideRuntime,
-    /// The runtime could not be started.
-    #[error("the runtime of the plugin cannot be started")]
+    /// The Tokio runtime could not be started.
+    #[error("cannot start the async runtime of the plugin")]
     Runtime(#[source] io::Error),
-    /// The engine's declaration is wrong.
-    #[error("the engine cannot be served")]
+    /// The declaration of the engine is invalid.
+    #[error("invalid declaration of the engine")]
     Build(#[source] BuildError),
-    /// The handshake failed.
-    #[error("the plugin cannot be started")]
+    /// The plugin could not start.
+    #[error("cannot start the plugin")]
     Start(#[source] ServerStartError),
-    /// Serving failed.
-    #[error("the plugin ended")]
+    /// The plugin could not continue to serve.
+    #[error("cannot serve the plugin")]
     Serve(#[source] go_plugin::ServerError),
 }

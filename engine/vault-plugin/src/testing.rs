@@ -1,6 +1,10 @@
-//! Runs an engine without a host: storage in memory that can be made to fail, settings that can be set, events that are
-//! kept, and a mount that keeps to the host's rules (existence check before a write, leases handed back as they were
-//! stored).
+//! An in-memory host for unit tests of an engine.
+//!
+//! - [`TestMount`] runs an engine and follows the host's rules: an existence check before a write, and leases that are returned
+//!   to the engine as it issued them.
+//! - [`MemoryStorage`] is storage that can inject errors.
+//! - [`StaticSystemView`] contains the host's settings, which a test can change.
+//! - [`RecordedEvents`] records events and observations.
 
 mod events;
 mod memory;

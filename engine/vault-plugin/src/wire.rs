@@ -1,16 +1,16 @@
-//! The wire: the only room that knows the protobuf messages and what they mean in [`crate::logical`].
+//! Converts between protobuf messages and the types of [`crate::logical`]. No other module depends on the wire format.
 
 mod service;
 mod snapshot;
 
 #[cfg_attr(
     not(any(test, feature = "host", feature = "fuzzing")),
-    expect(dead_code, reason = "only a host reads answers and writes requests")
+    expect(dead_code, reason = "only a host decodes responses and encodes requests")
 )]
 mod from_wire;
 #[cfg_attr(
     not(any(test, feature = "host", feature = "fuzzing")),
-    expect(dead_code, reason = "only a host reads answers and writes requests")
+    expect(dead_code, reason = "only a host decodes responses and encodes requests")
 )]
 mod to_wire;
 
@@ -40,10 +40,10 @@ pub(crate) use backend::{RemoteBackend, supports_multiplexing};
 pub(crate) use host_services::host_services;
 pub(crate) use service::routes;
 
-/// Go's zero time: hosts refuse a lease without a time of issue.
+/// Go's zero time. Hosts reject a lease without an issue time.
 const GO_ZERO_TIME: prost_types::Timestamp = prost_types::Timestamp { seconds: -62_135_596_800, nanos: 0 };
 
-/// The numbers of error kinds that hosts decode; an unknown one would be taken for success.
+/// The error types that hosts decode. A host treats an unknown number as success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrType {
     Unknown = 0,
@@ -79,19 +79,19 @@ impl ErrType {
     }
 }
 
-/// The wire package `pb`.
+/// The protobuf package `pb`.
 mod pb {
     #![expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
     include!("wire/generated/pb.rs");
 }
 
-/// The wire package `logical`.
+/// The protobuf package `logical`.
 mod version {
     #![expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
     include!("wire/generated/logical.rs");
 }
 
-/// The wire package `pluginutil.multiplexing`.
+/// The protobuf package `pluginutil.multiplexing`.
 mod multiplexing {
     #![expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
     include!("wire/generated/multiplexing.rs");

@@ -123,7 +123,7 @@ pub(super) fn exit_report(
                 .caused_by(error)
         }
     };
-    Err(lives_on.iter().map(ToString::to_string).fold(error, CommandError::hint))
+    Err(lives_on.iter().map(|secret| format!("{secret}.")).fold(error, CommandError::hint))
 }
 
 struct ExecSession<'a> {
@@ -287,7 +287,7 @@ mod tests {
         let error = exit_report(Ok(0), vec![left]).expect_err("it lives on");
         assert_eq!(error.kind(), CommandErrorKind::ManualIntervention);
         assert!(
-            error.render().contains("lease custom/creds/a/1 lives on (no connection)"),
+            error.render().contains("lease custom/creds/a/1 is still valid (no connection)"),
             "{}",
             error.render()
         );

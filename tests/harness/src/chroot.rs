@@ -32,8 +32,10 @@ pub(crate) fn chroot_command(root: &Path, binary: &Path) -> Command {
     let mut command = if geteuid().is_root() {
         Command::new("/usr/sbin/chroot")
     } else {
-        let mounts =
-            DEVICES.map(|(name, ..)| format!(r#"mount --bind /dev/{name} "$0/dev/{name}""#)).join(" && ");
+        // A root that has none, such as an unpacked image, gets none.
+        let mount =
+            |name| format!(r#"{{ test ! -e "$0/dev/{name}" || mount --bind /dev/{name} "$0/dev/{name}"; }}"#);
+        let mounts = DEVICES.map(|(name, ..)| mount(name)).join(" && ");
         let mut command = Command::new("/usr/bin/unshare");
         command.args(["--map-root-user", "--mount", "/bin/sh", "-c"]);
         command.arg(format!(r#"{mounts} && exec /usr/sbin/chroot "$0" "$@""#));

@@ -1,4 +1,4 @@
-//! Plugin processes: one for all mounts of the same plugin, version and binary, as Vault runs them.
+//! Plugin processes. As in Vault, all mounts of the same plugin, version and binary share one.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -6,18 +6,19 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use data_encoding::HEXLOWER;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use vault_plugin::host::{
     self, CallError, Isolation, LaunchError, MountConfig, MountError, Plugin, PluginCommand, ShutdownOutcome,
 };
 
 use super::registered_plugin::RegisteredPlugin;
-use crate::hash::hex;
 use crate::log::{LogEvent, LogSink};
 
-/// The running processes, by what they were started from.
+/// The running processes by catalog entry.
 pub(crate) struct ProcessPool {
     directory: Option<PathBuf>,
     log: LogSink,
@@ -32,10 +33,10 @@ pub(crate) struct SharedProcess {
     plugin: Plugin,
 }
 
-/// Bytes of a plugin binary that are read at once.
+/// Size in bytes of one read of a plugin binary.
 const CHUNK_SIZE: usize = 256 * 1024;
 
-/// Identifies the content of a file: device, inode, size, mtime and ctime. The mtime can be set back, the ctime
+/// Identifies the content of a file: device, inode, size, mtime and ctime. The mtime can be set by a program, the ctime
 /// cannot.
 type FileStamp = ((u64, u64, u64), (i64, i64), (i64, i64));
 
@@ -56,7 +57,7 @@ impl ProcessPool {
         self.directory.as_deref().ok_or(SpawnError::NoPluginDirectory)
     }
 
-    /// Sets up a mount in the process of its plugin; starts the process if none is running.
+    /// Sets up a mount in the process of its plugin. Starts the process if it is not running.
     pub(crate) async fn mount(
         &self,
         entry: &RegisteredPlugin,
@@ -65,7 +66,7 @@ impl ProcessPool {
         let directory = self.directory()?;
         let first = self.get_or_launch(entry, directory, None).await?;
         match first.plugin.mount(config.clone()).await {
-            // The process has just exited, and the exit has not been noticed yet.
+            // The process has just exited, and its exit has not been detected yet.
             Err(error) if error.is_connection_lost() => {}
             mounted => return Ok((first, mounted?)),
         }
@@ -74,18 +75,18 @@ impl ProcessPool {
         Ok((next, mount))
     }
 
-    /// A running process that accepts another mount and is not `dead`, or else a new one.
+    /// Returns a running process that accepts another mount and is not `exited`, or starts one.
     async fn get_or_launch(
         &self,
         entry: &RegisteredPlugin,
         directory: &Path,
-        dead: Option<&Arc<SharedProcess>>,
+        exited: Option<&Arc<SharedProcess>>,
     ) -> Result<Arc<SharedProcess>, SpawnError> {
         let mut running = self.running.lock().await;
         if let Some(process) = running.get(entry).and_then(Weak::upgrade)
             && process.plugin.is_running()
             && process.plugin.is_multiplexed()
-            && dead.is_none_or(|dead| !Arc::ptr_eq(dead, &process))
+            && exited.is_none_or(|exited| !Arc::ptr_eq(exited, &process))
         {
             return Ok(process);
         }
@@ -95,22 +96,22 @@ impl ProcessPool {
         Ok(process)
     }
 
-    /// Stops a process that mounts may still use, for a reload. They restart it with their next request.
+    /// Stops a process for a reload, although mounts may use it. They restart it with their next request.
     pub(crate) async fn terminate(&self, process: &SharedProcess) {
         self.running.lock().await.remove(&process.entry);
-        // On an error the process has been sent SIGKILL, and nothing else can be done.
+        // On an error the process has received SIGKILL, and nothing else can be done.
         if let Ok(ShutdownOutcome::Killed) = process.plugin.shutdown().await {
             (self.log)(LogEvent::ServerError {
-                message: "a plugin did not end when it was told to, and was killed".to_owned(),
+                message: "a plugin did not exit after the shutdown request, and was killed".to_owned(),
                 detail: format!(
-                    "{}: its main function has to return when serving has ended",
+                    "{}: its main function must return after serving has ended",
                     process.entry.name
                 ),
             });
         }
     }
 
-    /// Releases a process; the last release stops it.
+    /// Releases a process. The last release stops it.
     pub(crate) async fn release(&self, process: Arc<SharedProcess>) {
         let running = self.running.lock().await;
         if Arc::strong_count(&process) == 1 {
@@ -127,20 +128,20 @@ impl ProcessPool {
             (metadata.mtime(), metadata.mtime_nsec()),
             (metadata.ctime(), metadata.ctime_nsec()),
         );
-        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, hash)) = hashes.get(file)
-            && *known == stamp
+        let mut hashes = self.hashes.lock();
+        if let Some((cached, hash)) = hashes.get(file)
+            && *cached == stamp
         {
             return Ok(hash.clone());
         }
-        let (mut from, mut hasher, mut chunk) = (File::open(file)?, Sha256::new(), vec![0; CHUNK_SIZE]);
+        let (mut source, mut hasher, mut chunk) = (File::open(file)?, Sha256::new(), vec![0; CHUNK_SIZE]);
         loop {
-            match from.read(&mut chunk)? {
+            match source.read(&mut chunk)? {
                 0 => break,
                 read => hasher.update(&chunk[..read]),
             }
         }
-        let hash = hex(&hasher.finalize());
+        let hash = HEXLOWER.encode(&hasher.finalize());
         hashes.insert(file.to_owned(), (stamp, hash.clone()));
         Ok(hash)
     }
@@ -157,8 +158,8 @@ impl ProcessPool {
 
     async fn launch(&self, entry: &RegisteredPlugin, directory: &Path) -> Result<Plugin, SpawnError> {
         let program = directory.join(&entry.command);
-        let found = self.sha256(&program).map_err(|source| SpawnError::Checksum { source })?;
-        if found != entry.sha256 {
+        let actual = self.sha256(&program).map_err(|cause| SpawnError::Checksum { cause })?;
+        if actual != entry.sha256 {
             return Err(SpawnError::ChecksumMismatch);
         }
         let mut launch = self.launch_options(entry, program);
@@ -175,25 +176,38 @@ impl ProcessPool {
     }
 }
 
-/// Errors of starting a plugin. The first texts are those of Vault.
+/// Errors of starting a plugin. The messages up to `NoPluginDirectory` are those of Vault.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpawnError {
     #[error("checksums did not match")]
     ChecksumMismatch,
-    #[error("error verifying checksum: {source}")]
-    Checksum { source: io::Error },
+    #[error("error verifying checksum: {cause}")]
+    Checksum { cause: io::Error },
     #[error("plugin not found in the catalog: {0}")]
     NotInCatalog(String),
     #[error("could not set plugin, plugin directory is not configured")]
     NoPluginDirectory,
     #[error("plugin {name:?} is an auth method, and cannot be mounted as a secrets engine")]
     NotASecretsEngine { name: String },
-    #[error("{0}")]
+    #[error(transparent)]
     Launch(#[from] LaunchError),
-    #[error("{0}")]
+    #[error(transparent)]
     Mount(#[from] MountError),
-    #[error("{0}")]
-    Initialize(#[source] CallError),
-    #[error("{0}")]
+    #[error(transparent)]
+    Initialize(CallError),
+    #[error(transparent)]
     Catalog(#[from] crate::StoreError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::ErrorReply;
+
+    #[test]
+    fn the_cause_of_a_failed_start_is_shown_once() {
+        let error = SpawnError::Initialize(CallError::ConnectionLost);
+        let text = ErrorReply::internal(&error).text.unwrap();
+        assert_eq!(text, "1 error occurred:\n\t* plugin is shut down\n\n");
+    }
 }

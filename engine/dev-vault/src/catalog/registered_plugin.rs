@@ -4,19 +4,19 @@ use std::ffi::OsString;
 
 use serde::{Deserialize, Serialize};
 
-/// A registered plugin. No `Debug`: the environment may hold secrets.
+/// A registered plugin. There is no `Debug`, because the environment may contain secrets.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct RegisteredPlugin {
     pub(crate) kind: String,
     pub(crate) name: String,
-    /// With a leading `v`; empty for an unversioned plugin.
+    /// Version with a leading `v`; empty if unversioned.
     pub(crate) version: String,
-    /// The file, below the plugin directory.
+    /// File name relative to the plugin directory.
     pub(crate) command: String,
     pub(crate) args: Vec<String>,
-    /// `NAME=value` each.
+    /// Environment variables as `NAME=value`.
     pub(crate) env: Vec<String>,
-    /// In hex.
+    /// SHA-256 of the file in hex.
     pub(crate) sha256: String,
 }
 

@@ -1,10 +1,10 @@
-//! Versions of plugins, as the catalog stores and orders them.
+//! The stored form and the order of plugin versions.
 
 use semver::Version;
 
 use crate::reply::ErrorReply;
 
-/// The stored form of a version, with a leading `v`, or Vault's error.
+/// Returns the stored form of a version, with a leading `v`, or Vault's error.
 pub(crate) fn validate_version(text: &str) -> Result<String, ErrorReply> {
     normalize_version(text).ok_or_else(|| {
         ErrorReply::bad_request(format!(
@@ -13,7 +13,7 @@ pub(crate) fn validate_version(text: &str) -> Result<String, ErrorReply> {
     })
 }
 
-/// Missing numbers are zero, as in hashicorp/go-version.
+/// Adds missing numbers as zero, like hashicorp/go-version.
 pub(super) fn normalize_version(text: &str) -> Option<String> {
     let bare = text.strip_prefix('v').unwrap_or(text);
     let end = bare.find(['-', '+']).unwrap_or(bare.len());
@@ -23,7 +23,7 @@ pub(super) fn normalize_version(text: &str) -> Option<String> {
     Version::parse(&padded).ok().map(|version| format!("v{version}"))
 }
 
-/// The order of versions; an unversioned plugin comes first.
+/// The sort key of a version. An unversioned plugin sorts first.
 pub(super) fn version_order(version: &str) -> Option<Version> {
     Version::parse(version.strip_prefix('v')?).ok()
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_kept_with_a_v_and_three_numbers() {
+    fn versions_are_stored_with_a_v_and_three_numbers() {
         assert_eq!(normalize_version("1.2.3").as_deref(), Some("v1.2.3"));
         assert_eq!(normalize_version("v1.2").as_deref(), Some("v1.2.0"));
         assert_eq!(normalize_version("1.2.3-rc1+b").as_deref(), Some("v1.2.3-rc1+b"));
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_newer_by_its_numbers_not_its_letters() {
+    fn versions_are_ordered_numerically() {
         assert!(version_order("v1.10.0") > version_order("v1.9.0"));
         assert!(version_order("v1.0.0") > version_order(""));
     }

@@ -42,7 +42,7 @@ pub(super) fn parse_request(
         {
             (Operation::Update, non_empty(parse_form(body)))
         }
-        "POST" | "PUT" => (Operation::Update, parse_object(body).map_err(|why| json_error(&why))?),
+        "POST" | "PUT" => (Operation::Update, parse_object(body).map_err(|reason| json_error(&reason))?),
         "PATCH" => {
             let kind = content_type.ok_or_else(|| ErrorReply::bad_request("mime: no media type"))?;
             let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -84,11 +84,11 @@ fn wrap_ttl(headers: &HeaderMap) -> Result<Option<Duration>, ErrorReply> {
     let Some(text) = headers.get("x-vault-wrap-ttl").and_then(|value| value.to_str().ok()) else {
         return Ok(None);
     };
-    let wrong =
-        |why: String| ErrorReply::bad_request(format!("error parsing X-Vault-Wrap-TTL header: {why}"));
-    let seconds = parse_duration(text).map_err(|error| wrong(error.to_string()))?;
+    let invalid =
+        |reason: String| ErrorReply::bad_request(format!("error parsing X-Vault-Wrap-TTL header: {reason}"));
+    let seconds = parse_duration(text).map_err(|error| invalid(error.to_string()))?;
     let seconds =
-        u64::try_from(seconds).map_err(|_| wrong("requested wrap ttl cannot be negative".to_owned()))?;
+        u64::try_from(seconds).map_err(|_| invalid("requested wrap ttl cannot be negative".to_owned()))?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
@@ -169,8 +169,8 @@ fn parse_object(body: &[u8]) -> Result<Option<Map>, String> {
     }
 }
 
-fn json_error(why: &str) -> ErrorReply {
-    ErrorReply::bad_request(format!("error parsing JSON: failed to parse JSON input: {why}"))
+fn json_error(reason: &str) -> ErrorReply {
+    ErrorReply::bad_request(format!("error parsing JSON: failed to parse JSON input: {reason}"))
 }
 
 #[cfg(test)]
@@ -181,53 +181,53 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn parsed(request: axum::http::request::Builder, body: &str) -> Result<ClientRequest, ErrorReply> {
+    fn parse(request: axum::http::request::Builder, body: &str) -> Result<ClientRequest, ErrorReply> {
         let (head, ()) = request.body(()).unwrap().into_parts();
         let path = head.uri.path().strip_prefix("/v1/").unwrap().to_owned();
         parse_request(&head, &path, body.as_bytes(), SocketAddr::from(([127, 0, 0, 1], 1)))
     }
 
     #[test]
-    fn a_list_ends_in_a_slash_however_it_is_asked_for() {
-        let listed = parsed(Request::get("/v1/kv/a?list=true&x=1&x=2"), "").unwrap();
+    fn the_path_of_every_list_ends_in_a_slash() {
+        let listed = parse(Request::get("/v1/kv/a?list=true&x=1&x=2"), "").unwrap();
         assert_eq!((listed.operation, listed.path.as_str()), (Operation::List, "kv/a/"));
         assert_eq!(Value::Object(listed.data.unwrap()), json!({"x": ["1", "2"]}));
-        let listed = parsed(Request::builder().method("LIST").uri("/v1/kv/a"), "").unwrap();
+        let listed = parse(Request::builder().method("LIST").uri("/v1/kv/a"), "").unwrap();
         assert_eq!((listed.operation, listed.path.as_str()), (Operation::List, "kv/a/"));
-        assert!(parsed(Request::get("/v1/kv?list=maybe"), "").is_err());
+        assert!(parse(Request::get("/v1/kv?list=maybe"), "").is_err());
     }
 
     #[test]
-    fn a_patch_must_say_that_it_is_one() {
+    fn a_patch_requires_its_content_type() {
         let patch = || Request::patch("/v1/kv/a");
-        assert_eq!(parsed(patch(), "{}").err().unwrap().status, 400);
-        let wrong = patch().header("content-type", "application/json");
-        assert_eq!(parsed(wrong, "{}").err().unwrap().status, 415);
+        assert_eq!(parse(patch(), "{}").err().unwrap().status, 400);
+        let invalid = patch().header("content-type", "application/json");
+        assert_eq!(parse(invalid, "{}").err().unwrap().status, 415);
         let right = patch().header("content-type", MERGE_PATCH);
-        assert_eq!(parsed(right, "{}").unwrap().operation, Operation::Patch);
+        assert_eq!(parse(right, "{}").unwrap().operation, Operation::Patch);
     }
 
     #[test]
-    fn a_body_that_is_no_object_is_refused() {
-        let text = parsed(Request::post("/v1/kv/a"), "[1]").err().unwrap().text.unwrap();
+    fn a_body_that_is_not_an_object_is_refused() {
+        let text = parse(Request::post("/v1/kv/a"), "[1]").err().unwrap().text.unwrap();
         assert_eq!(
             text,
             "error parsing JSON: failed to parse JSON input: json: cannot unmarshal array into Go value of type \
              map[string]interface {}"
         );
-        assert!(parsed(Request::post("/v1/kv/a"), "").unwrap().data.is_none());
+        assert!(parse(Request::post("/v1/kv/a"), "").unwrap().data.is_none());
     }
 
     #[test]
     fn the_token_is_in_either_header_and_the_path_may_be_encoded() {
-        let own = parsed(Request::get("/v1/kv/a%20b").header("x-vault-token", "t"), "").unwrap();
+        let own = parse(Request::get("/v1/kv/a%20b").header("x-vault-token", "t"), "").unwrap();
         assert_eq!((own.token.as_deref(), own.path.as_str()), (Some("t"), "kv/a b"));
-        let common = parsed(Request::get("/v1/kv/a").header("authorization", "Bearer t"), "").unwrap();
+        let common = parse(Request::get("/v1/kv/a").header("authorization", "Bearer t"), "").unwrap();
         assert_eq!(common.token.as_deref(), Some("t"));
     }
 
     #[test]
-    fn headers_have_the_names_that_go_gives_them() {
+    fn header_names_have_the_canonical_form_of_go() {
         assert_eq!(canonical_header_name("x-forwarded-for"), "X-Forwarded-For");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::reply::Reply;
 
-/// Data that becomes a header.
+/// Fields of the data that become headers.
 const HEADERS: [(&str, HeaderName); 3] = [
     ("http_raw_cache_control", header::CACHE_CONTROL),
     ("http_raw_pragma", header::PRAGMA),
@@ -17,10 +17,10 @@ const HEADERS: [(&str, HeaderName); 3] = [
 ];
 
 pub(super) fn to_response(reply: &Reply) -> Response {
-    build_response(reply).unwrap_or_else(|why| {
+    build_response(reply).unwrap_or_else(|reason| {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        response.headers_mut().insert("x-vault-raw-error", HeaderValue::from_static(why));
+        response.headers_mut().insert("x-vault-raw-error", HeaderValue::from_static(reason));
         response
     })
 }
@@ -47,14 +47,14 @@ fn build_response(reply: &Reply) -> Result<Response, &'static str> {
         None if status != StatusCode::NO_CONTENT => return Err("no content type given"),
         None => {}
     }
-    for (name, into) in HEADERS {
+    for (name, header_name) in HEADERS {
         if let Some(value) = text(name).and_then(|value| HeaderValue::try_from(value).ok()) {
-            response.headers_mut().insert(into, value);
+            response.headers_mut().insert(header_name, value);
         }
     }
     if status != StatusCode::NO_CONTENT {
         let body = text("http_raw_body").unwrap_or_default();
-        // Bytes travel as base64; a text that happens to be base64 is taken for it, as by Vault.
+        // Bytes are encoded as base64. A string that happens to be valid base64 is decoded too, as in Vault.
         let bytes = STANDARD.decode(body).unwrap_or_else(|_| body.as_bytes().to_vec());
         *response.body_mut() = Body::from(bytes);
     }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_type_is_an_error_with_its_reason_in_a_header() {
+    fn a_response_without_a_content_type_is_an_error_with_its_reason_in_a_header() {
         let response = to_response(&Reply::data(json_object(json!({"http_status_code": 200}))));
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()["x-vault-raw-error"], "no content type given");

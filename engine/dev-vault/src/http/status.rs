@@ -1,4 +1,4 @@
-//! Paths without authentication that a sealed server answers too: health, seal status, initialization, leader, unseal.
+//! Unauthenticated paths that a sealed server handles too: health, seal status, initialization, leader, unseal.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -65,11 +66,11 @@ fn health(core: &Core, head: &Parts) -> Response {
         document["cluster_name"] = json!(core.identity.cluster_name);
         document["cluster_id"] = json!(core.identity.cluster_id);
     }
-    let (name, usual) = if sealed { ("sealedcode", 503) } else { ("activecode", 200) };
+    let (name, default) = if sealed { ("sealedcode", 503) } else { ("activecode", 200) };
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
-    let asked = query.into_iter().find(|(key, _)| key == name).map(|(_, code)| code.parse::<u16>());
-    let code = match asked {
-        None => usual,
+    let requested = query.into_iter().find(|(key, _)| key == name).map(|(_, code)| code.parse::<u16>());
+    let code = match requested {
+        None => default,
         Some(Ok(code)) => code,
         Some(Err(_)) => {
             return error_response(&ErrorReply { status: 400, text: None, data: None });
@@ -138,11 +139,11 @@ async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
     }
 }
 
-/// Key lengths in bytes that Vault accepts: those of its cipher, plus one byte that a key share can have.
+/// Key lengths in bytes that Vault accepts: those of its cipher, plus one byte for a key share.
 const KEY_LENGTHS: RangeInclusive<usize> = 16..=33;
 
-fn check_unseal_key(own: &str, given: &str) -> Result<(), ErrorReply> {
-    let bytes = decode_hex(given).or_else(|| STANDARD.decode(given).ok());
+fn check_unseal_key(expected: &str, key: &str) -> Result<(), ErrorReply> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(key.as_bytes()).ok().or_else(|| STANDARD.decode(key).ok());
     let bytes = bytes.ok_or_else(|| ErrorReply::bad_request("'key' must be a valid hex or base64 string"))?;
     let (min, max) = KEY_LENGTHS.into_inner();
     if bytes.len() < min {
@@ -151,18 +152,11 @@ fn check_unseal_key(own: &str, given: &str) -> Result<(), ErrorReply> {
     if bytes.len() > max {
         return Err(ErrorReply::bad_request(format!("invalid key: key is longer than maximum {max} bytes")));
     }
-    if STANDARD.decode(own).is_ok_and(|own| own == bytes) {
+    if STANDARD.decode(expected).is_ok_and(|expected| expected == bytes) {
         return Ok(());
     }
     Err(ErrorReply::bad_request(
         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: error decrypting seal \
          wrapped value\nerror decrypting using seal shamir: cipher: message authentication failed",
     ))
-}
-
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use vault_plugin::logical::{LeaseOptions, Map, Operation, Request, Secret};
 
-/// How many revocations may fail before a lease is irrevocable.
+/// Number of failed revocations after which a lease is irrevocable.
 const MAX_REVOKE_ATTEMPTS: u32 = 6;
 
-/// A stored lease. No `Debug`: it holds the data that the engine returned.
+/// A stored lease. There is no `Debug`, because it contains the data that the engine returned.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Lease {
     pub(crate) id: String,
@@ -18,10 +18,10 @@ pub(crate) struct Lease {
     pub(crate) token: Option<String>,
     pub(crate) kind: LeaseKind,
     pub(crate) issued: SystemTime,
-    /// `None` never expires.
+    /// Time of expiry; `None` if it never expires.
     pub(crate) expires: Option<SystemTime>,
     pub(crate) renewed: Option<SystemTime>,
-    /// Failed revocations.
+    /// Number of failed revocations.
     pub(crate) attempts: u32,
     /// The error of the last failed revocation; after the last attempt the lease is irrevocable.
     pub(crate) error: Option<String>,
@@ -43,7 +43,7 @@ impl Lease {
         matches!(self.kind, LeaseKind::Secret { renewable: true, .. })
     }
 
-    /// The time at which it has to be revoked; `None` if it never expires or cannot be revoked.
+    /// The time at which it must be revoked; `None` if it never expires or is irrevocable.
     pub(super) fn due(&self) -> Option<SystemTime> {
         self.expires.filter(|_| !self.is_irrevocable())
     }
@@ -63,7 +63,7 @@ impl Lease {
                 issue_time: Some(self.issued),
             },
             internal_data: internal_data.clone(),
-            // Vault stores the id with the secret of a renewal only.
+            // Vault stores the ID with the secret only in a renewal.
             lease_id: match operation {
                 Operation::Revoke if self.renewed.is_some() => self.id.clone(),
                 _ => String::new(),

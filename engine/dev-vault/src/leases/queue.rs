@@ -1,15 +1,15 @@
 //! The expiry times of the leases.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The wait while no lease is scheduled; a new lease ends it early.
+/// The wait while no lease is scheduled. A new lease ends it early.
 const IDLE_WAIT: Duration = Duration::from_hours(24);
 
-/// The ids of the leases, ordered by the time at which each is due.
+/// The IDs of the leases, ordered by expiry time.
 #[derive(Default)]
 pub(crate) struct ExpirationQueue {
     queue: Mutex<QueueState>,
@@ -24,7 +24,7 @@ struct QueueState {
 
 impl ExpirationQueue {
     pub(super) fn schedule(&self, id: &str, at: SystemTime) {
-        let mut queue = self.queue();
+        let mut queue = self.queue.lock();
         queue.remove(id);
         queue.by_id.insert(id.to_owned(), at);
         queue.by_time.insert((at, id.to_owned()));
@@ -36,19 +36,19 @@ impl ExpirationQueue {
     }
 
     pub(super) fn cancel(&self, id: &str) {
-        self.queue().remove(id);
+        self.queue.lock().remove(id);
     }
 
     pub(super) fn clear(&self) {
-        *self.queue() = QueueState::default();
+        *self.queue.lock() = QueueState::default();
     }
 
-    /// Removes the next lease that is due. On `Err`, none is due for this long.
+    /// Removes the next lease that is due. `Err` contains the time until one is due.
     pub(crate) fn pop_due(&self, now: SystemTime) -> Result<String, Duration> {
-        let mut queue = self.queue();
+        let mut queue = self.queue.lock();
         let Some((at, id)) = queue.by_time.first().cloned() else { return Err(IDLE_WAIT) };
         match at.duration_since(now) {
-            Ok(left) if !left.is_zero() => Err(left),
+            Ok(remaining) if !remaining.is_zero() => Err(remaining),
             _ => {
                 queue.remove(&id);
                 Ok(id)
@@ -56,13 +56,9 @@ impl ExpirationQueue {
         }
     }
 
-    /// Waits until a lease is due earlier than all before.
+    /// Waits until a lease with an earlier expiry time than all others is scheduled.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
-    }
-
-    fn queue(&self) -> MutexGuard<'_, QueueState> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leases_come_due_in_the_order_of_their_ends_and_a_new_end_replaces_the_old() {
+    fn leases_are_due_in_the_order_of_their_expiry_and_a_new_time_replaces_the_old() {
         let now = SystemTime::now();
         let second = Duration::from_secs(1);
         let expiration = ExpirationQueue::default();
@@ -87,8 +83,8 @@ mod tests {
         expiration.schedule("a", now + second);
         assert_eq!(expiration.pop_due(now), Err(second));
         expiration.schedule("a", now + 3 * second);
-        expiration.schedule("gone", now);
-        expiration.cancel("gone");
+        expiration.schedule("cancelled", now);
+        expiration.cancel("cancelled");
         let later = now + 4 * second;
         assert_eq!(expiration.pop_due(later), Ok("b".to_owned()));
         assert_eq!(expiration.pop_due(later), Ok("a".to_owned()));

@@ -1,4 +1,4 @@
-//! The backend of a mount: the server itself, or a plugin that is restarted when its process has died.
+//! The backend of a mount: a handler of the server, or a plugin whose process is restarted after it has exited.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::reply::ErrorReply;
 use crate::store::Store;
 use vault_plugin::framework::ttl::TtlLimits;
 
-/// Hexadecimal digits of the token hash that plugins receive, as many as in Vault.
+/// Number of hex digits of the token hash that plugins receive, as in Vault.
 const TOKEN_HASH_LENGTH: usize = 40;
 
-/// What the plugin backends of all mounts use.
+/// Shared dependencies of the plugin backends.
 pub(crate) struct PluginRuntime {
     pub(crate) store: Arc<Store>,
     pub(crate) identity: Arc<ServerIdentity>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) processes: Arc<ProcessPool>,
-    /// The TTLs of mounts that set none.
+    /// The TTLs of mounts without their own.
     pub(crate) system_limits: TtlLimits,
 }
 
@@ -37,10 +37,10 @@ pub(crate) enum MountBackend {
     Plugin(Box<PluginBackend>),
 }
 
-/// A plugin behind a mount.
+/// The plugin of a mount.
 ///
-/// Requests hold the lock for reading, a reload for writing: it waits for requests in flight, and new requests wait for
-/// the reload, so that none fails.
+/// A request holds a read lock, a reload the write lock. So a reload waits for requests in flight, new requests wait for the reload,
+/// and none fails.
 pub(crate) struct PluginBackend {
     runtime: Arc<PluginRuntime>,
     settings: SharedSettings,
@@ -51,35 +51,35 @@ pub(crate) struct PluginBackend {
 #[derive(Default)]
 struct CurrentInstance {
     instance: Option<PluginInstance>,
-    /// Counts instances, so that only one of several concurrent requests replaces a dead instance.
+    /// Number of the instance, so that only one of several concurrent requests replaces an instance that has exited.
     generation: u64,
 }
 
-/// One set-up of the mount in a process.
+/// An instance of the mount in a plugin process.
 struct PluginInstance {
     mount: host::RemoteMount,
     process: Arc<SharedProcess>,
     entry: RegisteredPlugin,
 }
 
-/// The text of Go's `net/rpc` with which a plugin reports that its process is shutting down: the request is retried on
-/// a new process.
+/// The error message with which a Go plugin reports that its process is shutting down (`net/rpc`). The request is retried on a new
+/// process.
 const RPC_SHUTDOWN_ERROR: &str = "connection is shut down";
 
 /// A pending call to an engine.
 type PluginCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
 impl PluginBackend {
-    /// A backend whose plugin does not run yet.
+    /// Creates a backend whose plugin is not running yet.
     pub(super) fn new(runtime: Arc<PluginRuntime>, settings: SharedSettings) -> PluginBackend {
         let storage = Arc::new(MountStorage::new(runtime.store.clone(), &settings.get().uuid));
         PluginBackend { runtime, settings, slot: RwLock::default(), storage }
     }
 
-    /// Starts the engine as `entry` says, in place of the one that runs.
+    /// Starts the plugin `entry` in place of the running one.
     ///
-    /// On an error the mount keeps its previous version: its process is gone, and the next request restarts that
-    /// version, as Vault does.
+    /// On an error the mount keeps its previous version. The process of that version has been stopped, and the next request restarts it,
+    /// as in Vault.
     pub(super) async fn load(&self, entry: &RegisteredPlugin) -> Result<(), SpawnError> {
         let mut slot = self.slot.write().await;
         if let Some(instance) = &slot.instance {
@@ -90,7 +90,7 @@ impl PluginBackend {
         Ok(())
     }
 
-    /// Handles a request; if the process has died, restarts it and retries once, as Vault does.
+    /// Handles a request. If the process has exited, restarts it and retries once, as Vault does.
     pub(super) async fn handle_request(&self, request: Request) -> Result<Option<Response>, ErrorReply> {
         let request = self.add_routing_fields(request);
         self.with_restart(|engine| Box::pin(engine.handle_request(request.clone()))).await
@@ -102,7 +102,7 @@ impl PluginBackend {
         self.with_restart(|engine| Box::pin(engine.handle_existence_check(request.clone()))).await
     }
 
-    /// The request with the fields that Vault's router sets on every request (`vault/router.go`).
+    /// Sets the fields that Vault's router sets on every request (`vault/router.go`).
     fn add_routing_fields(&self, mut request: Request) -> Request {
         let settings = self.settings.get();
         request.client_token = self.runtime.identity.keyed_hash(&settings.uuid, &request.client_token);
@@ -112,7 +112,7 @@ impl PluginBackend {
         request
     }
 
-    /// The special paths of the engine; empty while it does not run.
+    /// The special paths of the engine; empty if it is not running.
     pub(crate) async fn special_paths(&self) -> SpecialPaths {
         let slot = self.slot.read().await;
         slot.instance.as_ref().map(|instance| instance.mount.special_paths().clone()).unwrap_or_default()
@@ -128,13 +128,13 @@ impl PluginBackend {
 
     async fn with_restart<T>(
         &self,
-        ask: impl Fn(&host::RemoteMount) -> PluginCall<'_, T> + Sync,
+        call: impl Fn(&host::RemoteMount) -> PluginCall<'_, T> + Sync,
     ) -> Result<T, ErrorReply> {
         let generation = {
             let slot = self.slot.read().await;
-            match ask(&running_instance(&slot, &self.settings)?.mount).await {
+            match call(&running_instance(&slot, &self.settings)?.mount).await {
                 Err(CallError::ConnectionLost) => slot.generation,
-                Err(CallError::Backend(refusal)) if refusal.error.to_string() == RPC_SHUTDOWN_ERROR => {
+                Err(CallError::Backend(error)) if error.error.to_string() == RPC_SHUTDOWN_ERROR => {
                     slot.generation
                 }
                 other => return other.map_err(error_reply),
@@ -142,19 +142,19 @@ impl PluginBackend {
         };
         self.restart(generation).await.map_err(|error| ErrorReply::internal(&error))?;
         let slot = self.slot.read().await;
-        ask(&running_instance(&slot, &self.settings)?.mount).await.map_err(error_reply)
+        call(&running_instance(&slot, &self.settings)?.mount).await.map_err(error_reply)
     }
 
     async fn restart(&self, generation: u64) -> Result<(), SpawnError> {
         let mut slot = self.slot.write().await;
-        let Some(dead) = slot.instance.as_ref().filter(|_| slot.generation == generation) else {
+        let Some(exited) = slot.instance.as_ref().filter(|_| slot.generation == generation) else {
             return Ok(());
         };
         let entry = self
             .runtime
             .catalog
-            .secrets_engine(&dead.entry.name, &dead.entry.version)?
-            .ok_or_else(|| SpawnError::NotInCatalog(dead.entry.name.clone()))?;
+            .secrets_engine(&exited.entry.name, &exited.entry.version)?
+            .ok_or_else(|| SpawnError::NotInCatalog(exited.entry.name.clone()))?;
         let instance = self.start(&entry).await?;
         slot.replace(instance);
         Ok(())
@@ -199,7 +199,7 @@ impl PluginBackend {
         runtime.processes.mount(entry, config).await
     }
 
-    /// The version that the engine reports, or else the version of its catalog entry.
+    /// The version that the engine reports, or the version of its catalog entry if it reports none.
     pub(super) async fn running_version(&self) -> String {
         let slot = self.slot.read().await;
         let Some(instance) = &slot.instance else { return String::new() };
@@ -228,12 +228,12 @@ fn running_instance<'a>(
     })
 }
 
-/// An error of an engine with the status that Vault sets (`RespondErrorCommon` of `sdk/logical`). Vault compares the
-/// text with those of its own errors.
+/// Returns the error of an engine with the status that Vault sets (`RespondErrorCommon` of `sdk/logical`). Vault compares error
+/// messages with those of its own errors.
 fn error_reply(error: CallError) -> ErrorReply {
     let text = error.to_string();
-    let CallError::Backend(refusal) = error else { return ErrorReply::multierror(500, &[&text]) };
-    let status = match &refusal.error {
+    let CallError::Backend(backend_error) = error else { return ErrorReply::multierror(500, &[&text]) };
+    let status = match &backend_error.error {
         Error::Coded { status, .. } => *status,
         Error::BadRequest(_) | Error::Invalid(_) | Error::InvalidRequest => 400,
         Error::PermissionDenied => 403,
@@ -247,12 +247,12 @@ fn error_reply(error: CallError) -> ErrorReply {
             "rate limit quota exceeded" | "lease count quota exceeded" => 429,
             "rate limited by upstream" => 502,
             "overloaded, try again later" => 503,
-            _ if refusal.response.is_some() => 400,
+            _ if backend_error.response.is_some() => 400,
             _ => 500,
         },
     };
-    match refusal.response.as_ref().and_then(Response::error_text) {
-        Some(words) => ErrorReply::new(status, words),
+    match backend_error.response.as_ref().and_then(Response::error_text) {
+        Some(message) => ErrorReply::new(status, message),
         None => ErrorReply::multierror(status, &[&text]),
     }
 }

@@ -1,8 +1,9 @@
-//! Mounts added, reloaded and removed, one change at a time.
+//! Adds, reloads and removes mounts, one change at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use rand::Rng;
 use tokio::sync::MutexGuard;
 use uuid::Uuid;
@@ -14,12 +15,11 @@ use super::{CUBBYHOLE, Mounts, view};
 use crate::StoreError;
 use crate::catalog::SECRET_TYPE;
 use crate::catalog::process::SpawnError;
-use crate::hash::hex;
 use crate::log::log_error;
-use crate::reply::ErrorReply;
+use crate::reply::{ErrorReply, error_chain};
 use crate::store::StoreOp;
 
-/// The version of a mount of the server itself, as Vault 1.21.4 reports it.
+/// The version of a built-in mount, as Vault 1.21.4 reports it.
 const BUILTIN_VERSION: &str = "v1.21.4+builtin.vault";
 
 /// The exclusive right to add, reload and remove mounts.
@@ -39,7 +39,7 @@ impl<'a> MountChanges<'a> {
         MountChanges { mounts, _guard: guard }
     }
 
-    /// Mounts what is stored. A plugin that does not start is logged and leaves its mount without a backend, as in Vault.
+    /// Creates the stored mounts. If a plugin fails to start, the error is logged and its mount has no backend, as in Vault.
     pub(crate) async fn load_all(&self) -> Result<(), StoreError> {
         let store = &self.mounts.runtime.store;
         if store.list(SETTINGS).is_empty() {
@@ -65,7 +65,7 @@ impl<'a> MountChanges<'a> {
                         Err(error) => log_error(
                             &self.mounts.log,
                             "skipping plugin-based mount entry",
-                            Some(&format!("{path}: {error}")),
+                            Some(&format!("{path}: {}", error_chain(&error))),
                         ),
                     }
                     MountBackend::Plugin(Box::new(backend))
@@ -78,7 +78,7 @@ impl<'a> MountChanges<'a> {
 
     /// Unmounts everything and stops the plugins after the requests in flight.
     pub(crate) async fn stop_all(&self) {
-        let mounts = std::mem::take(&mut *self.mounts.by_path_mut());
+        let mounts = std::mem::take(&mut *self.mounts.by_path.write());
         for mount in mounts.into_values() {
             mount.stop().await;
         }
@@ -90,18 +90,19 @@ impl<'a> MountChanges<'a> {
         if ["sys/", "auth/", "identity/", CUBBYHOLE].iter().any(|builtin| path.starts_with(builtin)) {
             return Err(ErrorReply::bad_request(format!("cannot mount \"{path}\"")));
         }
-        let taken = self.mounts.all().into_iter().map(|mount| mount.settings().path);
-        if let Some(taken) =
-            taken.into_iter().find(|taken| path.starts_with(taken) || taken.starts_with(&path))
+        let used_paths = self.mounts.all().into_iter().map(|mount| mount.settings().path);
+        if let Some(used_path) = used_paths
+            .into_iter()
+            .find(|used_path| path.starts_with(used_path) || used_path.starts_with(&path))
         {
-            return Err(ErrorReply::bad_request(format!("path is already in use at {taken}")));
+            return Err(ErrorReply::bad_request(format!("path is already in use at {used_path}")));
         }
         let runtime = &self.mounts.runtime;
         settings.plugin_version = runtime.catalog.select_version(&settings.kind, &settings.plugin_version)?;
         let shared = SharedSettings::new(settings.clone());
         let backend = self.new_backend(&shared);
         let running = self.start(&backend, &settings).await.map_err(|error| {
-            // Vault tries the older protocol after the newer one, and reports both errors.
+            // Vault tries two versions of the protocol and reports both errors.
             let errors = ErrorReply::multierror(400, &[&error.to_string(), &error.to_string()]);
             let text = errors.text.unwrap_or_default();
             ErrorReply::bad_request(format!("invalid backend version: {text}"))
@@ -113,8 +114,8 @@ impl<'a> MountChanges<'a> {
         Ok(())
     }
 
-    /// Starts to disable a mount: rolls unfinished work back, and routes nothing to the mount but revocations. `None` if
-    /// there is no such mount.
+    /// Starts to disable a mount: rolls back incomplete operations, and then routes only revocations to it. Returns `None` if there is no
+    /// such mount.
     pub(crate) async fn taint(&self, path: &str) -> Result<Option<Arc<Mount>>, ErrorReply> {
         let Some(mount) = self.mounts.get(path) else { return Ok(None) };
         if !matches!(mount.backend(), MountBackend::Plugin(_)) {
@@ -125,10 +126,10 @@ impl<'a> MountChanges<'a> {
         Ok(Some(mount))
     }
 
-    /// Removes a mount and all that it stored.
+    /// Removes a mount and its stored data.
     pub(crate) async fn remove(&self, mount: &Mount) -> Result<(), ErrorReply> {
         let MountSettings { path, uuid, .. } = mount.settings();
-        self.mounts.by_path_mut().remove(&path);
+        self.mounts.by_path.write().remove(&path);
         mount.stop().await;
         let store = &self.mounts.runtime.store;
         let values = store.keys(&view::storage_prefix(&uuid)).into_iter().map(StoreOp::Delete);
@@ -136,7 +137,7 @@ impl<'a> MountChanges<'a> {
         Ok(store.apply(values.chain([settings]).collect())?)
     }
 
-    /// Restarts the plugin of a mount with the version that is pinned or configured.
+    /// Restarts the plugin of a mount with the pinned or configured version.
     pub(crate) async fn reload(&self, mount: &Mount) -> Result<(), ErrorReply> {
         let MountBackend::Plugin(backend) = mount.backend() else { return Ok(()) };
         let running = self
@@ -168,7 +169,7 @@ impl<'a> MountChanges<'a> {
 
     fn insert(&self, settings: SharedSettings, backend: MountBackend) {
         let path = settings.get().path;
-        self.mounts.by_path_mut().insert(path, Arc::new(Mount::new(settings, backend)));
+        self.mounts.by_path.write().insert(path, Arc::new(Mount::new(settings, backend)));
     }
 }
 
@@ -202,10 +203,10 @@ pub(crate) fn new_settings(path: &str, kind: &str) -> MountSettings {
 fn new_accessor(kind: &str) -> String {
     let mut digits = [0; 4];
     rand::rng().fill_bytes(&mut digits);
-    format!("{kind}_{}", hex(&digits))
+    format!("{kind}_{}", HEXLOWER.encode(&digits))
 }
 
-/// The mounts of the server itself, with the settings of Vault's.
+/// The built-in mounts, with the same settings as in Vault.
 fn builtin_mounts() -> [MountSettings; 3] {
     let builtin = |path: &str, kind: &str, description: &str| MountSettings {
         description: description.to_owned(),

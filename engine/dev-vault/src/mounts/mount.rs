@@ -1,4 +1,4 @@
-//! One mount: its settings, and the backend that answers below its path.
+//! A mount: its settings and its backend.
 
 use vault_plugin::logical::{Map, Operation, Request, Response};
 
@@ -7,7 +7,7 @@ use super::settings::{MountSettings, SharedSettings};
 use crate::log::{LogSink, log_error};
 use crate::reply::ErrorReply;
 
-/// One mount.
+/// A mount.
 pub(crate) struct Mount {
     settings: SharedSettings,
     backend: MountBackend,
@@ -47,8 +47,8 @@ impl Mount {
         }
     }
 
-    /// Requests a rollback of unfinished work. A plugin without rollback is not an error. The plugin logs which entries
-    /// failed: as in Vault, an error response is ignored.
+    /// Requests a rollback of incomplete operations. A plugin without rollback is not an error. As in Vault an error response is ignored,
+    /// because the plugin logs the failed entries itself.
     pub(crate) async fn roll_back(&self, log: &LogSink) {
         if !matches!(self.backend, MountBackend::Plugin(_)) {
             return;

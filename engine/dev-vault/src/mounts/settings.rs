@@ -1,9 +1,10 @@
-//! The settings of a mount, as they are stored and as the API shows them.
+//! The settings of a mount: their stored form, and their form in the API.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
@@ -17,9 +18,9 @@ pub(super) const SETTINGS: &str = "core/mounts/";
 /// The settings of a mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MountSettings {
-    /// With a trailing slash.
+    /// Path with a trailing slash.
     pub(crate) path: String,
-    /// The name of the plugin, or the kind of a mount of the server itself.
+    /// The name of the plugin, or the type of a built-in mount.
     pub(crate) kind: String,
     pub(crate) uuid: String,
     pub(crate) accessor: String,
@@ -49,11 +50,11 @@ impl SharedSettings {
 
     /// A copy of the current settings.
     pub(super) fn get(&self) -> MountSettings {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut MountSettings)) {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.write());
     }
 }
 
@@ -72,14 +73,14 @@ pub(crate) struct TuneConfig {
 }
 
 impl TuneConfig {
-    /// The TTLs of leases: those of the system where the mount sets none.
+    /// The TTLs of leases. The mount overrides those of the system.
     pub(crate) fn limits(&self, system: TtlLimits) -> TtlLimits {
-        let set = |duration: Duration, otherwise| if duration.is_zero() { otherwise } else { duration };
-        let max = set(self.max_lease_ttl, system.max);
-        TtlLimits { default: set(self.default_lease_ttl, system.default).min(max), max }
+        let or_default = |duration: Duration, default| if duration.is_zero() { default } else { duration };
+        let max = or_default(self.max_lease_ttl, system.max);
+        TtlLimits { default: or_default(self.default_lease_ttl, system.default).min(max), max }
     }
 
-    /// The settings that are shown only if they are set, by their names in the API.
+    /// The settings that the API returns only if they are set, by their names in the API.
     pub(crate) fn list_settings(&self) -> [(&'static str, &Option<Vec<String>>); 4] {
         [
             ("audit_non_hmac_request_keys", &self.audit_non_hmac_request_keys),
@@ -89,18 +90,18 @@ impl TuneConfig {
         ]
     }
 
-    /// Adds the settings that are shown only if they are set.
-    pub(crate) fn describe_optional(&self, into: &mut Map) {
+    /// Adds the settings that the API returns only if they are set.
+    pub(crate) fn describe_optional(&self, map: &mut Map) {
         for (name, list) in self.list_settings() {
             if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
-                into.insert(name.to_owned(), json!(list));
+                map.insert(name.to_owned(), json!(list));
             }
         }
         for (name, text) in
             [("listing_visibility", &self.listing_visibility), ("token_type", &self.token_type)]
         {
             if !text.is_empty() {
-                into.insert(name.to_owned(), json!(text));
+                map.insert(name.to_owned(), json!(text));
             }
         }
     }
@@ -112,12 +113,12 @@ impl MountSettings {
         format!("{SETTINGS}{uuid}")
     }
 
-    /// The mount as `sys/mounts` shows it.
+    /// The mount as `sys/mounts` returns it.
     pub(crate) fn describe(&self) -> Map {
         self.describe_with(self.config.default_lease_ttl, self.config.max_lease_ttl)
     }
 
-    /// The mount with these durations, as `sys/internal/ui/mounts` shows it.
+    /// The mount with these TTLs, as `sys/internal/ui/mounts` returns it.
     pub(crate) fn describe_with(&self, default: Duration, max: Duration) -> Map {
         let mut config = json_object(json!({
             "default_lease_ttl": default.as_secs(),
@@ -173,7 +174,7 @@ impl MountSettings {
         self.config.audit_non_hmac_request_keys.as_deref().unwrap_or_default()
     }
 
-    /// As [`MountSettings::non_hmac_request_keys`], for responses.
+    /// The fields of responses that the audit log records without hashing.
     pub(crate) fn non_hmac_response_keys(&self) -> &[String] {
         self.config.audit_non_hmac_response_keys.as_deref().unwrap_or_default()
     }

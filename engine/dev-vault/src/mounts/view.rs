@@ -1,4 +1,4 @@
-//! The storage of a mount and its view of the settings of the host, as the plugin receives them.
+//! The storage and the system view that a plugin receives for its mount.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,11 @@ use vault_plugin::logical::{
 
 use super::settings::MountSettings;
 use crate::identity::ServerIdentity;
+use crate::reply::error_chain;
 use crate::store::{Store, StoreOp};
 use vault_plugin::framework::ttl::TtlLimits;
 
-/// Storage below a prefix. Read-only until the set-up of the mount is complete.
+/// Storage below a prefix. It is read-only until the setup of the mount is complete.
 pub(super) struct MountStorage {
     store: Arc<Store>,
     prefix: String,
@@ -54,7 +55,7 @@ pub(super) fn storage_prefix(uuid: &str) -> String {
 }
 
 fn host_error(error: crate::StoreError) -> StorageError {
-    StorageError::Host(error.to_string())
+    StorageError::Host(error_chain(&error))
 }
 
 #[async_trait]
@@ -83,7 +84,7 @@ impl Storage for MountStorage {
     }
 }
 
-/// The settings of the host for one mount. Tunable settings are read from the store on every call.
+/// The system view of a mount. Tunable settings are read from the store on every call.
 pub(super) struct MountSystemView {
     store: Arc<Store>,
     key: String,
@@ -111,9 +112,9 @@ impl MountSystemView {
         }
     }
 
-    /// The settings of the mount; `None` during set-up, because they are stored after the engine has started.
+    /// The settings of the mount; `None` during setup, because they are stored after the engine has started.
     fn settings(&self) -> Result<Option<MountSettings>, SystemViewError> {
-        self.store.read(&self.key).map_err(|error| SystemViewError::Host(error.to_string()))
+        self.store.read(&self.key).map_err(|error| SystemViewError::Host(error_chain(&error)))
     }
 
     fn limits(&self) -> Result<TtlLimits, SystemViewError> {
@@ -157,7 +158,7 @@ impl SystemView for MountSystemView {
     }
 
     async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        // There are no password policies; this is the whole error that Vault returns to a plugin.
+        // There are no password policies. This is the complete error that Vault returns to a plugin.
         Err(SystemViewError::Host("failed to generate password".to_owned()))
     }
 }
@@ -167,12 +168,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_mount_cannot_write_before_it_is_set_up_nor_leave_its_prefix() {
+    async fn a_mount_cannot_write_during_setup_or_outside_of_its_prefix() {
         let store = Arc::new(Store::in_memory());
         let storage = MountStorage::new(store.clone(), "u");
         let entry = |key: &str| StorageEntry { key: key.to_owned(), value: b"v".to_vec(), seal_wrap: false };
-        let refused = storage.put(entry("k")).await.unwrap_err();
-        assert_eq!(refused.to_string(), "cannot write to storage during setup");
+        let error = storage.put(entry("k")).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot write to storage during setup");
         storage.allow_writes();
         storage.put(entry("k")).await.unwrap();
         assert_eq!(store.keys(""), ["logical/u/k"]);

@@ -1,8 +1,8 @@
 //! The built-in policies.
 
-/// The `default` policy, of every token without `no_default_policy`: the same rules as Vault's.
+/// The `default` policy, which every token without `no_default_policy` has. It has the same rules as Vault's.
 pub(crate) const DEFAULT_POLICY: &str = r#"
-# What every token may do: look at itself, end itself, keep and wrap things of its own.
+# Lets every token look itself up, renew and revoke itself, and use its cubbyhole and response wrapping.
 path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
@@ -23,7 +23,7 @@ path "sys/control-group/request" { capabilities = ["update"] }
 path "identity/oidc/provider/+/authorize" { capabilities = ["read", "update"] }
 "#;
 
-/// The policy of wrapping tokens: lookup and unwrap.
+/// The policy of wrapping tokens, which allows lookup and unwrap.
 pub(crate) const RESPONSE_WRAPPING_POLICY: &str = r#"
 path "cubbyhole/response" { capabilities = ["create", "read"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }

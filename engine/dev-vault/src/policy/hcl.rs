@@ -1,4 +1,4 @@
-//! The parser of policies: the subset of HCL, and of its JSON form, that the examples of Vault use.
+//! Parses policies in the subset of HCL, and of its JSON syntax, that the examples of Vault use.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::{Capability, Rule};
 /// A syntax error. `Display` is the text after `failed to parse policy: `.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PolicyError {
-    #[error("At {line}:{column}: {what}")]
-    Syntax { line: usize, column: usize, what: String },
+    #[error("At {line}:{column}: {message}")]
+    Syntax { line: usize, column: usize, message: String },
     #[error("invalid key {0:?}")]
     UnknownKey(String),
     #[error("path {path:?}: invalid capability {capability:?}")]
@@ -19,7 +19,7 @@ pub(crate) enum PolicyError {
     Shorthand { path: String, policy: String },
     #[error("path {path:?}: {key:?} is not supported by a development server")]
     Unsupported { path: String, key: String },
-    #[error("path {path:?}: {key:?} is not of the expected form")]
+    #[error("path {path:?}: {key:?} has an unexpected type")]
     UnexpectedForm { path: String, key: String },
 }
 
@@ -38,7 +38,7 @@ type Attributes = Vec<(String, Value)>;
 fn from_json(document: Value) -> Result<Vec<(String, Attributes)>, PolicyError> {
     let mut paths = Vec::new();
     let Value::Object(document) = document else {
-        return Err(PolicyError::Syntax { line: 1, column: 1, what: "expected an object".to_owned() });
+        return Err(PolicyError::Syntax { line: 1, column: 1, message: "expected an object".to_owned() });
     };
     for (key, value) in document {
         match (key.as_str(), value) {
@@ -81,7 +81,7 @@ fn rule(path: String, entries: Attributes) -> Result<Rule, PolicyError> {
             },
             ("comment", _) => {}
             ("capabilities" | "policy", _) => return Err(PolicyError::UnexpectedForm { path, key }),
-            // Ignoring these would allow what the policy forbids.
+            // Ignoring these attributes would allow requests that the policy forbids.
             (
                 "allowed_parameters"
                 | "denied_parameters"
@@ -131,8 +131,8 @@ impl<'a> Parser<'a> {
                     return Err(PolicyError::UnknownKey(key));
                 }
                 _ => {
-                    let what = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
-                    return Err(self.syntax_error(&what));
+                    let message = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
+                    return Err(self.syntax_error(&message));
                 }
             }
         }
@@ -149,8 +149,8 @@ impl<'a> Parser<'a> {
             let key = self.parse_word()?;
             let assigned = self.eat('=');
             if !assigned && self.peek() != Some('{') {
-                let what = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
-                return Err(self.syntax_error(&what));
+                let message = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
+                return Err(self.syntax_error(&message));
             }
             entries.push((key, self.value()?));
             self.eat(',');
@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A name, a number or a quoted text.
+    /// Parses a name, a number or a quoted string.
     fn parse_word(&mut self) -> Result<String, PolicyError> {
         self.skip_whitespace();
         let rest = &self.text[self.position..];
@@ -197,14 +197,14 @@ impl<'a> Parser<'a> {
         Ok(rest[..end].to_owned())
     }
 
-    fn expect(&mut self, wanted: char, otherwise: &str) -> Result<(), PolicyError> {
-        if self.eat(wanted) { Ok(()) } else { Err(self.syntax_error(otherwise)) }
+    fn expect(&mut self, expected: char, error: &str) -> Result<(), PolicyError> {
+        if self.eat(expected) { Ok(()) } else { Err(self.syntax_error(error)) }
     }
 
-    fn eat(&mut self, wanted: char) -> bool {
-        let found = self.peek() == Some(wanted);
+    fn eat(&mut self, expected: char) -> bool {
+        let found = self.peek() == Some(expected);
         if found {
-            self.position += wanted.len_utf8();
+            self.position += expected.len_utf8();
         }
         found
     }
@@ -235,13 +235,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn syntax_error(&self, what: &str) -> PolicyError {
+    fn syntax_error(&self, message: &str) -> PolicyError {
         let before = &self.text[..self.position];
         let line = before.matches('\n').count() + 1;
-        // The end of the file is a place of its own behind the last letter.
+        // The end of the file has a separate position after the last character.
         let at_end = usize::from(self.position == self.text.len());
         let column = self.position - before.rfind('\n').map_or(0, |end| end + 1) + 1 + at_end;
-        PolicyError::Syntax { line, column, what: what.to_owned() }
+        PolicyError::Syntax { line, column, message: message.to_owned() }
     }
 }
 
@@ -250,19 +250,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn refused(text: &str, why: &str) {
-        assert_eq!(parse(text).unwrap_err().to_string(), why);
+    fn check_refused(text: &str, expected: &str) {
+        assert_eq!(parse(text).unwrap_err().to_string(), expected);
     }
 
     #[test]
-    fn the_default_policy_is_read_and_its_templates_match_nothing() {
+    fn the_default_policy_is_valid_and_its_templates_match_nothing() {
         let rules = parse(super::super::default::DEFAULT_POLICY).unwrap();
         assert!(rules.iter().any(|rule| rule.path == "cubbyhole/*"));
         assert!(!rules.iter().any(|rule| rule.path.contains("identity.entity")));
     }
 
     #[test]
-    fn hcl_and_json_say_the_same() {
+    fn hcl_and_json_are_equivalent() {
         let hcl = "# a comment\npath \"/kv/*\" { /* x */ capabilities = [\"read\", \"list\",] } // end";
         let json = r#"{"path": {"kv/*": {"capabilities": ["list", "read"]}}}"#;
         assert_eq!(parse(hcl).unwrap(), parse(json).unwrap());
@@ -270,15 +270,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_text_is_refused_with_its_place() {
-        refused("path kv { ", "At 1:12: object expected closing RBRACE got: EOF");
-        refused("x", "At 1:3: key 'x' expected start of object ('{') or assignment ('=')");
-        refused(r#"path "kv/*" { capabilities = ["bad"] }"#, r#"path "kv/*": invalid capability "bad""#);
+    fn a_syntax_error_has_its_position() {
+        check_refused("path kv { ", "At 1:12: object expected closing RBRACE got: EOF");
+        check_refused("x", "At 1:3: key 'x' expected start of object ('{') or assignment ('=')");
+        check_refused(
+            r#"path "kv/*" { capabilities = ["bad"] }"#,
+            r#"path "kv/*": invalid capability "bad""#,
+        );
     }
 
     #[test]
     fn a_restriction_that_would_not_be_enforced_is_refused() {
-        refused(
+        check_refused(
             r#"path "kv/*" { capabilities = ["read"] allowed_parameters = { "a" = [] } }"#,
             r#"path "kv/*": "allowed_parameters" is not supported by a development server"#,
         );

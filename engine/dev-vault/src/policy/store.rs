@@ -10,7 +10,7 @@ use crate::store::Store;
 
 const POLICIES: &str = "sys/policy/";
 
-/// The policies of the server, by name. The policy `root` is not stored: it exists always.
+/// The policies of the server by name. The policy `root` always exists and is not stored.
 pub(crate) struct Policies {
     store: Arc<Store>,
 }
@@ -20,7 +20,7 @@ impl Policies {
         Policies { store }
     }
 
-    /// Stores the policies that every Vault starts with.
+    /// Stores the initial policies of a Vault.
     pub(crate) fn write_defaults(&self) -> Result<(), StoreError> {
         self.write("default", DEFAULT_POLICY)?;
         self.write("response-wrapping", RESPONSE_WRAPPING_POLICY)

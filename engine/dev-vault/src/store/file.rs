@@ -1,9 +1,9 @@
-//! The file behind a store: a log of changes, each under a checksum.
+//! The file of a store: a log of changes, each with a checksum.
 //!
-//! A record is `length`, a checksum of the length, a checksum of the payload, the payload. A process that is killed
-//! leaves at most one record that is shorter than its length says, at the end; it was never acknowledged and is dropped.
-//! Anything else that does not match is corruption and is refused: because the length has a checksum of
-//! its own, a damaged length is not mistaken for a torn end.
+//! A record consists of the length of the payload, a checksum of the length, a checksum of the payload, and the payload. If the
+//! process is killed during a write, the last record is shorter than its length; it was never acknowledged and is dropped. Every
+//! other mismatch is corruption and an error. The length has its own checksum, so that a corrupt length is not mistaken for an
+//! incomplete record.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -22,7 +22,7 @@ const MAGIC: &[u8] = b"dev-vault data 1\n";
 const HEADER: usize = 8 + 8 + 8;
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
-/// A shorter log is never rewritten.
+/// A shorter log is never compacted.
 const MIN_COMPACTION_SIZE: u64 = 16 << 20;
 
 /// The log, open for appending, and the lock that excludes other processes.
@@ -60,7 +60,7 @@ impl DataFile {
         let length = length as u64;
         file.set_len(length).map_err(io_error("write", &path))?;
         file.seek(SeekFrom::End(0)).map_err(io_error("write", &path))?;
-        let mut this = DataFile {
+        let mut data_file = DataFile {
             path,
             file,
             length,
@@ -68,20 +68,20 @@ impl DataFile {
             broken: false,
             _lock: lock,
         };
-        this.compact_if_needed(&entries)?;
-        Ok((this, entries))
+        data_file.compact_if_needed(&entries)?;
+        Ok((data_file, entries))
     }
 
-    /// Writes the changes to the file: after that they survive the end of this process.
+    /// Appends the changes to the file. They then survive the end of this process.
     pub(super) fn append(&mut self, changes: &[StoreOp]) -> Result<(), StoreError> {
         if self.broken {
             return Err(StoreError::WriteFailed { path: self.path.clone() });
         }
         let record = encode_record(changes);
         if let Err(source) = self.file.write_all(&record) {
-            // Half a record in the middle would make the file unreadable.
-            let undone = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::End(0)));
-            self.broken = undone.is_err();
+            // An incomplete record in the middle would make the file unreadable.
+            let rollback = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::End(0)));
+            self.broken = rollback.is_err();
             return Err(StoreError::File { action: "write", path: self.path.clone(), source });
         }
         self.length += record.len() as u64;
@@ -92,26 +92,26 @@ impl DataFile {
         self.file.sync_data().map_err(io_error("write", &self.path))
     }
 
-    /// Rewrites the log when most of its records are superseded.
+    /// Compacts the log if most of its records are superseded.
     pub(super) fn compact_if_needed(&mut self, entries: &Entries) -> Result<(), StoreError> {
         if self.length < MIN_COMPACTION_SIZE || self.length / 4 < self.size_at_compaction {
             return Ok(());
         }
-        let next = self.path.with_file_name(COMPACTED_FILE);
+        let compacted = self.path.with_file_name(COMPACTED_FILE);
         let mut file = private_file_options()
             .create(true)
             .truncate(true)
-            .open(&next)
-            .map_err(io_error("create", &next))?;
+            .open(&compacted)
+            .map_err(io_error("create", &compacted))?;
         let mut length = MAGIC.len() as u64;
-        file.write_all(MAGIC).map_err(io_error("write", &next))?;
+        file.write_all(MAGIC).map_err(io_error("write", &compacted))?;
         for (key, value) in entries {
             let record = encode_record(&[StoreOp::Put(key.clone(), value.clone())]);
-            file.write_all(&record).map_err(io_error("write", &next))?;
+            file.write_all(&record).map_err(io_error("write", &compacted))?;
             length += record.len() as u64;
         }
-        file.sync_all().map_err(io_error("write", &next))?;
-        fs::rename(&next, &self.path).map_err(io_error("replace", &self.path))?;
+        file.sync_all().map_err(io_error("write", &compacted))?;
+        fs::rename(&compacted, &self.path).map_err(io_error("replace", &self.path))?;
         (self.file, self.length, self.size_at_compaction) = (file, length, length);
         Ok(())
     }
@@ -127,14 +127,14 @@ fn lock_directory(directory: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// The values are secrets in the clear: only the owner may read them.
+/// Returns options for a file that only its owner can read, because the values are unencrypted secrets.
 fn private_file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
 }
 
-/// Empty, or the rest of a process that was killed while it created the file.
+/// Whether the file is empty, or was left incomplete by a process that was killed while it created the file.
 fn is_beginning_of_magic(content: &[u8]) -> bool {
     content.len() < MAGIC.len() && MAGIC.starts_with(content)
 }
@@ -146,20 +146,20 @@ fn replay(content: &[u8], path: &Path, entries: &mut Entries) -> Result<usize, S
     }
     let mut offset = MAGIC.len();
     while let Some(header) = content.get(offset..offset + HEADER) {
-        let damaged = || StoreError::Damaged { path: path.to_owned(), offset: offset as u64 };
+        let corrupt = || StoreError::Damaged { path: path.to_owned(), offset: offset as u64 };
         let (length, checks) = header.split_at(8);
         if checksum(length) != checks[..8] {
-            return Err(damaged());
+            return Err(corrupt());
         }
         let start = offset + HEADER;
-        let length = length.try_into().map(u64::from_le_bytes).map_err(|_| damaged())?;
+        let length = length.try_into().map(u64::from_le_bytes).map_err(|_| corrupt())?;
         let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
-        let end = end.ok_or_else(damaged)?;
+        let end = end.ok_or_else(corrupt)?;
         let Some(payload) = content.get(start..end) else { return Ok(offset) };
         if checksum(payload) != checks[8..] {
-            return Err(damaged());
+            return Err(corrupt());
         }
-        apply_record(payload, entries).ok_or_else(damaged)?;
+        apply_record(payload, entries).ok_or_else(corrupt)?;
         offset = end;
     }
     Ok(offset)
@@ -228,7 +228,7 @@ mod tests {
     use super::super::Store;
     use super::*;
 
-    fn written(directory: &Path) -> Vec<u8> {
+    fn write_sample(directory: &Path) -> Vec<u8> {
         let store = Store::open(directory).unwrap();
         store.write("a", &"first").unwrap();
         store.apply(vec![StoreOp::Put("b".into(), b"1".to_vec()), StoreOp::Delete("a".into())]).unwrap();
@@ -237,35 +237,35 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_there_after_a_restart() {
+    fn written_values_survive_a_restart() {
         let directory = tempfile::tempdir().unwrap();
-        written(directory.path());
+        write_sample(directory.path());
         let store = Store::open(directory.path()).unwrap();
         assert_eq!(store.keys(""), ["b"]);
     }
 
     #[test]
-    fn a_process_killed_in_the_middle_of_a_write_loses_that_write_alone() {
+    fn a_process_killed_during_a_write_loses_only_that_write() {
         let directory = tempfile::tempdir().unwrap();
-        let whole = written(directory.path());
-        for length in 0..whole.len() {
-            fs::write(directory.path().join(DATA_FILE), &whole[..length]).unwrap();
+        let content = write_sample(directory.path());
+        for length in 0..content.len() {
+            fs::write(directory.path().join(DATA_FILE), &content[..length]).unwrap();
             let keys = Store::open(directory.path()).unwrap().keys("");
             assert!(keys.is_empty() || keys == ["a"], "cut to {length} bytes: {keys:?}");
         }
     }
 
     #[test]
-    fn a_file_with_any_bit_turned_is_refused_by_name_and_left_as_it_is() {
+    fn a_file_with_any_flipped_bit_is_refused_by_name_and_not_changed() {
         let directory = tempfile::tempdir().unwrap();
-        let whole = written(directory.path());
-        for at in 0..whole.len() {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 0x10;
-            fs::write(directory.path().join(DATA_FILE), &damaged).unwrap();
-            let refused = Store::open(directory.path()).err().expect("damaged").to_string();
-            assert!(refused.contains(DATA_FILE), "{refused}");
-            assert_eq!(fs::read(directory.path().join(DATA_FILE)).unwrap(), damaged);
+        let content = write_sample(directory.path());
+        for at in 0..content.len() {
+            let mut corrupt = content.clone();
+            corrupt[at] ^= 0x10;
+            fs::write(directory.path().join(DATA_FILE), &corrupt).unwrap();
+            let error = Store::open(directory.path()).err().expect("damaged").to_string();
+            assert!(error.contains(DATA_FILE), "{error}");
+            assert_eq!(fs::read(directory.path().join(DATA_FILE)).unwrap(), corrupt);
         }
     }
 
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_mostly_history_is_written_anew() {
+    fn a_log_of_mostly_superseded_records_is_compacted() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let value = "x".repeat(1 << 20);

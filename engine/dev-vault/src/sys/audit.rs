@@ -22,7 +22,7 @@ pub(super) fn list(audit: Option<&AuditLog>) -> HandlerResult {
     Ok(Some(Reply::data(json_object(json!({format!("{DEVICE}/"): device})))))
 }
 
-/// The hash of a text in the log.
+/// Returns the hash of a string in the log.
 pub(super) fn hash(audit: Option<&AuditLog>, device: &str, request: &ClientRequest) -> HandlerResult {
     let input = request.fields().text("input")?;
     if input.is_empty() {

@@ -1,4 +1,4 @@
-//! `sys/capabilities`: the capabilities of a token at given paths.
+//! `sys/capabilities`: the capabilities of a token on paths.
 
 use serde_json::json;
 use vault_plugin::logical::Map;
@@ -30,7 +30,7 @@ fn capabilities_reply(acl: &Acl, request: &ClientRequest) -> HandlerResult {
     let fields = request.fields();
     let mut paths = fields.list("paths")?.unwrap_or_default();
     if paths.is_empty() {
-        // The older name of the field, for a single path.
+        // The deprecated field for a single path.
         paths = fields.list("path")?.unwrap_or_default();
     }
     if paths.is_empty() {

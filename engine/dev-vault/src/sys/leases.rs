@@ -1,4 +1,4 @@
-//! `sys/leases`: looks up, lists, renews and revokes leases. Also the old paths `sys/renew` and `sys/revoke`.
+//! `sys/leases`: looks up, lists, renews and revokes leases. Includes the deprecated paths `sys/renew` and `sys/revoke`.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -85,8 +85,8 @@ async fn revoke(core: &Core, request: &ClientRequest, path: &[&str]) -> HandlerR
 }
 
 async fn revoke_prefix(core: &Core, request: &ClientRequest, prefix: &str) -> HandlerResult {
-    let one = core.leases.get(prefix)?.map(|lease| lease.id);
-    let ids = one.map_or_else(|| core.leases.ids(&format!("{prefix}/")), |id| vec![id]);
+    let single = core.leases.get(prefix)?.map(|lease| lease.id);
+    let ids = single.map_or_else(|| core.leases.ids(&format!("{prefix}/")), |id| vec![id]);
     if request.fields().optional_flag("sync")?.unwrap_or(true) {
         core.expiration
             .revoke_prefix(&ids.first().filter(|_| ids.len() == 1).cloned().unwrap_or(format!("{prefix}/")))
@@ -105,7 +105,7 @@ enum IrrevocableView {
     Leases,
 }
 
-fn irrevocable(core: &Core, request: &ClientRequest, show: IrrevocableView) -> HandlerResult {
+fn irrevocable(core: &Core, request: &ClientRequest, view: IrrevocableView) -> HandlerResult {
     let kind = request.fields().text("type")?;
     if kind.is_empty() {
         return Ok(None);
@@ -126,7 +126,7 @@ fn irrevocable(core: &Core, request: &ClientRequest, show: IrrevocableView) -> H
         }
     }
     let total: usize = counts.values().sum();
-    let data = match show {
+    let data = match view {
         IrrevocableView::Count => json!({"lease_count": total, "counts": counts}),
         IrrevocableView::Leases => json!({"lease_count": total, "leases": Value::Array(leases)}),
     };
@@ -134,9 +134,9 @@ fn irrevocable(core: &Core, request: &ClientRequest, show: IrrevocableView) -> H
 }
 
 fn seconds_left(lease: &Lease) -> u64 {
-    let left = lease.expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok());
+    let remaining = lease.expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok());
     // Vault rounds to the nearest second.
-    left.map_or(0, |left| (left + std::time::Duration::from_millis(500)).as_secs())
+    remaining.map_or(0, |remaining| (remaining + std::time::Duration::from_millis(500)).as_secs())
 }
 
 fn lease_id(request: &ClientRequest, path: &[&str]) -> Result<String, ErrorReply> {

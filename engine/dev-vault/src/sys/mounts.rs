@@ -11,29 +11,29 @@ use crate::reply::{ErrorReply, HandlerResult, Reply};
 
 const AUTH: &str = "auth/";
 
-/// The path of a mount from the segments of a request, with the slash at its end.
+/// Joins the segments of a mount path, with a trailing slash.
 pub(super) fn path(segments: &[&str]) -> String {
     format!("{}/", segments.join("/"))
 }
 
-/// As [`path`], of an auth method.
+/// Joins the segments of the path of an auth method.
 pub(super) fn auth_path(segments: &[&str]) -> String {
     format!("{AUTH}{}", path(segments))
 }
 
 pub(super) fn list(mounts: &Mounts) -> Reply {
-    let listed = mounts.all().into_iter().map(|mount| mount.settings());
-    Reply::data(by_path(listed.filter(|mount| !mount.path.starts_with(AUTH))))
+    let settings = mounts.all().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(settings.filter(|mount| !mount.path.starts_with(AUTH))))
 }
 
-/// Auth methods, by their paths below `auth/`.
+/// Lists the auth methods by their paths below `auth/`.
 pub(super) fn list_auth(mounts: &Mounts) -> Reply {
     let below = |mut settings: MountSettings| {
         settings.path = settings.path.strip_prefix(AUTH)?.to_owned();
         Some(settings)
     };
-    let listed = mounts.all().into_iter().map(|mount| mount.settings());
-    Reply::data(by_path(listed.filter_map(below)))
+    let settings = mounts.all().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(settings.filter_map(below)))
 }
 
 pub(super) fn read(mounts: &Mounts, path: &str) -> HandlerResult {
@@ -60,13 +60,13 @@ pub(super) async fn enable(mounts: &Mounts, path: &str, request: &ClientRequest)
     }
     let config = RequestFields(fields.map("config")?);
     if kind == "plugin" {
-        // The form of clients before plugins could be mounted by name.
+        // Old clients mount the type `plugin` with the name in a field.
         let name = fields.text("plugin_name")?;
         kind = if name.is_empty() { config.text("plugin_name")? } else { name };
     }
     let options = match fields.string_map("options")? {
         None if fields.is_null("options") => None,
-        given => Some(given.unwrap_or_default()),
+        options => Some(options.unwrap_or_default()),
     };
     if options.as_ref().is_some_and(|options| options.contains_key("version")) && kind != "kv" {
         return Err(ErrorReply::bad_request(format!(
@@ -98,7 +98,7 @@ pub(super) async fn enable(mounts: &Mounts, path: &str, request: &ClientRequest)
     Ok(None)
 }
 
-/// Disables a mount. Its leases are revoked first; if that fails the mount stays, tainted.
+/// Disables a mount. Its leases are revoked first; if that fails, the mount remains tainted.
 pub(super) async fn disable(mounts: &Mounts, expiration: &ExpirationManager, path: &str) -> HandlerResult {
     let changes = mounts.begin_changes().await;
     let Some(mount) = changes.taint(path).await? else { return Ok(None) };
@@ -131,7 +131,7 @@ fn read_config(config: RequestFields<'_>) -> Result<TuneConfig, ErrorReply> {
     })
 }
 
-/// A duration in the settings of a mount; `system` means the duration of the system, which is stored as zero.
+/// Parses a TTL of a mount. `system` means the TTL of the system and is stored as zero.
 pub(super) fn duration(fields: RequestFields<'_>, name: &str) -> Result<std::time::Duration, ErrorReply> {
     if matches!(fields.raw(name), Some(Value::String(text)) if text == "system") {
         return Ok(std::time::Duration::ZERO);

@@ -31,7 +31,7 @@ pub(super) async fn handle(
             }
         }
         (["catalog", kind], _) if PLUGIN_TYPES.contains(kind) => Err(ErrorReply::unsupported_operation()),
-        // Before plugins had types, the type was a field.
+        // In the deprecated path without a type, the type is a field.
         (["catalog", name @ ..], Update) if !name.is_empty() => {
             let kind = request.fields().text("type")?;
             let kind = if kind.is_empty() { SECRET_TYPE } else { &kind };
@@ -98,7 +98,7 @@ fn list(catalog: &Catalog) -> HandlerResult {
 fn read(catalog: &Catalog, kind: &str, name: &str, request: &ClientRequest) -> HandlerResult {
     let version = version(request)?;
     let Some(entry) = catalog.get(kind, name, &version)? else { return Ok(None) };
-    // The environment is omitted: it may hold secrets.
+    // The environment is omitted, because it may contain secrets.
     Ok(Some(Reply::data(json_object(json!({
         "name": entry.name,
         "command": entry.command,
@@ -224,16 +224,16 @@ async fn reload_backend(
     Ok(Some(reloaded_reply(request, scope, reloaded)))
 }
 
-/// Reloads all mounts and reports all errors.
+/// Reloads all mounts, and returns all errors.
 async fn reload_mounts(mounts: &Mounts, paths: &[String]) -> Result<usize, ErrorReply> {
     let mut errors = Vec::new();
     for path in paths {
         let path = format!("{}/", path.trim_end_matches('/'));
-        let Some(found) = mounts.get(&path) else {
+        let Some(mount) = mounts.get(&path) else {
             errors.push(format!("cannot fetch mount entry on \"{path}\""));
             continue;
         };
-        if let Err(failure) = mounts.begin_changes().await.reload(&found).await {
+        if let Err(failure) = mounts.begin_changes().await.reload(&mount).await {
             let text = failure.text.unwrap_or_default();
             errors.push(format!("cannot reload plugin on \"{path}\": {text}"));
         }
@@ -245,7 +245,7 @@ async fn reload_mounts(mounts: &Mounts, paths: &[String]) -> Result<usize, Error
     Err(ErrorReply::multierror(500, &errors))
 }
 
-/// Stops at the first mount that fails.
+/// Reloads all mounts of a plugin. Stops at the first error.
 async fn reload_plugin(mounts: &Mounts, plugin: &str) -> Result<usize, ErrorReply> {
     let mut reloaded = 0;
     for mount in mounts.all() {
@@ -271,7 +271,7 @@ fn reloaded_reply(request: &ClientRequest, scope: ReloadScope, reloaded: usize) 
     reply
 }
 
-/// The version of a request in its stored form; empty if it is absent.
+/// The version in a request in its stored form; empty if absent.
 fn version(request: &ClientRequest) -> Result<String, ErrorReply> {
     match request.fields().text("version")? {
         version if version.is_empty() => Ok(version),
@@ -280,10 +280,10 @@ fn version(request: &ClientRequest) -> Result<String, ErrorReply> {
 }
 
 fn check_hex(text: &str) -> Result<(), ErrorReply> {
-    let why = match text.bytes().find(|byte| !byte.is_ascii_hexdigit()) {
+    let reason = match text.bytes().find(|byte| !byte.is_ascii_hexdigit()) {
         Some(byte) => format!("encoding/hex: invalid byte: U+{byte:04X} '{}'", char::from(byte)),
         None if text.len() % 2 == 1 => "encoding/hex: odd length hex string".to_owned(),
         None => return Ok(()),
     };
-    Err(ErrorReply::bad_request(format!("Could not decode SHA256 value from Hex {text}: {why}")))
+    Err(ErrorReply::bad_request(format!("Could not decode SHA256 value from Hex {text}: {reason}")))
 }

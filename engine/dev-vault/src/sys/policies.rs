@@ -1,4 +1,4 @@
-//! `sys/policies/acl` and its older form `sys/policy`.
+//! `sys/policies/acl`, and the deprecated `sys/policy`.
 
 use serde_json::json;
 use vault_plugin::logical::Operation;
@@ -77,12 +77,12 @@ fn change(policies: &Policies, request: &ClientRequest, operation: &Operation, n
     }
 }
 
-/// Names are stored in lowercase.
+/// Returns the stored name, which is in lowercase.
 fn name(path: &[&str]) -> String {
     path.join("/").to_lowercase()
 }
 
-/// The policy of wrapping tokens is not listed.
+/// Lists the names of the policies, except for that of wrapping tokens.
 fn names(policies: &Policies) -> Vec<String> {
     let mut names = policies.names();
     names.retain(|name| name != "response-wrapping");

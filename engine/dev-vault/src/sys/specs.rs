@@ -9,16 +9,16 @@ use crate::mounts::Mounts;
 use crate::mounts::backend::MountBackend;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-/// Help on the paths of the server itself refers to the documentation of Vault; engines have their own help.
+/// Returns the help of a system path, which refers to the documentation of Vault.
 pub(super) fn help(path: &str) -> HandlerResult {
     Ok(Some(Reply::bare(json_object(json!({
-        "help": format!("Request:        {path}\n\nThis path of a development server works as Vault documents it."),
+        "help": format!("Request:        {path}\n\nSee the documentation of this path in Vault."),
         "see_also": null,
         "openapi": null,
     })))))
 }
 
-/// The merged document of all engines that the caller can reach, with the paths below their mounts.
+/// Merges the documents of all engines that the caller can reach, with the paths of their mounts.
 pub(super) async fn openapi(mounts: &Mounts, log: &LogSink, caller: &Caller) -> HandlerResult {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
     for mount in mounts.all() {
@@ -32,7 +32,7 @@ pub(super) async fn openapi(mounts: &Mounts, log: &LogSink, caller: &Caller) -> 
         request.mount_point.clone_from(&settings.path);
         let response = match mount.call_backend(request).await {
             Ok(response) => response,
-            // An engine that fails does not suppress the documents of the others.
+            // An error of one engine must not suppress the documents of the others.
             Err(ErrorReply { text, .. }) => {
                 log_error(log, "no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
                 continue;
@@ -41,12 +41,13 @@ pub(super) async fn openapi(mounts: &Mounts, log: &LogSink, caller: &Caller) -> 
         let document =
             response.and_then(|response| response.data).and_then(|mut data| data.remove("openapi"));
         let Some(Value::Object(mut document)) = document else { continue };
-        if let Some(Value::Object(own)) = document.remove("paths") {
-            let below = |(path, item)| (format!("/{}{}", settings.path.trim_end_matches('/'), path), item);
-            paths.extend(own.into_iter().map(below));
+        if let Some(Value::Object(items)) = document.remove("paths") {
+            let with_mount_path =
+                |(path, item)| (format!("/{}{}", settings.path.trim_end_matches('/'), path), item);
+            paths.extend(items.into_iter().map(with_mount_path));
         }
-        if let Some(Value::Object(own)) = document["components"].get_mut("schemas").map(Value::take) {
-            schemas.extend(own);
+        if let Some(Value::Object(items)) = document["components"].get_mut("schemas").map(Value::take) {
+            schemas.extend(items);
         }
     }
     Ok(Some(Reply::bare(json_object(json!({

@@ -6,13 +6,13 @@ use crate::client_request::ClientRequest;
 use crate::core::ServerConfig;
 use crate::reply::{HandlerResult, Reply, json_object};
 
-/// The settings that matter for installing plugins, by their names in Vault's configuration.
+/// The settings that are relevant for plugins, by their names in Vault's configuration.
 pub(super) fn sanitized(config: &ServerConfig) -> HandlerResult {
     let directory = config.plugin_directory.as_deref().map(|path| path.display().to_string());
     Ok(Some(Reply::data(json_object(json!({
         "api_addr": "",
         "cluster_addr": "",
-        // The name in the configuration file, not that of the cluster.
+        // The name in the configuration file, not the generated name of the cluster.
         "cluster_name": "",
         "default_lease_ttl": 0,
         "max_lease_ttl": 0,
@@ -32,7 +32,7 @@ pub(super) fn host_info() -> HandlerResult {
     Ok(Some(Reply::data(json_object(json!({"host": host, "timestamp": jiff::Timestamp::now().to_string()})))))
 }
 
-/// A cluster of one.
+/// The status of a cluster with one node.
 pub(super) fn ha_status(request: &ClientRequest) -> HandlerResult {
     let host = request.headers.get("Host").and_then(|values| values.first()).cloned().unwrap_or_default();
     let node = json!({

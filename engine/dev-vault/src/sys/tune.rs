@@ -1,4 +1,4 @@
-//! `sys/mounts/:path/tune`: the settings of a mount that may change while it is in use.
+//! `sys/mounts/:path/tune`: the settings of a mount that can be changed.
 
 use serde_json::json;
 
@@ -48,50 +48,50 @@ pub(super) fn write(
         ErrorReply::bad_request(format!("tune of path \"{path}\" failed: no mount entry found"))
     })?;
     let fields = request.fields();
-    let before = mount.settings();
-    let mut after = before.clone();
+    let current = mount.settings();
+    let mut updated = current.clone();
     if let Some(version) = fields.optional_text("plugin_version")?.filter(|version| !version.is_empty()) {
-        after.plugin_version = catalog.validate_tuned_version(&before.kind, &version)?;
+        updated.plugin_version = catalog.validate_tuned_version(&current.kind, &version)?;
     }
     if fields.raw("default_lease_ttl").is_some() {
-        after.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
+        updated.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
     }
     if fields.raw("max_lease_ttl").is_some() {
-        after.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
+        updated.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
     }
     let limits = mounts.system_limits();
-    let max = match after.config.max_lease_ttl {
+    let max = match updated.config.max_lease_ttl {
         max if max.is_zero() => limits.max,
         max => max,
     };
-    if after.config.default_lease_ttl > max {
+    if updated.config.default_lease_ttl > max {
         return Err(ErrorReply::bad_request(format!(
             "backend max lease TTL of {} is less than the requested default of {}",
             max.as_secs(),
-            after.config.default_lease_ttl.as_secs()
+            updated.config.default_lease_ttl.as_secs()
         )));
     }
     if let Some(description) = fields.optional_text("description")? {
-        after.description = description;
+        updated.description = description;
     }
     if let Some(visibility) = fields.optional_text("listing_visibility")? {
         check_visibility(&visibility)?;
-        after.config.listing_visibility = visibility;
+        updated.config.listing_visibility = visibility;
     }
-    let config = &mut after.config;
-    for (name, kept) in [
+    let config = &mut updated.config;
+    for (name, setting) in [
         ("audit_non_hmac_request_keys", &mut config.audit_non_hmac_request_keys),
         ("audit_non_hmac_response_keys", &mut config.audit_non_hmac_response_keys),
         ("passthrough_request_headers", &mut config.passthrough_request_headers),
         ("allowed_response_headers", &mut config.allowed_response_headers),
     ] {
         if let Some(list) = fields.list(name)? {
-            *kept = Some(list);
+            *setting = Some(list);
         }
     }
     if let Some(options) = fields.string_map("options")? {
-        after.options.get_or_insert_default().extend(options);
+        updated.options.get_or_insert_default().extend(options);
     }
-    mounts.update(&mount, |settings| *settings = after)?;
+    mounts.update(&mount, |settings| *settings = updated)?;
     Ok(None)
 }

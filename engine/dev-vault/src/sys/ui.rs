@@ -1,4 +1,4 @@
-//! `sys/internal/ui`: the mounts and capabilities of the caller, for UIs and the preflight check of the CLI.
+//! `sys/internal/ui`: the mounts and capabilities of the caller, for user interfaces and the preflight check of the CLI.
 
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
@@ -14,17 +14,17 @@ pub(super) fn mounts(mounts: &Mounts, caller: &Caller) -> HandlerResult {
     let (mut secret, mut auth) = (Map::new(), Map::new());
     for mount in mounts.all() {
         let settings = mount.settings();
-        let is_open = settings.config.listing_visibility == "unauth";
-        if caller.token.is_none() && is_open {
-            let shown = json!({
+        let is_unauthenticated = settings.config.listing_visibility == "unauth";
+        if caller.token.is_none() && is_unauthenticated {
+            let info = json!({
                 "type": settings.kind, "description": settings.description, "options": settings.options
             });
-            secret.insert(settings.path, shown);
-        } else if caller.token.is_some() && (is_open || caller.acl.reaches(&settings.path)) {
-            let shown = Value::Object(mount_info(mounts, &mount));
+            secret.insert(settings.path, info);
+        } else if caller.token.is_some() && (is_unauthenticated || caller.acl.reaches(&settings.path)) {
+            let info = Value::Object(mount_info(mounts, &mount));
             match settings.path.strip_prefix("auth/") {
-                Some(path) => auth.insert(path.to_owned(), shown),
-                None => secret.insert(settings.path, shown),
+                Some(path) => auth.insert(path.to_owned(), info),
+                None => secret.insert(settings.path, info),
             };
         }
     }
@@ -36,14 +36,14 @@ pub(super) fn mount(mounts: &Mounts, caller: &Caller, request: &ClientRequest, p
     if caller.token.is_none() {
         return Err(ErrorReply::new(403, "permission denied"));
     }
-    let asked = request.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
-    let found = mounts.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
-    let (mount, _) = found.ok_or_else(|| {
+    let requested = request.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
+    let routed = mounts.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
+    let (mount, _) = routed.ok_or_else(|| {
         ErrorReply::new(
             403,
             format!(
                 "preflight capability check returned 403, please ensure client's policies grant access to path \
-                 \"{asked}/\""
+                 \"{requested}/\""
             ),
         )
     })?;
@@ -56,7 +56,7 @@ pub(super) fn resultant_acl(caller: &Caller) -> HandlerResult {
     let data = match &caller.acl {
         Acl::Root => json!({"root": true, "chroot_namespace": ""}),
         Acl::Rules(rules) => {
-            let shown = |is_pattern: bool| -> Map {
+            let paths = |is_pattern: bool| -> Map {
                 let rules = rules.iter().filter(|rule| rule.is_pattern() == is_pattern);
                 rules
                     .map(|rule| {
@@ -68,8 +68,8 @@ pub(super) fn resultant_acl(caller: &Caller) -> HandlerResult {
             json!({
                 "root": false,
                 "chroot_namespace": "",
-                "exact_paths": shown(false),
-                "glob_paths": shown(true),
+                "exact_paths": paths(false),
+                "glob_paths": paths(true),
             })
         }
     };

@@ -1,40 +1,40 @@
-//! Paths of Vault below `sys/` that a development server does not implement: the error says so, instead of "unsupported path".
+//! System paths of Vault that a development server does not implement. Their error gives the reason, instead of "unsupported path".
 
 use crate::reply::ErrorReply;
 
 /// Path prefixes, and the reason why they are not implemented.
 const UNSUPPORTED_PATHS: &[(&str, &str)] = &[
-    ("audit/", "has the audit device that it was started with, and no other"),
-    ("auth/", "mounts secrets engines only, no auth methods"),
-    ("config/", "takes its settings from its command line"),
-    ("generate-root", "shows its root token when it starts, and makes no other"),
+    ("audit/", "supports only the audit device that it was started with"),
+    ("auth/", "supports only secrets engines, not auth methods"),
+    ("config/", "is configured only by its command line"),
+    ("generate-root", "prints its root token when it starts, and cannot generate another one"),
     ("in-flight-req", NO_TELEMETRY),
     ("internal/counters/", NO_TELEMETRY),
     ("internal/inspect/", NO_TELEMETRY),
     ("key-status", NO_KEYS),
     ("loggers", NO_TELEMETRY),
-    ("locked-users", "has no users that could be locked out"),
+    ("locked-users", "has no user lockout"),
     ("managed-keys/", NO_KEYS),
     ("metrics", NO_TELEMETRY),
     ("monitor", NO_TELEMETRY),
-    ("plugins/runtimes/", "starts plugins as processes, not as containers"),
-    ("policies/password", "has no password policies"),
+    ("plugins/runtimes/", "runs plugins as processes, not in containers"),
+    ("policies/password", "does not support password policies"),
     ("pprof", NO_TELEMETRY),
-    ("quotas/", "has no quotas"),
-    ("raw", "does not show what it stores"),
+    ("quotas/", "does not support quotas"),
+    ("raw", "does not expose its storage"),
     ("rekey", NO_KEYS),
-    ("remount", "does not move mounts: disable the mount, and enable it at the other path"),
-    ("replication/", "does not replicate"),
+    ("remount", "does not move mounts: disable the mount, and enable it at the new path"),
+    ("replication/", "does not support replication"),
     ("rotate", NO_KEYS),
-    ("storage/", "has no storage that could be managed"),
-    ("tools/", "has no tools"),
+    ("storage/", "does not support storage management"),
+    ("tools/", "does not support tools"),
 ];
 
-const NO_KEYS: &str = "does not encrypt what it stores, and has no keys";
-const NO_TELEMETRY: &str = "does not measure itself";
+const NO_KEYS: &str = "does not encrypt its storage and has no keys";
+const NO_TELEMETRY: &str = "does not collect telemetry";
 
 /// The error for a path that is not implemented; `None` for a path that Vault does not have either.
 pub(super) fn unsupported_error(path: &str) -> Option<ErrorReply> {
-    let (_, why) = UNSUPPORTED_PATHS.iter().find(|(start, _)| path.starts_with(start))?;
-    Some(ErrorReply::bad_request(format!("a development server {why}")))
+    let (_, reason) = UNSUPPORTED_PATHS.iter().find(|(prefix, _)| path.starts_with(prefix))?;
+    Some(ErrorReply::bad_request(format!("a development server {reason}")))
 }

@@ -1,4 +1,4 @@
-//! The values that belong to one token and are deleted with it.
+//! The cubbyholes: values of one token that are deleted with the token.
 
 use std::sync::Arc;
 

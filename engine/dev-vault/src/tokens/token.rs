@@ -20,7 +20,7 @@ pub(crate) struct Token {
     pub(crate) path: String,
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) display_name: String,
-    /// Remaining uses: 0 means no limit, a negative number that the request of the last use is in flight.
+    /// Remaining uses. 0 means no limit; a negative number means that the request with the last use is in flight.
     pub(crate) num_uses: i64,
     pub(crate) created: SystemTime,
     pub(crate) ttl: Duration,
@@ -41,7 +41,7 @@ impl Token {
         STANDARD.encode(Sha256::digest(format!("{}\0root", policies.join("\x7f"))))
     }
 
-    /// The id of its lease, with which it expires.
+    /// The ID of its lease, with which it expires.
     pub(crate) fn lease_id(&self) -> String {
         format!("{}/{}", self.path, self.hash)
     }

@@ -1,6 +1,6 @@
-//! A bare gRPC server on a unix socket that answers with what it is sent: the floor under what a plugin's call costs.
+//! A plain gRPC server on a unix socket that echoes each request: the lower bound of the cost of a plugin call.
 //!
-//! `echo PATH` serves in the clear, `echo PATH tls` encrypts. The benchmarks start it.
+//! `echo PATH` serves without TLS, `echo PATH tls` with TLS. The benchmarks start it.
 
 #[path = "../relay/wire.rs"]
 mod wire;

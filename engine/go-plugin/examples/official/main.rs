@@ -1,5 +1,5 @@
-//! The plugin of both example programs of hashicorp/go-plugin: a store of bytes, and one of numbers that are added up by the
-//! host. What is stored is in files of the working directory, as theirs is.
+//! Rust implementation of both example plugins of hashicorp/go-plugin: a key-value store of bytes, and a store of numbers that
+//! the host adds up. Like the originals, it stores values in files of the working directory.
 
 use std::fs;
 use std::io;
@@ -22,13 +22,13 @@ const HANDSHAKE: Handshake =
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let served = async {
+    let result = async {
         let server = Server::start(&HANDSHAKE, Environment::from_process()).await?;
         let counter = CounterServer::new(CounterService { broker: server.broker() });
         server.serve(Routes::new(KvServer::new(KvService)).add_service(counter)).await?;
         Ok::<_, Box<dyn std::error::Error>>(())
     };
-    match served.await {
+    match result.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             Logger::new("official", Level::Error).error(error.to_string());
@@ -60,14 +60,14 @@ struct CounterService {
 impl Counter for CounterService {
     async fn get(&self, request: Request<Key>) -> Result<Response<Number>, Status> {
         let text = fs::read_to_string(file(&request.get_ref().key)).map_err(io_status)?;
-        let value = text.parse().map_err(|_| Status::data_loss("there is no number in it"))?;
+        let value = text.parse().map_err(|_| Status::data_loss("the stored value is not a number"))?;
         Ok(Response::new(Number { value }))
     }
 
     async fn put(&self, request: Request<PutNumber>) -> Result<Response<Done>, Status> {
         let PutNumber { add_server, key, value: b } = request.into_inner();
         let a = match self.get(Request::new(Key { key: key.clone() })).await {
-            Ok(there) => there.into_inner().value,
+            Ok(stored) => stored.into_inner().value,
             Err(status) if status.code() == tonic::Code::NotFound => 0,
             Err(status) => return Err(status),
         };
@@ -85,7 +85,7 @@ fn file(key: &str) -> String {
 
 fn io_status(error: io::Error) -> Status {
     match error.kind() {
-        io::ErrorKind::NotFound => Status::not_found("nothing is stored there"),
+        io::ErrorKind::NotFound => Status::not_found("no value is stored under this key"),
         _ => Status::internal(error.to_string()),
     }
 }

@@ -1,7 +1,7 @@
-//! The smallest plugin that uses everything: it relays what its host asks back to the host, over the broker.
+//! A small plugin that uses every feature: it forwards each request back to a service of its host, over the broker.
 //!
-//! The tests of this crate drive it, from Rust and from a Go host. Arguments make it misbehave:
-//! `--print-first` writes to stdout before it serves, `--panic` panics instead.
+//! The tests of this crate start it, from Rust and from a Go host. Two arguments cause faults:
+//! `--print-first` writes to stdout before the handshake, `--panic` panics.
 
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -25,12 +25,12 @@ const HANDSHAKE: Handshake =
 async fn main() -> ExitCode {
     let logger = Logger::new("relay", Level::Trace);
     log::report_panics(&logger);
-    assert!(!std::env::args().any(|argument| argument == "--panic"), "told to\npanic");
+    assert!(!std::env::args().any(|argument| argument == "--panic"), "requested\npanic");
     if std::env::args().any(|argument| argument == "--print-first") {
         print("Welcome!");
     }
 
-    let served = async {
+    let result = async {
         let server = Server::start(&HANDSHAKE, Environment::from_process()).await?;
         logger.with("protocol_version", server.protocol_version()).info("starting");
         let relay = RelayServer::new(RelayPlugin {
@@ -42,13 +42,13 @@ async fn main() -> ExitCode {
         .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
         Ok::<_, Box<dyn std::error::Error>>(server.serve(Routes::new(relay)).await?)
     };
-    match served.await {
-        Ok(ended) => {
-            logger.info(format!("ended: {ended:?}"));
+    match result.await {
+        Ok(reason) => {
+            logger.info(format!("stopped: {reason:?}"));
             ExitCode::SUCCESS
         }
         Err(error) if matches!(error.downcast_ref(), Some(ServerStartError::NotAPluginHost)) => {
-            logger.error("this is a plugin; a host starts it");
+            logger.error("this program is a plugin and must be started by a plugin host");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -68,8 +68,10 @@ struct RelayPlugin {
 #[tonic::async_trait]
 impl Relay for RelayPlugin {
     async fn connect(&self, request: Request<String>) -> Result<Response<Vec<u8>>, Status> {
-        let service_id =
-            request.get_ref().parse().map_err(|_| Status::invalid_argument("a broker id is a number"))?;
+        let service_id = request
+            .get_ref()
+            .parse()
+            .map_err(|_| Status::invalid_argument("the broker id must be a number"))?;
         let channel = self.broker.dial(service_id).await.map_err(|error| {
             let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
             Status::unavailable(format!("{error}{source}"))
@@ -77,14 +79,15 @@ impl Relay for RelayPlugin {
         let mut client = OracleClient::new(channel)
             .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
             .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
-        let answer = client.answer(b"hello".to_vec()).await?;
+        let response = client.answer(b"hello".to_vec()).await?;
         *self.host.lock().await = Some(client);
-        Ok(answer)
+        Ok(response)
     }
 
     async fn ask(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Status> {
         let host = self.host.lock().await.clone();
-        let mut host = host.ok_or_else(|| Status::failed_precondition("connect first"))?;
+        let mut host =
+            host.ok_or_else(|| Status::failed_precondition("`ask` requires a previous `connect`"))?;
         host.answer(request.into_inner()).await
     }
 
@@ -103,7 +106,7 @@ impl Relay for RelayPlugin {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what a careless dependency does")]
+#[expect(clippy::print_stdout, reason = "simulates a dependency that prints")]
 fn print(line: &str) {
     println!("{line}");
 }

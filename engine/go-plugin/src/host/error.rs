@@ -1,4 +1,4 @@
-//! What can be seen when a plugin does not come up.
+//! Errors of starting, serving and stopping a plugin.
 
 use std::fmt;
 use std::io;
@@ -15,127 +15,125 @@ use crate::handshake::{Address, HandshakeLineError, UnsupportedVersion};
 use crate::identity::IdentityError;
 use crate::socket::SocketError;
 
-/// How much of a plugin's words is shown: the lines of its log, and the characters of either stream.
+/// Limits of the quoted output: the number of log lines, and the number of characters per stream.
 const MAX_QUOTED_LINES: usize = 20;
 const MAX_QUOTED_CHARACTERS: usize = 2000;
 
-/// A plugin could not be started.
+/// An error from [`launch`](super::launch).
 #[derive(Debug, thiserror::Error)]
 pub enum PluginStartError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{} does not exist", .0.display())]
     NotFound(PathBuf),
-    /// The file may not be executed, or lies on a file system mounted `noexec`.
-    #[error("{} is not executable: set its permission (chmod +x), or move it if its file system is mounted noexec", .0.display())]
+    /// The file is not executable, or is on a file system mounted `noexec`.
+    #[error("{} is not executable: run chmod +x on it, or move it if its file system is mounted noexec", .0.display())]
     NotExecutable(PathBuf),
-    /// The file is no program, or one for another architecture.
-    #[error("{} is {found}, which this machine ({}) does not run (exec format error)", program.display(), std::env::consts::ARCH)]
+    /// The file is not a program, or is built for another architecture.
+    #[error("{} is {found}, which cannot run on this machine ({}): exec format error", program.display(), std::env::consts::ARCH)]
     ExecFormat {
         /// The plugin's binary.
         program: PathBuf,
-        /// What the file is.
+        /// The kind of file that was found.
         found: String,
     },
-    /// The file is there, but not the dynamic loader or script interpreter that it names.
+    /// The file names a dynamic loader or script interpreter that does not exist.
     #[error(
-        "{} needs {interpreter}, which does not exist here: install it, or build a static binary",
+        "{} requires {interpreter}, which does not exist on this machine: install it, or build a static binary",
         program.display()
     )]
     MissingInterpreter {
         /// The plugin's binary.
         program: PathBuf,
-        /// What it names.
+        /// The dynamic loader or interpreter.
         interpreter: String,
     },
-    /// The system refuses to start it for another reason.
+    /// The process cannot be started for another reason.
     #[error("cannot start {}", program.display())]
     Spawn {
         /// The plugin's binary.
         program: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: io::Error,
     },
-    /// What the plugin may see could not be restricted, so it was not started.
-    #[error("cannot restrict what the plugin may see")]
+    /// The sandbox of an untrusted plugin could not be set up, so the plugin was not started.
+    #[error("cannot set up the sandbox of the plugin")]
     Isolation(#[source] io::Error),
-    /// The process ended before its handshake.
-    #[error("plugin ended before its handshake ({status}){}", quoted_output(stdout, stderr))]
+    /// The process exited before the handshake.
+    #[error("plugin exited before the handshake ({status}){}", quoted_output(stdout, stderr))]
     Exited {
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// What it had written to standard output.
+        /// The standard output.
         stdout: String,
-        /// The end of its standard error.
+        /// The last lines of the standard error.
         stderr: String,
     },
-    /// The process goes on, but without a standard output.
+    /// The process closed its standard output and still runs.
     #[error("plugin closed its standard output before the handshake{}", quoted_output("", stderr))]
     StdoutClosed {
-        /// The end of its standard error.
+        /// The last lines of the standard error.
         stderr: String,
     },
-    /// The first line is no handshake that we understand.
+    /// The first line of standard output is not a supported handshake.
     #[error("first line of the plugin is not a handshake{}", quoted_output(line, stderr))]
     Handshake {
-        /// The line.
+        /// The first line.
         line: String,
-        /// The end of its standard error.
+        /// The last lines of the standard error.
         stderr: String,
-        /// What is wrong with it.
+        /// Why the line is not a handshake.
         #[source]
         reason: HandshakeLineError,
     },
-    /// No handshake or no connection in time.
+    /// The handshake or the connection was not completed in time.
     #[error("plugin was not ready within {} s{}", after.as_secs_f32(), quoted_output("", stderr))]
     Timeout {
-        /// The limit.
+        /// The time limit.
         after: Duration,
-        /// The end of its standard error.
+        /// The last lines of the standard error.
         stderr: String,
     },
-    /// The process cannot be read from or waited for.
+    /// The output or the exit status of the process cannot be read.
     #[error("cannot read from the plugin")]
     Read(#[source] io::Error),
-    /// The plugin chose a version that was not offered.
+    /// The plugin chose a protocol version that was not offered.
     #[error(transparent)]
     Version(UnsupportedVersion),
-    /// The plugin ignored the wish to have all connections in one.
+    /// The plugin does not support a single connection for all services.
     #[error(
-        "plugin does not multiplex its connections, as plugins in containers must: build it with go-plugin 1.6 or later"
+        "plugin does not support multiplexed connections, which plugins in containers require: build it with go-plugin 1.6 or later"
     )]
     NoMultiplexing,
-    /// The plugin ignored the certificate that it was given.
+    /// The plugin ignored the host's certificate.
     #[error("plugin does not offer AutoMTLS: its handshake has no certificate")]
     NoCertificate,
-    /// The certificate of the host could not be made.
+    /// The host's certificate could not be generated.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The certificates are not usable for TLS.
+    /// The certificates cannot be used for TLS.
     #[error("cannot set up TLS with the plugin")]
     TlsSetup(#[source] rustls::Error),
-    /// A plugin that is not trusted says that it listens where another may.
-    #[error(
-        "plugin says that it listens at {address}, which is not in the temporary directory that it was given (TMPDIR)"
-    )]
+    /// An untrusted plugin listens outside its temporary directory.
+    #[error("plugin listens at {address}, outside the temporary directory that it was given (TMPDIR)")]
     ForeignAddress {
-        /// What the handshake says.
+        /// The address in the handshake.
         address: Address,
     },
-    /// Nobody listens where the plugin says.
+    /// The plugin's address does not accept connections.
     #[error("cannot connect to the plugin at {address}")]
     Connect {
-        /// What the handshake says.
+        /// The address in the handshake.
         address: Address,
-        /// The system's answer.
+        /// The I/O error.
         source: io::Error,
     },
-    /// The plugin is not the one that made the handshake.
+    /// The plugin does not have the key of the certificate in its handshake.
     #[error("TLS handshake with the plugin failed")]
     Tls(#[source] io::Error),
-    /// The connection was lost at once.
+    /// The connection was closed before a channel was established.
     #[error("cannot open a channel to the plugin")]
     Channel(#[source] tonic::transport::Error),
-    /// The plugin closes the connection: it does not trust us, or does not speak HTTP/2.
+    /// The plugin closed the connection: it rejects the host's certificate, or does not use HTTP/2.
     #[error("plugin refused the connection")]
     Refused(#[source] tonic::Status),
 }
@@ -159,22 +157,22 @@ impl PluginStartError {
     }
 }
 
-/// A service for the plugin could not be offered.
+/// An error from [`PluginProcess::serve_brokered`](super::PluginProcess::serve_brokered).
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// No socket to serve on.
+    /// The socket of the service could not be bound.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The plugin has closed the broker's stream.
-    #[error("cannot announce a service: the plugin is gone")]
+    /// The plugin closed the broker's stream.
+    #[error("cannot announce a service to the plugin: the plugin has disconnected")]
     PluginGone,
 }
 
-/// A plugin could not be ended.
+/// An error from [`PluginProcess::shutdown`](super::PluginProcess::shutdown).
 #[derive(Debug, thiserror::Error)]
 pub enum ShutdownError {
-    /// The process cannot be waited for.
-    #[error("cannot wait for the plugin to end")]
+    /// The exit status of the process cannot be read.
+    #[error("cannot wait for the exit of the plugin")]
     Wait(#[source] io::Error),
 }
 
@@ -182,32 +180,33 @@ impl fmt::Display for PluginExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             Some(status) => write!(f, "{status}{}", quoted_output("", &self.stderr)),
-            None => write!(f, "how is not known{}", quoted_output("", &self.stderr)),
+            None => write!(f, "exit status unknown{}", quoted_output("", &self.stderr)),
         }
     }
 }
 
-/// The plugin's own words, where there are any: of a log the end of it, and without what only machines read.
+/// Quotes the output of the plugin, if any: the last lines of its log, without the fields for machines.
 fn quoted_output(stdout: &str, stderr: &str) -> String {
     let log: Vec<String> = stderr.lines().map(|line| LogLine::parse(line).to_string()).collect();
-    // What a Go program dies of comes before the stacks of all that it did.
-    let died = log.iter().position(|line| line.starts_with("panic: ") || line.starts_with("fatal error: "));
-    let first = died.unwrap_or(log.len().saturating_sub(MAX_QUOTED_LINES));
+    // The reason of a Go panic precedes the stacks of all goroutines.
+    let panic_line =
+        log.iter().position(|line| line.starts_with("panic: ") || line.starts_with("fatal error: "));
+    let first = panic_line.unwrap_or(log.len().saturating_sub(MAX_QUOTED_LINES));
     let last = log[first..].iter().take(MAX_QUOTED_LINES).map(String::as_str).collect::<Vec<_>>().join("\n");
     let mut text = String::new();
-    for (stream, words) in [("stdout", stdout), ("stderr", last.as_str())] {
-        let words = words.trim();
-        if !words.is_empty() {
-            text += &format!("; on {stream}: {}", truncate(words));
+    for (stream, output) in [("stdout", stdout), ("stderr", last.as_str())] {
+        let output = output.trim();
+        if !output.is_empty() {
+            text += &format!("; on {stream}: {}", truncate(output));
         }
     }
     text
 }
 
-fn truncate(words: &str) -> String {
-    match words.char_indices().nth(MAX_QUOTED_CHARACTERS) {
-        None => words.to_owned(),
-        Some((end, _)) => format!("{}...", &words[..end]),
+fn truncate(output: &str) -> String {
+    match output.char_indices().nth(MAX_QUOTED_CHARACTERS) {
+        None => output.to_owned(),
+        Some((end, _)) => format!("{}...", &output[..end]),
     }
 }
 
@@ -216,19 +215,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_the_plugin_are_part_of_the_message() {
+    fn the_output_of_the_plugin_is_part_of_the_message() {
         assert_eq!(quoted_output("", "  \n"), "");
         assert_eq!(quoted_output("Usage: x\n", "bad flag\n"), "; on stdout: Usage: x; on stderr: bad flag");
     }
 
     #[test]
-    fn a_log_is_shown_as_people_read_it_and_only_its_end() {
+    fn only_the_end_of_a_log_is_quoted_and_in_readable_form() {
         let line = r#"{"@level":"error","@message":"cannot start","error":"no config"}"#;
         assert_eq!(quoted_output("", line), r#"; on stderr: cannot start error="no config""#);
         let long: String = (0..100).map(|number| format!("line {number}\n")).collect();
         assert!(quoted_output("", &long).starts_with("; on stderr: line 80\nline 81\n"));
         assert!(quoted_output(&"x".repeat(1 << 20), "").len() < 3000);
-        let died = format!("starting\npanic: no database\n\n{long}");
-        assert!(quoted_output("", &died).starts_with("; on stderr: panic: no database\n\nline 0\n"));
+        let panicked = format!("starting\npanic: no database\n\n{long}");
+        assert!(quoted_output("", &panicked).starts_with("; on stderr: panic: no database\n\nline 0\n"));
     }
 }

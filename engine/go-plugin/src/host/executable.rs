@@ -1,14 +1,14 @@
-//! What a file is that is to be started, for sentences about one that does not start.
+//! Detects the kind of an executable file, to explain why it does not start.
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// The headers of a program, in bytes; linkers put the name of the dynamic loader right behind them.
+/// How many bytes of a file are read. Linkers place the name of the dynamic loader directly after the headers.
 const HEADER_BYTES: u64 = 64 * 1024;
 
-/// The numbers of machines in ELF headers that a plugin may well be built for, with Rust's names.
+/// ELF machine numbers of likely targets, with Rust's names for them.
 const ELF_MACHINES: [(u16, &str); 9] = [
     (3, "x86"),
     (20, "powerpc"),
@@ -21,10 +21,10 @@ const ELF_MACHINES: [(u16, &str); 9] = [
     (258, "loongarch64"),
 ];
 
-/// What the first bytes of a file say.
+/// The kind of a file, detected from its first bytes.
 pub(super) struct Executable {
     format: FileFormat,
-    /// The dynamic loader or the script's interpreter, where one is named.
+    /// The dynamic loader or the script's interpreter, if the file names one.
     pub(super) interpreter: Option<String>,
 }
 
@@ -38,17 +38,17 @@ enum FileFormat {
 }
 
 impl Executable {
-    /// Reads what can be read; a file that cannot is neither a program nor a script.
+    /// Reads the head of a file. A file that cannot be read is of an unknown kind.
     pub(super) fn read(path: &Path) -> Self {
         let mut head = Vec::new();
         if let Ok(file) = File::open(path) {
-            // Less than everything is as good: what is missing is not found.
+            // After a read error the bytes that were read are used.
             let _ = file.take(HEADER_BYTES).read_to_end(&mut head);
         }
         Self::parse(&head)
     }
 
-    /// Whether the kernel runs it by itself.
+    /// Whether the kernel can run the file without `binfmt_misc`.
     pub(super) fn is_native(&self) -> bool {
         match self.format {
             FileFormat::Elf(machine) => machine_name(machine) == Some(std::env::consts::ARCH),
@@ -97,7 +97,7 @@ fn machine_name(machine: u16) -> Option<&'static str> {
     ELF_MACHINES.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name)
 }
 
-/// The dynamic loader that a 64-bit little-endian program names.
+/// Returns the dynamic loader of a 64-bit little-endian program.
 fn elf_interpreter(head: &[u8]) -> Option<String> {
     const PT_INTERP: u32 = 3;
     if head.get(4..6) != Some(&[2, 1]) {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_named_by_its_first_bytes() {
+    fn the_kind_of_a_file_is_detected_from_its_first_bytes() {
         check(b"", "an empty file", None);
         check(b"Usage", "neither a program nor a script", None);
         check(b"#! /usr/bin/env bash\n", "a script", Some("/usr/bin/env"));
@@ -144,25 +144,25 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_named_with_its_machine_and_its_loader() {
+    fn a_program_is_described_with_its_machine_and_its_loader() {
         let mut program = vec![0; 256];
         program[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1]);
         program[18] = 183;
         check(&program, "a program for aarch64", None);
-        program[32] = 64; // where the segments are described
-        program[54] = 56; // the size of a description
-        program[56] = 2; // how many there are
+        program[32] = 64; // offset of the program headers
+        program[54] = 56; // size of a program header
+        program[56] = 2; // number of program headers
         let segment = 64 + 56;
         program[segment] = 3;
-        program[segment + 8] = 200; // where the name is
-        program[segment + 32] = 8; // how long it is
+        program[segment + 8] = 200; // offset of the name
+        program[segment + 32] = 8; // length of the name
         program[200..208].copy_from_slice(b"/lib/ld\0");
         check(&program, "a program for aarch64", Some("/lib/ld"));
         check(&program[..201], "a program for aarch64", None);
     }
 
     #[test]
-    fn this_program_is_one_for_this_machine() {
+    fn this_program_is_native() {
         assert!(Executable::read(&std::env::current_exe().unwrap()).is_native());
     }
 }

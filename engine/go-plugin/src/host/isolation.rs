@@ -1,19 +1,19 @@
-//! What a plugin inherits from its host, and how one that is not trusted is kept from the rest.
+//! What a plugin inherits from its host, and the sandbox of an untrusted plugin.
 //!
-//! A child of the same user can read the environment and the memory of its parent in `/proc`, and every file of that user. So
-//! the host is not dumpable while such a child may run, and the child has no capability to read it all the same. Landlock
-//! hides the files, and every process that is not the child's own.
+//! A child process of the same user can read its parent's environment and memory in `/proc`, and every file of that user.
+//! Therefore the host is not dumpable while an untrusted plugin may run, and the child has no capability that overrides this.
+//! Landlock hides the files, and all processes that the child has not started.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, dumpable_behavior, geteuid, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
@@ -21,42 +21,42 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 /// What a plugin inherits from its host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
-    /// The host's environment and everything that its user can read, as Vault starts plugins.
+    /// The environment of the host and access to everything that its user can access, as Vault starts plugins.
     #[default]
     Inherit,
-    /// Nothing but the variables of [`LaunchOptions::env`](super::LaunchOptions::env) and of the protocol, and a temporary
-    /// directory of its own, in which it has to listen. It has no terminal and none of the files that the host has open. The host
-    /// is not dumpable meanwhile. Where the kernel has Landlock, the plugin can neither look into other processes nor open what
-    /// lies at or below these paths, except for its own binary. It can connect to the sockets of this machine's services.
+    /// Only the variables of [`LaunchOptions::env`](super::LaunchOptions::env) and of the protocol, and a new temporary directory,
+    /// in which the plugin has to listen. It has no terminal, and none of the host's open files. The host is not dumpable while
+    /// it runs. If the kernel supports Landlock, the plugin can neither inspect other processes nor open files at or below the
+    /// `hidden` paths, except its own binary. It can connect to local services over their sockets.
     Untrusted {
-        /// Paths that are not for the plugin; one that does not exist is passed over.
+        /// Paths that the plugin must not open. Paths that do not exist are ignored.
         hidden: Vec<PathBuf>,
-        /// Whether it may use TCP.
+        /// Whether the plugin may use TCP.
         network: NetworkAccess,
     },
 }
 
-/// Whether a plugin may use TCP. It is kept from it by Landlock, from Linux 6.7 on.
+/// Whether a plugin may use TCP. Denying it requires Landlock of Linux 6.7 or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkAccess {
-    /// As a plugin that is to do its work has to.
+    /// TCP is allowed, for a plugin that has to serve requests.
     Allowed,
-    /// As for one that is only asked what it is.
+    /// TCP is denied, for a plugin that is only inspected.
     Denied,
 }
 
-/// Why a plugin that is started with [`Isolation::Untrusted`] may still see what it should not.
+/// A reason why [`Isolation::Untrusted`] is not complete on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IsolationGap {
-    /// The host runs as root. What root may do without capabilities is enough to take over many a machine, such as to talk to a
+    /// The host runs as root. Even without capabilities, root can take over many machines, for example through the socket of a
     /// container engine.
     Root,
-    /// The kernel has no Landlock, or it is switched off: neither files nor other processes of the user can be hidden.
+    /// The kernel has no Landlock, or it is disabled: files and processes of the user cannot be hidden.
     NoLandlock,
 }
 
 impl IsolationGap {
-    /// The gaps of this process on this kernel.
+    /// Returns the gaps that apply to this process on this kernel.
     ///
     /// ```
     /// use go_plugin::host::IsolationGap;
@@ -71,7 +71,7 @@ impl IsolationGap {
         if geteuid().is_root() {
             gaps.push(IsolationGap::Root);
         }
-        // The kernel tells only by restricting a thread, so this is one of no further use.
+        // Only a restricted thread shows whether Landlock is enforced, so this one is used for nothing else.
         let restricted =
             thread::spawn(|| ruleset(NetworkAccess::Denied).and_then(RulesetCreated::restrict_self)).join();
         if !restricted
@@ -83,41 +83,46 @@ impl IsolationGap {
     }
 }
 
-/// The newest accesses that are known here; the kernel enforces those that it knows.
+/// The newest Landlock version that is used. The kernel enforces the part that it supports.
 const LANDLOCK_ABI: ABI = ABI::V6;
 
-/// What a plugin of root keeps: without the first it could not start from a directory of another user, and the second is
-/// Vault's advice for plugins.
+/// The capabilities that a plugin of root keeps. `DAC_OVERRIDE` lets it start from a directory of another user. Vault recommends
+/// `IPC_LOCK` for plugins.
 const KEPT_CAPABILITIES: CapabilitySet = CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::IPC_LOCK);
 
-/// What is kept for as long as an untrusted plugin may run.
+/// The restrictions of an untrusted plugin. Kept until its process has exited.
 pub(super) struct Sandbox {
     hidden: Vec<PathBuf>,
     program: PathBuf,
-    scratch: PathBuf,
+    temp_dir: PathBuf,
     network: NetworkAccess,
     non_dumpable: NonDumpableGuard,
 }
 
 impl Sandbox {
-    /// Makes the host not dumpable, before the plugin is started.
-    pub(super) fn new(program: &Path, hidden: &[PathBuf], network: NetworkAccess, scratch: &Path) -> Sandbox {
+    /// Prepares the restrictions, and makes the host not dumpable.
+    pub(super) fn new(
+        program: &Path,
+        hidden: &[PathBuf],
+        network: NetworkAccess,
+        temp_dir: &Path,
+    ) -> Sandbox {
         Sandbox {
             hidden: hidden.iter().filter_map(|path| path.canonicalize().ok()).collect(),
             program: program.canonicalize().unwrap_or_else(|_| program.to_owned()),
-            scratch: scratch.to_owned(),
+            temp_dir: temp_dir.to_owned(),
             network,
             non_dumpable: NonDumpableGuard::acquire(),
         }
     }
 
-    /// Restricts this thread, and what it starts from now on, by as much as the kernel knows.
+    /// Restricts this thread and the processes that it starts, as far as the kernel supports it.
     pub(super) fn restrict_this_thread(&mut self) -> io::Result<()> {
         let (all, on_files) = (AccessFs::from_all(LANDLOCK_ABI), AccessFs::from_file(LANDLOCK_ABI));
         let restrict = || {
             let mut rules = LandlockRules { ruleset: ruleset(self.network)?, hidden: &self.hidden };
             rules.allow_siblings(Path::new("/"))?;
-            rules.allow(&self.scratch, all)?;
+            rules.allow(&self.temp_dir, all)?;
             rules.allow(&self.program, on_files & (AccessFs::Execute | AccessFs::ReadFile))?;
             rules.ruleset.restrict_self()
         };
@@ -127,7 +132,7 @@ impl Sandbox {
     }
 }
 
-/// Root would get all of them again with a new program, were it not for `no_new_privs`.
+/// Drops capabilities. `no_new_privs` prevents a program of root from regaining them at exec.
 fn drop_capabilities() -> Result<(), Errno> {
     set_no_new_privs(true)?;
     let CapabilitySets { effective, permitted, .. } = capabilities(None)?;
@@ -151,7 +156,7 @@ fn ruleset(network: NetworkAccess) -> Result<RulesetCreated, RulesetError> {
     ruleset.scope(Scope::from_all(LANDLOCK_ABI))?.create()
 }
 
-/// Landlock knows only what is allowed, so everything is that lies beside the way to a hidden path.
+/// Landlock has no deny rules, so everything except the hidden paths and their parent directories is allowed.
 struct LandlockRules<'a> {
     ruleset: RulesetCreated,
     hidden: &'a [PathBuf],
@@ -159,10 +164,10 @@ struct LandlockRules<'a> {
 
 impl LandlockRules<'_> {
     fn allow_siblings(&mut self, directory: &Path) -> Result<(), RulesetError> {
-        // One that cannot be listed cannot be read by the plugin either.
+        // A directory that the host cannot list is not readable for the plugin either.
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             let path = entry.path();
-            // A link is judged by where it leads.
+            // Landlock applies to the target of a link.
             let Some(kind) = entry.file_type().ok().filter(|kind| !kind.is_symlink()) else { continue };
             if self.hidden.contains(&path) {
                 continue;
@@ -179,7 +184,7 @@ impl LandlockRules<'_> {
     }
 
     fn allow(&mut self, path: &Path, access: BitFlags<AccessFs>) -> Result<(), RulesetError> {
-        // What is gone meanwhile needs no rule.
+        // A path that was removed since it was listed needs no rule.
         if let Ok(opened) = PathFd::new(path) {
             (&mut self.ruleset).add_rule(PathBeneath::new(opened, access))?;
         }
@@ -187,25 +192,25 @@ impl LandlockRules<'_> {
     }
 }
 
-/// How many plugins need this process to be not dumpable, and what it was before the first.
+/// The number of plugins that require this process to be not dumpable, and its state before the first.
 static NON_DUMPABLE_USERS: Mutex<Option<(usize, DumpableBehavior)>> = Mutex::new(None);
 
-/// Keeps other processes of the same user from reading the memory and the environment of this one.
+/// Prevents other processes of the same user from reading the memory and the environment of this one.
 struct NonDumpableGuard {
-    /// Without Landlock a process that the plugin has left behind reads this one's environment as soon as it can.
+    /// False without Landlock, because a process that the plugin leaves behind could read this one's environment later.
     restore_on_drop: bool,
 }
 
 impl NonDumpableGuard {
     fn acquire() -> NonDumpableGuard {
-        let mut held = lock_non_dumpable_users();
-        match &mut *held {
-            Some((users, _)) => *users += 1,
+        let mut users = NON_DUMPABLE_USERS.lock();
+        match &mut *users {
+            Some((count, _)) => *count += 1,
             None => {
-                // Neither fails for the values that are used here.
+                // Neither call fails for these values.
                 let before = dumpable_behavior().unwrap_or(DumpableBehavior::Dumpable);
                 let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-                *held = Some((1, before));
+                *users = Some((1, before));
             }
         }
         NonDumpableGuard { restore_on_drop: false }
@@ -214,21 +219,17 @@ impl NonDumpableGuard {
 
 impl Drop for NonDumpableGuard {
     fn drop(&mut self) {
-        let mut held = lock_non_dumpable_users();
+        let mut users = NON_DUMPABLE_USERS.lock();
         if !self.restore_on_drop {
             return;
         }
-        match &mut *held {
+        match &mut *users {
             Some((1, before)) => {
                 let _ = set_dumpable_behavior(*before);
-                *held = None;
+                *users = None;
             }
-            Some((users, _)) => *users -= 1,
+            Some((count, _)) => *count -= 1,
             None => {}
         }
     }
-}
-
-fn lock_non_dumpable_users() -> MutexGuard<'static, Option<(usize, DumpableBehavior)>> {
-    NON_DUMPABLE_USERS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What a plugin says, line by line, as a host shows it.
+//! Parses the output of a plugin into log lines.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::log::Level;
 
-/// A host reads this much of a line as JSON; what is longer is handed on raw in pieces of this size, in bytes.
+/// The longest line that is parsed as JSON, in bytes. A longer line is passed on as text in chunks of this size.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// The words in front of lines of other loggers.
+/// The level prefixes of other loggers.
 const LEVEL_PREFIXES: [(&str, Level); 5] = [
     ("[TRACE]", Level::Trace),
     ("[DEBUG]", Level::Debug),
@@ -19,37 +19,37 @@ const LEVEL_PREFIXES: [(&str, Level); 5] = [
     ("[ERROR]", Level::Error),
 ];
 
-/// Takes each line as it comes. It is called by the task that reads, so it must not block.
+/// Receives each line. The task that reads the output calls it, so it must not block.
 pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
-/// Where a line comes from.
+/// The stream and the format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogSource {
     /// A line of the plugin's log: hclog's JSON on standard error.
     Log,
     /// Any other line on standard error: a panic, another logger, a library.
     Text,
-    /// What the plugin's code prints to its standard output and hands on.
+    /// A line that the plugin's code prints to standard output, forwarded by the plugin.
     Stdout,
 }
 
-/// One line of what a plugin says.
+/// One line of a plugin's output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogLine {
-    /// Where it comes from.
+    /// The stream and the format of the line.
     pub source: LogSource,
-    /// How grave it is. A line that does not say is [`Level::Debug`], as in Go's host.
+    /// The level. A line without a level is [`Level::Debug`], as in a Go host.
     pub level: Level,
-    /// The text.
+    /// The message.
     pub message: String,
-    /// The logger's name; empty where there is none.
+    /// The name of the logger, or an empty string.
     pub module: String,
-    /// What the plugin adds to the text.
+    /// The additional fields.
     pub fields: Map<String, Value>,
 }
 
 impl LogLine {
-    /// Reads a line of standard error: hclog's JSON, or text with a level in front or without.
+    /// Parses a line of standard error: hclog's JSON, or text with an optional level prefix.
     pub(crate) fn parse(line: &str) -> Self {
         Self::from_json(line).unwrap_or_else(|| {
             let prefixed = LEVEL_PREFIXES.iter().find(|(prefix, _)| line.starts_with(prefix));
@@ -57,8 +57,8 @@ impl LogLine {
         })
     }
 
-    fn text(origin: LogSource, level: Level, message: &str) -> Self {
-        Self { source: origin, level, message: message.to_owned(), module: String::new(), fields: Map::new() }
+    fn text(source: LogSource, level: Level, message: &str) -> Self {
+        Self { source, level, message: message.to_owned(), module: String::new(), fields: Map::new() }
     }
 
     fn from_json(line: &str) -> Option<Self> {
@@ -66,19 +66,19 @@ impl LogLine {
             return None;
         }
         let mut fields: Map<String, Value> = serde_json::from_str(line).ok()?;
-        let mut own = |name| match fields.remove(name) {
+        let mut take = |name| match fields.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
-        let level = own("@level")?.parse().ok()?;
-        let (message, module) = (own("@message")?, own("@module").unwrap_or_default());
-        own("@timestamp");
+        let level = take("@level")?.parse().ok()?;
+        let (message, module) = (take("@message")?, take("@module").unwrap_or_default());
+        take("@timestamp");
         Some(Self { source: LogSource::Log, level, message, module, fields })
     }
 }
 
 impl fmt::Display for LogLine {
-    /// The text and the fields, on one line where the text is one.
+    /// Writes the message and the fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         for (name, value) in &self.fields {
@@ -91,22 +91,22 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// Makes lines of the pieces of a stream, and hands them on.
+/// Splits a stream into lines and passes them to a sink.
 pub(crate) struct LineSplitter {
     source: LogSource,
     sink: LogSink,
     partial: Vec<u8>,
-    /// Go's runtime has begun to say why the process dies; it says so on many lines.
+    /// Whether the lines belong to a Go panic, which is written on many lines.
     in_panic: bool,
 }
 
 impl LineSplitter {
-    pub(crate) fn new(origin: LogSource, sink: LogSink) -> Self {
-        Self { source: origin, sink, partial: Vec::new(), in_panic: false }
+    pub(crate) fn new(source: LogSource, sink: LogSink) -> Self {
+        Self { source, sink, partial: Vec::new(), in_panic: false }
     }
 
-    pub(crate) fn push(&mut self, piece: &[u8]) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(part);
             if part.ends_with(b"\n") || self.partial.len() >= MAX_LINE_BYTES {
                 self.flush();
@@ -114,7 +114,7 @@ impl LineSplitter {
         }
     }
 
-    /// Hands on what there is, though no newline came.
+    /// Passes on the last line, which may have no newline.
     pub(crate) fn flush(&mut self) {
         let line = std::mem::take(&mut self.partial);
         let line = String::from_utf8_lossy(&line);
@@ -142,10 +142,10 @@ mod tests {
 
     use super::*;
 
-    fn read(origin: LogSource, pieces: &[&str]) -> Vec<LogLine> {
+    fn read(source: LogSource, pieces: &[&str]) -> Vec<LogLine> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
-        let mut lines = LineSplitter::new(origin, Arc::new(move |line| sink.lock().unwrap().push(line)));
+        let mut lines = LineSplitter::new(source, Arc::new(move |line| sink.lock().unwrap().push(line)));
         for piece in pieces {
             lines.push(piece.as_bytes());
         }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_hclog_is_its_level_its_text_and_its_fields() {
+    fn a_line_of_hclog_is_parsed_into_level_message_and_fields() {
         let line = r#"{"@level":"warn","@message":"slow","@module":"kv.x","@timestamp":"2026-01-02T03:04:05.000006Z","took":"2 s","n":3}"#;
         let read = read(LogSource::Log, &[&line[..20], &line[20..], "\n"]);
         let [line] = read.as_slice() else { panic!("{read:?}") };
@@ -164,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_hclog_is_text_as_it_stands() {
+    fn a_line_that_is_not_of_hclog_is_unchanged_text() {
         let odd = ["{\"@level\":7,\"@message\":\"x\"}", "{\"a\":1}", "{", "Usage: tool"];
         for line in odd {
             assert_eq!(LogLine::parse(line), LogLine::text(LogSource::Text, Level::Debug, line));
         }
-        assert_eq!(LogLine::parse("[ERROR] it fell").level, Level::Error);
+        assert_eq!(LogLine::parse("[ERROR] disk failed").level, Level::Error);
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_comes_in_pieces_and_the_last_line_needs_no_newline() {
+    fn an_endless_line_is_split_and_the_last_line_needs_no_newline() {
         let piece = "x".repeat(4096);
         let pieces = vec![piece.as_str(); 33];
         let read = read(LogSource::Stdout, &pieces);

@@ -1,37 +1,38 @@
-//! The end of what a process writes, for error messages, and its lines for whoever listens.
+//! Keeps the last part of a process's output for error messages, and splits the output into log lines.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::log_line::LineSplitter;
 
-/// Enough for a stack trace, in bytes.
+/// How much output is kept, in bytes. Sufficient for a stack trace.
 const MAX_TAIL_BYTES: usize = 16 * 1024;
 
-/// How long to wait for the rest when the process has ended; a child of its own may hold the pipe open.
+/// How long to wait for remaining output after the process has exited. A child of it may keep the pipe open.
 const OUTPUT_GRACE_PERIOD: Duration = Duration::from_millis(200);
 
-/// Reads a stream to its end, so that the writer never blocks, and keeps the last of it.
+/// Reads a stream to its end, so that the writer never blocks, and keeps the last part of it.
 pub(crate) struct OutputTail {
     buffer: Arc<Mutex<VecDeque<u8>>>,
     reader: JoinHandle<()>,
-    /// Closed when everything is read.
+    /// Closed after the end of the stream was read.
     open: watch::Receiver<()>,
 }
 
 impl OutputTail {
-    /// Reads `stream`, and makes `lines` of it where there are any to make.
+    /// Reads `stream` in a task, and passes it to `lines` if given.
     pub(crate) fn capture(
         mut stream: impl AsyncRead + Send + Unpin + 'static,
         mut lines: Option<LineSplitter>,
     ) -> Self {
-        let kept = Arc::new(Mutex::new(VecDeque::new()));
-        let shared = Arc::clone(&kept);
+        let buffer = Arc::new(Mutex::new(VecDeque::new()));
+        let shared = Arc::clone(&buffer);
         let (open, reading) = watch::channel(());
         let reader = tokio::spawn(async move {
             let _open = open;
@@ -39,10 +40,10 @@ impl OutputTail {
             while let Ok(length @ 1..) = stream.read(&mut chunk).await {
                 let chunk = &chunk[..length];
                 {
-                    let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    kept.extend(chunk);
-                    let excess = kept.len().saturating_sub(MAX_TAIL_BYTES);
-                    kept.drain(..excess);
+                    let mut buffer = shared.lock();
+                    buffer.extend(chunk);
+                    let excess = buffer.len().saturating_sub(MAX_TAIL_BYTES);
+                    buffer.drain(..excess);
                 }
                 if let Some(lines) = &mut lines {
                     lines.push(chunk);
@@ -52,19 +53,19 @@ impl OutputTail {
                 lines.flush();
             }
         });
-        Self { buffer: kept, reader, open: reading }
+        Self { buffer, reader, open: reading }
     }
 
-    /// What has been read so far.
+    /// Returns the last part of what was read so far.
     pub(crate) fn text(&self) -> String {
-        let mut kept = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+        let mut buffer = self.buffer.lock();
+        String::from_utf8_lossy(buffer.make_contiguous()).into_owned()
     }
 
-    /// Waits a moment for what a writer that has ended said last.
+    /// Waits for the end of the stream, up to [`OUTPUT_GRACE_PERIOD`].
     pub(crate) async fn wait_closed(&self) {
         let mut reading = self.open.clone();
-        // The channel never changes; it only closes.
+        // No value is ever sent; the channel only closes.
         let _ = tokio::time::timeout(OUTPUT_GRACE_PERIOD, reading.changed()).await;
     }
 }
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_end_of_a_long_text_is_kept() {
+    async fn only_the_end_of_a_long_output_is_kept() {
         let text = format!("{}the end", "x".repeat(3 * MAX_TAIL_BYTES));
         let (mut writer, reader) = tokio::io::duplex(64);
         let tail = OutputTail::capture(reader, None);

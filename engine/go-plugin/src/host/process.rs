@@ -1,4 +1,4 @@
-//! The plugin's process, from its start to its handshake line and its end.
+//! The plugin process: its start, its handshake line, and its exit.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -22,18 +22,18 @@ use crate::environment::{
 };
 use crate::handshake::{Address, HandshakeLine, parse_handshake_line};
 
-/// Longer than any handshake: the certificate is below 4 KiB. In bytes.
+/// The maximum length of a handshake line in bytes. The certificate in it has less than 4 KiB.
 const MAX_HANDSHAKE_BYTES: u64 = 64 * 1024;
 
-/// How long a process that has closed its output may take to end, before it counts as still running.
+/// How long a process may run after it has closed its output before it counts as still running.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A child in its own process group; the group is killed on drop.
+/// A plugin process in its own process group, which is killed on drop.
 pub(crate) struct ChildProcess {
     child: ChildGuard,
-    /// What a killed plugin leaves behind.
+    /// The socket file, which a killed plugin does not remove.
     socket: Option<PathBuf>,
-    /// The temporary directory of one that is not trusted, and whether it may use TCP.
+    /// The temporary directory of an untrusted plugin, and whether it may use TCP.
     sandbox: Option<(TempDir, NetworkAccess)>,
     stdout: Option<BufReader<ChildStdout>>,
     stray_stdout: Option<OutputTail>,
@@ -47,48 +47,48 @@ impl ChildProcess {
     ) -> Result<Self, PluginStartError> {
         let mut command = std::process::Command::new(&options.program);
         command.args(&options.args);
-        let (confined, confines) = match &options.isolation {
+        let (sandbox, restriction) = match &options.isolation {
             Isolation::Inherit => {
-                // What another host gave to this process is not for the plugin.
+                // These variables belong to the host of this process.
                 for inherited in [CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP] {
                     command.env_remove(inherited);
                 }
                 (None, None)
             }
             Isolation::Untrusted { hidden, network } => {
-                let scratch = TempDir::new().map_err(PluginStartError::Isolation)?;
-                command.env_clear().env(TEMPORARY_DIRECTORY, scratch.path());
+                let temp_dir = TempDir::new().map_err(PluginStartError::Isolation)?;
+                command.env_clear().env(TEMPORARY_DIRECTORY, temp_dir.path());
                 (
-                    Some(Sandbox::new(&options.program, hidden, *network, scratch.path())),
-                    Some((scratch, *network)),
+                    Some(Sandbox::new(&options.program, hidden, *network, temp_dir.path())),
+                    Some((temp_dir, *network)),
                 )
             }
         };
         command.envs(options.env.iter().map(|(name, value)| (name, value))).envs(variables);
-        // The keeper closes the input: at its end, as /dev/null would be, which a root without devices lacks.
+        // The supervisor closes the pipe at once. `/dev/null` does not work everywhere: a chroot may have no devices.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut kept = supervisor::start(command, confined).await?;
+        let mut child = supervisor::start(command, sandbox).await?;
 
         let stdout =
-            kept.stdout.take().map(ChildStdout::from_std).transpose().map_err(PluginStartError::Read)?;
+            child.stdout.take().map(ChildStdout::from_std).transpose().map_err(PluginStartError::Read)?;
         let stderr =
-            kept.stderr.take().map(ChildStderr::from_std).transpose().map_err(PluginStartError::Read)?;
+            child.stderr.take().map(ChildStderr::from_std).transpose().map_err(PluginStartError::Read)?;
         let lines = LineSplitter::new(LogSource::Log, Arc::clone(&options.log));
         let stderr = match stderr {
             Some(stderr) => OutputTail::capture(stderr, Some(lines)),
             None => OutputTail::capture(tokio::io::empty(), None),
         };
         Ok(Self {
-            child: kept,
+            child,
             socket: None,
-            sandbox: confines,
+            sandbox: restriction,
             stdout: stdout.map(BufReader::new),
             stray_stdout: None,
             stderr: Arc::new(stderr),
         })
     }
 
-    /// Reads the handshake, and begins to read away what comes after it.
+    /// Reads the handshake line, and starts to discard the output after it.
     pub(crate) async fn read_handshake(&mut self) -> Result<HandshakeLine, PluginStartError> {
         let mut first = Vec::new();
         if let Some(mut stdout) = self.stdout.take() {
@@ -121,28 +121,28 @@ impl ChildProcess {
         }
     }
 
-    /// The host connects to the address, and removes the socket: that must not be another's, of whoever is not trusted.
+    /// Checks that an untrusted plugin listens in its own directory, because the host connects to the address and removes the socket.
     fn check_address(&self, address: &Address) -> Result<(), PluginStartError> {
-        let Some((scratch, network)) = &self.sandbox else { return Ok(()) };
-        let own = match address {
+        let Some((temp_dir, network)) = &self.sandbox else { return Ok(()) };
+        let allowed = match address {
             Address::Unix(path) => {
                 let directory = path.parent().and_then(|directory| directory.canonicalize().ok());
                 let inside = matches!(
-                    (directory, scratch.path().canonicalize()),
-                    (Some(directory), Ok(scratch)) if directory.starts_with(&scratch)
+                    (directory, temp_dir.path().canonicalize()),
+                    (Some(directory), Ok(temp_dir)) if directory.starts_with(&temp_dir)
                 );
                 inside && !path.is_symlink()
             }
             Address::Tcp(address) => *network == NetworkAccess::Allowed && address.ip().is_loopback(),
         };
-        if own { Ok(()) } else { Err(PluginStartError::ForeignAddress { address: address.clone() }) }
+        if allowed { Ok(()) } else { Err(PluginStartError::ForeignAddress { address: address.clone() }) }
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for the end; resolves at once when it has come.
+    /// Waits for the exit. Resolves immediately if the process has exited.
     pub(crate) fn wait_exit(&self) -> ExitFuture {
         self.child.wait_exit()
     }
@@ -159,7 +159,7 @@ impl ChildProcess {
         self.stray_stdout.as_ref().map(OutputTail::text).unwrap_or_default()
     }
 
-    /// Kills the process and what it has started, unless it has ended.
+    /// Kills the process group, unless the process has exited.
     pub(crate) fn kill(&self) {
         self.child.kill();
     }
@@ -176,7 +176,7 @@ impl Drop for ChildProcess {
         if let Some(path) = &self.socket
             && fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
         {
-            // A plugin that ended by itself has done it, and nobody could do more than this.
+            // Already removed if the plugin has exited normally. A failure cannot be handled in drop.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,9 +1,10 @@
-//! The services that the host offers to a plugin beside the main connection, and how the plugin finds them.
+//! Serves the host's services to a plugin beside the main connection, and announces them.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,67 +21,68 @@ use crate::wire::ConnInfo;
 use crate::wire::conn_info::Knock;
 use crate::wire::grpc_broker_client::GrpcBrokerClient;
 
-/// Messages that wait for a slow plugin.
+/// How many messages are buffered for a slow plugin.
 const CHANNEL_CAPACITY: usize = 16;
 
 /// How a plugin reaches the host's services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokerTransport {
-    /// Each on a socket of its own, as Vault and OpenBao do for ordinary processes.
+    /// Each service has its own socket, as in Vault and OpenBao for normal processes.
     Sockets,
-    /// All inside the main connection, as Vault does for plugins in containers.
+    /// All services share the main connection, as in Vault for plugins in containers.
     Multiplexed,
 }
 
-/// Everything that is offered. Dropping it ends it.
+/// The services that the host offers. Dropping it stops all of them.
 pub(super) struct ServiceBroker {
     to_plugin: mpsc::Sender<ConnInfo>,
     tls: Option<TlsAcceptor>,
-    /// Present when the services are reached through the main connection.
+    /// Present if the services are reached through the main connection.
     router: Option<StreamRouter>,
     last_id: AtomicU32,
     services: Mutex<HashMap<u32, RunningService>>,
 }
 
-/// What is offered; nobody reads it, it ends when it is dropped. The file goes with it and not with a task, which the end of
-/// the process may overtake.
+/// Stops the service when dropped. The socket file is removed here and not by the serving task, because the process may exit
+/// before that task has ended.
 struct RunningService {
     _stop: DropGuard,
     _socket: Option<SocketFile>,
 }
 
 impl ServiceBroker {
-    /// Opens the stream whose end tells a plugin that its host is gone.
-    pub(super) fn open(channel: &Channel, tls: Option<TlsAcceptor>, doors: Option<StreamRouter>) -> Self {
+    /// Opens the broker's stream. Its end tells a plugin that its host has exited.
+    pub(super) fn open(channel: &Channel, tls: Option<TlsAcceptor>, router: Option<StreamRouter>) -> Self {
         let mut client = GrpcBrokerClient::new(channel.clone());
         let (to_plugin, outgoing) = mpsc::channel(CHANNEL_CAPACITY);
-        // Weak, so that the stream ends with the value and not with the plugin.
-        let (answers, knocked) = (to_plugin.downgrade(), doors.clone());
-        // Go's plugins answer the call only when they have something to say, so nobody can wait for it here.
+        // Weak, so that the stream ends when this value is dropped, and not when the plugin exits.
+        let (responses, knock_router) = (to_plugin.downgrade(), router.clone());
+        // Go plugins do not respond to the call until they send a message, so it runs in a task.
         tokio::spawn(async move {
             let Ok(response) = client.start_stream(ReceiverStream::new(outgoing)).await else { return };
             let mut incoming = response.into_inner();
             while let Ok(Some(message)) = incoming.message().await {
-                // What else a plugin announces are services of its own, which no Vault host asks for.
-                let Some(answer) = knocked.as_ref().and_then(|doors| doors.answer_knock(&message)) else {
+                // Other messages announce services of the plugin, which no Vault host uses.
+                let Some(response) = knock_router.as_ref().and_then(|router| router.answer_knock(&message))
+                else {
                     continue;
                 };
-                let Some(answers) = answers.upgrade() else { return };
-                if answers.send(answer).await.is_err() {
+                let Some(responses) = responses.upgrade() else { return };
+                if responses.send(response).await.is_err() {
                     return;
                 }
             }
         });
-        Self { to_plugin, tls, router: doors, last_id: AtomicU32::new(0), services: Mutex::default() }
+        Self { to_plugin, tls, router, last_id: AtomicU32::new(0), services: Mutex::default() }
     }
 
     pub(super) async fn serve(&self, routes: Routes) -> Result<u32, BrokerError> {
         let service_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let stop = CancellationToken::new();
         let socket = match &self.router {
-            Some(doors) => {
-                let (arrivals, incoming) = incoming::connection_queue(self.tls.clone());
-                doors.register(service_id, arrivals);
+            Some(router) => {
+                let (queue, incoming) = incoming::connection_queue(self.tls.clone());
+                router.register(service_id, queue);
                 tokio::spawn(serve_until_stopped(routes, incoming, stop.clone()));
                 None
             }
@@ -101,26 +103,26 @@ impl ServiceBroker {
                 Some(socket)
             }
         };
-        lock(&self.services).insert(service_id, RunningService { _stop: stop.drop_guard(), _socket: socket });
+        self.services.lock().insert(service_id, RunningService { _stop: stop.drop_guard(), _socket: socket });
         Ok(service_id)
     }
 
     pub(super) fn stop_service(&self, service_id: u32) {
-        if let Some(doors) = &self.router {
-            doors.unregister(service_id);
+        if let Some(router) = &self.router {
+            router.unregister(service_id);
         }
-        lock(&self.services).remove(&service_id);
+        self.services.lock().remove(&service_id);
     }
 }
 
-/// Serves until `stop`, and lets go of each connection when nothing is asked on it any more.
+/// Serves until `stop`, and closes each connection after its last request.
 async fn serve_until_stopped(routes: Routes, incoming: Incoming, stop: CancellationToken) {
     let server = connection::server().add_routes(routes);
-    // What fails here is one connection, and the plugin learns of it.
+    // An error affects a single connection, and the plugin receives it.
     let _ = server.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await;
 }
 
-/// Which service gets the next stream that the plugin opens: the one that it knocked for first.
+/// Assigns each stream that the plugin opens to a service, in the order of its knocks.
 #[derive(Clone, Default)]
 pub(super) struct StreamRouter(Arc<Mutex<RouterState>>);
 
@@ -131,29 +133,29 @@ struct RouterState {
 }
 
 impl StreamRouter {
-    /// Gives a stream of the plugin to the service it is for; one that nobody knocked for is dropped.
+    /// Passes a stream to its service. A stream without a knock is dropped.
     pub(super) fn route(&self, stream: Connection) {
-        let mut inside = lock(&self.0);
-        if let Some(service) = inside.knocked.pop_front().and_then(|id| inside.services.get(&id)) {
+        let mut state = self.0.lock();
+        if let Some(service) = state.knocked.pop_front().and_then(|id| state.services.get(&id)) {
             service.push(stream);
         }
     }
 
     fn register(&self, service_id: u32, service: ConnectionQueue) {
-        lock(&self.0).services.insert(service_id, service);
+        self.0.lock().services.insert(service_id, service);
     }
 
     fn unregister(&self, service_id: u32) {
-        lock(&self.0).services.remove(&service_id);
+        self.0.lock().services.remove(&service_id);
     }
 
-    /// The answer to a knock; `None` to anything else.
+    /// Returns the response to a knock, or `None` for any other message.
     fn answer_knock(&self, message: &ConnInfo) -> Option<ConnInfo> {
         message.knock.as_ref().filter(|knock| knock.knock && !knock.ack)?;
         let service_id = message.service_id;
-        let mut inside = lock(&self.0);
-        let error = if inside.services.contains_key(&service_id) {
-            inside.knocked.push_back(service_id);
+        let mut state = self.0.lock();
+        let error = if state.services.contains_key(&service_id) {
+            state.knocked.push_back(service_id);
             String::new()
         } else {
             format!("no listener for id {service_id}")
@@ -161,11 +163,6 @@ impl StreamRouter {
         let knock = Some(Knock { knock: true, ack: true, error });
         Some(ConnInfo { service_id, knock, ..ConnInfo::default() })
     }
-}
-
-/// No code panics while it holds one of these locks, so what they guard is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -178,15 +175,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_knock_at_a_service_that_is_not_there_is_refused() {
-        let doors = StreamRouter::default();
-        let (arrivals, _incoming) = incoming::connection_queue(None);
-        doors.register(7, arrivals);
-        let answer = |id| doors.answer_knock(&knock(id)).unwrap().knock.unwrap();
-        assert!(answer(7).ack && answer(7).error.is_empty());
-        assert_eq!(answer(8).error, "no listener for id 8");
-        doors.unregister(7);
-        assert_eq!(answer(7).error, "no listener for id 7");
-        assert!(doors.answer_knock(&ConnInfo { service_id: 7, ..ConnInfo::default() }).is_none());
+    async fn a_knock_for_an_unknown_service_is_refused() {
+        let router = StreamRouter::default();
+        let (queue, _incoming) = incoming::connection_queue(None);
+        router.register(7, queue);
+        let response = |id| router.answer_knock(&knock(id)).unwrap().knock.unwrap();
+        assert!(response(7).ack && response(7).error.is_empty());
+        assert_eq!(response(8).error, "no listener for id 8");
+        router.unregister(7);
+        assert_eq!(response(7).error, "no listener for id 7");
+        assert!(router.answer_knock(&ConnInfo { service_id: 7, ..ConnInfo::default() }).is_none());
     }
 }

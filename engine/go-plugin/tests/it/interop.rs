@@ -1,4 +1,4 @@
-//! The relay plugin under the official Go host, and the Go relay under ours.
+//! The relay plugin under the official Go host, and the Go relay plugin under our host.
 
 use go_plugin::host::{BrokerTransport, LaunchOptions, ShutdownOutcome, TlsMode};
 use harness::build::go_host;
@@ -13,7 +13,7 @@ async fn a_go_host_talks_to_our_plugin_with_its_p521_certificate() {
 }
 
 #[tokio::test]
-async fn a_go_host_talks_to_our_plugin_in_the_clear() {
+async fn a_go_host_talks_to_our_plugin_without_tls() {
     check(&["-auto-mtls=false"], 5).await;
 }
 
@@ -23,7 +23,7 @@ async fn a_go_host_multiplexes_the_brokered_connections() {
 }
 
 #[tokio::test]
-async fn a_go_host_multiplexes_in_the_clear() {
+async fn a_go_host_multiplexes_without_tls() {
     check(&["-multiplex", "-auto-mtls=false", "-services=20"], 5).await;
 }
 
@@ -33,10 +33,13 @@ async fn a_go_host_agrees_on_an_older_version() {
 }
 
 #[tokio::test]
-async fn a_go_host_with_another_cookie_sees_the_plugin_end() {
+async fn a_go_host_with_another_cookie_sees_the_plugin_exit() {
     let refused = run_go_host(&["-cookie=RELAY_PLUGIN=another"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("this is a plugin; a host starts it"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("this program is a plugin and must be started by a plugin host"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -54,7 +57,7 @@ async fn our_host_talks_to_a_go_plugin() {
 }
 
 #[tokio::test]
-async fn our_host_talks_to_a_go_plugin_in_the_clear() {
+async fn our_host_talks_to_a_go_plugin_without_tls() {
     let options = LaunchOptions { tls: TlsMode::Plaintext, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
     let running = launch_connected(options, "host").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
@@ -78,35 +81,35 @@ async fn our_host_multiplexes_with_a_go_plugin_and_with_ours() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_service_is_not_there_any_more() {
+async fn a_stopped_service_is_not_available_any_more() {
     for broker_transport in [BrokerTransport::Sockets, BrokerTransport::Multiplexed] {
         let options = LaunchOptions { broker_transport, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
         let running = launch_connected(options, "host").await;
         running.stop_service(1);
-        // What the plugin asks before it has heard of it is still answered.
-        within_timeout("it is withdrawn", async { while ask(&running, "hello").await.is_ok() {} }).await;
+        // Requests before the plugin learns of it are still answered.
+        within_timeout("the service stops", async { while ask(&running, "hello").await.is_ok() {} }).await;
         connect(&running, "next").await;
         assert_eq!(ask(&running, "hello").await.unwrap(), "next: hello");
     }
 }
 
-/// Lets the host use everything that the plugin offers, and compares what it saw.
+/// Runs the Go host, which uses every feature of the plugin, and compares its results.
 async fn check(flags: &[&str], version: u64) {
     let services = flags.iter().find_map(|flag| flag.strip_prefix("-services=")).unwrap_or("3");
     let answers: Vec<String> =
         (0..services.parse().unwrap()).map(|number: u32| format!("host {number}: hello")).collect();
 
-    let seen = run_go_host(flags).await.json();
-    assert_eq!(seen["protocol_version"], version);
-    assert_eq!(seen["answers"], Value::from(answers));
-    assert_eq!(seen["large_answer"], 16 << 20);
-    assert_eq!(seen["stdout"], "said in Print\n");
-    assert_eq!(seen["healthy"], true);
-    assert_eq!(seen["graceful"], true);
-    let log = seen["log"].as_array().unwrap();
+    let results = run_go_host(flags).await.json();
+    assert_eq!(results["protocol_version"], version);
+    assert_eq!(results["answers"], Value::from(answers));
+    assert_eq!(results["large_answer"], 16 << 20);
+    assert_eq!(results["stdout"], "said in Print\n");
+    assert_eq!(results["healthy"], true);
+    assert_eq!(results["graceful"], true);
+    let log = results["log"].as_array().unwrap();
     assert!(log.contains(&"info starting".into()), "{log:?}");
     assert!(log.contains(&"warn said in Log".into()), "{log:?}");
-    assert!(log.contains(&"info ended: Shutdown".into()), "{log:?}");
+    assert!(log.contains(&"info stopped: Shutdown".into()), "{log:?}");
 }
 
 /// Runs the official host with our plugin.

@@ -1,4 +1,4 @@
-//! A host that does not trust its plugin.
+//! The sandbox of an untrusted plugin.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use rustix::process::{DumpableBehavior, dumpable_behavior};
 
 use crate::relay::options;
 
-/// `cargo test` runs these in one process, whose dumpability they share.
+/// Serializes the tests: `cargo test` runs them in one process, which has one dumpable attribute.
 static SERIAL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn untrusted(hidden: &std::path::Path) -> LaunchOptions {
@@ -18,7 +18,7 @@ fn untrusted(hidden: &std::path::Path) -> LaunchOptions {
     LaunchOptions { isolation, ..options() }
 }
 
-/// What a shell that is started as a plugin says on standard error.
+/// Starts a shell as a plugin, and returns its standard error.
 async fn stderr_of_shell(shell: &str, script: String) -> String {
     let hidden = tempfile::tempdir().unwrap();
     let options = LaunchOptions {
@@ -28,20 +28,20 @@ async fn stderr_of_shell(shell: &str, script: String) -> String {
     };
     match launch(options).await {
         Err(PluginStartError::Exited { stderr, .. }) => stderr,
-        other => panic!("a shell is no plugin: {other:?}"),
+        other => panic!("the shell should exit: {other:?}"),
     }
 }
 
 #[tokio::test]
-async fn the_host_is_not_dumpable_as_long_as_any_such_plugin_runs() {
-    let _alone = SERIAL.lock().await;
+async fn the_host_is_not_dumpable_while_an_untrusted_plugin_runs() {
+    let _serial = SERIAL.lock().await;
     let home = tempfile::tempdir().unwrap();
     let first = launch(untrusted(home.path())).await.unwrap();
     let second = launch(untrusted(home.path())).await.unwrap();
     first.shutdown().await.unwrap();
     assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     second.shutdown().await.unwrap();
-    // What a plugin leaves behind can read the host from then on, unless Landlock keeps it from that.
+    // Without Landlock, a process that the plugin leaves behind could still read the host.
     let afterwards = match IsolationGap::all().contains(&IsolationGap::NoLandlock) {
         true => DumpableBehavior::NotDumpable,
         false => DumpableBehavior::Dumpable,
@@ -51,7 +51,7 @@ async fn the_host_is_not_dumpable_as_long_as_any_such_plugin_runs() {
 
 #[tokio::test]
 async fn a_plugin_runs_from_a_home_that_is_hidden_from_it() {
-    let _alone = SERIAL.lock().await;
+    let _serial = SERIAL.lock().await;
     let home = tempfile::tempdir().unwrap();
     let binary = home.path().join("plugin");
     fs::copy(options().program, &binary).unwrap();
@@ -60,8 +60,8 @@ async fn a_plugin_runs_from_a_home_that_is_hidden_from_it() {
 }
 
 #[tokio::test]
-async fn a_script_finds_an_empty_environment_and_no_secret_but_can_write_where_it_is_told() {
-    let _alone = SERIAL.lock().await;
+async fn a_script_gets_an_empty_environment_and_no_secret_but_can_write_to_its_temporary_directory() {
+    let _serial = SERIAL.lock().await;
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("token"), "planted-secret").unwrap();
     let script =
@@ -73,7 +73,7 @@ async fn a_script_finds_an_empty_environment_and_no_secret_but_can_write_where_i
         ..untrusted(home.path())
     };
     let Err(PluginStartError::Handshake { stderr, line, .. }) = launch(options).await else {
-        panic!("it prints an empty line where the handshake is expected")
+        panic!("the script prints an empty line instead of a handshake")
     };
     assert_eq!(line, "");
     assert!(stderr.contains("GIVEN=by the caller"), "{stderr}");
@@ -83,35 +83,35 @@ async fn a_script_finds_an_empty_environment_and_no_secret_but_can_write_where_i
     }
 }
 
-/// In the session of its host it could write into the terminal what a person seems to have typed.
+/// In the session of its host, a process could inject input into the terminal.
 #[tokio::test]
-async fn a_plugin_has_a_session_of_its_own_and_so_no_terminal() {
-    let _alone = SERIAL.lock().await;
-    let said = stderr_of_shell(
+async fn a_plugin_has_its_own_session_and_no_terminal() {
+    let _serial = SERIAL.lock().await;
+    let stderr = stderr_of_shell(
         "/bin/sh",
         "read -r _ _ _ _ _ session _ </proc/self/stat; echo $$ $session >&2".into(),
     )
     .await;
-    let (process, session) = said.trim().split_once(' ').expect("two numbers");
+    let (process, session) = stderr.trim().split_once(' ').expect("two numbers");
     assert_eq!(process, session);
 }
 
 #[tokio::test]
-async fn a_file_that_the_host_was_started_with_is_closed_to_a_plugin() {
-    let _alone = SERIAL.lock().await;
+async fn a_file_that_the_host_has_inherited_is_closed_in_a_plugin() {
+    let _serial = SERIAL.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("planted-token");
     fs::write(&file, "secret").unwrap();
-    // Other than what Rust opens, its copy stays open in a child.
+    // Unlike files that Rust opens, the copy is inherited by a child.
     let _inherited = rustix::io::dup(File::open(&file).unwrap()).unwrap();
-    let said = stderr_of_shell("/bin/sh", "ls -l /proc/$$/fd >&2".into()).await;
-    assert!(said.contains("pipe:"), "{said}");
-    assert!(!said.contains("planted-token"), "{said}");
+    let stderr = stderr_of_shell("/bin/sh", "ls -l /proc/$$/fd >&2".into()).await;
+    assert!(stderr.contains("pipe:"), "{stderr}");
+    assert!(!stderr.contains("planted-token"), "{stderr}");
 }
 
 #[tokio::test]
-async fn a_plugin_cannot_have_its_host_connect_to_the_socket_of_another_and_remove_it() {
-    let _alone = SERIAL.lock().await;
+async fn a_plugin_cannot_make_its_host_connect_to_a_foreign_socket_and_remove_it() {
+    let _serial = SERIAL.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -123,30 +123,30 @@ async fn a_plugin_cannot_have_its_host_connect_to_the_socket_of_another_and_remo
         args: vec!["-c".into(), script.into()],
         ..untrusted(hidden.path())
     };
-    let refused = launch(options).await.unwrap_err();
-    assert!(matches!(refused, PluginStartError::ForeignAddress { .. }), "{refused:?}");
+    let error = launch(options).await.unwrap_err();
+    assert!(matches!(error, PluginStartError::ForeignAddress { .. }), "{error:?}");
     assert!(socket.exists());
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_only_looked_at_reaches_no_network() {
-    let _alone = SERIAL.lock().await;
+async fn a_plugin_that_is_only_inspected_has_no_network() {
+    let _serial = SERIAL.lock().await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let said =
+    let stderr =
         stderr_of_shell("/bin/bash", format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected >&2"))
             .await;
     if kernel_restricts_tcp() {
-        assert!(said.contains("Permission denied"), "{said}");
+        assert!(stderr.contains("Permission denied"), "{stderr}");
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     } else {
-        assert!(said.contains("connected"), "{said}");
+        assert!(stderr.contains("connected"), "{stderr}");
     }
 }
 
-/// From 6.7 on, with Landlock.
+/// Whether the kernel is 6.7 or later, and has Landlock.
 fn kernel_restricts_tcp() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));

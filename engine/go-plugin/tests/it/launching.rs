@@ -1,4 +1,4 @@
-//! What a host says of a program that does not come up.
+//! The errors for programs that do not start.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -20,14 +20,14 @@ fn script(script: &str) -> LaunchOptions {
     LaunchOptions { args: vec!["-c".into(), script.into()], ..LaunchOptions::new("/bin/sh", HANDSHAKE) }
 }
 
-/// A file made by a process that has ended, so that nothing has it open for writing when it is started.
+/// Creates a file from another process, so that this process never has it open for writing.
 fn file(directory: &Path, content: &str, mode: &str) -> PathBuf {
     let path = directory.join("plugin");
-    let made = Command::new("/bin/sh")
+    let status = Command::new("/bin/sh")
         .args(["-c", r#"printf %b "$1" > "$2" && chmod "$3" "$2""#, "sh", content])
         .args([path.as_os_str(), mode.as_ref()])
         .status();
-    assert!(made.unwrap().success());
+    assert!(status.unwrap().success());
     path
 }
 
@@ -48,7 +48,7 @@ async fn a_file_without_the_permission_is_not_executable() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_program_is_of_the_wrong_format() {
+async fn a_file_that_is_not_a_program_has_the_wrong_format() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "\u{7f}ELF, but for another machine", "755");
     let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await;
@@ -60,32 +60,33 @@ async fn a_text_is_not_run_as_a_shell_script() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "echo '1|5|unix|/tmp/x|grpc|'", "755");
     let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
-    assert!(error.contains("is neither a program nor a script, which this machine"), "{error}");
+    assert!(error.contains("is neither a program nor a script, which cannot run on this machine"), "{error}");
 }
 
 #[tokio::test]
-async fn a_program_for_another_machine_is_named_with_both_machines() {
+async fn an_error_for_another_machine_names_both_machines() {
     let directory = tempfile::tempdir().unwrap();
-    // The head of an ELF file with the machine at 18, and nothing behind it.
+    // The head of an ELF file, with the machine number at offset 18.
     let path = file(directory.path(), "\u{7f}ELF\u{2}\u{1}\u{1}.........\u{2}.\u{16}\\000.....", "755");
     let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
-    let expected = format!("is a program for s390x, which this machine ({})", std::env::consts::ARCH);
+    let expected =
+        format!("is a program for s390x, which cannot run on this machine ({})", std::env::consts::ARCH);
     assert!(error.contains(&expected), "{error}");
 }
 
 #[tokio::test]
-async fn a_file_that_is_about_to_be_closed_by_its_writer_is_waited_for() {
+async fn a_file_that_its_writer_is_about_to_close_is_awaited() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "#!/bin/sh\nexit 3\n", "755");
     let open = OpenOptions::new().append(true).open(&path).unwrap();
     let mut writer = Command::new("sleep").arg("0.2").stdout(open).spawn().unwrap();
     let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
-    assert_eq!(error, "plugin ended before its handshake (exit status: 3)");
+    assert_eq!(error, "plugin exited before the handshake (exit status: 3)");
     writer.wait().unwrap();
 }
 
 #[tokio::test]
-async fn a_file_that_stays_open_for_writing_is_not_waited_for_long() {
+async fn a_file_that_stays_open_for_writing_is_awaited_for_a_limited_time() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "#!/bin/sh\nexit 3\n", "755");
     let _open = OpenOptions::new().append(true).open(&path).unwrap();
@@ -95,28 +96,31 @@ async fn a_file_that_stays_open_for_writing_is_not_waited_for_long() {
 }
 
 #[tokio::test]
-async fn a_missing_loader_is_not_taken_for_a_missing_file() {
+async fn a_missing_loader_is_not_reported_as_a_missing_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "#!/no/such/interpreter\n", "755");
     let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
-    assert!(error.contains("needs /no/such/interpreter, which does not exist here"), "{error}");
+    assert!(error.contains("requires /no/such/interpreter, which does not exist on this machine"), "{error}");
 }
 
 #[tokio::test]
-async fn a_program_that_ends_is_quoted_with_its_exit_code() {
+async fn a_program_that_exits_is_quoted_with_its_exit_code() {
     let error = launch_error(script("echo Usage: tool; echo no config >&2; exit 3")).await;
     assert!(matches!(error, PluginStartError::Handshake { .. }), "{error}");
     let error = launch_error(script("echo no config >&2; exit 3")).await;
-    assert_eq!(error.to_string(), "plugin ended before its handshake (exit status: 3); on stderr: no config");
+    assert_eq!(
+        error.to_string(),
+        "plugin exited before the handshake (exit status: 3); on stderr: no config"
+    );
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_given_anothers_cookie_ends_with_one() {
+async fn a_plugin_with_a_wrong_cookie_exits_with_one() {
     let handshake = Handshake { cookie_value: "another", ..HANDSHAKE };
     let error = launch_error(LaunchOptions { handshake, ..options() }).await;
     let PluginStartError::Exited { status, stderr, .. } = error else { panic!("{error}") };
     assert_eq!(status.code(), Some(1));
-    assert!(stderr.contains("this is a plugin; a host starts it"), "{stderr}");
+    assert!(stderr.contains("this program is a plugin and must be started by a plugin host"), "{stderr}");
 }
 
 #[tokio::test]
@@ -126,20 +130,20 @@ async fn a_panic_is_one_line_of_the_log() {
     assert_eq!(status.code(), Some(101));
     let line: serde_json::Value = serde_json::from_str(&stderr).unwrap();
     assert_eq!(line["@level"], "error");
-    assert_eq!(line["@message"], "panicked: told to\npanic");
+    assert_eq!(line["@message"], "panicked: requested\npanic");
     assert!(line["location"].as_str().unwrap().contains("relay/main.rs"), "{line}");
 }
 
 #[tokio::test]
-async fn a_host_certificate_that_is_none_is_named() {
+async fn an_invalid_host_certificate_is_reported() {
     let env = vec![("PLUGIN_CLIENT_CERT".into(), "no certificate".into())];
     let error = launch_error(LaunchOptions { env, tls: TlsMode::Plaintext, ..options() }).await.to_string();
-    assert!(error.contains("cannot read the host's certificate in PLUGIN_CLIENT_CERT"), "{error}");
+    assert!(error.contains("cannot parse the host's certificate in PLUGIN_CLIENT_CERT"), "{error}");
 }
 
 #[tokio::test]
 async fn output_before_the_handshake_is_quoted() {
-    // Its socket stays: without a handshake nobody knows of it.
+    // The socket file remains, because the host does not know its path without a handshake.
     let directory = tempfile::tempdir().unwrap();
     let env = vec![("TMPDIR".into(), directory.path().into())];
     let error = launch_error(LaunchOptions { args: vec!["--print-first".into()], env, ..options() }).await;
@@ -154,17 +158,17 @@ async fn an_endless_first_line_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_says_nothing_is_given_up_in_time() {
+async fn a_plugin_without_output_is_given_up_after_the_timeout() {
     let start_timeout = Duration::from_millis(1500);
     let error = launch_error(LaunchOptions { start_timeout, ..script("echo stuck >&2; sleep 60") }).await;
     assert_eq!(error.to_string(), "plugin was not ready within 1.5 s; on stderr: stuck");
 }
 
 #[tokio::test]
-async fn a_plugin_of_other_versions_is_named_with_both_sides_versions() {
+async fn a_version_mismatch_names_the_versions_of_both_sides() {
     let handshake = Handshake { protocol_versions: &[8, 9], ..HANDSHAKE };
     let error = launch_error(LaunchOptions { handshake, ..options() }).await;
-    assert_eq!(error.to_string(), "plugin speaks protocol version 4, the host [8, 9]");
+    assert_eq!(error.to_string(), "plugin uses protocol version 4, but the host supports [8, 9]");
 }
 
 #[tokio::test]
@@ -184,7 +188,7 @@ async fn a_plugin_that_ignores_our_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_hangs_up_has_refused_us() {
+async fn a_plugin_that_closes_the_connection_has_refused_it() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("socket");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -195,13 +199,13 @@ async fn a_plugin_that_hangs_up_has_refused_us() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_listens_nowhere_is_named_with_its_address() {
+async fn a_plugin_that_does_not_listen_is_reported_with_its_address() {
     let error = launch_error(script("echo '1|5|unix|/no/such/socket|grpc|'; sleep 60")).await;
     assert_eq!(error.to_string(), "cannot connect to the plugin at unix|/no/such/socket");
 }
 
 #[tokio::test]
-async fn a_temporary_directory_too_long_for_a_socket_is_named() {
+async fn a_temporary_directory_that_is_too_long_for_a_socket_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let long = directory.path().join("d".repeat(100));
     std::fs::create_dir(&long).unwrap();

@@ -1,4 +1,4 @@
-//! The protocol as its two sides see it, with the plugins of `examples` as real processes.
+//! Tests of the protocol from both sides, with the plugins of `examples` as real processes.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 

@@ -1,4 +1,4 @@
-//! The example programs of hashicorp/go-plugin itself, host and plugin, each with ours in place of the other.
+//! Runs the example hosts of hashicorp/go-plugin with our plugin, and their plugins with our host.
 
 use go_plugin::Handshake;
 use go_plugin::host::{LaunchOptions, PluginProcess, ShutdownOutcome, TlsMode, launch};
@@ -26,7 +26,10 @@ async fn the_key_value_host_stores_and_reads_with_our_plugin() {
     assert_eq!(host.run(["get", "greeting"]).await.success(), "hello\n");
     let refused = host.run(["get", "nothing"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert_eq!(refused.stdout, "error: rpc error: code = NotFound desc = nothing is stored there\n");
+    assert_eq!(
+        refused.stdout,
+        "error: rpc error: code = NotFound desc = no value is stored under this key\n"
+    );
 }
 
 #[tokio::test]
@@ -39,9 +42,9 @@ async fn the_bidirectional_host_adds_up_for_our_plugin() {
 
 #[tokio::test]
 async fn our_host_stores_and_reads_with_the_key_value_plugin() {
-    for security in [TlsMode::AutoMtls, TlsMode::Plaintext] {
+    for tls in [TlsMode::AutoMtls, TlsMode::Plaintext] {
         let folder = tempfile::tempdir().unwrap();
-        let plugin = launch_official("official-plugin-grpc", &folder, security).await;
+        let plugin = launch_official("official-plugin-grpc", &folder, tls).await;
         let mut store = KvClient::new(plugin.channel());
         store.put(PutBytes { key: "greeting".into(), value: b"hello".to_vec() }).await.unwrap();
         let stored = store.get(Key { key: "greeting".into() }).await.unwrap().into_inner().value;
@@ -53,9 +56,9 @@ async fn our_host_stores_and_reads_with_the_key_value_plugin() {
 
 #[tokio::test]
 async fn our_host_adds_up_for_the_bidirectional_plugin() {
-    for security in [TlsMode::AutoMtls, TlsMode::Plaintext] {
+    for tls in [TlsMode::AutoMtls, TlsMode::Plaintext] {
         let folder = tempfile::tempdir().unwrap();
-        let plugin = launch_official("official-plugin-bidirectional", &folder, security).await;
+        let plugin = launch_official("official-plugin-bidirectional", &folder, tls).await;
         let mut counter = CounterClient::new(plugin.channel());
         for value in [1, 41] {
             let helper = Routes::new(AddHelperServer::new(Adder));
@@ -78,18 +81,18 @@ impl AddHelper for Adder {
     }
 }
 
-/// One of the official hosts, which starts our plugin for every command, in the same folder each time.
+/// An official example host. It starts our plugin for every command, in the same directory.
 async fn official_host(name: &str, variable: &str) -> Program {
     Program::new(go_plugin_example(name).await).env(variable, prebuilt_example("official").to_str().unwrap())
 }
 
-/// One of the official plugins, with its files in `folder`.
-async fn launch_official(plugin: &str, folder: &TempDir, security: TlsMode) -> PluginProcess {
+/// Starts an official example plugin with `folder` as its working directory.
+async fn launch_official(plugin: &str, folder: &TempDir, tls: TlsMode) -> PluginProcess {
     let plugin = go_plugin_example(plugin).await;
-    let there = format!("cd '{}' && exec '{}'", folder.path().display(), plugin.display());
+    let script = format!("cd '{}' && exec '{}'", folder.path().display(), plugin.display());
     let options = LaunchOptions {
-        args: vec!["-c".into(), there.into()],
-        tls: security,
+        args: vec!["-c".into(), script.into()],
+        tls,
         ..LaunchOptions::new("/bin/sh", HANDSHAKE)
     };
     launch(options).await.unwrap()

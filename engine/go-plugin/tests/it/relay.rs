@@ -32,7 +32,7 @@ pub(crate) fn client(running: &PluginProcess) -> RelayClient<Channel> {
     RelayClient::new(running.channel()).max_decoding_message_size(MESSAGE_SIZE_LIMIT)
 }
 
-/// Starts the relay with an oracle of this name behind it.
+/// Starts the relay and connects it to an oracle that prefixes its answers with `name`.
 pub(crate) async fn launch_connected(options: LaunchOptions, name: &'static str) -> PluginProcess {
     let running = launch(options).await.unwrap();
     connect(&running, name).await;

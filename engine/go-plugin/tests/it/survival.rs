@@ -1,4 +1,4 @@
-//! When a plugin ends, and when it does not.
+//! When a plugin exits, and when it keeps running.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -28,7 +28,7 @@ mod wire;
 use wire::grpc_broker_client::GrpcBrokerClient;
 
 #[tokio::test]
-async fn a_plugin_ends_when_told_to_even_with_a_request_in_flight_and_leaves_no_socket() {
+async fn a_plugin_exits_on_shutdown_even_with_a_request_in_flight_and_leaves_no_socket() {
     let directory = tempfile::tempdir().unwrap();
     let env = vec![("TMPDIR".into(), directory.path().into())];
     let running = launch(LaunchOptions { env, ..options() }).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_plugin_ends_when_told_to_even_with_a_request_in_flight_and_leaves_no_
 }
 
 #[tokio::test]
-async fn a_request_in_flight_is_answered_before_the_plugin_ends() {
+async fn a_request_in_flight_is_answered_before_the_plugin_exits() {
     let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let running = launch(options()).await.unwrap();
     let oracle = DelayedOracle { asked: Arc::clone(&asked), answer: Arc::clone(&answer) };
@@ -62,7 +62,7 @@ async fn a_request_in_flight_is_answered_before_the_plugin_ends() {
     assert!(matches!(shutdown.await.unwrap().unwrap(), ShutdownOutcome::Graceful(_)));
 }
 
-/// Answers `why` only when it is let.
+/// Answers `why` only after it is notified.
 struct DelayedOracle {
     asked: Arc<Notify>,
     answer: Arc<Notify>,
@@ -80,7 +80,7 @@ impl Oracle for DelayedOracle {
 }
 
 #[tokio::test]
-async fn an_interrupt_is_the_hosts_affair() {
+async fn a_plugin_ignores_an_interrupt() {
     let running = launch_connected(options(), "host").await;
     signal(running.pid(), Signal::INT);
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
@@ -88,7 +88,7 @@ async fn an_interrupt_is_the_hosts_affair() {
 }
 
 #[tokio::test]
-async fn a_plugin_whose_launcher_lets_go_is_killed_and_leaves_no_socket() {
+async fn a_plugin_that_its_launcher_drops_is_killed_and_leaves_no_socket() {
     let directory = tempfile::tempdir().unwrap();
     let env = vec![("TMPDIR".into(), directory.path().into())];
     let running = launch(LaunchOptions { env, ..options() }).await.unwrap();
@@ -99,12 +99,12 @@ async fn a_plugin_whose_launcher_lets_go_is_killed_and_leaves_no_socket() {
     ended.wait().await;
 }
 
-/// Go's plugins do not notice that their host is gone, so this is for the kernel to do.
+/// Go plugins do not detect the exit of their host, so the kernel has to kill them.
 #[tokio::test]
 async fn a_go_plugin_is_killed_with_its_host() {
     const PLUGIN: &str = "RELAY_TEST_PLUGIN";
     if let Some(plugin) = std::env::var_os(PLUGIN) {
-        // This is the host: it prints the plugin's id and waits for its own end.
+        // This process is the host: it prints the plugin's id and waits to be killed.
         let running = launch(LaunchOptions::new(plugin, HANDSHAKE)).await.unwrap();
         println!("plugin {}", running.pid());
         std::future::pending::<()>().await;
@@ -123,7 +123,7 @@ async fn a_go_plugin_is_killed_with_its_host() {
 }
 
 #[tokio::test]
-async fn what_a_plugin_has_started_does_not_outlive_it() {
+async fn a_child_of_a_plugin_does_not_outlive_it() {
     let directory = tempfile::tempdir().unwrap();
     let child = directory.path().join("child");
     let script = format!("sleep 600 & echo $! > {}; exit 3", child.display());
@@ -132,19 +132,19 @@ async fn what_a_plugin_has_started_does_not_outlive_it() {
     let error = launch(options).await.unwrap_err();
     assert!(error.to_string().contains("exit status: 3"), "{error}");
     let child = std::fs::read_to_string(child).unwrap().trim().parse().unwrap();
-    // It may be gone already, and then there is nothing to wait for.
+    // The child may have exited already.
     if let Some(ended) = Pidfd::open(child) {
         ended.wait().await;
     }
 }
 
 #[tokio::test]
-async fn a_plugin_that_ends_by_itself_is_noticed_by_all_who_wait() {
+async fn the_exit_of_a_plugin_is_reported_to_all_waiters() {
     let running = launch(options()).await.unwrap();
     let (one, two) = (running.exited(), running.exited());
     signal(running.pid(), Signal::KILL);
     let all = async { [one.await, two.await, running.exited().await] };
-    for exited in within_timeout("all notice its end", all).await {
+    for exited in within_timeout("all waiters resolve", all).await {
         assert_eq!(exited.status.and_then(|status| status.signal()), Some(Signal::KILL.as_raw()));
         assert!(exited.stderr.contains("starting"), "{}", exited.stderr);
     }
@@ -152,36 +152,36 @@ async fn a_plugin_that_ends_by_itself_is_noticed_by_all_who_wait() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_does_not_end_is_killed() {
+async fn a_plugin_that_does_not_exit_is_killed() {
     let running = launch(LaunchOptions::new(go_host().await, HANDSHAKE)).await.unwrap();
     signal(running.pid(), Signal::STOP);
     let plugin = Pid::from_raw(running.pid().cast_signed()).unwrap();
-    let look = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    eventually("it has stopped", async || waitid(WaitId::Pid(plugin), look).unwrap()).await;
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    eventually("the process has stopped", async || waitid(WaitId::Pid(plugin), options).unwrap()).await;
     assert_eq!(running.shutdown().await.unwrap(), ShutdownOutcome::Killed);
     assert!(!running.is_running());
 }
 
 #[tokio::test]
-async fn a_terminated_plugin_ends_and_leaves_no_socket() {
+async fn a_terminated_plugin_exits_and_leaves_no_socket() {
     let directory = tempfile::tempdir().unwrap();
     let parent = ParentShell::start(directory.path()).await;
     signal(parent.plugin, Signal::TERM);
-    assert!(parent.wait_stderr().await.contains("ended: Shutdown"));
+    assert!(parent.wait_stderr().await.contains("stopped: Shutdown"));
     assert_eq!(entries(directory.path()), 0);
 }
 
 #[tokio::test]
-async fn a_plugin_ends_when_its_host_is_killed() {
+async fn a_plugin_exits_when_its_host_is_killed() {
     let directory = tempfile::tempdir().unwrap();
     let parent = ParentShell::start(directory.path()).await;
     parent.process.signal(Signal::KILL);
-    assert!(parent.wait_stderr().await.contains("ended: HostGone"));
+    assert!(parent.wait_stderr().await.contains("stopped: HostGone"));
     assert_eq!(entries(directory.path()), 0);
 }
 
 #[tokio::test]
-async fn a_plugin_ends_when_the_brokers_stream_ends_though_its_parent_lives() {
+async fn a_plugin_exits_when_the_brokers_stream_ends_though_its_parent_runs() {
     let directory = tempfile::tempdir().unwrap();
     let parent = ParentShell::start(directory.path()).await;
     let Address::Unix(path) = parent.address.clone() else { panic!("{:?}", parent.address) };
@@ -197,10 +197,10 @@ async fn a_plugin_ends_when_the_brokers_stream_ends_though_its_parent_lives() {
     let stream = GrpcBrokerClient::new(channel).start_stream(request).await.unwrap();
     drop(announcements);
     drop(stream);
-    assert!(parent.wait_stderr().await.contains("ended: HostGone"));
+    assert!(parent.wait_stderr().await.contains("stopped: HostGone"));
 }
 
-/// A shell that has started the relay in the clear and waits for it.
+/// A shell that has started the relay without TLS and waits for it.
 struct ParentShell {
     process: RunningProgram,
     plugin: u32,
@@ -221,13 +221,13 @@ impl ParentShell {
         Self { process, plugin, address: parse_handshake_line(&line).unwrap().address }
     }
 
-    /// What is written to standard error until nobody can write to it any more: until the plugin has ended.
+    /// Returns the standard error up to the exit of the plugin, which is the last process that has it open.
     async fn wait_stderr(self) -> String {
         self.process.wait().await.stderr
     }
 }
 
-/// A process, as long as it is not reaped or after that.
+/// A pidfd, which identifies the process even after it was reaped.
 struct Pidfd(OwnedFd);
 
 impl Pidfd {
@@ -242,8 +242,8 @@ impl Pidfd {
 
     /// Waits until the process has ended.
     async fn wait(self) {
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let has_ended = || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&at_once)).unwrap() == 1;
+        let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let has_ended = || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&no_wait)).unwrap() == 1;
         eventually("the process has ended", async || has_ended().then_some(())).await;
     }
 }

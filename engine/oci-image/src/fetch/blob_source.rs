@@ -1,4 +1,4 @@
-//! Manifests and blobs, out of a directory or a registry, held against their digests.
+//! Reads manifests and blobs from a layout or a registry, and verifies their digests.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -15,7 +15,7 @@ use crate::layout::{BLOB_DIR, INDEX_FILE, LAYOUT_MARKER};
 use crate::registry::RegistryClient;
 use crate::registry_error::{RegistryError, RegistryErrorKind, classify};
 
-/// What is taken for a manifest or an index.
+/// Accepted media types of manifests and indexes.
 const MANIFEST_MEDIA_TYPES: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
@@ -23,7 +23,7 @@ const MANIFEST_MEDIA_TYPES: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
 
-/// The largest that registries take for a manifest, in bytes.
+/// The size limit of a manifest in bytes, which is that of common registries.
 const MAX_MANIFEST_SIZE: u64 = 4 << 20;
 
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -34,7 +34,7 @@ fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Where blobs come from.
+/// The source of blobs.
 pub(super) enum BlobSource<'a> {
     Layout(&'a Path),
     Registry(RegistryClient<'a>),
@@ -63,7 +63,7 @@ impl<'a> BlobSource<'a> {
         }
     }
 
-    /// What the image's name stands for.
+    /// Returns the digest and the document that the name of the image refers to.
     pub(super) async fn resolve_root(&self) -> Result<(Digest, OciManifest), FetchError> {
         match self {
             Self::Layout(path) => {
@@ -90,43 +90,43 @@ impl<'a> BlobSource<'a> {
         self.parse_manifest(&self.manifest_bytes(digest).await?)
     }
 
-    /// From its beginning.
+    /// Opens a verified blob at its beginning.
     pub(super) async fn blob(&self, descriptor: &OciDescriptor) -> Result<File, FetchError> {
         match self {
             Self::Layout(path) => {
                 let file = self.blob_path(path, &descriptor.digest)?;
                 let content = File::open(&file).map_err(|source| io_error(&file, source))?;
-                let (content, there) =
+                let (content, actual) =
                     Digest::sha256_file(content).await.map_err(|source| io_error(&file, source))?;
-                self.verify_digest(&descriptor.digest, &there)?;
+                self.verify_digest(&descriptor.digest, &actual)?;
                 Ok(content)
             }
             Self::Registry(registry) => {
-                let what = || format!("download {}", descriptor.digest);
-                let load = async || {
+                let operation = || format!("download {}", descriptor.digest);
+                let download = async || {
                     let file = tempfile::tempfile()?;
                     let mut out = tokio::fs::File::from_std(file.try_clone()?);
-                    let mut left = u64::try_from(descriptor.size).unwrap_or(0);
+                    let mut remaining = u64::try_from(descriptor.size).unwrap_or(0);
                     let mut content =
                         registry.client.pull_blob_stream(registry.target.reference(), descriptor).await?;
-                    while let Some(piece) = content.next().await {
-                        let piece = piece?;
-                        left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
-                            let said = format!(
-                                "the layer is longer than the {} bytes of its manifest",
+                    while let Some(chunk) = content.next().await {
+                        let chunk = chunk?;
+                        remaining = remaining.checked_sub(chunk.len() as u64).ok_or_else(|| {
+                            let message = format!(
+                                "the layer is larger than the {} bytes in its manifest",
                                 descriptor.size
                             );
-                            std::io::Error::new(std::io::ErrorKind::FileTooLarge, said)
+                            std::io::Error::new(std::io::ErrorKind::FileTooLarge, message)
                         })?;
-                        out.write_all(&piece).await?;
+                        out.write_all(&chunk).await?;
                     }
                     out.flush().await?;
                     Ok(file)
                 };
-                let file = registry.with_retries(what, load, classify).await?;
+                let file = registry.with_retries(operation, download, classify).await?;
                 let temporary = |source| io_error(&std::env::temp_dir(), source);
-                let (content, there) = Digest::sha256_file(file).await.map_err(temporary)?;
-                self.verify_digest(&descriptor.digest, &there)?;
+                let (content, actual) = Digest::sha256_file(file).await.map_err(temporary)?;
+                self.verify_digest(&descriptor.digest, &actual)?;
                 Ok(content)
             }
         }
@@ -150,7 +150,7 @@ impl<'a> BlobSource<'a> {
         let Self::Registry(registry) = self else {
             return Err(FetchError::NotFound { image: self.image_name() });
         };
-        let what = || format!("read {name}");
+        let operation = || format!("read {name}");
         let pull = async || match registry
             .client
             .pull_manifest_raw(name, &registry.access.credentials.0, &MANIFEST_MEDIA_TYPES)
@@ -159,20 +159,21 @@ impl<'a> BlobSource<'a> {
             Err(error) if classify(&error) == RegistryErrorKind::NotFound => Ok(None),
             pulled => pulled.map(|(content, _)| Some(content)),
         };
-        let pulled: Result<_, RegistryError> = registry.with_retries(what, pull, classify).await;
+        let pulled: Result<_, RegistryError> = registry.with_retries(operation, pull, classify).await;
         let content = pulled?.ok_or_else(|| FetchError::NotFound { image: name.to_string() })?;
-        if let Some(wanted) = name.digest() {
-            self.verify_digest(wanted, &Digest::sha256(&content))?;
+        if let Some(expected) = name.digest() {
+            self.verify_digest(expected, &Digest::sha256(&content))?;
         }
         Ok(content.to_vec())
     }
 
-    /// A digest that is none could lead out of the directory.
+    /// Returns the path of a blob. Checks the digest, because an invalid one could refer to a path outside of the layout.
     fn blob_path(&self, path: &Path, digest: &str) -> Result<std::path::PathBuf, FetchError> {
         let hex = digest
             .strip_prefix("sha256:")
-            .filter(|hex| hex.len() == 64 && hex.bytes().all(|sign| sign.is_ascii_hexdigit()));
-        let hex = hex.ok_or_else(|| self.invalid_image("digest", format!("{digest:?} is none")))?;
+            .filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let hex =
+            hex.ok_or_else(|| self.invalid_image("digest", format!("{digest:?} is not a SHA-256 digest")))?;
         Ok(path.join(BLOB_DIR).join(hex))
     }
 
@@ -182,20 +183,20 @@ impl<'a> BlobSource<'a> {
 
     fn invalid_image(
         &self,
-        what: &'static str,
+        document: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> FetchError {
-        FetchError::InvalidImage { image: self.image_name(), what, source: source.into() }
+        FetchError::InvalidImage { image: self.image_name(), document, source: source.into() }
     }
 
-    fn verify_digest(&self, wanted: &str, there: &Digest) -> Result<(), FetchError> {
-        if wanted == there.as_str() {
+    fn verify_digest(&self, expected: &str, actual: &Digest) -> Result<(), FetchError> {
+        if expected == actual.as_str() {
             return Ok(());
         }
         Err(FetchError::DigestMismatch {
             image: self.image_name(),
-            wanted: wanted.to_owned(),
-            there: there.to_string(),
+            expected: expected.to_owned(),
+            actual: actual.to_string(),
         })
     }
 }

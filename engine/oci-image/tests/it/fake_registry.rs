@@ -1,4 +1,4 @@
-//! A registry that keeps what it is given, and has faults on request.
+//! An in-memory registry that can inject faults.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -11,16 +11,16 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use oci_image::Digest;
 
-/// What happens to requests, each to the next one that it fits.
+/// A fault, which applies to the next matching request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Requests of this method are answered with this status.
+    /// A request with this method gets this status.
     Status(Method, StatusCode),
-    /// The connection ends in the middle of an upload.
+    /// The connection is closed during an upload.
     ConnectionDropped,
-    /// An upload is taken for something else than it is.
+    /// The registry rejects the digest of an upload.
     WrongDigest,
-    /// The name is given to something else.
+    /// The registry stores another manifest than the pushed one.
     WrongManifest,
 }
 
@@ -29,9 +29,9 @@ pub(crate) struct RegistryState {
     pub(crate) blobs: BTreeMap<String, Bytes>,
     pub(crate) manifests: BTreeMap<String, Bytes>,
     pub(crate) faults: VecDeque<Fault>,
-    /// Method and path, of every request that was not turned away at the door.
+    /// Method and path of every authorized request.
     pub(crate) requests: Vec<String>,
-    /// Of uploads that were begun.
+    /// Number of started uploads.
     pub(crate) uploads: usize,
 }
 
@@ -43,19 +43,19 @@ pub(crate) struct FakeRegistry {
 #[derive(Clone)]
 struct FakeServer {
     state: Arc<Mutex<RegistryState>>,
-    /// The header that opens the door; none is asked for without.
+    /// Required `Authorization` header, if any.
     key: Option<&'static str>,
 }
 
 impl FakeRegistry {
-    /// `key` is what `Authorization` must be.
+    /// Starts a registry that requires the `Authorization` header `key`, if there is one.
     pub(crate) async fn start(key: Option<&'static str>) -> FakeRegistry {
-        let kept = Arc::<Mutex<RegistryState>>::default();
-        let router = Router::new().fallback(serve).with_state(FakeServer { state: kept.clone(), key });
+        let state = Arc::<Mutex<RegistryState>>::default();
+        let router = Router::new().fallback(serve).with_state(FakeServer { state: state.clone(), key });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        FakeRegistry { address, state: kept }
+        FakeRegistry { address, state }
     }
 
     pub(crate) fn image(&self) -> String {
@@ -67,35 +67,35 @@ impl FakeRegistry {
     }
 }
 
-async fn serve(State(house): State<FakeServer>, request: Request) -> Response {
+async fn serve(State(server): State<FakeServer>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
-    if house.key.is_some_and(|key| !authorized(&parts.headers, key)) {
+    if server.key.is_some_and(|key| !authorized(&parts.headers, key)) {
         let challenge = [(header::WWW_AUTHENTICATE, r#"Basic realm="registry""#)];
         return (StatusCode::UNAUTHORIZED, challenge).into_response();
     }
     let fault = {
-        let mut kept = house.state.lock().unwrap();
-        kept.requests.push(format!("{} {path}", parts.method));
-        let fits = |fault: &Fault| match fault {
+        let mut state = server.state.lock().unwrap();
+        state.requests.push(format!("{} {path}", parts.method));
+        let matches = |fault: &Fault| match fault {
             Fault::Status(method, _) => *method == parts.method,
             Fault::ConnectionDropped | Fault::WrongDigest => {
                 parts.method == Method::PUT && path.contains("/blobs/")
             }
             Fault::WrongManifest => parts.method == Method::PUT && path.contains("/manifests/"),
         };
-        match kept.faults.front() {
-            Some(fault) if fits(fault) => kept.faults.pop_front(),
+        match state.faults.front() {
+            Some(fault) if matches(fault) => state.faults.pop_front(),
             _ => None,
         }
     };
     match fault {
         Some(Fault::Status(_, status)) => return status.into_response(),
-        // The task of the connection ends, and the connection with it.
-        Some(Fault::ConnectionDropped) => std::panic::resume_unwind(Box::new("as wanted")),
+        // The panic ends the task of the connection, and with it the connection.
+        Some(Fault::ConnectionDropped) => std::panic::resume_unwind(Box::new("injected fault")),
         Some(Fault::WrongDigest) => {
-            let said = r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}"#;
-            return (StatusCode::BAD_REQUEST, said).into_response();
+            let body = r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}"#;
+            return (StatusCode::BAD_REQUEST, body).into_response();
         }
         Some(Fault::WrongManifest) | None => {}
     }
@@ -104,38 +104,44 @@ async fn serve(State(house): State<FakeServer>, request: Request) -> Response {
         Err(_) => return StatusCode::BAD_REQUEST.into_response(),
     };
     let content = if fault == Some(Fault::WrongManifest) { Bytes::from_static(b"{}") } else { content };
-    respond(&house, &parts.method, &path, parts.uri.query(), content)
+    respond(&server, &parts.method, &path, parts.uri.query(), content)
 }
 
-fn respond(house: &FakeServer, method: &Method, path: &str, query: Option<&str>, content: Bytes) -> Response {
-    let mut kept = house.state.lock().unwrap();
+fn respond(
+    server: &FakeServer,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+    content: Bytes,
+) -> Response {
+    let mut state = server.state.lock().unwrap();
     let last = path.rsplit('/').next().unwrap().to_owned();
     let location = |path: &str| [(header::LOCATION, path.to_owned())];
     match *method {
         Method::GET if path == "/v2/" => StatusCode::OK.into_response(),
-        Method::HEAD if path.contains("/blobs/") => match kept.blobs.get(&last) {
+        Method::HEAD if path.contains("/blobs/") => match state.blobs.get(&last) {
             Some(_) => StatusCode::OK.into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
         },
         Method::POST if path.ends_with("/blobs/uploads/") => {
-            kept.uploads += 1;
-            (StatusCode::ACCEPTED, location(&format!("{path}{}", kept.uploads))).into_response()
+            state.uploads += 1;
+            (StatusCode::ACCEPTED, location(&format!("{path}{}", state.uploads))).into_response()
         }
         Method::PUT if path.contains("/blobs/uploads/") => {
             let digest = Digest::sha256(&content).to_string();
-            let wanted = query.unwrap().strip_prefix("digest=").unwrap().replace("%3A", ":");
-            if digest != wanted {
+            let expected = query.unwrap().strip_prefix("digest=").unwrap().replace("%3A", ":");
+            if digest != expected {
                 return StatusCode::BAD_REQUEST.into_response();
             }
-            kept.blobs.insert(digest, content);
+            state.blobs.insert(digest, content);
             (StatusCode::CREATED, location(path)).into_response()
         }
-        // Without a `Location`, as a registry in a great cloud answers.
+        // Without `Location`, as in the responses of some cloud registries.
         Method::PUT if path.contains("/manifests/") => {
-            kept.manifests.insert(last, content);
+            state.manifests.insert(last, content);
             StatusCode::CREATED.into_response()
         }
-        Method::HEAD | Method::GET if path.contains("/manifests/") => match kept.manifests.get(&last) {
+        Method::HEAD | Method::GET if path.contains("/manifests/") => match state.manifests.get(&last) {
             Some(content) => {
                 let digest = [("docker-content-digest", Digest::sha256(content).to_string())];
                 (StatusCode::OK, digest, content.clone()).into_response()
@@ -147,5 +153,5 @@ fn respond(house: &FakeServer, method: &Method, path: &str, query: Option<&str>,
 }
 
 fn authorized(headers: &HeaderMap, key: &str) -> bool {
-    headers.get(header::AUTHORIZATION).is_some_and(|given| given == key)
+    headers.get(header::AUTHORIZATION).is_some_and(|header| header == key)
 }

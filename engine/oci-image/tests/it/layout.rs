@@ -1,4 +1,4 @@
-//! What lies on the disk.
+//! Tests of layouts and archives on disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,37 +11,41 @@ use serde_json::Value;
 use crate::samples::{image, layout, name};
 
 #[test]
-fn the_same_images_are_the_same_bytes_in_another_place() {
-    let places = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let made = places.each_ref().map(|place| {
+fn the_same_images_in_another_directory_are_the_same_bytes() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let results = directories.each_ref().map(|directory| {
         let images =
-            ["amd64", "arm64"].map(|architecture| image(place.path(), architecture, &["1.2.3", "1.2.4"]));
+            ["amd64", "arm64"].map(|architecture| image(directory.path(), architecture, &["1.2.3", "1.2.4"]));
         let layout =
-            Layout::pack(&images, &name(), place.path(), &mut |_, _| ControlFlow::Continue(())).unwrap();
-        layout.write_archive(&place.path().join("image.tar")).unwrap();
+            Layout::pack(&images, &name(), directory.path(), &mut |_, _| ControlFlow::Continue(())).unwrap();
+        layout.write_archive(&directory.path().join("image.tar")).unwrap();
         let digest = layout.digest().clone();
-        layout.persist(&place.path().join("layout")).unwrap();
-        (digest, fs::read(place.path().join("image.tar")).unwrap(), files(&place.path().join("layout")))
+        layout.persist(&directory.path().join("layout")).unwrap();
+        (
+            digest,
+            fs::read(directory.path().join("image.tar")).unwrap(),
+            files(&directory.path().join("layout")),
+        )
     });
-    assert_eq!(made[0].0, made[1].0);
-    assert!(made[0].1 == made[1].1, "the archives differ");
-    assert_eq!(made[0].2, made[1].2);
+    assert_eq!(results[0].0, results[1].0);
+    assert!(results[0].1 == results[1].1, "the archives differ");
+    assert_eq!(results[0].2, results[1].2);
 }
 
 #[test]
-fn every_blob_is_what_its_name_says_and_every_document_leads_to_blobs() {
-    let place = tempfile::tempdir().unwrap();
-    let images = ["amd64", "arm64"].map(|architecture| image(place.path(), architecture, &["1.2.3"]));
-    let mut told = Vec::new();
-    let layout = Layout::pack(&images, &name(), place.path(), &mut |done, total| {
-        told.push((done, total));
+fn every_blob_matches_its_name_and_every_document_refers_to_blobs() {
+    let directory = tempfile::tempdir().unwrap();
+    let images = ["amd64", "arm64"].map(|architecture| image(directory.path(), architecture, &["1.2.3"]));
+    let mut progress = Vec::new();
+    let layout = Layout::pack(&images, &name(), directory.path(), &mut |done, total| {
+        progress.push((done, total));
         ControlFlow::Continue(())
     })
     .unwrap();
-    let last = told.last().unwrap();
+    let last = progress.last().unwrap();
     assert_eq!(last.0, last.1);
-    let top = layout.digest().clone();
-    let target = place.path().join("layout");
+    let root = layout.digest().clone();
+    let target = directory.path().join("layout");
     layout.persist(&target).unwrap();
 
     let files = files(&target);
@@ -54,11 +58,11 @@ fn every_blob_is_what_its_name_says_and_every_document_leads_to_blobs() {
     }
     assert_eq!(files["oci-layout"], br#"{"imageLayoutVersion":"1.0.0"}"#);
     let index: Value = serde_json::from_slice(&files["index.json"]).unwrap();
-    let named = &index["manifests"][0];
-    assert_eq!(named["digest"], top.as_str());
-    assert_eq!(named["annotations"]["org.opencontainers.image.ref.name"], "1.2.3");
-    assert_eq!(named["annotations"]["io.containerd.image.name"], "registry.example.com/team/custom:1.2.3");
-    let platforms = json(&named["digest"]);
+    let image = &index["manifests"][0];
+    assert_eq!(image["digest"], root.as_str());
+    assert_eq!(image["annotations"]["org.opencontainers.image.ref.name"], "1.2.3");
+    assert_eq!(image["annotations"]["io.containerd.image.name"], "registry.example.com/team/custom:1.2.3");
+    let platforms = json(&image["digest"]);
     for (manifest, architecture) in platforms["manifests"].as_array().unwrap().iter().zip(["amd64", "arm64"])
     {
         assert_eq!(manifest["platform"]["architecture"], architecture);
@@ -73,56 +77,57 @@ fn every_blob_is_what_its_name_says_and_every_document_leads_to_blobs() {
 }
 
 #[test]
-fn a_layout_takes_the_place_of_another_in_one_step_and_of_nothing_else() {
-    let place = tempfile::tempdir().unwrap();
-    let target = place.path().join("layout");
-    layout(place.path(), &["1.2.3"]).persist(&target).unwrap();
+fn a_layout_replaces_only_a_layout_or_an_empty_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("layout");
+    layout(directory.path(), &["1.2.3"]).persist(&target).unwrap();
     let before = files(&target);
-    layout(place.path(), &["1.2.4"]).persist(&target).unwrap();
+    layout(directory.path(), &["1.2.4"]).persist(&target).unwrap();
     assert_ne!(files(&target), before);
 
-    let full = place.path().join("full");
-    fs::create_dir(&full).unwrap();
-    layout(place.path(), &["1.2.3"]).persist(&full).unwrap();
-    let other = place.path().join("other");
+    let empty = directory.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    layout(directory.path(), &["1.2.3"]).persist(&empty).unwrap();
+    let other = directory.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("thesis.txt"), "mine").unwrap();
-    for taken in [&other, &other.join("thesis.txt")] {
-        let error = layout(place.path(), &["1.2.3"]).persist(taken).unwrap_err();
+    for occupied in [&other, &other.join("thesis.txt")] {
+        let error = layout(directory.path(), &["1.2.3"]).persist(occupied).unwrap_err();
         assert!(matches!(error, PackError::TargetExists { .. }), "{error}");
     }
     assert_eq!(fs::read(other.join("thesis.txt")).unwrap(), b"mine");
-    assert_eq!(leftovers(place.path()), Vec::<String>::new());
+    assert_eq!(leftovers(directory.path()), Vec::<String>::new());
 }
 
 #[test]
-fn what_fails_leaves_nothing() {
-    let place = tempfile::tempdir().unwrap();
-    let wanted = image(place.path(), "amd64", &["1.2.3", "1.2.4"]);
-    fs::write(place.path().join("custom-1.2.4-amd64"), "changed").unwrap();
+fn a_failed_pack_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = image(directory.path(), "amd64", &["1.2.3", "1.2.4"]);
+    fs::write(directory.path().join("custom-1.2.4-amd64"), "changed").unwrap();
     let error =
-        Layout::pack(&[wanted], &name(), place.path(), &mut |_, _| ControlFlow::Continue(())).unwrap_err();
+        Layout::pack(&[image], &name(), directory.path(), &mut |_, _| ControlFlow::Continue(())).unwrap_err();
     assert!(error.to_string().contains("changed while it was packed"), "{error}");
-    assert_eq!(leftovers(place.path()), Vec::<String>::new());
+    assert_eq!(leftovers(directory.path()), Vec::<String>::new());
 }
 
 #[test]
-fn what_is_stopped_leaves_nothing() {
-    let place = tempfile::tempdir().unwrap();
-    let wanted = image(place.path(), "amd64", &["1.2.3"]);
+fn a_cancelled_pack_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = image(directory.path(), "amd64", &["1.2.3"]);
     let error =
-        Layout::pack(&[wanted], &name(), place.path(), &mut |_, _| ControlFlow::Break(())).unwrap_err();
+        Layout::pack(&[image], &name(), directory.path(), &mut |_, _| ControlFlow::Break(())).unwrap_err();
     assert!(matches!(error, PackError::Cancelled), "{error}");
-    assert_eq!(leftovers(place.path()), Vec::<String>::new());
+    assert_eq!(leftovers(directory.path()), Vec::<String>::new());
 }
 
-/// What a run that ended has no use for.
-fn leftovers(place: &Path) -> Vec<String> {
-    let names = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+/// Returns the names of temporary files.
+fn leftovers(directory: &Path) -> Vec<String> {
+    let names =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with('.')).collect()
 }
 
-/// All files, by their path below `directory`.
+/// Returns the content of all files by their path relative to `directory`.
 fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     fn add(directory: &Path, root: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -135,7 +140,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
             }
         }
     }
-    let mut found = BTreeMap::new();
-    add(directory, directory, &mut found);
-    found
+    let mut files = BTreeMap::new();
+    add(directory, directory, &mut files);
+    files
 }

@@ -1,6 +1,6 @@
-//! Layouts and archives on the disk, and pushes to a registry of the test's own.
+//! Tests of layouts and archives on disk, and of pushes to an in-memory registry.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+#![expect(clippy::unwrap_used, reason = "a failed expectation fails the test")]
 
 mod fake_registry;
 mod faults;

@@ -1,4 +1,4 @@
-//! Images to try things with.
+//! Sample images.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,11 +11,11 @@ pub(crate) fn name() -> ImageName {
     ImageName { repository: "registry.example.com/team/custom".into(), tag: "1.2.3".into() }
 }
 
-/// An image with a layer for each version, whose content is the version's number.
-pub(crate) fn image(place: &Path, architecture: &str, versions: &[&str]) -> Image {
+/// Returns an image with a layer for each version.
+pub(crate) fn image(directory: &Path, architecture: &str, versions: &[&str]) -> Image {
     let layers = versions.iter().map(|version| {
         let content = format!("custom {version} for {architecture}").repeat(1000);
-        let path = place.join(format!("custom-{version}-{architecture}"));
+        let path = directory.join(format!("custom-{version}-{architecture}"));
         fs::write(&path, &content).unwrap();
         let sha256 = Digest::sha256(content.as_bytes()).hex().to_owned();
         let content = EntryContent::Executable { path, size: content.len() as u64, sha256 };
@@ -31,8 +31,10 @@ pub(crate) fn image(place: &Path, architecture: &str, versions: &[&str]) -> Imag
     }
 }
 
-/// Of one image, packed in a place of its own.
-pub(crate) fn layout(place: &Path, versions: &[&str]) -> Layout {
-    Layout::pack(&[image(place, "amd64", versions)], &name(), place, &mut |_, _| ControlFlow::Continue(()))
-        .unwrap()
+/// Packs one image.
+pub(crate) fn layout(directory: &Path, versions: &[&str]) -> Layout {
+    Layout::pack(&[image(directory, "amd64", versions)], &name(), directory, &mut |_, _| {
+        ControlFlow::Continue(())
+    })
+    .unwrap()
 }

@@ -1,42 +1,42 @@
-//! The stored configuration, and what it says about tokens that were minted with it or with another one.
+//! The stored configuration, and the check whether it applies to a token.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::logical::Error;
+use vault_plugin::logical::{Error, Sensitive};
 
 use crate::endpoint::Endpoint;
-use crate::sensitive::{self, SecretString};
+use crate::sensitive;
 use crate::upstream::{
     Api, Connection, DEFAULT_PRESET, Description, Node, Parameters, Place, complete, find_preset,
 };
 
-/// How the token service is reached, as stored.
+/// The connection to the token service, as stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Config {
     pub(crate) api_endpoint: Endpoint,
-    /// Whose tokens the key mints, where the service has several accounts; empty for one that is not named.
+    /// The account of the key, if the service has several. Empty if it is not configured.
     #[serde(default)]
     pub(crate) account: String,
-    /// The account of the tokens that were minted while `account` was empty: the first name that was given. Empty as long as `account` is.
+    /// The account of the tokens that were minted while `account` was empty: the first account that was configured. Empty while `account` is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) unnamed_account: String,
     #[serde(serialize_with = "sensitive::serialize_exposed")]
-    pub(crate) api_key: SecretString,
-    /// Authorities to trust instead of the system's, in PEM; empty for the system's.
+    pub(crate) api_key: Sensitive,
+    /// The CA certificates in PEM that replace those of the system. Empty for those of the system.
     #[serde(default)]
     pub(crate) ca_cert: String,
     #[serde(default)]
     pub(crate) tls_skip_verify: bool,
-    /// Seconds that one request to the service may take.
+    /// The time limit of one request to the service, in seconds.
     pub(crate) request_timeout: u64,
     #[serde(default)]
     pub(crate) renew_upstream: bool,
-    /// Seconds for which the service recognises a repeated idempotency key; zero for one that knows none.
+    /// How long the service recognizes a repeated idempotency key, in seconds. Zero if it does not support the keys.
     #[serde(default = "default_idempotency_window")]
     pub(crate) idempotency_window: u64,
-    /// What the names of metrics begin with.
+    /// The prefix of the metric names.
     #[serde(default = "default_metrics_prefix")]
     pub(crate) metrics_prefix: String,
     /// The description of the API that ships with the engine; empty if `api` is given.
@@ -62,16 +62,16 @@ fn is_default_preset(preset: &String) -> bool {
     preset == DEFAULT_PRESET
 }
 
-/// A day, which is what services that document it grant at least.
+/// One day, the shortest window that services usually document.
 pub(super) fn default_idempotency_window() -> u64 {
     24 * 60 * 60
 }
 
-/// A call repeats its request for up to 75 seconds, and would mint a second token where the service has forgotten the first request by then.
+/// A call is retried for up to 75 seconds, and would mint a second token if the service had forgotten the first request by then.
 /// Rollback stops 10 minutes before the window ends.
 pub(super) const MIN_IDEMPOTENCY_WINDOW: u64 = 5 * 60;
 
-/// The prefix that a mount has which says nothing else.
+/// Returns the default metrics prefix.
 pub(crate) fn default_metrics_prefix() -> String {
     "custom_plugin".to_owned()
 }
@@ -100,9 +100,9 @@ impl Config {
         Ok(Api::new(description, parameters.map_err(|problems| invalid(&problems))?))
     }
 
-    /// What makes this configuration reach the tokens of an endpoint and an account; `None` if it does.
+    /// Checks that this configuration reaches the tokens of an endpoint and an account.
     ///
-    /// A token without an account was minted before one was named, and belongs to the account that its key was named with first.
+    /// A token without an account was minted before an account was configured, and belongs to the one that was configured first.
     pub(crate) fn check_connection(
         &self,
         endpoint: &Endpoint,
@@ -125,13 +125,13 @@ impl Config {
         })
     }
 
-    /// What its writer should know of it, where it takes the place of another.
+    /// Returns the warnings for a write that replaces the configuration `before`.
     pub(super) fn warnings(&self, before: Option<&Config>, mount: &str) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(before) = before.filter(|before| before.is_orphaned_by(self)) {
-            let left = before.connection_label();
+            let old_connection = before.connection_label();
             warnings.push(format!(
-                "leases minted at {left} are renewed and revoked only while config names that. Revoke them before it is changed: \
+                "leases minted at {old_connection} are renewed and revoked only while config names that. Revoke them before it is changed: \
                  vault lease revoke -prefix {mount}creds"
             ));
         }
@@ -149,12 +149,12 @@ impl Config {
         warnings
     }
 
-    /// Whether another configuration reaches none of the tokens that this one mints.
+    /// Whether another configuration does not reach the tokens that this one has minted.
     fn is_orphaned_by(&self, other: &Config) -> bool {
         other.check_connection(&self.api_endpoint, &self.account).is_err()
     }
 
-    /// Whether a mint without an answer may be sent again. Earlier versions stored windows that end while it still may be.
+    /// Whether a mint without a response may be retried. Earlier versions stored windows that are too short for this.
     pub(crate) fn retries_mints(&self) -> bool {
         self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW
     }
@@ -181,7 +181,7 @@ impl Config {
     }
 }
 
-/// Why the configured connection must not be asked about a token: with the same id, it may know another one.
+/// The configured connection must not be used for a token of another one, because the same id may identify another token there.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the token was minted at {endpoint}, and the configuration is for {configured}; nothing was sent. Configure the connection that \

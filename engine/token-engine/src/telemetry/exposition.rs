@@ -1,4 +1,4 @@
-//! The numbers as text: the format of Prometheus, or OpenMetrics.
+//! Encodes the metrics in the text format of Prometheus or OpenMetrics.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,17 +8,17 @@ use super::histogram::{BOUNDS, Histogram};
 use super::quantiles::WINDOW_MINUTES;
 use super::{ErrorLabel, Label, MeasuredOperation, Metrics, Outcome, UpstreamErrorLabel, UpstreamOperation};
 
-/// How it is written. Hosts pass no `Accept` header on, so that the caller says it in a parameter.
+/// The format. It is a parameter of the request, because hosts do not forward the `Accept` header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// Text format 0.0.4, which every scraper reads.
+    /// Text format 0.0.4, which every scraper supports.
     #[default]
     Prometheus,
     /// OpenMetrics 1.0.
     OpenMetrics,
 }
 
-/// What is looked up for each scrape.
+/// The values that are determined for each scrape.
 pub(crate) struct ScrapeGauges {
     pub(crate) wal_entries: usize,
     pub(crate) version: &'static str,
@@ -36,7 +36,7 @@ impl Format {
 }
 
 impl Metrics {
-    /// All of it, each name with this prefix.
+    /// Encodes all metrics, with this prefix of their names.
     pub(crate) fn encode(&self, prefix: &str, format: Format, gauges: &ScrapeGauges) -> String {
         let mut page = TextEncoder { prefix, format, text: String::with_capacity(8 * 1024) };
         page.requests(self);
@@ -47,7 +47,7 @@ impl Metrics {
         let started = self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         page.gauge(
             "start_time_seconds",
-            "When this mount began to count in this process, in Unix time.",
+            "When this mount started to count in this process, in Unix time.",
             started,
         );
         page.family("build", "gauge", "Always 1. The version of the engine is the label.");
@@ -60,9 +60,9 @@ impl Metrics {
 }
 
 const WAL_HELP: &str = "Entries in the write-ahead log of this mount at the time of the scrape: tokens that are being minted, and tokens that \
-                   may be live at the token service without a lease until the host rolls them back. It goes back to 0.";
-const LEASES_OPEN_HELP: &str = "Leases that this engine has issued since it started and has not revoked. Leases issued before, by another \
-                    process or node, are not known to it; one whose answer the host threw away counts until the next start.";
+                   may be live at the token service without a lease until the host rolls them back. Returns to 0.";
+const LEASES_OPEN_HELP: &str = "Leases that this engine has issued since it started and has not revoked. Leases of other processes or nodes, \
+                    or from before the start, are not included. A lease whose response the host has discarded counts until the next start.";
 
 struct TextEncoder<'a> {
     prefix: &'a str,
@@ -71,76 +71,73 @@ struct TextEncoder<'a> {
 }
 
 impl TextEncoder<'_> {
-    fn requests(&mut self, measures: &Metrics) {
+    fn requests(&mut self, metrics: &Metrics) {
         const NAME: &str = "request_duration_seconds";
-        self.family(NAME, "histogram", "Time that requests of the host took, by operation and result.");
+        self.family(NAME, "histogram", "Duration of requests of the host, by operation and result.");
         for (operation, operation_text) in MeasuredOperation::ALL {
             for (outcome, outcome_text) in Outcome::ALL {
                 let always = *operation == MeasuredOperation::CredsRead
                     && matches!(outcome, Outcome::Ok | Outcome::Failed);
                 let labels = format!("operation=\"{operation_text}\",result=\"{outcome_text}\"");
-                self.histogram(NAME, &labels, measures.request_histogram(*operation, *outcome), always);
+                self.histogram(NAME, &labels, metrics.request_histogram(*operation, *outcome), always);
             }
         }
         self.counter(
             "errors",
-            "Requests that ended in an error, by kind; failed is the token service or the engine itself.",
+            "Requests that failed, by kind of error. The kind failed means the token service or the engine itself.",
         );
         for (kind, text) in ErrorLabel::ALL {
-            self.count("errors", &format!("kind=\"{text}\""), &measures.errors[kind.index()]);
+            self.count("errors", &format!("kind=\"{text}\""), &metrics.errors[kind.index()]);
         }
     }
 
-    fn upstream(&mut self, measures: &Metrics) {
+    fn upstream(&mut self, metrics: &Metrics) {
         const NAME: &str = "upstream_duration_seconds";
         self.family(
             NAME,
             "histogram",
-            "Time that calls to the token service took, repetitions included, by operation and result.",
+            "Duration of calls to the token service including retries, by operation and result.",
         );
         for (call, call_text) in UpstreamOperation::ALL {
             for (outcome, outcome_text) in Outcome::ALL {
                 let always =
                     *call == UpstreamOperation::Mint && matches!(outcome, Outcome::Ok | Outcome::Failed);
                 let labels = format!("operation=\"{call_text}\",result=\"{outcome_text}\"");
-                self.histogram(NAME, &labels, measures.upstream_histogram(*call, *outcome), always);
+                self.histogram(NAME, &labels, metrics.upstream_histogram(*call, *outcome), always);
             }
         }
         self.counter("upstream_errors", "Calls to the token service that failed, by operation and kind.");
         for (call, call_text) in UpstreamOperation::ALL {
             for (kind, kind_text) in UpstreamErrorLabel::ALL {
                 let labels = format!("operation=\"{call_text}\",kind=\"{kind_text}\"");
-                self.count("upstream_errors", &labels, measures.upstream_error(*call, *kind));
+                self.count("upstream_errors", &labels, metrics.upstream_error(*call, *kind));
             }
         }
-        self.counter("upstream_retries", "Requests to the token service that were sent once more.");
-        self.count("upstream_retries", "", &measures.upstream_retries);
+        self.counter("upstream_retries", "Retried requests to the token service.");
+        self.count("upstream_retries", "", &metrics.upstream_retries);
     }
 
-    fn leases(&mut self, measures: &Metrics) {
-        self.counter(
-            "leases_issued",
-            "Tokens that this engine has handed out under a lease since it started.",
-        );
-        self.count("leases_issued", "", &measures.leases_issued);
+    fn leases(&mut self, metrics: &Metrics) {
+        self.counter("leases_issued", "Tokens that this engine has issued since it started.");
+        self.count("leases_issued", "", &metrics.leases_issued);
         self.counter(
             "leases_revoked",
-            "Leases whose token this engine has revoked since it started, whoever issued them.",
+            "Leases that this engine has revoked since it started, including those of other processes.",
         );
-        self.count("leases_revoked", "", &measures.leases_revoked);
-        self.gauge("leases_open", LEASES_OPEN_HELP, measures.leases_open.load(Ordering::Relaxed));
+        self.count("leases_revoked", "", &metrics.leases_revoked);
+        self.gauge("leases_open", LEASES_OPEN_HELP, metrics.leases_open.load(Ordering::Relaxed));
     }
 
-    /// The name, and the unit, under which the program that this one replaces measured itself.
-    fn summary(&mut self, measures: &Metrics) {
+    /// The name and the unit are those of the program that this one replaces.
+    fn summary(&mut self, metrics: &Metrics) {
         let parts = QUANTILES.map(|(part, _)| part);
-        let (count, sum) = measures.creds_read.total();
+        let (count, sum) = metrics.creds_read.total();
         let help = format!(
-            "Time that credentials took that were issued, in milliseconds; quantiles over the last {WINDOW_MINUTES} minutes, right to 3 \
-             parts in 100."
+            "Duration of reads of credentials that were issued, in milliseconds. Quantiles of the last {WINDOW_MINUTES} minutes, with an \
+             error of up to 3 percent."
         );
         self.family("creds_read", "summary", &help);
-        for ((_, text), value) in QUANTILES.iter().zip(measures.creds_read.quantiles(&parts)) {
+        for ((_, text), value) in QUANTILES.iter().zip(metrics.creds_read.quantiles(&parts)) {
             let value =
                 value.map_or_else(|| "NaN".to_owned(), |value| (value.as_secs_f64() * 1000.0).to_string());
             self.sample("creds_read", "", &format!("quantile=\"{text}\""), &value);
@@ -167,7 +164,7 @@ impl TextEncoder<'_> {
         self.sample(name, "", "", &value.to_string());
     }
 
-    /// OpenMetrics names the family of a counter without the ending that its samples have.
+    /// Writes the header of a counter. In OpenMetrics, the name of the family does not have the suffix of its samples.
     fn counter(&mut self, name: &str, help: &str) {
         match self.format {
             Format::Prometheus => self.family(&format!("{name}_total"), "counter", help),
@@ -184,9 +181,9 @@ impl TextEncoder<'_> {
         let _ = writeln!(self.text, "# HELP {prefix}_{name} {help}\n# TYPE {prefix}_{name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, ending: &str, labels: &str, value: &str) {
+    fn sample(&mut self, name: &str, suffix: &str, labels: &str, value: &str) {
         let prefix = self.prefix;
         let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
-        let _ = writeln!(self.text, "{prefix}_{name}{ending}{open}{labels}{close} {value}");
+        let _ = writeln!(self.text, "{prefix}_{name}{suffix}{open}{labels}{close} {value}");
     }
 }

@@ -1,9 +1,9 @@
-//! How long things took, by fixed bounds.
+//! A histogram of durations with fixed bounds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds in microseconds, and as they are written, in seconds. From what storage alone costs to the longest time that a
+/// The upper bounds in microseconds, and as text in seconds: from the duration of a storage access to the longest time that a
 /// host waits.
 pub(super) const BOUNDS: [(u64, &str); 15] = [
     (1_000, "0.001"),
@@ -25,28 +25,28 @@ pub(super) const BOUNDS: [(u64, &str); 15] = [
 
 #[derive(Default)]
 pub(super) struct Histogram {
-    /// One for each bound, and one for what is beyond the last.
+    /// One per bound, and one for longer durations.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     sum_nanos: AtomicU64,
 }
 
-/// A histogram at one moment.
+/// The state of a histogram at one time.
 pub(super) struct Snapshot {
-    /// How many took no longer than each bound; the last is for all.
+    /// The number of values up to each bound. The last is the total.
     pub(super) cumulative: [u64; BOUNDS.len() + 1],
     pub(super) sum: Duration,
 }
 
 impl Histogram {
-    pub(super) fn record(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    pub(super) fn record(&self, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|(bound, _)| *bound < micros);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        // Five hundred years of waiting until it wraps.
-        self.sum_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        // Overflows after five hundred years in total.
+        self.sum_nanos.fetch_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// The count is taken from the buckets, so that they agree whatever is recorded meanwhile.
+    /// Returns a snapshot. The count is the sum of the buckets, so both are consistent while values are recorded.
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut cumulative = [0; BOUNDS.len() + 1];
         let mut total = 0;
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_counts_what_took_as_long_and_no_longer() {
+    fn a_bound_includes_equal_durations_and_no_longer_ones() {
         let histogram = Histogram::default();
         for micros in [1, 1_000, 1_001, 90_000_000, 90_000_001] {
             histogram.record(Duration::from_micros(micros));

@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
+use vault_plugin::logical::Sensitive;
 use zeroize::Zeroizing;
 
 pub(crate) use self::expiry::ExpiryError;
@@ -20,7 +21,6 @@ use self::expiry::read_expiry;
 use super::description::{Call, Expires, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet};
 use super::template::ValueSource;
 use super::values::Values;
-use crate::sensitive::SecretString;
 
 /// The longest answer that is read. What an API says of one token is a few hundred bytes.
 pub(crate) const MAX_ANSWER: usize = 1 << 20;
@@ -187,9 +187,9 @@ impl<'a> Answer<'a> {
 /// A token that the API has created.
 pub(crate) struct Minted {
     pub(crate) id: Option<String>,
-    pub(crate) token: SecretString,
+    pub(crate) token: Sensitive,
     /// What callers get besides the token.
-    pub(crate) outputs: Vec<(String, SecretString)>,
+    pub(crate) outputs: Vec<(String, Sensitive)>,
     /// When it ends as the API says it, or why that cannot be read. The token exists in either case.
     pub(crate) expires: Result<Option<Timestamp>, ExpiryError>,
 }
@@ -240,10 +240,10 @@ fn read_minted(
     let mut outputs = Vec::with_capacity(mint.outputs.0.len());
     for (name, source) in &mint.outputs.0 {
         let value = answer.value(&body, source, &values).ok_or_else(|| Doubt::MissingValue(name.clone()))?;
-        outputs.push((name.clone(), SecretString::from(value.to_string())));
+        outputs.push((name.clone(), Sensitive::from(value.to_string())));
     }
     let expires = read_expiry(mint.expires.as_ref(), &body, now);
-    Ok(Minted { id, token: SecretString::from(token.to_string()), outputs, expires })
+    Ok(Minted { id, token: Sensitive::from(token.to_string()), outputs, expires })
 }
 
 /// Whether an identifier can be that of one token: to revoke "" or ".." would be to revoke something else.
@@ -271,7 +271,7 @@ pub(crate) fn read_login(
     answer: &Answer<'_>,
     values: &Values<'_>,
     now: Timestamp,
-) -> Result<(SecretString, Option<Timestamp>), Doubt> {
+) -> Result<(Sensitive, Option<Timestamp>), Doubt> {
     let body = answer.json().or_else(|doubt| match login.token.origin {
         // A credential in a header needs no body.
         Origin::Header(_) if doubt == Doubt::NotJson => Ok(Value::Null),
@@ -280,7 +280,7 @@ pub(crate) fn read_login(
     let token = answer.value(&body, &login.token, values).ok_or(Doubt::Missing("credential"))?;
     // An end that cannot be read only shortens how long the credential is used.
     let expires = read_expiry(login.expires.as_ref(), &body, now).unwrap_or_default();
-    Ok((SecretString::from(token.to_string()), expires))
+    Ok((Sensitive::from(token.to_string()), expires))
 }
 
 /// The value of one source, for example the account of a probe.
@@ -288,10 +288,10 @@ pub(crate) fn read_value(
     source: &Source,
     answer: &Answer<'_>,
     values: &Values<'_>,
-) -> Result<SecretString, Doubt> {
+) -> Result<Sensitive, Doubt> {
     let body = answer.json()?;
     let value = answer.value(&body, source, values).ok_or(Doubt::Missing("value"))?;
-    Ok(SecretString::from(value.to_string()))
+    Ok(Sensitive::from(value.to_string()))
 }
 
 /// The end of a renewed token as the answer says it.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
@@ -150,7 +149,7 @@ fn basic_value(user: &str, password: &str) -> Result<HeaderValue, RenderError> {
         return Err(invalid());
     }
     let pair = Zeroizing::new(format!("{user}:{password}"));
-    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+    let text = Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
     let mut value = HeaderValue::from_str(&text).map_err(|_| invalid())?;
     value.set_sensitive(true);
     Ok(value)
@@ -215,7 +214,7 @@ mod tests {
         let Credential::Headers(headers) = Credential::new(&basic, &values()).unwrap() else {
             panic!("headers")
         };
-        assert_eq!(header(&headers), format!("authorization: Basic {}", STANDARD.encode("admin:k&y")));
+        assert_eq!(header(&headers), format!("authorization: Basic {}", BASE64.encode(b"admin:k&y")));
         assert!(headers.iter().all(|(_, value)| value.is_sensitive()));
         let colon = auth(serde_json::json!({"basic": {"user": "a:b", "password": "{api_key}"}}));
         assert!(Credential::new(&colon, &values()).is_err());
@@ -227,7 +226,7 @@ mod tests {
             (
                 "basic",
                 "grant_type=client_credentials&scope=a+b",
-                format!("authorization: Basic {}", STANDARD.encode("app:k%26y")),
+                format!("authorization: Basic {}", BASE64.encode(b"app:k%26y")),
             ),
             (
                 "form",

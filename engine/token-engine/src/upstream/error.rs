@@ -1,4 +1,4 @@
-//! Why the token service did not do what it was asked, said without the key, a token or the answer's text.
+//! Errors of the token service. They contain neither the key, nor a token, nor the body of the response.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use super::retry_after::retry_after;
 use super::template::RenderError;
 use crate::telemetry::UpstreamErrorLabel;
 
-/// A call that failed.
+/// A failed call.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} at {endpoint}: {kind}")]
 pub(crate) struct UpstreamError {
@@ -23,16 +23,16 @@ pub(crate) struct UpstreamError {
     pub(super) effect: Effect,
 }
 
-/// What a failed call may have done all the same.
+/// The possible effect of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Effect {
     /// Nothing.
     None,
-    /// Perhaps what was asked.
+    /// The call may have taken effect.
     Possible,
 }
 
-/// What went wrong, and what can be done about it.
+/// The kind of error, with its fix.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ErrorKind {
     #[error("ca_cert holds no certificate in PEM")]
@@ -89,7 +89,7 @@ pub(super) enum ErrorKind {
     Failed(StatusCode),
 }
 
-/// How long the service asks to wait.
+/// The wait time that the service requests.
 #[derive(Debug)]
 pub(super) struct RetryAfter(Option<Duration>);
 
@@ -103,12 +103,12 @@ impl std::fmt::Display for RetryAfter {
 }
 
 impl UpstreamError {
-    /// Whether the service certainly did nothing.
+    /// Whether the call has certainly had no effect.
     pub(crate) fn had_no_effect(&self) -> bool {
         self.effect == Effect::None
     }
 
-    /// Under which kind it is counted.
+    /// Returns the label under which the error is counted.
     pub(crate) fn label(&self) -> UpstreamErrorLabel {
         match &self.kind {
             ErrorKind::NoCaCertificate
@@ -139,7 +139,7 @@ impl UpstreamError {
 }
 
 impl UpstreamError {
-    /// As the caller of a mint gets it: a request that the service finds wrong was made of the role, and is status 400.
+    /// Converts the error of a mint. A request that the service considers invalid was derived from the role, and is status 400.
     pub(crate) fn into_role_error(self) -> logical::Error {
         match self.kind {
             ErrorKind::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY)
@@ -150,7 +150,7 @@ impl UpstreamError {
 }
 
 impl From<UpstreamError> for logical::Error {
-    /// What passes by itself keeps its status, so that clients try again.
+    /// Keeps the status of a transient error, so that clients retry.
     fn from(error: UpstreamError) -> logical::Error {
         let message = error.to_string();
         match error.kind {
@@ -164,7 +164,7 @@ impl From<UpstreamError> for logical::Error {
 }
 
 impl Effect {
-    /// A refusal does nothing; whoever answers 5xx, or that it waited too long for the request, may have done it.
+    /// Returns the possible effect of a request with this status. A rejection has none. After a 5xx or a request timeout, it may have one.
     pub(super) fn from_status(status: StatusCode) -> Effect {
         let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
         if refused || status.is_redirection() { Effect::None } else { Effect::Possible }
@@ -172,7 +172,7 @@ impl Effect {
 }
 
 impl ErrorKind {
-    /// What an answer means that is not a success.
+    /// Returns the kind of a response that is not a success.
     pub(super) fn from_verdict(verdict: Verdict, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
         match verdict {
             Verdict::Exists => ErrorKind::Exists(status),
@@ -193,7 +193,7 @@ impl ErrorKind {
         }
     }
 
-    /// What a status other than 2xx means.
+    /// Returns the kind of a response other than 2xx.
     fn from_response(status: StatusCode, headers: &HeaderMap) -> ErrorKind {
         match status {
             status if status.is_redirection() => ErrorKind::Redirect(location_host(headers)),
@@ -207,12 +207,12 @@ impl ErrorKind {
         }
     }
 
-    /// What the end of an exchange without an answer means, and whether the request may have arrived.
+    /// Returns the kind of an error without a response, and whether the request may have arrived.
     pub(super) fn from_reqwest(error: &reqwest::Error) -> (ErrorKind, Effect) {
         let cause = root_cause(error);
         let unsent = error.is_connect();
         let effect = if unsent { Effect::None } else { Effect::Possible };
-        let trouble = match find_tls_error(error) {
+        let kind = match find_tls_error(error) {
             Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
                 ErrorKind::Certificate(cause)
             }
@@ -221,11 +221,11 @@ impl ErrorKind {
             _ if unsent => ErrorKind::NoConnection(cause),
             _ => ErrorKind::ConnectionLost(cause),
         };
-        (trouble, effect)
+        (kind, effect)
     }
 }
 
-/// The innermost cause, which says most. Errors of the transport hold no header and no body.
+/// Returns the innermost cause, which is the most specific. Errors of the transport contain no header and no body.
 pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
@@ -234,7 +234,7 @@ pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     cause.to_string()
 }
 
-/// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.
+/// Returns the TLS error in a chain. The source of an [`std::io::Error`] is that of its inner error, so the inner error is checked too.
 fn find_tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(cause) = next {
@@ -249,7 +249,7 @@ fn find_tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls:
     None
 }
 
-/// Host and port that a redirect leads to; the rest of the address may hold secrets.
+/// Returns the host and port of a redirect. The rest of the address may contain secrets.
 fn location_host(headers: &HeaderMap) -> String {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     match location.map(Url::parse) {

@@ -1,12 +1,12 @@
-//! Reads the `Retry-After` header.
+//! Parses the `Retry-After` header.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-/// What the service asks to wait: a number of seconds, or until a date. A date that has passed asks for nothing; what is
-/// neither counts as not said.
+/// Returns the time to wait: a number of seconds, or until a date. A past date is zero. An invalid value
+/// counts as missing.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

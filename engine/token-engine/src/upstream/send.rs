@@ -1,7 +1,8 @@
-//! Sends a request and tries again where that cannot do harm.
+//! Sends a request, and retries it if that is safe.
 
 use std::time::{Duration, SystemTime};
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
@@ -15,39 +16,39 @@ use super::error::{Effect, ErrorKind, UpstreamError};
 use super::request::RequestBody;
 use super::retry_after::retry_after;
 
-const MAX_ATTEMPTS: u32 = 5;
+/// The pauses before four retries. They begin with 100 ms, double each time, and are up to twice as long at random, so that concurrent callers
+/// do not retry at the same time.
+const BACKOFF: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(4).with_jitter();
 
-/// First pause before another attempt; doubled each time, half of it random so that many callers spread.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
-
-/// What a service says of one token is a few hundred bytes; more is not read into memory.
+/// The maximum size of a response body, which normally has a few hundred bytes.
 const MAX_BODY_SIZE: usize = MAX_ANSWER;
 
-/// One request.
+/// A request.
 pub(super) struct UpstreamRequest {
     pub(super) action: &'static str,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: Headers,
     pub(super) body: Option<RequestBody>,
-    /// Whether it may be sent again when it may have had an effect.
+    /// Whether to retry a request that may have had an effect.
     pub(super) retry_after_effect: bool,
     /// When the last attempt ends.
     pub(super) deadline: Instant,
 }
 
-/// What the service answered.
+/// The response of the service.
 pub(super) struct UpstreamReply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Zeroizing<Vec<u8>>,
-    /// What the request, with those sent before it, may have done.
+    /// The possible effect of the request and its earlier attempts.
     pub(super) effect: Effect,
 }
 
 impl Upstream {
-    /// Sends a call, and sends it again after failed connections, 429 (not before `Retry-After`) and, if it may be repeated, 502 to 504. A
-    /// mint may where the service knows idempotency keys.
+    /// Sends a call. Retries after failed connections, after 429 (not before `Retry-After`), and after 502 to 504 if it may be repeated. A
+    /// mint may be repeated if the service supports idempotency keys.
     pub(super) async fn send(
         &self,
         call: &UpstreamRequest,
@@ -55,11 +56,11 @@ impl Upstream {
     ) -> Result<UpstreamReply, UpstreamError> {
         let deadline = call.deadline;
         let mut effect = Effect::None;
-        let mut attempt = 0;
+        let mut pauses = BACKOFF.build();
         loop {
             let outcome = timeout_at(deadline, self.send_once(call, credential)).await;
             let mut outcome = outcome.unwrap_or(Err((ErrorKind::TimedOut, Effect::Possible)));
-            // What an earlier attempt may have done, a later refusal does not undo.
+            // A later rejection does not undo the effect of an earlier attempt.
             let now = match &mut outcome {
                 Ok(reply) => &mut reply.effect,
                 Err((_, effect)) => effect,
@@ -68,18 +69,15 @@ impl Upstream {
             *now = effect;
 
             let may_repeat = effect == Effect::None || call.retry_after_effect;
-            let pause = retry_delay(&outcome).filter(|_| may_repeat).map(|asked| asked.max(backoff(attempt)));
-            attempt += 1;
+            let minimum = retry_delay(&outcome).filter(|_| may_repeat);
+            let pause = minimum.and_then(|minimum| Some(pauses.next()?.max(minimum)));
             match pause {
-                Some(pause)
-                    if attempt < MAX_ATTEMPTS
-                        && pause < deadline.saturating_duration_since(Instant::now()) =>
-                {
+                Some(pause) if pause < deadline.saturating_duration_since(Instant::now()) => {
                     sleep(pause).await;
                     self.metrics.count_retry();
                 }
                 _ => {
-                    return outcome.map_err(|(trouble, effect)| self.error(call.action, trouble, effect));
+                    return outcome.map_err(|(kind, effect)| self.error(call.action, kind, effect));
                 }
             }
         }
@@ -117,7 +115,7 @@ impl Upstream {
     }
 }
 
-/// The least pause before the call may be sent again, if it may.
+/// Returns the minimum delay before a retry, or `None` if the call must not be retried.
 fn retry_delay(outcome: &Result<UpstreamReply, (ErrorKind, Effect)>) -> Option<Duration> {
     match outcome {
         Ok(reply) => matches!(reply.status.as_u16(), 429 | 502..=504)
@@ -125,8 +123,4 @@ fn retry_delay(outcome: &Result<UpstreamReply, (ErrorKind, Effect)>) -> Option<D
         Err((ErrorKind::NoConnection(_), _)) => Some(Duration::ZERO),
         Err(_) => None,
     }
-}
-
-fn backoff(attempt: u32) -> Duration {
-    INITIAL_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).mul_f64(rand::random_range(0.5..=1.0))
 }

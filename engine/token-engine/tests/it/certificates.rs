@@ -1,36 +1,36 @@
-//! Services whose certificate is not what it should be.
+//! Token services with valid and invalid certificates.
 
 use harness::{CertificateKind, Upstream};
 use serde_json::json;
 use token_engine::engine;
 use vault_plugin::testing::TestMount;
 
-use crate::{configure, creds, mount_configured, read_refusal, refusal_message, wal_entries};
+use crate::{configure, creds, error_message, mount_configured, read_error, wal_entries};
 
 #[tokio::test]
-async fn a_certificate_is_checked_against_ca_cert() {
+async fn a_certificate_is_verified_with_ca_cert() {
     let upstream = Upstream::builder().tls(CertificateKind::Valid).start().await;
     let mount = mount_configured(&upstream, json!({"ca_cert": upstream.ca_pem()})).await;
     creds(&mount).await;
 
-    let stranger = Upstream::builder().tls(CertificateKind::Valid).start().await;
-    configure(&mount, &upstream, json!({"ca_cert": stranger.ca_pem()})).await;
-    let error = read_refusal(&mount, "creds/developer").await;
+    let other = Upstream::builder().tls(CertificateKind::Valid).start().await;
+    configure(&mount, &upstream, json!({"ca_cert": other.ca_pem()})).await;
+    let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains("certificate is not trusted"), "{error}");
     assert_eq!(wal_entries(&mount).len(), 0);
 
-    let error = refusal_message(mount.write("config", json!({"ca_cert": "no pem"})).await);
+    let error = error_message(mount.write("config", json!({"ca_cert": "no pem"})).await);
     assert!(error.contains("ca_cert holds no certificate"), "{error}");
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_or_of_another_time_is_refused() {
+async fn a_certificate_with_a_wrong_name_or_an_expired_one_is_rejected() {
     for (certificate, expected) in
         [(CertificateKind::WrongName, "not valid for name"), (CertificateKind::Expired, "expired")]
     {
         let upstream = Upstream::builder().tls(certificate).start().await;
         let mount = mount_configured(&upstream, json!({"ca_cert": upstream.ca_pem()})).await;
-        let error = read_refusal(&mount, "creds/developer").await;
+        let error = read_error(&mount, "creds/developer").await;
         assert!(error.contains("certificate is not trusted") && error.contains(expected), "{error}");
         assert!(error.contains("ca_cert"), "{error}");
         assert_eq!((upstream.issued().len(), wal_entries(&mount).len()), (0, 0));
@@ -38,7 +38,7 @@ async fn a_certificate_for_another_name_or_of_another_time_is_refused() {
 }
 
 #[tokio::test]
-async fn any_certificate_is_taken_where_verification_is_off() {
+async fn any_certificate_is_accepted_without_verification() {
     for certificate in [CertificateKind::Valid, CertificateKind::WrongName, CertificateKind::Expired] {
         let upstream = Upstream::builder().tls(certificate).start().await;
         let mount = mount_configured(&upstream, json!({"tls_skip_verify": true})).await;
@@ -49,13 +49,13 @@ async fn any_certificate_is_taken_where_verification_is_off() {
 }
 
 #[tokio::test]
-async fn a_service_that_speaks_no_tls_is_told_from_one_with_a_bad_certificate() {
+async fn a_service_without_tls_is_distinguished_from_one_with_an_invalid_certificate() {
     let upstream = Upstream::start().await;
     let mount = TestMount::new(engine()).await.unwrap();
     let tls = upstream.endpoint().replace("http://", "https://");
     let authority = Upstream::builder().tls(CertificateKind::Valid).start().await;
     configure(&mount, &upstream, json!({"api_endpoint": tls, "ca_cert": authority.ca_pem()})).await;
     mount.write("roles/developer", json!({"permissions": "read"})).await.unwrap();
-    let error = read_refusal(&mount, "creds/developer").await;
+    let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains("no TLS") && error.contains("http://"), "{error}");
 }

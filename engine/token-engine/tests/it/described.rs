@@ -13,7 +13,7 @@ use vault_plugin::testing::TestMount;
 
 use crate::fake_api::{FakeApi, HUB_KEY, Hub, Received, Reply};
 use crate::token_safety::edit_stored;
-use crate::{assert_accepted, data, poll_steps, read_refusal, refusal_message, wal_entries};
+use crate::{assert_accepted, data, error_message, poll_steps, read_error, wal_entries};
 
 /// A hub, and a mount with the role `developer` of the user `ada`.
 pub(crate) async fn hub() -> (Arc<Mutex<Hub>>, FakeApi, TestMount) {
@@ -77,7 +77,7 @@ async fn a_preset_issues_and_revokes_tokens_of_its_api() {
 async fn a_lost_answer_is_found_by_its_name_and_revoked() {
     let (hub, api, mount) = hub().await;
     hub.lock().lose = 1;
-    let error = read_refusal(&mount, "creds/developer").await;
+    let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains("the connection broke"), "{error}");
     assert_eq!(api.lines().len(), 1, "a call with a possible effect is not repeated");
     assert_eq!((hub.lock().tokens.len(), wal_entries(&mount).len()), (1, 1));
@@ -92,8 +92,8 @@ async fn a_lost_answer_is_found_by_its_name_and_revoked() {
 async fn a_token_that_is_not_found_is_given_up_only_once_its_request_cannot_arrive_any_more() {
     let (hub, _api, mount) = hub().await;
     hub.lock().drop_requests = 1;
-    read_refusal(&mount, "creds/developer").await;
-    let error = refusal_message(mount.rollback().await);
+    read_error(&mount, "creds/developer").await;
+    let error = error_message(mount.rollback().await);
     assert!(error.contains("may still be on the way"), "{error}");
     assert_eq!(wal_entries(&mount).len(), 1);
     backdate(&mount, 120).await;
@@ -115,7 +115,7 @@ async fn a_search_that_is_not_understood_closes_no_entry() {
     let config = json!({"preset": "jupyterhub", "api_endpoint": api.endpoint(), "api_key": HUB_KEY});
     assert_accepted(mount.write("config", config).await);
     assert_accepted(mount.write("roles/developer", json!({"parameters": {"user": "ada"}})).await);
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     backdate(&mount, 3600).await;
     for reply in [
         Reply::html(404),
@@ -127,7 +127,7 @@ async fn a_search_that_is_not_understood_closes_no_entry() {
         Reply::lost(),
     ] {
         *failing.lock() = reply.clone();
-        let error = refusal_message(mount.rollback().await);
+        let error = error_message(mount.rollback().await);
         assert!(error.contains("may be live") && error.contains("until"), "{reply:?}: {error}");
         assert_eq!((hub.lock().tokens.len(), wal_entries(&mount).len()), (1, 1), "{reply:?}");
     }
@@ -221,7 +221,7 @@ async fn what_a_description_does_not_use_is_refused_and_never_ignored() {
             "cannot be the name of a connection",
         ),
     ] {
-        let error = refusal_message(mount.write(path, written.clone()).await);
+        let error = error_message(mount.write(path, written.clone()).await);
         assert!(error.contains(expected), "{path} {written}: {error}");
     }
     assert_eq!(
@@ -246,7 +246,7 @@ async fn a_request_can_ask_for_less_than_its_role_allows() {
         (json!({"permissions": " , "}), "permissions is empty"),
         (json!({"ttl": "2h"}), "ttl must not be longer than that of the role, 3600s"),
     ] {
-        let error = refusal_message(mount.write("creds/developer", asked.clone()).await);
+        let error = error_message(mount.write("creds/developer", asked.clone()).await);
         assert!(error.contains(expected), "{asked}: {error}");
     }
     assert_eq!(upstream.issued().len(), 1);
@@ -320,7 +320,7 @@ async fn a_login_is_cached_and_repeated_once_when_it_is_refused() {
 async fn a_login_that_fails_is_named_and_leaves_no_entry() {
     let api = FakeApi::start(|_: &Received| Reply::json(401, json!({"error": "hunter2"}))).await;
     let mount = described(&api, LOGIN_API, json!({}), json!({})).await;
-    let error = read_refusal(&mount, "creds/developer").await;
+    let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains("cannot log in") && error.contains("set a valid api_key"), "{error}");
     assert!(!error.contains("hunter2") && !error.contains("the-key"), "{error}");
     assert_eq!((wal_entries(&mount).len(), api.lines().len()), (0, 1));
@@ -406,7 +406,7 @@ async fn what_the_first_of_two_calls_created_is_deleted_when_the_second_fails() 
     })
     .await;
     let mount = described(&api, TWO_STEPS, json!({}), json!({})).await;
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     assert_eq!((secrets.lock().len(), wal_entries(&mount).len()), (1, 1), "the first call had its effect");
     backdate(&mount, 600).await;
     mount.rollback().await.unwrap();
@@ -433,10 +433,10 @@ async fn a_token_that_nobody_can_look_for_stays_an_orphan_until_it_ends() {
     });
     assert_accepted(mount.write("config", config).await);
     assert_accepted(mount.write("roles/developer", json!({"permissions": "openid"})).await);
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     assert!(data(mount.list("orphans/").await.unwrap()).get("keys").is_none(), "it may still be under way");
     backdate(&mount, 600).await;
-    let error = refusal_message(mount.rollback().await);
+    let error = error_message(mount.rollback().await);
     assert!(error.contains("accept_orphans") && error.contains("until 20"), "{error}");
 
     let keys = data(mount.list("orphans/").await.unwrap())["keys"].clone();
@@ -487,7 +487,7 @@ async fn roles_name_their_connections_and_any_that_reaches_a_token_may_revoke_it
     assert_eq!(data(mount.read("roles/developer").await.unwrap())["config"], "second");
     let leased = creds(&mount).await;
     mount.delete("config/second").await.unwrap();
-    let error = read_refusal(&mount, "creds/developer").await;
+    let error = read_error(&mount, "creds/developer").await;
     assert!(
         error.contains("there is no connection \"second\"") && error.contains("config/second"),
         "{error}"
@@ -502,9 +502,9 @@ async fn a_connection_is_checked_without_issuing_a_token() {
     let checked = data(mount.read("check").await.unwrap());
     assert_eq!(checked, json!({"api_endpoint": api.endpoint(), "preset": "jupyterhub", "checked": true}));
     assert_accepted(mount.write("config", json!({"api_key": "wrong"})).await);
-    let error = read_refusal(&mount, "check/default").await;
+    let error = read_error(&mount, "check/default").await;
     assert!(error.contains("cannot check the connection") && error.contains("api_key"), "{error}");
-    assert!(read_refusal(&mount, "check/other").await.contains("no connection \"other\""));
+    assert!(read_error(&mount, "check/other").await.contains("no connection \"other\""));
     assert!(hub.lock().tokens.is_empty());
 }
 
@@ -540,6 +540,6 @@ async fn secret_parameters_are_stored_and_never_shown() {
 async fn a_standby_refuses_before_the_api_is_asked_for_a_token() {
     let (hub, _api, mount) = hub().await;
     mount.storage().fail_on(vault_plugin::testing::StorageCall::Put, "", "cannot write to readonly storage");
-    assert_eq!(read_refusal(&mount, "creds/developer").await, "cannot write to readonly storage");
+    assert_eq!(read_error(&mount, "creds/developer").await, "cannot write to readonly storage");
     assert!(hub.lock().tokens.is_empty());
 }

@@ -1,6 +1,6 @@
-//! A mint whose answer is lost: its token is found and revoked, or said to be live until it must have expired.
+//! A mint whose response is lost: the token is found and revoked, or reported until it must have expired.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use harness::{Fault, Operation, Upstream};
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use vault_plugin::logical::{self, Map};
 use vault_plugin::testing::TestMount;
 
 use crate::token_safety::{edit_stored, mint_with_lost_response};
-use crate::{configure, mount_configured, read_refusal, refusal_message, wal_entries};
+use crate::{configure, error_message, mount_configured, read_error, wal_entries};
 
-/// Lets an entry have been planned this many seconds earlier.
+/// Moves the planned time of an entry back by this many seconds.
 async fn backdate_entry(mount: &TestMount, entry: &str, seconds: i64) {
     edit_stored(mount, entry, |entry| {
         let planned_at = &mut entry["data"]["planned_at"];
@@ -20,13 +20,13 @@ async fn backdate_entry(mount: &TestMount, entry: &str, seconds: i64) {
 }
 
 #[tokio::test]
-async fn a_token_that_a_replay_has_found_is_revoked_however_late() {
+async fn a_token_that_a_replay_has_found_is_revoked_at_any_time() {
     let upstream = Upstream::start().await;
     let (mount, entry) = mint_with_lost_response(&upstream, json!({"idempotency_window": "1h"})).await;
     let name = upstream.issued()[0].name.clone();
     upstream.fail(Operation::Revoke, Fault::Status(400));
     for _ in 0..2 {
-        let error = refusal_message(mount.rollback().await);
+        let error = error_message(mount.rollback().await);
         assert!(error.contains(&name) && error.contains("may be live"), "{error}");
     }
     upstream.heal();
@@ -38,7 +38,7 @@ async fn a_token_that_a_replay_has_found_is_revoked_however_late() {
 }
 
 #[tokio::test]
-async fn a_replay_that_mints_another_token_revokes_that_one_and_closes_no_entry() {
+async fn a_replay_that_mints_a_duplicate_revokes_it_and_closes_no_entry() {
     for revoking in [None, Some(Fault::Status(400))] {
         let upstream = Upstream::start().await;
         let (mount, entry) = mint_with_lost_response(&upstream, json!({})).await;
@@ -48,12 +48,12 @@ async fn a_replay_that_mints_another_token_revokes_that_one_and_closes_no_entry(
             upstream.fail_next(Operation::Revoke, 1, fault);
         }
         for _ in 0..2 {
-            let error = refusal_message(mount.rollback().await);
+            let error = error_message(mount.rollback().await);
             assert!(error.contains("is not found") && error.contains("idempotency_window"), "{error}");
         }
         let issued = upstream.issued();
         assert_eq!((issued[0].revoked, issued[1].revoked, wal_entries(&mount)), (false, true, vec![entry]));
-        assert_eq!(upstream.requests_for(Operation::Mint).len(), 2, "the answer is known by now");
+        assert_eq!(upstream.requests_for(Operation::Mint).len(), 2, "the request is not repeated again");
     }
 }
 
@@ -62,34 +62,34 @@ async fn a_replay_is_not_sent_shortly_before_the_service_forgets_the_key() {
     let upstream = Upstream::start().await;
     let (mount, entry) = mint_with_lost_response(&upstream, json!({"idempotency_window": "1h"})).await;
     backdate_entry(&mount, &entry, 51 * 60).await;
-    assert!(refusal_message(mount.rollback().await).contains("idempotency_window"));
+    assert!(error_message(mount.rollback().await).contains("idempotency_window"));
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
 }
 
 #[tokio::test]
-async fn a_mount_that_goes_away_has_its_entries_rolled_back_whatever_their_age() {
+async fn the_entries_of_a_mount_that_is_removed_are_rolled_back_at_any_age() {
     let upstream = Upstream::start().await;
     let (mount, _) = mint_with_lost_response(&upstream, json!({})).await;
     let roll_back = async || mount.request(logical::Operation::Rollback, "", Map::new()).await.unwrap();
     roll_back().await;
-    assert_eq!(upstream.live().len(), 1, "the request of an entry that is young may still be at work");
+    assert_eq!(upstream.live().len(), 1, "the request of a young entry may still run");
     mount.system().update(|host| host.tainted = true);
     roll_back().await;
     assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (0, 0));
 }
 
 #[tokio::test]
-async fn a_window_that_ends_while_the_engine_still_asks_is_refused_and_a_stored_one_counts_as_none() {
+async fn a_window_shorter_than_the_retries_is_rejected_and_a_stored_one_is_ignored() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"idempotency_window": "5m"})).await;
     for short in ["1s", "4m59s"] {
-        let error = refusal_message(mount.write("config", json!({"idempotency_window": short})).await);
+        let error = error_message(mount.write("config", json!({"idempotency_window": short})).await);
         assert!(error.contains("idempotency_window must be 0 or at least 5m"), "{error}");
     }
     edit_stored(&mount, "config", |config| config["idempotency_window"] = 299.into()).await;
     mount.invalidate("config").await;
     upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
     configure(&mount, &upstream, json!({"idempotency_window": 0})).await;
 }
@@ -101,7 +101,7 @@ async fn every_entry_is_closed_once_its_token_must_have_expired() {
         let (mount, entry) = mint_with_lost_response(&upstream, json!({})).await;
         if state == "minted" {
             upstream.fail_next(Operation::Revoke, 1, Fault::Status(400));
-            refusal_message(mount.rollback().await);
+            error_message(mount.rollback().await);
         }
         if config {
             let other = json!({"api_endpoint": "https://tokens.example.com"});
@@ -109,17 +109,21 @@ async fn every_entry_is_closed_once_its_token_must_have_expired() {
         } else {
             mount.delete("config").await.unwrap();
         }
-        let asked = upstream.requests().len();
+        let requests_before = upstream.requests().len();
         backdate_entry(&mount, &entry, 23 * 3600).await;
-        refusal_message(mount.rollback().await);
+        error_message(mount.rollback().await);
         backdate_entry(&mount, &entry, 2 * 3600).await;
         mount.rollback().await.unwrap();
-        assert_eq!((wal_entries(&mount).len(), upstream.requests().len()), (0, asked), "{state}, {config}");
+        assert_eq!(
+            (wal_entries(&mount).len(), upstream.requests().len()),
+            (0, requests_before),
+            "{state}, {config}"
+        );
     }
 }
 
 #[tokio::test]
-async fn an_entry_without_a_date_is_as_old_as_its_record() {
+async fn an_entry_without_a_time_has_that_of_its_wal_metadata() {
     let upstream = Upstream::start().await;
     let (mount, entry) = mint_with_lost_response(&upstream, json!({})).await;
     let written_before = async |seconds: i64| {
@@ -130,7 +134,7 @@ async fn an_entry_without_a_date_is_as_old_as_its_record() {
         .await;
     };
     written_before(24 * 3600).await;
-    let error = refusal_message(mount.rollback().await);
+    let error = error_message(mount.rollback().await);
     assert!(error.contains("idempotency_window") && error.contains("until 20"), "{error}");
     written_before(3600).await;
     mount.rollback().await.unwrap();

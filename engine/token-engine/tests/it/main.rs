@@ -1,4 +1,4 @@
-//! The engine on storage in memory, against a token service over real HTTP.
+//! The engine on in-memory storage, with a token service over real HTTP.
 
 mod certificates;
 mod described;
@@ -20,7 +20,7 @@ use token_engine::engine;
 use vault_plugin::logical::{Error, Product, ReplicationState, Response, Storage as _, StorageEntry};
 use vault_plugin::testing::{StorageCall, TestMount};
 
-/// A mount configured for a service, with the role `developer`.
+/// Returns a mount that is configured for a service, with the role `developer`.
 async fn mount_configured(upstream: &Upstream, more: Value) -> TestMount {
     let mount = TestMount::new(engine()).await.expect("the engine mounts");
     configure(&mount, upstream, more).await;
@@ -38,17 +38,19 @@ async fn configure(mount: &TestMount, upstream: &Upstream, more: Value) {
 }
 
 #[track_caller]
-fn assert_accepted(answer: Result<Option<Response>, Error>) {
-    let answer = answer.expect("no refusal");
-    assert_eq!(answer.as_ref().and_then(Response::error_text), None);
+fn assert_accepted(result: Result<Option<Response>, Error>) {
+    let response = result.expect("no error");
+    assert_eq!(response.as_ref().and_then(Response::error_text), None);
 }
 
-/// The text of a refusal, whether it is an error or an error response (status 400).
+/// Returns the message of an error or an error response (status 400).
 #[track_caller]
-fn refusal_message(answer: Result<Option<Response>, Error>) -> String {
-    match answer {
+fn error_message(result: Result<Option<Response>, Error>) -> String {
+    match result {
         Err(error) => error.to_string(),
-        Ok(answer) => answer.expect("a refusal").error_text().expect("a refusal").to_owned(),
+        Ok(response) => {
+            response.expect("an error response").error_text().expect("an error response").to_owned()
+        }
     }
 }
 
@@ -56,12 +58,12 @@ async fn creds(mount: &TestMount) -> Response {
     mount.read("creds/developer").await.expect("a token").expect("a token")
 }
 
-async fn read_refusal(mount: &TestMount, path: &str) -> String {
-    refusal_message(mount.read(path).await)
+async fn read_error(mount: &TestMount, path: &str) -> String {
+    error_message(mount.read(path).await)
 }
 
 fn data(response: Option<Response>) -> Value {
-    Value::Object(response.expect("an answer").data.expect("data"))
+    Value::Object(response.expect("a response").data.expect("data"))
 }
 
 fn wal_entries(mount: &TestMount) -> Vec<String> {
@@ -78,7 +80,7 @@ async fn a_token_is_read_renewed_and_revoked() {
     assert_eq!(data(Some(leased.clone())), json!({"token": minted.token, "permissions": ["read", "write"]}));
     assert!(minted.name.starts_with("vault-developer-"), "{}", minted.name);
     assert_eq!(minted.permissions, ["read", "write"]);
-    assert_eq!(minted.ttl, Duration::from_hours(24), "it has to outlive every renewal");
+    assert_eq!(minted.ttl, Duration::from_hours(24), "the token must outlive every renewal");
     let lease = &leased.secret.as_ref().unwrap().lease;
     assert_eq!((lease.ttl, lease.max_ttl), (Duration::from_hours(1), Duration::from_hours(24)));
     assert_eq!(wal_entries(&mount), Vec::<String>::new());
@@ -89,11 +91,11 @@ async fn a_token_is_read_renewed_and_revoked() {
 
     mount.revoke(&leased).await.unwrap();
     assert!(upstream.live().is_empty());
-    mount.revoke(&leased).await.expect("a host may ask twice");
+    mount.revoke(&leased).await.expect("a host may revoke twice");
 }
 
 #[tokio::test]
-async fn a_service_that_renews_is_asked_to() {
+async fn a_token_is_renewed_at_a_service_that_supports_it() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
@@ -104,17 +106,17 @@ async fn a_service_that_renews_is_asked_to() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_cannot_be_used_is_refused_and_the_one_before_stays() {
+async fn an_invalid_configuration_is_rejected_and_the_previous_one_is_kept() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
-    let shown = async || {
-        let mut shown = data(mount.read("config").await.unwrap());
-        // Its salt is another one each time; that the key is the same is seen at the end.
-        shown.as_object_mut().unwrap().remove("api_key_sha256");
-        shown
+    let read_config = async || {
+        let mut config = data(mount.read("config").await.unwrap());
+        // The salt changes each time. The read of credentials at the end shows that the key is the same.
+        config.as_object_mut().unwrap().remove("api_key_sha256");
+        config
     };
-    let before = shown().await;
-    for (given, expected) in [
+    let before = read_config().await;
+    for (fields, expected) in [
         (json!({"api_endpoint": ""}), "api_endpoint is required"),
         (json!({"api_endpoint": "tokens"}), "absolute URL"),
         (json!({"api_endpoint": "ftp://tokens.example.com"}), "http:// or https://"),
@@ -131,10 +133,10 @@ async fn a_configuration_that_cannot_be_used_is_refused_and_the_one_before_stays
         (json!({"request_timeout": "soon"}), "request_timeout"),
         (json!({"ca_cert": "no pem"}), "ca_cert holds no certificate"),
     ] {
-        let error = refusal_message(mount.write("config", given.clone()).await);
-        assert!(error.contains(expected), "{given}: {error}");
+        let error = error_message(mount.write("config", fields.clone()).await);
+        assert!(error.contains(expected), "{fields}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
-        assert_eq!(shown().await, before, "{given}");
+        assert_eq!(read_config().await, before, "{fields}");
     }
     creds(&mount).await;
 }
@@ -153,10 +155,10 @@ async fn a_lease_keeps_its_terms_when_the_role_changes() {
 async fn the_configuration_shows_a_hash_of_the_key_and_is_seal_wrapped() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
-    let shown = data(mount.read("config").await.unwrap());
-    assert_eq!(shown["api_endpoint"], upstream.endpoint());
-    assert!(shown["api_key_sha256"].as_str().unwrap().starts_with("sha256:"), "{shown}");
-    assert!(!shown.to_string().contains(&upstream.api_key()));
+    let config = data(mount.read("config").await.unwrap());
+    assert_eq!(config["api_endpoint"], upstream.endpoint());
+    assert!(config["api_key_sha256"].as_str().unwrap().starts_with("sha256:"), "{config}");
+    assert!(!config.to_string().contains(&upstream.api_key()));
     assert!(mount.storage().entry("config").unwrap().seal_wrap);
 
     mount.patch("config", json!({"request_timeout": null})).await.unwrap();
@@ -171,8 +173,8 @@ async fn roles_are_written_listed_and_deleted() {
     let mount = mount_configured(&upstream, json!({})).await;
     mount.write("roles/admin", json!({"permissions": ["all"], "ttl": "90m"})).await.unwrap();
     assert_eq!(data(mount.list("roles/").await.unwrap()), json!({"keys": ["admin", "developer"]}));
-    let shown = data(mount.read("roles/admin").await.unwrap());
-    assert_eq!(shown, json!({"permissions": ["all"], "ttl": 5400, "max_ttl": 0}));
+    let config = data(mount.read("roles/admin").await.unwrap());
+    assert_eq!(config, json!({"permissions": ["all"], "ttl": 5400, "max_ttl": 0}));
     mount.patch("roles/admin", json!({"max_ttl": "2h"})).await.unwrap();
     assert_eq!(data(mount.read("roles/admin").await.unwrap())["max_ttl"], 7200);
     mount.delete("roles/admin").await.unwrap();
@@ -180,15 +182,15 @@ async fn roles_are_written_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_role_takes_durations_as_vault_does_and_refuses_the_rest() {
+async fn a_role_accepts_durations_like_vault_and_rejects_the_rest() {
     let mount = TestMount::new(engine()).await.unwrap();
-    for (given, seconds) in
+    for (fields, seconds) in
         [(json!("1d"), 86_400), (json!("90m"), 5400), (json!("90"), 90), (json!(1.5), 1), (json!(60), 60)]
     {
-        assert_accepted(mount.write("roles/r", json!({"permissions": "read", "ttl": given})).await);
-        assert_eq!(data(mount.read("roles/r").await.unwrap())["ttl"], seconds, "{given}");
+        assert_accepted(mount.write("roles/r", json!({"permissions": "read", "ttl": fields})).await);
+        assert_eq!(data(mount.read("roles/r").await.unwrap())["ttl"], seconds, "{fields}");
     }
-    for (given, field) in [
+    for (fields, field) in [
         (json!({"permissions": "read", "ttl": -1}), "ttl"),
         (json!({"permissions": "read", "ttl": "soon"}), "ttl"),
         (json!({"permissions": "read", "ttl": 0}), "ttl"),
@@ -197,19 +199,19 @@ async fn a_role_takes_durations_as_vault_does_and_refuses_the_rest() {
         (json!({"permissions": {"read": true}}), "permissions"),
         (json!({}), "permissions"),
     ] {
-        let error = refusal_message(mount.write("roles/new", given.clone()).await);
-        assert!(error.contains(field), "{given}: {error}");
+        let error = error_message(mount.write("roles/new", fields.clone()).await);
+        assert!(error.contains(field), "{fields}: {error}");
     }
-    assert!(mount.read("roles/new").await.unwrap().is_none(), "a refused write changes nothing");
+    assert!(mount.read("roles/new").await.unwrap().is_none(), "a rejected write changes nothing");
     for name in ["a/b", "../config", "entwickler-ö", "-a", "a b"] {
         let role = json!({"permissions": "read"});
-        for answer in
+        for response in
             [mount.write(&format!("roles/{name}"), role).await, mount.read(&format!("creds/{name}")).await]
         {
-            assert!(refusal_message(answer).contains("cannot be the name of a role"), "{name}");
+            assert!(error_message(response).contains("cannot be the name of a role"), "{name}");
         }
     }
-    assert_eq!(mount.storage().keys(), ["roles/r"], "a refused write changes nothing");
+    assert_eq!(mount.storage().keys(), ["roles/r"], "a rejected write changes nothing");
 }
 
 #[tokio::test]
@@ -231,25 +233,25 @@ async fn roles_are_listed_in_pages() {
         assert_eq!(data(listed)["keys"], expected, "{page}");
     }
     let fields = json!({"limit": "many"}).as_object().unwrap().clone();
-    let answer = mount.request(vault_plugin::logical::Operation::List, "roles/", fields).await;
-    assert!(refusal_message(answer).contains("limit"));
+    let response = mount.request(vault_plugin::logical::Operation::List, "roles/", fields).await;
+    assert!(error_message(response).contains("limit"));
     let past_the_end = json!({"after": "d"}).as_object().unwrap().clone();
     let listed = mount.request(vault_plugin::logical::Operation::List, "roles/", past_the_end).await.unwrap();
     assert_eq!(listed.unwrap().data.unwrap_or_default().get("keys"), None);
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named_with_its_cure() {
+async fn a_missing_configuration_or_role_is_reported_with_the_fix() {
     let mount = TestMount::new(engine()).await.unwrap();
-    assert!(read_refusal(&mount, "creds/developer").await.contains("vault write"));
+    assert!(read_error(&mount, "creds/developer").await.contains("vault write"));
     let upstream = Upstream::start().await;
     configure(&mount, &upstream, json!({})).await;
-    assert!(read_refusal(&mount, "creds/nobody").await.contains("\"nobody\""));
+    assert!(read_error(&mount, "creds/missing").await.contains("\"missing\""));
     assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_role_is_written_at_once_or_not_at_all_where_the_host_has_transactions() {
+async fn a_role_is_written_atomically() {
     for product in [Product::Vault, Product::OpenBao] {
         let mount = TestMount::for_product(product, engine()).await.unwrap();
         assert_accepted(mount.write("roles/developer", json!({"permissions": "read"})).await);
@@ -257,10 +259,10 @@ async fn a_role_is_written_at_once_or_not_at_all_where_the_host_has_transactions
         let role = data(mount.read("roles/developer").await.unwrap());
         assert_eq!(role, json!({"permissions": ["read"], "ttl": 60, "max_ttl": 0}));
 
-        refusal_message(mount.write("roles/developer", json!({"ttl": 0})).await);
+        error_message(mount.write("roles/developer", json!({"ttl": 0})).await);
         mount.storage().fail_on(StorageCall::Put, "roles/", "disk full");
         assert!(
-            refusal_message(mount.patch("roles/developer", json!({"ttl": 90})).await).contains("disk full")
+            error_message(mount.patch("roles/developer", json!({"ttl": 90})).await).contains("disk full")
         );
         assert_eq!(data(mount.read("roles/developer").await.unwrap()), role);
         assert_eq!(mount.storage().open_transactions(), 0);
@@ -268,21 +270,21 @@ async fn a_role_is_written_at_once_or_not_at_all_where_the_host_has_transactions
 }
 
 #[tokio::test]
-async fn a_standby_refuses_before_the_service_is_asked() {
+async fn a_standby_rejects_a_read_before_it_calls_the_service() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
     mount.storage().fail_on(StorageCall::Put, "", "cannot write to readonly storage");
-    assert_eq!(read_refusal(&mount, "creds/developer").await, "cannot write to readonly storage");
+    assert_eq!(read_error(&mount, "creds/developer").await, "cannot write to readonly storage");
     assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
-async fn what_another_node_has_changed_is_read_again() {
+async fn a_change_by_another_node_is_read() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     creds(&mount).await;
-    // As replication writes: past the engine.
+    // Like replication, which bypasses the engine.
     let put = async |key: &str, change: &dyn Fn(&mut Value)| {
         let entry = mount.storage().entry(key).unwrap();
         let mut value = serde_json::from_slice(&entry.value).unwrap();
@@ -299,7 +301,7 @@ async fn what_another_node_has_changed_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_lease_stays_while_the_configuration_is_gone() {
+async fn a_lease_is_kept_while_the_configuration_is_missing() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
@@ -311,18 +313,18 @@ async fn a_lease_stays_while_the_configuration_is_gone() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_used_at_once() {
+async fn a_new_key_is_used_immediately() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     creds(&mount).await;
     upstream.rotate_api_key("key-2");
-    assert!(read_refusal(&mount, "creds/developer").await.contains("api_key"));
+    assert!(read_error(&mount, "creds/developer").await.contains("api_key"));
     mount.write("config", json!({"api_key": "key-2"})).await.unwrap();
     creds(&mount).await;
 }
 
 #[tokio::test]
-async fn a_request_dropped_at_any_moment_leaves_no_token_without_a_record() {
+async fn a_request_that_is_dropped_at_any_time_leaves_no_token_without_a_record() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     for steps in 0.. {
@@ -330,21 +332,21 @@ async fn a_request_dropped_at_any_moment_leaves_no_token_without_a_record() {
             assert_eq!(upstream.live().len(), 1);
             return;
         }
-        // Either it was announced, or it is being given back.
+        // Either the token has a write-ahead log entry, or it is being revoked.
         mount.rollback().await.expect("the log is rolled back");
         harness::eventually("no token is live", async || upstream.live().is_empty().then_some(())).await;
     }
 }
 
-/// What a future answers if it does so within so many steps; it is dropped after them.
+/// Polls a future up to `steps` times, and drops it if it has not completed.
 async fn poll_steps<T>(steps: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
-    let mut left = steps;
+    let mut remaining = steps;
     std::future::poll_fn(|context| {
-        if left == 0 {
+        if remaining == 0 {
             return Poll::Ready(None);
         }
-        left -= 1;
+        remaining -= 1;
         future.as_mut().poll(context).map(Some)
     })
     .await

@@ -1,4 +1,4 @@
-//! What a mount measures of itself, as a scraper reads it.
+//! The metrics of a mount, as read by a scraper.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,27 +6,27 @@ use harness::{Fault, Operation, Upstream};
 use serde_json::json;
 use vault_plugin::testing::{StorageCall, TestMount};
 
-use crate::{assert_accepted, configure, creds, mount_configured, refusal_message};
+use crate::{assert_accepted, configure, creds, error_message, mount_configured};
 
-/// The page, and its type.
+/// Returns the page and its content type.
 async fn page(mount: &TestMount, format: Option<&str>) -> (String, String) {
     let fields = format.map_or_else(|| json!({}), |format| json!({"format": format}));
     let fields = fields.as_object().expect("an object").clone();
-    let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
-    let data = answer.expect("an answer").expect("a response").data.expect("data");
+    let result = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
+    let data = result.expect("no error").expect("a response").data.expect("data");
     assert_eq!(data["http_status_code"], 200);
     let body = STANDARD.decode(data["http_raw_body"].as_str().expect("base64")).expect("base64");
     let page = String::from_utf8(body).expect("text");
     (page, data["http_content_type"].as_str().expect("a content type").to_owned())
 }
 
-/// The value of a series, if it is there.
+/// Returns the value of a series.
 fn value(page: &str, series: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 #[tokio::test]
-async fn every_operation_and_every_call_is_timed_and_nothing_secret_is_shown() {
+async fn every_operation_and_every_call_is_measured_and_no_secret_is_shown() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let (first, second) = (creds(&mount).await, creds(&mount).await);
@@ -69,17 +69,17 @@ async fn every_operation_and_every_call_is_timed_and_nothing_secret_is_shown() {
 async fn errors_are_counted_by_kind() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
-    refusal_message(mount.read("creds/nobody").await);
+    error_message(mount.read("creds/missing").await);
     upstream.fail_next(Operation::Mint, 1, Fault::Status(500));
-    refusal_message(mount.read("creds/developer").await);
+    error_message(mount.read("creds/developer").await);
     let key = upstream.api_key();
     upstream.rotate_api_key("another-key");
-    refusal_message(mount.read("creds/developer").await);
+    error_message(mount.read("creds/developer").await);
     upstream.rotate_api_key(key);
     upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
     creds(&mount).await;
     mount.storage().fail_on(StorageCall::Put, "wal/", "disk full");
-    refusal_message(mount.read("creds/developer").await);
+    error_message(mount.read("creds/developer").await);
 
     let (text, _) = page(&mount, None).await;
     for (series, expected) in [
@@ -91,7 +91,7 @@ async fn errors_are_counted_by_kind() {
         ("custom_plugin_upstream_retries_total", 1.0),
         (r#"custom_plugin_request_duration_seconds_count{operation="creds_read",result="refused"}"#, 1.0),
         (r#"custom_plugin_request_duration_seconds_count{operation="creds_read",result="failed"}"#, 3.0),
-        // The one with an unknown end is left to rollback.
+        // The mint with an unknown result is left to rollback.
         ("custom_plugin_wal_entries", 1.0),
     ] {
         assert_eq!(value(&text, series), Some(expected), "{series}\n{text}");
@@ -99,13 +99,17 @@ async fn errors_are_counted_by_kind() {
 }
 
 #[tokio::test]
-async fn names_begin_with_the_configured_prefix_and_each_mount_counts_for_itself() {
+async fn names_have_the_configured_prefix_and_each_mount_has_its_own_values() {
     let upstream = Upstream::start().await;
     let mount = TestMount::new(token_engine::engine()).await.unwrap();
     let other = mount_configured(&upstream, json!({})).await;
     creds(&other).await;
     let (text, _) = page(&mount, None).await;
-    assert_eq!(value(&text, "custom_plugin_leases_issued_total"), Some(0.0), "it is not configured yet");
+    assert_eq!(
+        value(&text, "custom_plugin_leases_issued_total"),
+        Some(0.0),
+        "the mount is not configured yet"
+    );
     configure(&mount, &upstream, json!({"metrics_prefix": "team_a"})).await;
     let (text, _) = page(&mount, None).await;
     assert_eq!(value(&text, "team_a_creds_read_count"), Some(0.0));
@@ -115,7 +119,7 @@ async fn names_begin_with_the_configured_prefix_and_each_mount_counts_for_itself
 }
 
 #[tokio::test]
-async fn open_metrics_is_written_when_it_is_asked_for() {
+async fn open_metrics_is_written_on_request() {
     let mount = TestMount::new(token_engine::engine()).await.unwrap();
     let (text, kind) = page(&mount, Some("openmetrics")).await;
     assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"));
@@ -123,6 +127,6 @@ async fn open_metrics_is_written_when_it_is_asked_for() {
     assert!(text.contains("# TYPE custom_plugin_errors counter\n"), "{text}");
     assert!(text.contains("custom_plugin_errors_total{"), "{text}");
     let fields = json!({"format": "xml"}).as_object().unwrap().clone();
-    let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
-    assert!(refusal_message(answer).contains("openmetrics"));
+    let result = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
+    assert!(error_message(result).contains("openmetrics"));
 }

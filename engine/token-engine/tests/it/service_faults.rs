@@ -1,18 +1,18 @@
-//! A token service on its bad days.
+//! Faults of the token service.
 
 use std::time::Duration;
 
 use harness::{DropMoment, Fault, Operation, Upstream};
 use serde_json::json;
 
-use crate::{configure, creds, mount_configured, read_refusal, wal_entries};
+use crate::{configure, creds, mount_configured, read_error, wal_entries};
 
 #[tokio::test]
-async fn a_slow_service_is_given_up_and_its_token_revoked_by_rollback() {
+async fn a_call_to_a_slow_service_times_out_and_its_token_is_revoked_by_rollback() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"request_timeout": "1s"})).await;
     upstream.fail_next(Operation::Mint, 1, Fault::Delayed(Duration::from_secs(2)));
-    let error = read_refusal(&mount, "creds/developer").await;
+    let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains("request_timeout"), "{error}");
     assert_eq!(wal_entries(&mount).len(), 1);
     mount.rollback().await.unwrap();
@@ -20,12 +20,12 @@ async fn a_slow_service_is_given_up_and_its_token_revoked_by_rollback() {
 }
 
 #[tokio::test]
-async fn a_mint_whose_answer_is_lost_is_revoked_by_rollback() {
+async fn a_mint_whose_response_is_lost_is_revoked_by_rollback() {
     for fault in [Fault::BrokenJson, Fault::OversizedResponse, Fault::DropConnection(DropMoment::AfterWork)] {
         let upstream = Upstream::start().await;
         let mount = mount_configured(&upstream, json!({})).await;
         upstream.fail(Operation::Mint, fault.clone());
-        let error = read_refusal(&mount, "creds/developer").await;
+        let error = read_error(&mount, "creds/developer").await;
         assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (1, 1), "{fault:?}");
         assert!(!error.contains(&upstream.issued()[0].token), "{error}");
         upstream.heal();
@@ -39,7 +39,7 @@ async fn a_mint_whose_answer_is_lost_is_revoked_by_rollback() {
 }
 
 #[tokio::test]
-async fn a_refused_mint_leaves_nothing_and_says_why_without_the_key() {
+async fn a_rejected_mint_leaves_nothing_and_its_error_does_not_contain_the_key() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     for (fault, expected) in [
@@ -50,7 +50,7 @@ async fn a_refused_mint_leaves_nothing_and_says_why_without_the_key() {
         (Fault::Redirect, "redirects to 127.0.0.1:"),
     ] {
         upstream.fail_next(Operation::Mint, 1, fault.clone());
-        let error = read_refusal(&mount, "creds/developer").await;
+        let error = read_error(&mount, "creds/developer").await;
         assert!(error.contains(expected), "{fault:?}: {error}");
         assert!(!error.contains(&upstream.api_key()) && !error.contains("elsewhere"), "{error}");
         assert_eq!(wal_entries(&mount).len(), 0, "{fault:?}");
@@ -63,10 +63,10 @@ async fn a_failure_that_may_have_minted_keeps_its_entry() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     upstream.fail_next(Operation::Mint, 1, Fault::Status(500));
-    assert!(read_refusal(&mount, "creds/developer").await.contains("status 500"));
+    assert!(read_error(&mount, "creds/developer").await.contains("status 500"));
     assert_eq!(wal_entries(&mount).len(), 1);
 
-    // A key that is refused now says nothing of what was done before.
+    // A key that is rejected now proves nothing about the earlier request.
     upstream.fail_next(Operation::Mint, 1, Fault::Status(401));
     let _ = mount.rollback().await;
     assert_eq!(wal_entries(&mount).len(), 1);
@@ -75,7 +75,7 @@ async fn a_failure_that_may_have_minted_keeps_its_entry() {
 }
 
 #[tokio::test]
-async fn a_busy_service_is_asked_again_with_the_same_key() {
+async fn a_call_to_a_busy_service_is_retried_with_the_same_key() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_secs(1)));
@@ -87,11 +87,11 @@ async fn a_busy_service_is_asked_again_with_the_same_key() {
     assert!(keys.iter().all(|key| *key == keys[0]));
 
     upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_hours(1)));
-    assert!(read_refusal(&mount, "creds/developer").await.contains("asks to wait 3600s"));
+    assert!(read_error(&mount, "creds/developer").await.contains("asks to wait 3600s"));
 }
 
 #[tokio::test]
-async fn only_the_service_itself_can_say_that_a_token_is_gone() {
+async fn only_a_response_of_the_service_proves_that_a_token_does_not_exist() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
@@ -111,28 +111,28 @@ async fn only_the_service_itself_can_say_that_a_token_is_gone() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_down_is_named_and_leaves_no_entry() {
+async fn the_error_for_a_service_that_is_down_names_it_and_no_entry_is_left() {
     let mut upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     upstream.stop_listening().await;
-    let error = read_refusal(&mount, "creds/developer").await;
+    let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains(&upstream.endpoint()) && error.contains("no connection"), "{error}");
     assert_eq!(wal_entries(&mount).len(), 0);
 }
 
 #[tokio::test]
-async fn a_wait_that_is_longer_than_the_request_may_take_is_told_and_not_waited_for() {
+async fn a_retry_delay_longer_than_the_timeout_is_reported_and_not_awaited() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     for fault in [
         Fault::StatusWithRetryAfter(429, Duration::MAX),
         Fault::StatusWithRetryDate(429, Duration::from_hours(1)),
     ] {
-        let asked = upstream.requests().len();
+        let requests_before = upstream.requests().len();
         upstream.fail_next(Operation::Mint, 1, fault.clone());
-        let error = read_refusal(&mount, "creds/developer").await;
+        let error = read_error(&mount, "creds/developer").await;
         assert!(error.contains("it asks to wait"), "{fault:?}: {error}");
-        assert_eq!(upstream.requests().len(), asked + 1, "{fault:?}");
+        assert_eq!(upstream.requests().len(), requests_before + 1, "{fault:?}");
         assert_eq!(wal_entries(&mount).len(), 0, "{fault:?}");
     }
     upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryDate(429, Duration::ZERO));
@@ -140,7 +140,7 @@ async fn a_wait_that_is_longer_than_the_request_may_take_is_told_and_not_waited_
 }
 
 #[tokio::test]
-async fn a_revocation_that_fails_is_never_taken_for_success() {
+async fn a_failed_revocation_never_counts_as_success() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"request_timeout": "1s"})).await;
     let leased = creds(&mount).await;
@@ -166,7 +166,7 @@ async fn a_revocation_that_fails_is_never_taken_for_success() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_the_service_refuses_is_an_error_with_its_cause() {
+async fn a_renewal_that_the_service_rejects_is_an_error_with_its_cause() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
@@ -185,7 +185,7 @@ async fn a_renewal_that_the_service_refuses_is_an_error_with_its_cause() {
 }
 
 #[tokio::test]
-async fn a_lease_ends_no_later_than_the_service_lets_its_token_live() {
+async fn a_lease_ends_no_later_than_its_token() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     let soon = (jiff::Timestamp::now() + Duration::from_mins(10)).to_string();
@@ -197,14 +197,14 @@ async fn a_lease_ends_no_later_than_the_service_lets_its_token_live() {
 }
 
 #[tokio::test]
-async fn a_token_whose_end_makes_no_sense_is_given_back() {
+async fn a_token_with_an_invalid_expiry_is_revoked() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     for (expires_at, expected) in
         [("tomorrow", "not an RFC 3339 time"), ("2001-01-01T00:00:00Z", "compare its clock")]
     {
         upstream.fail_next(Operation::Mint, 1, Fault::ExpiresAt(expires_at.to_owned()));
-        let error = read_refusal(&mount, "creds/developer").await;
+        let error = read_error(&mount, "creds/developer").await;
         assert!(error.contains(expected), "{error}");
         assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (0, 0));
     }

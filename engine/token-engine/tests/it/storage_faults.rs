@@ -1,44 +1,44 @@
-//! Storage that fails, at every call there is.
+//! Storage errors at every call.
 
 use harness::{Fault, Operation, Upstream};
 use serde_json::json;
 use vault_plugin::testing::{FailureMode, StorageCall, TestMount};
 
-use crate::{creds, mount_configured, read_refusal, wal_entries};
+use crate::{creds, mount_configured, read_error, wal_entries};
 
-/// More calls than any request makes.
+/// An upper bound of the storage calls of a request.
 const MAX_STORAGE_CALLS: usize = 30;
 
-/// Every token that is live is one that somebody can still revoke.
+/// Asserts that every live token has a write-ahead log entry.
 #[track_caller]
 fn assert_no_untracked_token(upstream: &Upstream, mount: &TestMount, what: &str) {
     assert!(
         upstream.live().len() <= wal_entries(mount).len(),
-        "{what}: a token is live and nobody knows of it"
+        "{what}: a live token has no write-ahead log entry"
     );
 }
 
 #[tokio::test]
-async fn whichever_storage_call_of_a_mint_fails_the_token_is_leased_or_revoked_or_in_the_log() {
-    for lasting in [FailureMode::Once, FailureMode::Persistent] {
+async fn after_a_failure_of_any_storage_call_of_a_mint_the_token_is_leased_or_revoked_or_in_the_log() {
+    for mode in [FailureMode::Once, FailureMode::Persistent] {
         for revoking in [None, Some(Fault::Status(500))] {
             let mut failed = 0;
             for call in 0..MAX_STORAGE_CALLS {
-                let what = format!("call {call}, {lasting:?}, revoke {revoking:?}");
+                let what = format!("call {call}, {mode:?}, revoke {revoking:?}");
                 let upstream = Upstream::start().await;
                 let mount = mount_configured(&upstream, json!({})).await;
                 if let Some(fault) = &revoking {
                     upstream.fail(Operation::Revoke, fault.clone());
                 }
-                mount.storage().fail_after(call, lasting, "disk full");
-                let answered = mount.read("creds/developer").await;
+                mount.storage().fail_after(call, mode, "disk full");
+                let result = mount.read("creds/developer").await;
                 if mount.storage().has_pending_failure() {
-                    assert!(answered.is_ok(), "{what}");
+                    assert!(result.is_ok(), "{what}");
                     break;
                 }
                 failed += 1;
                 mount.storage().clear_failures();
-                match answered {
+                match result {
                     Ok(leased) => {
                         upstream.heal();
                         mount.revoke(&leased.unwrap()).await.map(drop).unwrap();
@@ -59,16 +59,16 @@ async fn whichever_storage_call_of_a_mint_fails_the_token_is_leased_or_revoked_o
 }
 
 #[tokio::test]
-async fn whichever_storage_call_of_a_rollback_fails_the_next_one_ends_it() {
-    for lasting in [FailureMode::Once, FailureMode::Persistent] {
+async fn after_a_failure_of_any_storage_call_of_a_rollback_the_next_rollback_completes_it() {
+    for mode in [FailureMode::Once, FailureMode::Persistent] {
         let mut failed = 0;
         for call in 0..MAX_STORAGE_CALLS {
-            let what = format!("call {call}, {lasting:?}");
+            let what = format!("call {call}, {mode:?}");
             let upstream = Upstream::start().await;
             let mount = mount_configured(&upstream, json!({})).await;
             upstream.fail_next(Operation::Mint, 1, Fault::BrokenJson);
-            read_refusal(&mount, "creds/developer").await;
-            mount.storage().fail_after(call, lasting, "disk full");
+            read_error(&mount, "creds/developer").await;
+            mount.storage().fail_after(call, mode, "disk full");
             let _ = mount.rollback().await;
             if mount.storage().has_pending_failure() {
                 break;
@@ -87,15 +87,15 @@ async fn whichever_storage_call_of_a_rollback_fails_the_next_one_ends_it() {
 }
 
 #[tokio::test]
-async fn a_revocation_or_renewal_that_storage_fails_is_an_error_and_can_be_repeated() {
+async fn a_revocation_or_renewal_that_fails_in_storage_is_an_error_and_can_be_repeated() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
-    // What it remembers needs no storage.
+    // Cached values need no storage.
     mount.invalidate("config").await;
     mount.storage().fail_on(StorageCall::Get, "config", "disk full");
-    for answer in [mount.renew(&leased).await, mount.revoke(&leased).await] {
-        assert!(answer.unwrap_err().to_string().contains("disk full"));
+    for result in [mount.renew(&leased).await, mount.revoke(&leased).await] {
+        assert!(result.unwrap_err().to_string().contains("disk full"));
     }
     assert_eq!(upstream.live().len(), 1);
     mount.storage().clear_failures();
@@ -105,7 +105,7 @@ async fn a_revocation_or_renewal_that_storage_fails_is_an_error_and_can_be_repea
 }
 
 #[tokio::test]
-async fn a_write_that_storage_refuses_changes_nothing() {
+async fn a_write_that_fails_in_storage_changes_nothing() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     let stored = |key: &str| mount.storage().entry(key).map(|entry| entry.value);
@@ -129,7 +129,7 @@ async fn a_token_that_can_neither_be_leased_nor_revoked_is_left_to_rollback() {
     let mount = mount_configured(&upstream, json!({})).await;
     mount.storage().fail_on(StorageCall::Delete, "wal/", "disk full");
     upstream.fail(Operation::Revoke, Fault::Status(500));
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (1, 1));
 
     mount.storage().clear_failures();

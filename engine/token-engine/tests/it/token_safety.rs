@@ -1,6 +1,6 @@
-//! What a mount must never do to tokens that are not those of its leases, and never lose of those that are.
+//! Safety of tokens: a mount only changes the tokens of its leases, and never loses one.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::time::{Duration, SystemTime};
 
@@ -10,11 +10,11 @@ use vault_plugin::logical::{Error, Response, Storage as _, StorageEntry};
 use vault_plugin::testing::TestMount;
 
 use crate::{
-    assert_accepted, configure, creds, data, mount_configured, poll_steps, read_refusal, refusal_message,
+    assert_accepted, configure, creds, data, error_message, mount_configured, poll_steps, read_error,
     wal_entries,
 };
 
-/// A renewal for which the caller asks this much.
+/// Renews a lease with this increment.
 async fn renewed_by(
     mount: &TestMount,
     leased: &Response,
@@ -29,7 +29,7 @@ fn stored(mount: &TestMount, key: &str) -> Value {
     serde_json::from_slice(&mount.storage().entry(key).unwrap().value).unwrap()
 }
 
-/// What is stored at a key, changed past the engine.
+/// Changes a stored value without the engine.
 pub(crate) async fn edit_stored(mount: &TestMount, key: &str, change: impl FnOnce(&mut Value)) {
     let entry = mount.storage().entry(key).unwrap();
     let mut value = stored(mount, key);
@@ -38,11 +38,11 @@ pub(crate) async fn edit_stored(mount: &TestMount, key: &str, change: impl FnOnc
     mount.storage().put(StorageEntry { value, ..entry }).await.unwrap();
 }
 
-/// A mount with one token that its service has issued, and whose answer was lost: only the write-ahead log knows it.
+/// Returns a mount with a token whose response was lost, and the id of its write-ahead log entry.
 pub(crate) async fn mint_with_lost_response(upstream: &Upstream, config: Value) -> (TestMount, String) {
     let mount = mount_configured(upstream, config).await;
     upstream.fail_next(Operation::Mint, 1, Fault::BrokenJson);
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     let [entry] = &wal_entries(&mount)[..] else { panic!("one entry") };
     assert_eq!(upstream.live().len(), 1);
     let entry = entry.clone();
@@ -55,15 +55,15 @@ fn text(error: Error) -> String {
 
 #[tokio::test]
 async fn a_lease_never_revokes_or_renews_a_token_of_another_service_with_the_same_id() {
-    let counting = || Upstream::builder().sequential_ids().start();
-    let (upstream, other) = (counting().await, counting().await);
+    let with_sequential_ids = || Upstream::builder().sequential_ids().start();
+    let (upstream, other) = (with_sequential_ids().await, with_sequential_ids().await);
     let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
     configure(&mount, &other, json!({})).await;
     creds(&mount).await;
-    assert_eq!(upstream.issued()[0].id, other.issued()[0].id, "services count alike");
+    assert_eq!(upstream.issued()[0].id, other.issued()[0].id, "both services assign the same ids");
 
-    let asked = other.requests().len();
+    let requests_before = other.requests().len();
     for error in
         [text(mount.revoke(&leased).await.unwrap_err()), text(mount.renew(&leased).await.unwrap_err())]
     {
@@ -73,7 +73,7 @@ async fn a_lease_never_revokes_or_renews_a_token_of_another_service_with_the_sam
             "what to configure: {error}"
         );
     }
-    assert_eq!(other.requests().len(), asked, "nothing was sent");
+    assert_eq!(other.requests().len(), requests_before, "nothing was sent");
     assert_eq!((upstream.live().len(), other.live().len()), (1, 1));
 
     configure(&mount, &upstream, json!({})).await;
@@ -86,20 +86,20 @@ async fn a_lease_never_revokes_a_token_of_another_account() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"account": "team-a"})).await;
     let leased = creds(&mount).await;
-    let asked = upstream.requests().len();
+    let requests_before = upstream.requests().len();
     for account in ["team-b", ""] {
         configure(&mount, &upstream, json!({"account": account})).await;
         let error = text(mount.revoke(&leased).await.unwrap_err());
         assert!(error.contains("account=team-a"), "what to configure: {error}");
     }
-    assert_eq!(upstream.requests().len(), asked, "nothing was sent");
+    assert_eq!(upstream.requests().len(), requests_before, "nothing was sent");
     configure(&mount, &upstream, json!({"account": "team-a"})).await;
     mount.revoke(&leased).await.unwrap();
     assert!(upstream.live().is_empty());
 }
 
 #[tokio::test]
-async fn a_new_key_strands_no_lease_and_neither_does_naming_the_account_later() {
+async fn leases_survive_a_new_key_and_a_later_name_of_the_account() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     let (first, second) = (creds(&mount).await, creds(&mount).await);
@@ -112,40 +112,43 @@ async fn a_new_key_strands_no_lease_and_neither_does_naming_the_account_later() 
 }
 
 #[tokio::test]
-async fn a_renewal_asks_the_service_for_what_vault_will_grant() {
+async fn a_renewal_requests_the_ttl_that_vault_will_grant() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
-    for (asked, granted) in [(0, 3600), (1800, 1800), (7200, 7200), (10 * 86_400, 86_400)] {
-        let lease = renewed_by(&mount, &leased, Duration::from_secs(asked)).await;
+    for (increment, granted) in [(0, 3600), (1800, 1800), (7200, 7200), (10 * 86_400, 86_400)] {
+        let lease = renewed_by(&mount, &leased, Duration::from_secs(increment)).await;
         let request = upstream.requests_for(Operation::Renew).pop().unwrap();
         let body: Value = serde_json::from_slice(&request.body).unwrap();
-        assert_eq!(body["ttl"], granted, "for an increment of {asked} s");
-        assert!(lease.max_ttl >= Duration::from_secs(granted), "for an increment of {asked} s: {lease:?}");
+        assert_eq!(body["ttl"], granted, "for an increment of {increment} s");
+        assert!(
+            lease.max_ttl >= Duration::from_secs(granted),
+            "for an increment of {increment} s: {lease:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn no_increment_makes_a_lease_outlive_what_the_service_gave() {
+async fn no_increment_makes_a_lease_outlive_its_token() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let mut leased = creds(&mount).await;
     let ten_minutes = Duration::from_mins(10);
-    // Vault counts the longest life from the time of issue.
+    // Vault counts the maximum TTL from the issue time.
     leased.secret.as_mut().unwrap().lease.issue_time = Some(SystemTime::now() - Duration::from_hours(2));
     let soon = (jiff::Timestamp::now() + ten_minutes).to_string();
     upstream.fail_next(Operation::Renew, 1, Fault::ExpiresAt(soon));
     let lease = renewed_by(&mount, &leased, Duration::from_hours(2)).await;
     assert!(lease.ttl <= ten_minutes, "{lease:?}");
     let end = Duration::from_hours(2) + ten_minutes + Duration::from_secs(1);
-    assert!(lease.max_ttl <= end, "the increment is cut to what is left: {lease:?}");
+    assert!(lease.max_ttl <= end, "the increment is capped to the remaining lifetime: {lease:?}");
 }
 
 #[tokio::test]
-async fn a_rollback_sends_the_very_bytes_that_were_announced() {
+async fn a_rollback_sends_the_exact_bytes_of_the_entry() {
     let upstream = Upstream::start().await;
     let (mount, entry) = mint_with_lost_response(&upstream, json!({})).await;
-    // A release that names its fields differently announces so, and is rolled back by this one.
+    // Another release may encode the fields differently.
     edit_stored(&mount, &entry, |entry| {
         let body = entry["data"]["order"]["body"].as_str().unwrap().replace('{', "{ ");
         entry["data"]["order"]["body"] = body.into();
@@ -164,7 +167,7 @@ async fn a_rollback_sends_the_very_bytes_that_were_announced() {
 }
 
 #[tokio::test]
-async fn an_entry_is_seal_wrapped_and_holds_no_key() {
+async fn an_entry_is_seal_wrapped_and_contains_no_key() {
     let upstream = Upstream::start().await;
     let (mount, entry) = mint_with_lost_response(&upstream, json!({})).await;
     let entry = mount.storage().entry(&entry).unwrap();
@@ -173,13 +176,13 @@ async fn an_entry_is_seal_wrapped_and_holds_no_key() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_replay_closes_no_entry_and_is_said() {
+async fn a_rejected_replay_closes_no_entry_and_is_reported() {
     for status in [400, 409, 422] {
         let upstream = Upstream::start().await;
         let (mount, _) = mint_with_lost_response(&upstream, json!({})).await;
         let name = upstream.issued()[0].name.clone();
         upstream.fail_next(Operation::Mint, 1, Fault::Status(status));
-        let error = refusal_message(mount.rollback().await);
+        let error = error_message(mount.rollback().await);
         assert!(error.contains(&name) && error.contains(&upstream.endpoint()), "{status}: {error}");
         assert!(error.contains("until"), "how long it may live: {error}");
         assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (1, 1), "{status}");
@@ -189,49 +192,53 @@ async fn a_refusal_of_the_replay_closes_no_entry_and_is_said() {
 }
 
 #[tokio::test]
-async fn a_replay_is_not_sent_when_the_service_may_have_forgotten_the_key() {
+async fn a_replay_is_not_sent_if_the_service_may_have_forgotten_the_key() {
     let upstream = Upstream::start().await;
     let (mount, entry) = mint_with_lost_response(&upstream, json!({"idempotency_window": "1h"})).await;
-    let asked = upstream.requests().len();
+    let requests_before = upstream.requests().len();
     edit_stored(&mount, &entry, |entry| {
         entry["data"]["planned_at"] = (entry["data"]["planned_at"].as_i64().unwrap() - 3700).into();
     })
     .await;
-    let error = refusal_message(mount.rollback().await);
+    let error = error_message(mount.rollback().await);
     assert!(error.contains("idempotency_window"), "{error}");
-    assert_eq!(upstream.requests().len(), asked, "another token would have been minted and revoked");
+    assert_eq!(
+        upstream.requests().len(),
+        requests_before,
+        "another token would have been minted and revoked"
+    );
     assert_eq!(wal_entries(&mount).len(), 1);
 }
 
 #[tokio::test]
-async fn an_entry_whose_token_must_have_expired_is_closed_without_a_word_to_the_service() {
+async fn an_entry_whose_token_must_have_expired_is_closed_without_a_call_to_the_service() {
     let upstream = Upstream::start().await;
     let (mount, entry) = mint_with_lost_response(&upstream, json!({})).await;
-    let asked = upstream.requests().len();
+    let requests_before = upstream.requests().len();
     edit_stored(&mount, &entry, |entry| {
         let life = entry["data"]["order"]["ttl"].as_i64().unwrap();
         entry["data"]["planned_at"] = (entry["data"]["planned_at"].as_i64().unwrap() - life - 3600).into();
     })
     .await;
     mount.rollback().await.unwrap();
-    assert_eq!((upstream.requests().len(), wal_entries(&mount).len()), (asked, 0));
+    assert_eq!((upstream.requests().len(), wal_entries(&mount).len()), (requests_before, 0));
 }
 
 #[tokio::test]
-async fn a_service_without_idempotency_keys_is_not_asked_twice() {
+async fn a_service_without_idempotency_keys_is_not_called_twice() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"idempotency_window": 0})).await;
     upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
-    refusal_message(mount.rollback().await);
+    error_message(mount.rollback().await);
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
     assert_eq!(wal_entries(&mount).len(), 1);
 }
 
 #[tokio::test]
-async fn a_token_that_is_given_back_has_its_record_until_it_is_gone() {
-    // Moments in which the entry has just been deleted, and the answer is all that is left to send.
+async fn a_token_that_is_not_issued_has_an_entry_until_it_is_revoked() {
+    // Moments in which the entry has just been deleted and only the response remains to be sent.
     let mut windows = 0;
     for steps in 0.. {
         let upstream = Upstream::start().await;
@@ -239,10 +246,10 @@ async fn a_token_that_is_given_back_has_its_record_until_it_is_gone() {
         upstream.fail(Operation::Revoke, Fault::Withheld);
         if poll_steps(steps, mount.read("creds/developer")).await.is_some() {
             assert!(steps > 3, "the log, the service, the log twice");
-            assert!(windows <= 1, "{windows} moments in which the end of the process would lose a token");
+            assert!(windows <= 1, "{windows} moments in which an exit of the process would lose a token");
             return;
         }
-        // As if the process were killed at this moment.
+        // Simulates a kill of the process at this moment.
         windows += usize::from(upstream.live().len() > wal_entries(&mount).len());
         let is_planned =
             wal_entries(&mount).iter().any(|entry| stored(&mount, entry)["data"]["state"] == "planned");
@@ -255,12 +262,12 @@ async fn a_token_that_is_given_back_has_its_record_until_it_is_gone() {
 }
 
 #[tokio::test]
-async fn a_token_is_revoked_by_its_record_and_not_by_another_mint_once_its_id_is_known() {
+async fn a_token_with_a_known_id_is_revoked_without_another_mint() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     upstream.fail_next(Operation::Mint, 1, Fault::ExpiresAt("2001-01-01T00:00:00Z".to_owned()));
     upstream.fail_next(Operation::Revoke, 1, Fault::Status(400));
-    read_refusal(&mount, "creds/developer").await;
+    read_error(&mount, "creds/developer").await;
     assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (1, 1));
     mount.rollback().await.unwrap();
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
@@ -268,7 +275,7 @@ async fn a_token_is_revoked_by_its_record_and_not_by_another_mint_once_its_id_is
 }
 
 #[tokio::test]
-async fn two_writes_at_once_lose_no_field_of_each_other() {
+async fn concurrent_writes_do_not_overwrite_each_others_fields() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     for round in 0..50 {
@@ -294,7 +301,7 @@ async fn two_writes_at_once_lose_no_field_of_each_other() {
 }
 
 #[tokio::test]
-async fn what_the_service_says_keeps_its_meaning_for_the_caller() {
+async fn the_status_of_the_service_is_kept_for_the_caller() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"idempotency_window": 0})).await;
     for (fault, expected) in [(429, 429), (502, 502), (503, 503)] {
@@ -306,16 +313,16 @@ async fn what_the_service_says_keeps_its_meaning_for_the_caller() {
     }
     for fault in [400, 422] {
         upstream.fail_next(Operation::Mint, 1, Fault::Status(fault));
-        let answer = mount.read("creds/developer").await.expect("an error response, which is status 400");
-        assert!(answer.unwrap().error_text().unwrap().contains("check the role's permissions"));
+        let response = mount.read("creds/developer").await.expect("an error response, which is status 400");
+        assert!(response.unwrap().error_text().unwrap().contains("check the role's permissions"));
     }
 }
 
 #[tokio::test]
-async fn what_is_dangerous_or_will_not_hold_is_said_when_it_is_written() {
+async fn a_write_warns_about_insecure_and_ineffective_settings() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
-    for (path, written, warning) in [
+    for (path, fields, warning) in [
         ("config", json!({"api_endpoint": "http://tokens.example.com"}), "unencrypted"),
         (
             "config",
@@ -325,30 +332,30 @@ async fn what_is_dangerous_or_will_not_hold_is_said_when_it_is_written() {
         ("roles/developer", json!({"ttl": "40d", "max_ttl": 0}), "ttl is 3456000s"),
         ("roles/developer", json!({"ttl": "1h", "max_ttl": "40d"}), "max_lease_ttl"),
     ] {
-        let answer = mount.write(path, written.clone()).await.unwrap().expect("an answer");
-        let said = answer.warnings.iter().filter(|said| !said.contains("only while config names that"));
-        let said: Vec<_> = said.collect();
-        assert!(said.len() == 1 && said[0].contains(warning), "{written}: {answer:?}");
+        let response = mount.write(path, fields.clone()).await.unwrap().expect("a response");
+        let warnings = response.warnings.iter().filter(|text| !text.contains("only while config names that"));
+        let warnings: Vec<_> = warnings.collect();
+        assert!(warnings.len() == 1 && warnings[0].contains(warning), "{fields}: {response:?}");
     }
     assert_eq!(mount.write("roles/developer", json!({"max_ttl": "1d"})).await.unwrap(), None);
     configure(&mount, &upstream, json!({"tls_skip_verify": false})).await;
 }
 
 #[tokio::test]
-async fn a_token_without_an_account_belongs_to_the_account_that_its_key_was_first_named_with() {
+async fn a_token_without_an_account_belongs_to_the_first_configured_account_of_its_key() {
     let upstream = Upstream::start().await;
     let (mount, _) = mint_with_lost_response(&upstream, json!({})).await;
     let leased = creds(&mount).await;
-    let asked = upstream.requests().len();
+    let requests_before = upstream.requests().len();
     assert_accepted(mount.write("config", json!({"account": "team-a"})).await);
     assert_accepted(mount.write("config", json!({"account": "team-b", "api_key": "key-b"})).await);
-    // The service knows the same ids in the other account.
+    // The other account of the service has tokens with the same ids.
     let key_a = upstream.api_key();
     upstream.rotate_api_key("key-b");
-    for error in [text(mount.revoke(&leased).await.unwrap_err()), refusal_message(mount.rollback().await)] {
+    for error in [text(mount.revoke(&leased).await.unwrap_err()), error_message(mount.rollback().await)] {
         assert!(error.contains("account=team-a"), "what to configure: {error}");
     }
-    assert_eq!((upstream.requests().len(), upstream.live().len()), (asked, 2), "nothing was sent");
+    assert_eq!((upstream.requests().len(), upstream.live().len()), (requests_before, 2), "nothing was sent");
 
     upstream.rotate_api_key(&key_a);
     assert_accepted(mount.write("config", json!({"account": "team-a", "api_key": key_a})).await);
@@ -358,16 +365,15 @@ async fn a_token_without_an_account_belongs_to_the_account_that_its_key_was_firs
 }
 
 #[tokio::test]
-async fn the_account_of_the_present_key_is_named_before_that_of_another() {
+async fn the_account_of_the_current_key_is_configured_before_another_one() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
-    let error =
-        refusal_message(mount.write("config", json!({"account": "team-b", "api_key": "key-b"})).await);
+    let error = error_message(mount.write("config", json!({"account": "team-b", "api_key": "key-b"})).await);
     assert!(error.contains("account of the present api_key"), "{error}");
     mount.revoke(&leased).await.expect("nothing was changed");
 
-    // A configuration that is written anew knows nothing of the leases that are left.
+    // A configuration that is written again after its deletion has no record of the existing leases.
     let leased = creds(&mount).await;
     mount.delete("config").await.unwrap();
     configure(&mount, &upstream, json!({"account": "team-b"})).await;
@@ -378,20 +384,20 @@ async fn the_account_of_the_present_key_is_named_before_that_of_another() {
 }
 
 #[tokio::test]
-async fn a_write_that_leaves_the_connection_of_leases_says_how_they_are_revoked() {
+async fn a_write_that_changes_the_connection_of_leases_warns_how_to_revoke_them() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
-    let warnings = async |written: Value| {
-        mount.write("config", written).await.unwrap().map(|answer| answer.warnings).unwrap_or_default()
+    let warnings = async |fields: Value| {
+        mount.write("config", fields).await.unwrap().map(|response| response.warnings).unwrap_or_default()
     };
     assert_eq!(warnings(json!({"account": "team-a"})).await, Vec::<String>::new());
     let old = format!("{}, account team-a", upstream.endpoint());
-    for written in [
+    for fields in [
         json!({"account": "team-b"}),
         json!({"api_endpoint": "https://tokens.example.com", "account": "team-a"}),
     ] {
-        let said = warnings(written.clone()).await;
-        let [warning] = &said[..] else { panic!("{written}: {said:?}") };
+        let warnings_of_write = warnings(fields.clone()).await;
+        let [warning] = &warnings_of_write[..] else { panic!("{fields}: {warnings_of_write:?}") };
         assert!(warning.contains(&old) && warning.contains("vault lease revoke -prefix"), "{warning}");
         configure(&mount, &upstream, json!({"account": "team-a"})).await;
     }

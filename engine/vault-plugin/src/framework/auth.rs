@@ -1,4 +1,4 @@
-//! Logins of an auth method, and the settings of the tokens that they get.
+//! Logins of an auth method, and the settings of their tokens.
 
 mod identity_template;
 mod login;

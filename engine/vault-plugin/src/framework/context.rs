@@ -1,4 +1,4 @@
-//! What a handler works with besides its fields.
+//! The context of a request: its storage, state and host.
 
 mod keyed_locks;
 pub(crate) mod wal;
@@ -17,7 +17,7 @@ pub use self::wal::WalMetadata;
 use super::response::{IntoResponse, with_status};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
-/// One request to one mount: its state, its storage, its host. Cheap to clone.
+/// The context of a request: the mount's state, its storage and its host. Cheap to clone.
 ///
 /// ```
 /// use serde_json::{Value, json};
@@ -55,7 +55,7 @@ pub(crate) struct MountState<S> {
     pub(crate) state: S,
     pub(crate) config: BackendConfig,
     pub(crate) locks: KeyedLocks,
-    /// Whether the host is asked to seal-wrap write-ahead entries.
+    /// Whether write-ahead log entries are seal wrapped.
     pub(crate) seal_wraps_wal: bool,
 }
 
@@ -74,12 +74,12 @@ impl<S> Context<S> {
         Context { mount, request, wal_metadata: None }
     }
 
-    /// The same for the rollback of a write-ahead entry.
-    pub(crate) fn with_wal_metadata(&self, record: WalMetadata) -> Context<S> {
-        Context { wal_metadata: Some(Arc::new(record)), ..self.clone() }
+    /// Returns the context for the rollback of a write-ahead log entry.
+    pub(crate) fn with_wal_metadata(&self, metadata: WalMetadata) -> Context<S> {
+        Context { wal_metadata: Some(Arc::new(metadata)), ..self.clone() }
     }
 
-    /// What the mount keeps in memory.
+    /// Returns the in-memory state of the mount.
     ///
     /// ```
     /// # use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,7 +101,7 @@ impl<S> Context<S> {
         &self.mount.state
     }
 
-    /// The mount's storage.
+    /// Returns the storage of the mount.
     ///
     /// ```
     /// # use serde_json::json;
@@ -122,7 +122,7 @@ impl<S> Context<S> {
         &*self.mount.config.storage
     }
 
-    /// The host's settings.
+    /// Returns the host's settings.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -133,7 +133,7 @@ impl<S> Context<S> {
     ///     Ok(Data(json!({"max_ttl": cx.system().max_lease_ttl().await?.as_secs()})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = Path::new("limit").on(Operation::Read, "Tell the limit.", limit);
+    /// # let path = Path::new("limit").on(Operation::Read, "Return the limit.", limit);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.system().update(|host| host.max_lease_ttl = Duration::from_secs(60));
     /// assert_eq!(mount.read("limit").await?.unwrap().data.unwrap()["max_ttl"], 60);
@@ -144,7 +144,7 @@ impl<S> Context<S> {
         &*self.mount.config.system
     }
 
-    /// Where events and observations go.
+    /// Returns the sender of events and observations.
     ///
     /// ```
     /// # use serde_json::json;
@@ -152,7 +152,7 @@ impl<S> Context<S> {
     /// # use vault_plugin::{logical::{Error, Event, EventError, Operation}, testing::TestMount};
     /// async fn set(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     match cx.events().send_event(Event::new("greeter/config").path("config").modified()).await {
-    ///         // A host without events is as good.
+    ///         // A host without events is not an error.
     ///         Ok(()) | Err(EventError::Unsupported(_)) => Ok(()),
     ///         Err(error) => Err(error.into()),
     ///     }
@@ -169,7 +169,7 @@ impl<S> Context<S> {
         &*self.mount.config.events
     }
 
-    /// Which program the host is. To be shown to people; what a host can do is found out by asking.
+    /// Returns the product of the host. Use it for display only, and detect features by calling them.
     ///
     /// ```
     /// # use serde_json::{Value, json};
@@ -179,7 +179,7 @@ impl<S> Context<S> {
     ///     Ok(Data(json!({"host": format!("{:?}", cx.product())})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let engine = Engine::new(|| ()).path(Path::new("about").on(Operation::Read, "Tell the host.", about));
+    /// let engine = Engine::new(|| ()).path(Path::new("about").on(Operation::Read, "Return the product.", about));
     /// let mount = TestMount::for_product(Product::OpenBao, engine).await?;
     /// assert_eq!(mount.read("about").await?.unwrap().data.unwrap()["host"], "OpenBao");
     /// # Ok(()) }
@@ -189,7 +189,7 @@ impl<S> Context<S> {
         self.mount.config.product
     }
 
-    /// The request as it came.
+    /// Returns the request as sent by the host.
     ///
     /// ```
     /// # use serde_json::{Value, json};
@@ -203,7 +203,7 @@ impl<S> Context<S> {
     /// # let path = Path::new("echo").arbitrary_input().on(Operation::Update, "Echo.", echo);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let echoed = mount.write("echo", json!({"ttl": "1h"})).await?.unwrap();
-    /// // The fields of the request are not coerced here.
+    /// // The fields of `request()` are not coerced.
     /// assert_eq!(json!(echoed.data), json!({"operation": "update", "path": "echo", "sent": {"ttl": "1h"}}));
     /// # Ok(()) }
     /// ```
@@ -212,7 +212,7 @@ impl<S> Context<S> {
         &self.request
     }
 
-    /// The mount's log.
+    /// Returns the logger of the mount.
     ///
     /// ```
     /// # use serde_json::json;
@@ -233,15 +233,15 @@ impl<S> Context<S> {
         &self.mount.config.logger
     }
 
-    /// Refuses on a node that cannot write, so that the host forwards the request to one that can. To be asked before
-    /// anything happens outside of the host: an upstream credential made on a standby could not be leased.
+    /// Fails on a node that cannot write, so that the host forwards the request to one that can. Call it before any side effect outside
+    /// the host: an upstream credential that is created on a standby cannot be leased.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
     /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::TestMount};
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.require_writable().await?;
-    ///     // The credential is made upstream here.
+    ///     // Create the upstream credential here.
     ///     Ok(())
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -253,16 +253,16 @@ impl<S> Context<S> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] on a standby or secondary; fails too when the host cannot be asked.
+    /// [`Error::ReadOnly`] on a standby or secondary. Fails if the call to the host fails.
     pub async fn require_writable(&self) -> Result<(), Error> {
         let state = self.system().replication_state().await?;
-        // The second question is only asked where its answer matters.
+        // `local_mount` is called only if its result matters.
         let safe =
             state.is_write_safe(false) || (state.is_write_safe(true) && self.system().local_mount().await?);
         if safe { Ok(()) } else { Err(Error::ReadOnly) }
     }
 
-    /// The answer under an HTTP status other than the host's own (`RespondWithStatusCode` of `sdk/logical`).
+    /// Returns a response with an HTTP status other than the host's default (`RespondWithStatusCode` of `sdk/logical`).
     ///
     /// ```
     /// # use serde_json::json;
@@ -272,9 +272,9 @@ impl<S> Context<S> {
     ///     cx.with_status(202, Data(json!({"job": "j1"})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = Path::new("rotate").on(Operation::Update, "Begin a rotation.", rotate);
+    /// # let path = Path::new("rotate").on(Operation::Update, "Start a rotation.", rotate);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
-    /// // What hosts make the status and the body of the answer from.
+    /// // A host builds the status and the body of the HTTP response from this data.
     /// let data = mount.write("rotate", json!({})).await?.unwrap().data.unwrap();
     /// assert_eq!(data["http_status_code"], 202);
     /// assert!(data["http_raw_body"].as_str().unwrap().contains(r#""data":{"job":"j1"}"#));
@@ -282,14 +282,14 @@ impl<S> Context<S> {
     /// ```
     ///
     /// # Errors
-    /// Fails when the answer does, or is leased.
-    pub fn with_status(&self, status: u16, answer: impl IntoResponse) -> Result<Response, Error> {
-        with_status(self.product(), &self.request.id, status, answer.into_response()?)
+    /// Fails if the response is an error or is leased.
+    pub fn with_status(&self, status: u16, response: impl IntoResponse) -> Result<Response, Error> {
+        with_status(self.product(), &self.request.id, status, response.into_response()?)
     }
 
-    /// Waits for the lock of a key of this mount, behind those that wait already. Vault's storage has no transactions: a handler that
-    /// reads a value, changes it and stores it holds the lock of its key meanwhile, so that of two requests at once neither
-    /// undoes the other's change.
+    /// Waits for the lock of a key of this mount, in order of arrival. Vault's storage has no transactions. A handler that reads,
+    /// modifies and writes a value should hold the lock of its key, so that concurrent requests do not overwrite each other's
+    /// changes.
     ///
     /// ```
     /// use serde_json::json;
@@ -313,8 +313,8 @@ impl<S> Context<S> {
         self.mount.locks.lock(key).await
     }
 
-    /// Runs work to its end, also when the request that began it is cancelled, as a host does when its client hangs up. The
-    /// process waits for the work before it ends, for up to 10 s. The work begins at once; the future that is returned waits for its result.
+    /// Runs `work` to completion, even if the request is cancelled because the client disconnects. The process waits up to 10 s for it
+    /// before it exits. The work starts immediately. The returned future waits for its result.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
@@ -323,7 +323,7 @@ impl<S> Context<S> {
     ///     let work = cx.clone();
     ///     cx.run_to_completion(async move {
     ///         work.storage().write("config", &"new").await?;
-    ///         // What is cached of the configuration is dropped here.
+    ///         // Drop cached values of the configuration here.
     ///         Ok(())
     ///     })
     ///     .await
@@ -336,10 +336,10 @@ impl<S> Context<S> {
     /// ```
     ///
     /// # Errors
-    /// The future fails as the work does, and when the work panics.
+    /// The future fails if the work fails or panics.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// Outside a Tokio runtime.
     pub fn run_to_completion<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -351,11 +351,11 @@ impl<S> Context<S> {
         });
         async move {
             task.await
-                .unwrap_or_else(|error| Err(Error::internal(format!("the work was interrupted: {error}"))))
+                .unwrap_or_else(|error| Err(Error::internal(format!("task of the request failed: {error}"))))
         }
     }
 
-    /// Announces something that must be undone if nobody comes back to finish it, and returns the entry's id.
+    /// Records an operation that must be undone if it is not completed, and returns the id of the entry.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -364,7 +364,7 @@ impl<S> Context<S> {
     /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.wal_put("token", &json!({"id": "t1"})).await?;
-    ///     Err(Error::internal("the upstream gave no answer"))
+    ///     Err(Error::internal("no response from the upstream"))
     /// }
     ///
     /// async fn undo(cx: Context<()>, kind: String, data: Value) -> Result<(), Error> {
@@ -383,12 +383,12 @@ impl<S> Context<S> {
     /// ```
     ///
     /// # Errors
-    /// Fails when storage does; nothing may be begun then.
+    /// Fails if the storage fails. Then the operation must not be started.
     pub async fn wal_put<T: Serialize + Sync>(&self, kind: &str, data: &T) -> Result<String, Error> {
         Ok(wal::put(self.storage(), self.mount.seal_wraps_wal, kind, data).await?)
     }
 
-    /// Writes an announcement under the id that it had, where it may have been taken back too early.
+    /// Writes an entry with a given id, for example again after it was deleted too early.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
@@ -396,9 +396,9 @@ impl<S> Context<S> {
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     let id = cx.wal_put("token", &"t1").await?;
     ///     cx.wal_delete(&id).await?;
-    ///     // The answer cannot be handed out after all.
+    ///     // The response cannot be returned after all.
     ///     cx.wal_put_with_id(&id, "token", &"t1").await?;
-    ///     Err(Error::internal("nobody holds the token"))
+    ///     Err(Error::internal("token discarded"))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
@@ -409,7 +409,7 @@ impl<S> Context<S> {
     /// ```
     ///
     /// # Errors
-    /// Fails when storage does; the entry is there if it was there before.
+    /// Fails if the storage fails. An existing entry is then unchanged.
     pub async fn wal_put_with_id<T: Serialize + Sync>(
         &self,
         id: &str,
@@ -419,7 +419,7 @@ impl<S> Context<S> {
         Ok(wal::put_with_id(self.storage(), self.mount.seal_wraps_wal, id, kind, data).await?)
     }
 
-    /// The write-ahead entry that is rolled back; `None` outside of a rollback.
+    /// Returns the write-ahead log entry that is rolled back, or `None` outside a rollback.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -428,13 +428,13 @@ impl<S> Context<S> {
     /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     /// #     cx.wal_put("token", &json!({"request": "r1"})).await?;
-    /// #     Err(Error::internal("the upstream gave no answer"))
+    /// #     Err(Error::internal("no response from the upstream"))
     /// # }
     /// async fn undo(cx: Context<()>, kind: String, _: Value) -> Result<(), Error> {
-    ///     // The id that is found is kept before it is used, in case the upstream cannot revoke the token now.
-    ///     let Some(record) = cx.wal_metadata() else { return Ok(()) };
-    ///     cx.wal_put_with_id(&record.id, &kind, &json!({"id": "t1"})).await?;
-    ///     Err(Error::internal("the upstream gave no answer"))
+    ///     // Store the id before using it, in case the upstream cannot revoke the token now.
+    ///     let Some(metadata) = cx.wal_metadata() else { return Ok(()) };
+    ///     cx.wal_put_with_id(&metadata.id, &kind, &json!({"id": "t1"})).await?;
+    ///     Err(Error::internal("no response from the upstream"))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
@@ -450,14 +450,14 @@ impl<S> Context<S> {
         self.wal_metadata.as_deref()
     }
 
-    /// Takes back an announcement: it is finished, or undone.
+    /// Deletes an entry whose operation is completed or undone.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
     /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     let id = cx.wal_put("token", &"t1").await?;
-    ///     // The token is made upstream here, and is known to the host by its lease.
+    ///     // Create the token upstream here. The host knows it by its lease.
     ///     cx.wal_delete(&id).await
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -469,7 +469,7 @@ impl<S> Context<S> {
     /// ```
     ///
     /// # Errors
-    /// Fails when storage does; the entry is rolled back later then.
+    /// Fails if the storage fails. The entry is then rolled back later.
     pub async fn wal_delete(&self, id: &str) -> Result<(), Error> {
         Ok(wal::delete(self.storage(), id).await?)
     }

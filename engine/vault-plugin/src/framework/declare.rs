@@ -1,4 +1,4 @@
-//! What an author declares: an engine, and its paths with their operations.
+//! The declaration of an engine, its paths and their operations.
 
 mod build_error;
 mod engine;

@@ -1,4 +1,4 @@
-//! Help texts and the OpenAPI document of an engine.
+//! The help and the OpenAPI document of an engine.
 
 mod help;
 mod openapi;

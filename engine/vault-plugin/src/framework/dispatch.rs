@@ -1,12 +1,13 @@
-//! A mounted engine: routes a request to its handler, in the order of `sdk/framework`'s `HandleRequest`.
+//! A mounted engine, which routes requests to handlers in the same order as `HandleRequest` of `sdk/framework`.
 
 mod engine_inner;
 mod route;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -21,19 +22,19 @@ use crate::logical::{
     SpecialPaths, SystemViewError,
 };
 
-/// For how long a rollback begins to undo further entries: half of the 90 s after which hosts cancel a request
-/// (`DefaultMaxRequestDuration`), so that the entry that begins last has the other half.
+/// How long a rollback starts to undo further entries: half of the 90 s after which hosts cancel a request
+/// (`DefaultMaxRequestDuration`), so that the last entry has the other half.
 const ROLLBACK_BUDGET: Duration = Duration::from_secs(45);
 
 pub(crate) struct MountedBackend<S> {
     engine: Arc<EngineInner<S>>,
     mount: Arc<MountState<S>>,
-    /// The id of the write-ahead entry whose undoing began last. The next rollback begins after it, so that entries that take long and
-    /// stay do not keep the others from their turn.
+    /// The id of the write-ahead log entry that was tried last. The next rollback starts after it, so that slow entries that fail do not
+    /// starve the others.
     last_undone: Mutex<Option<String>>,
 }
 
-/// The route of a request, and what its pattern captured of the path, by name.
+/// The route of a request, and the captures of its pattern by name.
 struct RouteMatch<'a, S> {
     route: &'a Route<S>,
     captures: Vec<(&'a str, &'a str)>,
@@ -55,12 +56,12 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         self.context(Request::new(Operation::Other(String::new()), "", Map::new()))
     }
 
-    /// Finds the first route whose pattern matches, with what the pattern captures of the path.
+    /// Finds the first route whose pattern matches the path.
     fn find_route<'a>(&'a self, path: &'a str) -> Result<RouteMatch<'a, S>, Error> {
         let mut routes = self.engine.routes.iter();
-        let found =
+        let route_match =
             routes.find_map(|route| Some(RouteMatch { route, captures: route.pattern.captures(path)? }));
-        found.ok_or(Error::UnsupportedPath)
+        route_match.ok_or(Error::UnsupportedPath)
     }
 
     async fn handle_routed(&self, cx: Context<S>) -> Result<Option<Response>, Error> {
@@ -83,7 +84,7 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
                 Ok(input) => input,
                 Err(text) => return Ok(Some(Response::error(format!("Field validation failed: {text}")))),
             };
-        // An error response gets warnings too: they may explain it.
+        // An error response gets the warnings too, because they may explain it.
         let mut response = or_error_response((operation.handler)(cx.clone(), fields).await)?;
         if let Some(response) = &mut response {
             self.finalize_lease(response)?;
@@ -102,26 +103,26 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         Ok(response)
     }
 
-    /// No lease is handed out that nothing could revoke. As in Go one is not renewable that nothing renews: the host says so
-    /// to its holder instead of asking in vain.
+    /// Rejects a lease of an undeclared type, which could not be revoked. As in Go, a lease is not renewable without a renew handler,
+    /// so that the host rejects a renewal itself.
     fn finalize_lease(&self, response: &mut Response) -> Result<(), Error> {
         let Some(secret) = &mut response.secret else { return Ok(()) };
         let declared = self.declared_secret_type(&secret.internal_data).ok_or_else(|| {
             let name = secret_type(&secret.internal_data).unwrap_or_default();
             Error::internal(format!(
-                "a lease was to be issued of type {name:?}, which the engine does not declare"
+                "cannot issue a lease of type {name:?}: the engine does not declare this secret type"
             ))
         })?;
         secret.lease.renewable &= declared.is_renewable();
         Ok(())
     }
 
-    /// As a lease; and hosts refuse the whole answer of a secrets engine that has a login in it, without saying why.
+    /// Does the same for a login. A host rejects the whole response of a secrets engine that contains a login, without a reason.
     fn finalize_login(&self, response: &mut Response) -> Result<(), Error> {
         let Some(auth) = &mut response.auth else { return Ok(()) };
         if self.engine.kind != BackendType::Credential {
             return Err(Error::internal(
-                "a secrets engine answered with a login, which only an auth method can",
+                "cannot return a login from a secrets engine: only an auth method can",
             ));
         }
         auth.lease.renewable &= self.engine.login_renew.is_some();
@@ -133,7 +134,7 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         self.engine.secrets.iter().find(|declared| declared.name == name)
     }
 
-    /// Asks the host only for operations that are to be forwarded.
+    /// Returns whether the host has to forward an operation. Calls the host only if the operation may have to be forwarded.
     async fn must_forward(&self, forward: Forward) -> Result<bool, Error> {
         if forward == Forward::default() {
             return Ok(false);
@@ -145,7 +146,7 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         Ok(standby || secondary && !system.local_mount().await?)
     }
 
-    /// Answers with the whole login: the host stores what it gets.
+    /// Renews a login. The response contains the whole login, because the host stores it.
     async fn renew_login(&self, cx: &Context<S>, auth: &Auth) -> Result<Option<Response>, Error> {
         let Some(renew) = &self.engine.login_renew else {
             return Ok(Some(Response::error("this auth type doesn't support renew")));
@@ -172,16 +173,16 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         let declared = self
             .declared_secret_type(&secret.internal_data)
             .ok_or_else(|| Error::internal("secret is unsupported by this backend"))?;
-        let answer = if request.operation == Operation::Renew {
+        let result = if request.operation == Operation::Renew {
             declared.renew(cx, secret).await
         } else {
             declared.revoke(cx, secret).await
         };
-        or_error_response(answer)
+        or_error_response(result)
     }
 
-    /// Periodic work, then write-ahead entries; one's failure does not keep the other from its turn. A node that
-    /// cannot write leaves both to the one that can.
+    /// Runs the periodic work, then rolls back write-ahead log entries. Both run even if the other fails. A node that cannot
+    /// write does neither.
     async fn handle_rollback(&self, cx: &Context<S>) -> Result<Option<Response>, Error> {
         if self.engine.periodic.is_none() && self.engine.rollback.is_none() {
             return Err(Error::UnsupportedOperation);
@@ -191,23 +192,23 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         if let Err(error) = cx.require_writable().await {
             return if error.is_read_only() { Ok(None) } else { Err(error) };
         }
-        let worked = match &self.engine.periodic {
+        let periodic_result = match &self.engine.periodic {
             Some(work) => work(cx.clone()).await,
             None => Ok(()),
         };
-        let undone = match &self.engine.rollback {
+        let rollback_result = match &self.engine.rollback {
             Some(rollback) => self.roll_back_all(rollback, cx, immediate, started + ROLLBACK_BUDGET).await,
             None => Ok(()),
         };
-        worked?;
-        match undone {
+        periodic_result?;
+        match rollback_result {
             Ok(()) => Ok(None),
             Err(error) if error.is_read_only() => Err(error),
             Err(error) => Ok(Some(Response::error(error.to_string()))),
         }
     }
 
-    /// Undoes one entry after the other until `deadline`, and at least one.
+    /// Undoes entries until `deadline`, and at least one.
     async fn roll_back_all(
         &self,
         rollback: &Rollback<S>,
@@ -216,28 +217,28 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         deadline: Instant,
     ) -> Result<(), Error> {
         let mut ids = wal::list(cx.storage()).await?;
-        // A mount that goes away is asked once more, without `immediate`, and its storage is cleared whatever it answers.
+        // Before a mount is removed, the host sends one more rollback, without `immediate`, and then deletes the storage in any case.
         let is_last = !ids.is_empty() && is_tainted(cx).await;
         let age = if immediate || is_last { None } else { Some(rollback.min_age) };
         ids.sort_unstable();
-        if let Some(last) = &*self.last_undone.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(last) = &*self.last_undone.lock() {
             let next = ids.partition_point(|id| id <= last);
             ids.rotate_left(next);
         }
         let mut failed = Vec::new();
         for (done, id) in ids.iter().enumerate() {
             if done > 0 && Instant::now() >= deadline {
-                log_left(cx, &ids[done..], is_last);
+                log_remaining(cx, &ids[done..], is_last);
                 break;
             }
-            *self.last_undone.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
+            *self.last_undone.lock() = Some(id.clone());
             if let Err(error) = roll_back_entry(rollback, cx, id, age).await {
                 if error.is_read_only() {
                     return Err(error);
                 }
-                // Hosts drop the error response of a rollback without a word.
-                cx.logger().error(format!("cannot roll back write-ahead entry {id}: {error}"));
-                failed.push(format!("write-ahead entry {id}: {error}"));
+                // Hosts drop the error response of a rollback silently.
+                cx.logger().error(format!("cannot roll back write-ahead log entry {id}: {error}"));
+                failed.push(format!("cannot roll back write-ahead log entry {id}: {error}"));
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(Error::internal(failed.join("; "))) }
@@ -298,32 +299,32 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
     }
 }
 
-/// Wrong input is an error response, which a host answers with status 400; as an error it would be 500.
-fn or_error_response(answer: Result<Option<Response>, Error>) -> Result<Option<Response>, Error> {
-    match answer {
+/// Converts invalid input to an error response, which a host returns with status 400. As an error it would be 500.
+fn or_error_response(result: Result<Option<Response>, Error>) -> Result<Option<Response>, Error> {
+    match result {
         Err(Error::Invalid(text)) => Ok(Some(Response::error(text))),
         other => other,
     }
 }
 
-/// A host that cannot say so is asked again in a minute.
+/// Returns whether the mount is being removed. A failed call is logged: the host repeats the rollback in a minute.
 async fn is_tainted<S: Send + Sync + 'static>(cx: &Context<S>) -> bool {
     cx.system().tainted().await.unwrap_or_else(|error| {
-        cx.logger().warn(format!("cannot ask whether the mount goes away: {error}"));
+        cx.logger().warn(format!("cannot determine whether the mount is being removed: {error}"));
         false
     })
 }
 
-/// Logs which entries a rollback had no time for.
-fn log_left<S: Send + Sync + 'static>(cx: &Context<S>, ids: &[String], is_last: bool) {
-    let took = format!("a rollback undoes entries for {} s", ROLLBACK_BUDGET.as_secs());
+/// Logs the entries that a rollback did not start.
+fn log_remaining<S: Send + Sync + 'static>(cx: &Context<S>, ids: &[String], is_last: bool) {
+    let limit = format!("rollback stopped after {} s", ROLLBACK_BUDGET.as_secs());
     if is_last {
         cx.logger().error(format!(
-            "{took}; these write-ahead entries are not rolled back and go with the mount: {}",
+            "{limit}; these write-ahead log entries are not rolled back and are deleted with the mount: {}",
             ids.join(", ")
         ));
     } else {
-        cx.logger().info(format!("{took}; {} write-ahead entries are left to the next one", ids.len()));
+        cx.logger().info(format!("{limit}; {} write-ahead log entries remain for the next one", ids.len()));
     }
 }
 
@@ -337,8 +338,8 @@ async fn roll_back_entry<S: Send + Sync + 'static>(
     if age.is_some_and(|age| !entry.is_older_than(age)) {
         return Ok(());
     }
-    let record = entry.metadata(id);
-    (rollback.handler)(cx.with_wal_metadata(record), entry.kind, entry.data).await?;
+    let metadata = entry.metadata(id);
+    (rollback.handler)(cx.with_wal_metadata(metadata), entry.kind, entry.data).await?;
     wal::delete(cx.storage(), id).await?;
     Ok(())
 }
@@ -378,15 +379,15 @@ impl<S: Send + Sync + 'static> Backend for MountedBackend<S> {
         let input = input::validate(&route.fields, route.input, &request.operation, &request.data, &captures);
         let fields = input.map_err(Error::User)?.fields;
         match exists(cx.clone(), fields).await {
-            // Only from an existence check is this kind status 400.
+            // This kind is status 400 only if an existence check returns it.
             Err(Error::Invalid(text)) => Err(Error::User(text)),
             other => other.map(Some),
         }
     }
 
     async fn invalidate_key(&self, key: &str) {
-        if let Some(forget) = &self.engine.invalidate {
-            forget(&self.mount.state, key);
+        if let Some(invalidate) = &self.engine.invalidate {
+            invalidate(&self.mount.state, key);
         }
     }
 
@@ -394,7 +395,7 @@ impl<S: Send + Sync + 'static> Backend for MountedBackend<S> {
         if let Some(work) = &self.engine.cleanup
             && let Err(error) = work(self.system_context()).await
         {
-            self.mount.config.logger.warn(format!("clean-up failed: {error}"));
+            self.mount.config.logger.warn(format!("cleanup of the mount failed: {error}"));
         }
     }
 }

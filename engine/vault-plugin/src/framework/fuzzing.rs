@@ -1,4 +1,4 @@
-//! The part of [`crate::fuzzing`] that reads what callers send and what storage holds.
+//! The part of [`crate::fuzzing`] that parses input of callers and stored entries.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::input::{FieldType, coerce};
 use super::pattern::Pattern;
 use super::{TokenFields, TokenSettings, parse_duration};
 
-/// The value of a field in JSON, for a field of every type: what is accepted is accepted again as the same.
+/// A JSON value, for a field of every type. Property: coercing an accepted value again does not change it.
 pub fn fields(bytes: &[u8]) {
     let Ok(raw) = serde_json::from_slice::<Value>(bytes) else { return };
     for kind in FieldType::ALL {
@@ -22,21 +22,21 @@ pub fn fields(bytes: &[u8]) {
     if let Some(text) = raw.as_str() {
         drop(parse_duration(text));
     }
-    if let Ok(given) = serde_json::from_value::<TokenFields>(raw) {
-        token_settings(given);
+    if let Ok(fields) = serde_json::from_value::<TokenFields>(raw) {
+        token_settings(fields);
     }
 }
 
-/// What a role of an auth method is given, field types aside: what is taken is kept, and is enough to be taken again.
-fn token_settings(given: TokenFields) {
+/// The token settings of a role, without coercion. Property: accepted settings can be stored, and applied again without a change.
+fn token_settings(fields: TokenFields) {
     let mut role = TokenSettings::default();
-    match role.update(given) {
+    match role.update(fields) {
         Ok(()) => {
-            let stored = serde_json::to_value(&role).expect("settings have a JSON form");
+            let stored = serde_json::to_value(&role).expect("settings can be represented as JSON");
             assert_eq!(serde_json::from_value::<TokenSettings>(stored.clone()).ok(), Some(role));
             let mut again = TokenSettings::default();
-            let given = serde_json::from_value(stored.clone()).expect("it is an object");
-            again.update(given).expect("what we keep we take");
+            let fields = serde_json::from_value(stored.clone()).expect("settings are an object");
+            again.update(fields).expect("stored settings are valid");
             assert_eq!(serde_json::to_value(&again).ok(), Some(stored));
         }
         Err(error) => {
@@ -46,7 +46,7 @@ fn token_settings(given: TokenFields) {
     }
 }
 
-/// A pattern and, on the lines below, a path: what is captured is of the path.
+/// A pattern and, on the following lines, a path. Property: every capture is a part of the path.
 pub fn pattern(bytes: &[u8]) {
     let Some((pattern, path)) = str::from_utf8(bytes).ok().and_then(|text| text.split_once('\n')) else {
         return;
@@ -57,9 +57,9 @@ pub fn pattern(bytes: &[u8]) {
     }
 }
 
-/// An entry of the write-ahead log, which an engine in Go may have written.
+/// A write-ahead log entry, which an engine in Go may have written.
 pub fn wal_entry(bytes: &[u8]) {
     let Ok(entry) = serde_json::from_slice::<StoredEntry>(bytes) else { return };
-    // One that is old enough by a long age is so by a short one.
+    // An entry that is older than a long age is also older than a short one.
     assert!(entry.is_older_than(Duration::ZERO) || !entry.is_older_than(Duration::MAX));
 }

@@ -1,4 +1,4 @@
-//! Turns the parameters of a request into the struct that a handler takes: declared fields, coercion, validation.
+//! Converts the parameters of a request into the struct of a handler: declared fields, coercion, validation.
 
 mod coerce;
 pub mod field;
@@ -18,7 +18,7 @@ pub use self::field::{DisplayAttributes, Field};
 pub(crate) use self::field_type::FieldType;
 pub use self::merge_patch::merge_patch;
 
-/// What happens to parameters that no field of the path declares.
+/// How undeclared parameters are handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InputPolicy {
     /// They are ignored, with a warning.
@@ -27,17 +27,17 @@ pub(crate) enum InputPolicy {
     Arbitrary,
 }
 
-/// The fields of a request after coercion, and the remarks that the answer carries.
+/// The coerced fields of a request, and the data for the warnings of the response.
 pub(crate) struct ValidatedInput {
     pub(crate) fields: Map,
-    /// Parameters that no field takes, sorted.
+    /// Undeclared parameters, sorted.
     pub(crate) ignored: Vec<String>,
-    /// Fields that came from the path although the body had them too.
+    /// Fields of the body that were replaced with captures of the path.
     pub(crate) replaced: Vec<String>,
 }
 
-/// Joins body and path (the path wins) and coerces every declared field, as `FieldData.Validate` does in Go. The
-/// error is Go's text.
+/// Merges the body with the captures of the path, which have precedence, and coerces every declared field, like
+/// `FieldData.Validate` in Go. The error has Go's message.
 pub(crate) fn validate(
     schema: &BTreeMap<String, Field>,
     input: InputPolicy,
@@ -84,7 +84,7 @@ pub(crate) fn validate(
     Ok(ValidatedInput { fields, ignored, replaced })
 }
 
-/// The handler's struct. What does not fit is the caller's fault: a field missing that the handler cannot do without.
+/// Deserializes the struct of a handler. An error, such as a missing required field, is caused by the caller.
 pub(crate) fn deserialize<T: DeserializeOwned>(fields: Map) -> Result<T, Error> {
     serde_json::from_value(Value::Object(fields)).map_err(|error| Error::invalid(format!("{error}")))
 }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_field_takes_reaches_only_a_path_that_takes_anything() {
+    fn undeclared_input_reaches_only_a_path_with_arbitrary_input() {
         let data = object(json!({"surprise": 1}));
         let input = validate(&schema(), InputPolicy::Arbitrary, &Operation::Update, &data, &[]).unwrap();
         assert_eq!(input.fields["surprise"], 1);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_not_given_has_its_default_and_one_given_is_coerced() {
+    fn a_missing_field_has_its_default_and_a_given_one_is_coerced() {
         let data = object(json!({"permissions": "read, write"}));
         let input = declared(&Operation::Update, &data, &[("name", "dev")]).unwrap();
         let expected = json!({"name": "dev", "ttl": 3600, "permissions": ["read", "write"]});
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_has_no_defaults_and_keeps_null_apart_from_nothing() {
+    fn a_patch_has_no_defaults_and_distinguishes_null_from_missing() {
         let data = object(json!({"permissions": null}));
         let input = declared(&Operation::Patch, &data, &[]).unwrap();
         assert_eq!(Value::Object(input.fields), json!({"permissions": null}));
     }
 
     #[test]
-    fn the_path_wins_over_the_body_and_says_so() {
+    fn the_path_has_precedence_over_the_body_with_a_warning() {
         let data = object(json!({"name": "other", "surprise": 1}));
         let input = declared(&Operation::Update, &data, &[("name", "dev")]).unwrap();
         assert_eq!(input.fields["name"], "dev");

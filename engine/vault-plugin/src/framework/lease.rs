@@ -1,4 +1,4 @@
-//! Leased secrets: how they are issued, renewed and revoked.
+//! Leased secrets: issue, renewal and revocation.
 
 mod leased_secret;
 mod secret_type;

@@ -1,4 +1,4 @@
-//! Matches request paths against the patterns of an engine, in the regular expressions of Go's RE2.
+//! Patterns of paths, in the regular expressions of Go's RE2.
 
 mod translate;
 
@@ -27,7 +27,7 @@ pub fn generic_name(name: &str) -> String {
     format!(r"(?P<{name}>\w(([\w-.]+)?\w)?)")
 }
 
-/// Returns a pattern for one URL segment captured as `name`: as [`generic_name`], with `@` inside too.
+/// Returns a pattern for one URL segment captured as `name`: like [`generic_name`], but `@` is allowed inside too.
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::generic_name_with_at};
@@ -43,7 +43,7 @@ pub fn generic_name_with_at(name: &str) -> String {
     format!(r"(?P<{name}>\w(([\w-.@]+)?\w)?)")
 }
 
-/// Returns a pattern for a slash and a [`generic_name`], which may be absent; `name` is then captured as empty.
+/// Returns a pattern for an optional slash and [`generic_name`]. If they are missing, `name` is empty.
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::optional_generic_name};
@@ -60,7 +60,7 @@ pub fn optional_generic_name(name: &str) -> String {
     format!("(/{})?", generic_name(name))
 }
 
-/// Returns a pattern for a slash and the rest of the path, which may be absent; `name` is then captured as empty.
+/// Returns a pattern for an optional slash and the rest of the path. If they are missing, `name` is empty.
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::optional_param};
@@ -77,7 +77,7 @@ pub fn optional_param(name: &str) -> String {
     format!("(/(?P<{name}>.+))?")
 }
 
-/// Returns a pattern for the rest of the path, slashes included, captured as `name`.
+/// Returns a pattern for the rest of the path, including slashes, captured as `name`.
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::match_all};
@@ -94,9 +94,9 @@ pub fn match_all(name: &str) -> String {
     format!("(?P<{name}>.*)")
 }
 
-/// A compiled pattern which covers a whole path.
+/// A compiled pattern, which matches whole paths.
 ///
-/// Written as for `sdk/framework`: the classes `\w`, `\d`, `\s` and `\b` are ASCII, `.` is one code point.
+/// It uses the syntax of `sdk/framework`: the classes `\w`, `\d`, `\s` and `\b` are ASCII, and `.` is one code point.
 #[derive(Clone)]
 pub(crate) struct Pattern {
     anchored: String,
@@ -104,9 +104,9 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles `pattern`, with `^` before and `$` after it where they are absent.
+    /// Compiles `pattern`, and adds `^` and `$` if they are missing.
     ///
-    /// As in Go only the last character is looked at: after `\$` there is no end anchor.
+    /// As in Go, only the last character is checked: no end anchor is added after `\$`.
     pub(crate) fn compile(pattern: &str) -> Result<Self, PatternError> {
         if pattern.is_empty() {
             return Err(PatternError::Empty);
@@ -122,22 +122,22 @@ impl Pattern {
         Ok(Self { anchored, regex })
     }
 
-    /// Returns the named captures if the pattern matches `path`; a group that took no part captures an empty text.
+    /// Returns the named captures if the pattern matches `path`. A group that did not participate is empty.
     pub(crate) fn captures<'a>(&'a self, path: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
         let captures = self.regex.captures(path)?;
         let named = self.regex.capture_names().enumerate().filter_map(|(group, name)| {
-            let text = captures.get(group).map_or("", |found| found.as_str());
+            let text = captures.get(group).map_or("", |capture| capture.as_str());
             Some((name?, text))
         });
         Some(named.collect())
     }
 
-    /// Returns the pattern in the syntax of the `regex` crate, anchored.
+    /// Returns the anchored pattern in the syntax of the `regex` crate.
     pub(crate) fn translated(&self) -> &str {
         self.regex.as_str()
     }
 
-    /// Returns the pattern as declared, anchored: what help texts show.
+    /// Returns the anchored pattern as declared, for help.
     pub(crate) fn as_str(&self) -> &str {
         &self.anchored
     }
@@ -149,33 +149,33 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// Why a pattern does not compile.
+/// An error in a pattern.
 ///
 /// ```
 /// # use vault_plugin::framework::{BuildError, Engine, Path, pattern::PatternError};
 /// let engine = Engine::new(|| ()).path(Path::new(r"roles/\Bx"));
-/// let refused = engine.build().err();
-/// assert!(matches!(refused, Some(BuildError::Pattern { source: PatternError::Unsupported { .. }, .. })));
+/// let error = engine.build().err();
+/// assert!(matches!(error, Some(BuildError::Pattern { source: PatternError::Unsupported { .. }, .. })));
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
     /// The pattern is empty.
-    #[error("a path pattern cannot be blank")]
+    #[error("path pattern is empty")]
     Empty,
-    /// The pattern uses what has no equal here.
-    #[error("path pattern {pattern:?} has {found}, which is not supported")]
+    /// The pattern uses unsupported syntax.
+    #[error("path pattern {pattern:?} contains {found}, which is not supported")]
     Unsupported {
         /// The whole pattern.
         pattern: String,
-        /// The part at fault.
+        /// The unsupported part.
         found: String,
     },
-    /// The pattern is no regular expression.
-    #[error("path pattern {pattern:?} does not compile")]
+    /// The pattern is not a valid regular expression.
+    #[error("invalid path pattern {pattern:?}")]
     InvalidRegex {
         /// The whole pattern.
         pattern: String,
-        /// What the compiler says.
+        /// The error of the regex compiler.
         source: Box<regex::Error>,
     },
 }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_covers_the_whole_path() {
+    fn a_pattern_matches_the_whole_path() {
         check("config", "config", Some(&[]));
         check("config", "config/", None);
         check("config", "a/config", None);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_takes_no_part_captures_an_empty_text() {
+    fn a_group_that_does_not_participate_is_empty() {
         let pattern = format!("creds{}", optional_param("name"));
         check(&pattern, "creds", Some(&[("name", "")]));
         check(&pattern, "creds/a/b", Some(&[("name", "a/b")]));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_is_one_code_point_but_no_line_feed() {
+    fn a_dot_is_one_code_point_but_not_a_line_feed() {
         check("(?P<x>.)", "é", Some(&[("x", "é")]));
         check("(?P<x>..)", "é", None);
         check("(?P<x>.)", "\n", None);
@@ -240,10 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_refused() {
+    fn an_invalid_pattern_is_rejected() {
         assert!(matches!(Pattern::compile(""), Err(PatternError::Empty)));
         assert!(matches!(Pattern::compile("a("), Err(PatternError::InvalidRegex { .. })));
-        let refusal = Pattern::compile(r"a\Bb").unwrap_err();
-        assert_eq!(refusal.to_string(), r#"path pattern "^a\\Bb$" has \B, which is not supported"#);
+        let error = Pattern::compile(r"a\Bb").unwrap_err();
+        assert_eq!(error.to_string(), r#"path pattern "^a\\Bb$" contains \B, which is not supported"#);
     }
 }

@@ -1,4 +1,4 @@
-//! What handlers may return.
+//! The return types of handlers.
 
 mod raw_response;
 
@@ -9,14 +9,14 @@ pub use self::raw_response::RawResponse;
 pub(crate) use self::raw_response::with_status;
 use crate::logical::{Error, Map, Response};
 
-/// Something that is an answer, or the absence of one.
+/// A type that a handler can return.
 ///
 /// ```
 /// use serde_json::{Value, json};
 /// use vault_plugin::framework::{Data, IntoResponse, RawResponse};
 /// use vault_plugin::logical::{Error, Response};
 ///
-/// /// What a handler returns that has two kinds of answers.
+/// /// The return type of a handler with two kinds of responses.
 /// enum Certificate {
 ///     Described(Value),
 ///     Pem(String),
@@ -38,14 +38,14 @@ use crate::logical::{Error, Map, Response};
 /// # Ok::<(), Error>(())
 /// ```
 pub trait IntoResponse {
-    /// The answer; `None` is no content, which for a read is 404.
+    /// Converts to a response. `None` means no content, which is 404 for a read.
     ///
     /// # Errors
-    /// Fails when the data has no JSON form.
+    /// Fails if the data cannot be represented as a JSON object.
     fn into_response(self) -> Result<Option<Response>, Error>;
 }
 
-/// The fields of a path whose handler needs none.
+/// The fields of a handler that needs none.
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
@@ -54,7 +54,7 @@ pub trait IntoResponse {
 ///     Ok(Data(serde_json::json!({"healthy": true})))
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let path = Path::new("status").on(Operation::Read, "Tell how it goes.", status);
+/// let path = Path::new("status").on(Operation::Read, "Return the status.", status);
 /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("status").await?.unwrap().data.unwrap()["healthy"], true);
 /// # Ok(()) }
@@ -62,7 +62,7 @@ pub trait IntoResponse {
 #[derive(Debug, Deserialize)]
 pub struct NoFields {}
 
-/// Data for the caller: anything that serialises to a JSON object.
+/// Data for the caller: any type that serializes to a JSON object.
 ///
 /// ```
 /// # use vault_plugin::{framework::{Data, IntoResponse}, logical::Error};
@@ -71,34 +71,34 @@ pub struct NoFields {}
 ///     ttl: u64,
 /// }
 ///
-/// let answer = Data(Role { ttl: 3600 }).into_response()?;
-/// assert_eq!(answer.unwrap().data.unwrap()["ttl"], 3600);
-/// // A number alone is no object.
+/// let response = Data(Role { ttl: 3600 }).into_response()?;
+/// assert_eq!(response.unwrap().data.unwrap()["ttl"], 3600);
+/// // A number is not an object.
 /// assert!(Data(3600).into_response().is_err());
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Data<T>(pub T);
 
-/// The names that a list answers with.
+/// The names in the response to a list.
 ///
 /// ```
 /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, ListResponse}, logical::Error}};
-/// let answer = ListResponse(vec!["blue".to_owned(), "green".to_owned()]).into_response()?.unwrap();
-/// assert_eq!(json!(answer.data), json!({"keys": ["blue", "green"]}));
-/// // Without `keys` a host answers 404.
+/// let response = ListResponse(vec!["blue".to_owned(), "green".to_owned()]).into_response()?.unwrap();
+/// assert_eq!(json!(response.data), json!({"keys": ["blue", "green"]}));
+/// // Without `keys` a host returns 404.
 /// assert_eq!(json!(ListResponse(Vec::new()).into_response()?.unwrap().data), json!({}));
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
 pub struct ListResponse(pub Vec<String>);
 
-/// The names that a list answers with, and what there is to say of each.
+/// The names in the response to a list, with information about each.
 ///
 /// ```
 /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, ListWithInfo}, logical::Error}};
-/// let answer = ListWithInfo(vec![("blue".to_owned(), json!({"ttl": 60}))]).into_response()?.unwrap();
-/// assert_eq!(json!(answer.data), json!({"keys": ["blue"], "key_info": {"blue": {"ttl": 60}}}));
+/// let response = ListWithInfo(vec![("blue".to_owned(), json!({"ttl": 60}))]).into_response()?.unwrap();
+/// assert_eq!(json!(response.data), json!({"keys": ["blue"], "key_info": {"blue": {"ttl": 60}}}));
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
@@ -132,8 +132,8 @@ impl<T: Serialize> IntoResponse for ListWithInfo<T> {
     fn into_response(self) -> Result<Option<Response>, Error> {
         let mut names = Vec::with_capacity(self.0.len());
         let mut info = Map::new();
-        for (name, about) in self.0 {
-            info.insert(name.clone(), Value::Object(to_object(about)?));
+        for (name, value) in self.0 {
+            info.insert(name.clone(), Value::Object(to_object(value)?));
             names.push(name);
         }
         Ok(Some(Response::list(names, info)))
@@ -149,7 +149,7 @@ impl<R: IntoResponse> IntoResponse for Option<R> {
 pub(crate) fn to_object(value: impl Serialize) -> Result<Map, Error> {
     match serde_json::to_value(value) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(Error::internal("the engine answered with something that is not a JSON object")),
-        Err(_) => Err(Error::internal("the engine answered with something that has no JSON form")),
+        Ok(_) => Err(Error::internal("cannot encode the response of the engine: not a JSON object")),
+        Err(_) => Err(Error::internal("cannot encode the response of the engine as JSON")),
     }
 }

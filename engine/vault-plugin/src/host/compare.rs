@@ -1,4 +1,4 @@
-//! What changes for clients from one version of a plugin to another.
+//! Compares two versions of a plugin.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use super::difference::{Difference, DifferenceKind};
 use super::inspect::Inspection;
 use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 
-/// Every difference, those of the whole plugin first, then path by path.
+/// Returns all differences: first those of the whole plugin, then those of each path.
 ///
-/// A part of a path that a caller fills in may have another name: a client does not see it.
+/// The name of a path parameter does not count, because clients do not see it.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 /// # use vault_plugin::host::{ShutdownBehavior, InspectError, Inspection, documented_paths};
 /// # use vault_plugin::logical::{BackendType, SpecialPaths};
 ///
-/// # async fn inspected() -> Result<(), InspectError> {
+/// # async fn run() -> Result<(), InspectError> {
 /// let before = inspect(PluginCommand::new("./custom-plugin-1.0.0"), BTreeMap::new()).await?;
 /// let after = inspect(PluginCommand::new("./custom-plugin-1.1.0"), BTreeMap::new()).await?;
 /// # Ok(()) }
@@ -35,26 +35,26 @@ use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 /// # };
 /// # let paths = documented_paths(&json!({"paths": {"/roles/{role}": {"get": {}}}}));
 /// # let after = Inspection { version: "v1.1.0".to_owned(), paths, ..before.clone() };
-/// let found: Vec<String> = compare(&before, &after).iter().map(ToString::to_string).collect();
-/// assert_eq!(found, ["version v1.0.0 becomes v1.1.0", "delete roles/{name}: removed"]);
+/// let differences: Vec<String> = compare(&before, &after).iter().map(ToString::to_string).collect();
+/// assert_eq!(differences, ["version v1.0.0 becomes v1.1.0", "delete roles/{name}: removed"]);
 /// ```
 #[must_use]
 pub fn compare(before: &Inspection, after: &Inspection) -> Vec<Difference> {
-    let mut found = DifferenceCollector { path: String::new(), verb: None, differences: Vec::new() };
+    let mut collector = DifferenceCollector { path: String::new(), verb: None, differences: Vec::new() };
     if before.version != after.version {
-        found.add(DifferenceKind::Version { from: before.version.clone(), to: after.version.clone() });
+        collector.add(DifferenceKind::Version { from: before.version.clone(), to: after.version.clone() });
     }
     if before.kind != after.kind {
-        found.add(DifferenceKind::PluginType { from: before.kind, to: after.kind });
+        collector.add(DifferenceKind::PluginType { from: before.kind, to: after.kind });
     }
     if before.multiplexed != after.multiplexed {
-        found.add(DifferenceKind::Multiplexed { after: after.multiplexed });
+        collector.add(DifferenceKind::Multiplexed { after: after.multiplexed });
     }
-    found.paths(&before.paths, &after.paths);
-    found.differences
+    collector.paths(&before.paths, &after.paths);
+    collector.differences
 }
 
-/// What differs between the paths of two plugins, where nothing else is known of one of them.
+/// Returns the differences between the paths of two plugins, if nothing else is known of one of them.
 ///
 /// ```
 /// use serde_json::json;
@@ -62,17 +62,17 @@ pub fn compare(before: &Inspection, after: &Inspection) -> Vec<Difference> {
 ///
 /// let before = documented_paths(&json!({"paths": {"/roles/{name}": {"get": {}}}}));
 /// let after = documented_paths(&json!({"paths": {"/roles/{role}": {"get": {}}, "/config": {"get": {}}}}));
-/// let found: Vec<String> = compare_paths(&before, &after).iter().map(ToString::to_string).collect();
-/// assert_eq!(found, ["config: added"]);
+/// let differences: Vec<String> = compare_paths(&before, &after).iter().map(ToString::to_string).collect();
+/// assert_eq!(differences, ["config: added"]);
 /// ```
 #[must_use]
 pub fn compare_paths(
     before: &BTreeMap<String, PathInfo>,
     after: &BTreeMap<String, PathInfo>,
 ) -> Vec<Difference> {
-    let mut found = DifferenceCollector { path: String::new(), verb: None, differences: Vec::new() };
-    found.paths(before, after);
-    found.differences
+    let mut collector = DifferenceCollector { path: String::new(), verb: None, differences: Vec::new() };
+    collector.paths(before, after);
+    collector.differences
 }
 
 struct DifferenceCollector {
@@ -134,7 +134,7 @@ impl DifferenceCollector {
                 }
             }
         }
-        // An engine that says nothing of its answers has not removed what it answered before.
+        // An engine without documented responses has not removed any.
         if before.answers.is_empty() || after.answers.is_empty() {
             return;
         }
@@ -200,7 +200,7 @@ fn pairs<'a, K: Ord, V>(
     pairs
 }
 
-/// The paths by what they are without the names of what a caller fills in.
+/// Returns the paths by their shape: the path without the names of its parameters.
 fn by_shape(paths: &BTreeMap<String, PathInfo>) -> BTreeMap<String, (&str, &PathInfo)> {
     let shape = |path: &str| {
         let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
@@ -236,19 +236,19 @@ mod tests {
         serde_json::json!({"requestBody": {"content": {"application/json": {"schema": schema}}}})
     }
 
-    /// Compares, and writes each difference down, with `!` before what breaks clients.
+    /// Compares two documents. Breaking differences are marked with `!`.
     #[track_caller]
     fn check(before: serde_json::Value, after: serde_json::Value, expected: &[&str]) {
         let differences = compare(&inspection(before), &inspection(after));
-        let said: Vec<_> = differences
+        let texts: Vec<_> = differences
             .iter()
             .map(|difference| format!("{}{difference}", if difference.breaks_clients() { "!" } else { "" }))
             .collect();
-        assert_eq!(said, expected);
+        assert_eq!(texts, expected);
     }
 
     #[test]
-    fn what_is_gone_breaks_clients_and_what_is_new_does_not() {
+    fn a_removal_breaks_clients_and_an_addition_does_not() {
         check(
             serde_json::json!({"/a": {"get": {}, "delete": {}}, "/b": {"get": {}}}),
             serde_json::json!({"/a": {"get": {}, "patch": {}}, "/c": {"get": {}}}),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_changes_breaks_clients() {
+    fn a_changed_field_breaks_clients() {
         check(
             serde_json::json!({"/a": {"post": body(serde_json::json!({
                 "gone": {"type": "string"}, "other": {"type": "string"}, "mode": {"enum": ["a", "b"]},
@@ -269,7 +269,7 @@ mod tests {
             &[
                 "!write a: field gone removed",
                 "write a: field may added",
-                "!write a: field mode no longer takes a",
+                "!write a: field mode no longer accepts a",
                 "!write a: field must added, and required",
                 "!write a: field other changes from string to integer",
             ],
@@ -282,12 +282,16 @@ mod tests {
             serde_json::json!({"/a": {"x-vault-sudo": true}}),
             serde_json::json!({"/a": {"x-vault-unauthenticated": true}}),
         );
-        check(lax.clone(), strict.clone(), &["!a: needs sudo now", "!a: no longer open without a token"]);
-        check(strict, lax, &["a: no longer needs sudo", "a: open without a token now"]);
+        check(
+            lax.clone(),
+            strict.clone(),
+            &["!a: now requires sudo", "!a: no longer accessible without a token"],
+        );
+        check(strict, lax, &["a: no longer requires sudo", "a: now accessible without a token"]);
     }
 
     #[test]
-    fn the_name_of_a_part_that_callers_fill_in_is_no_difference() {
+    fn the_name_of_a_path_parameter_is_not_a_difference() {
         let (before, after) = (
             serde_json::json!({"/roles/{name}": {"get": {}}}),
             serde_json::json!({"/roles/{role}": {"get": {}}}),
@@ -305,9 +309,9 @@ mod tests {
             ..inspection(serde_json::json!({"/a": {}}))
         };
         let differences = compare(&before, &after);
-        let said: Vec<_> = differences.iter().map(ToString::to_string).collect();
+        let texts: Vec<_> = differences.iter().map(ToString::to_string).collect();
         assert_eq!(
-            said,
+            texts,
             [
                 "version v1.0.0 becomes v2.0.0",
                 "secrets engine becomes auth method",

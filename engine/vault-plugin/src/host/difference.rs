@@ -1,11 +1,11 @@
-//! One difference between two versions of a plugin, in words, and whether it breaks clients.
+//! A difference between two versions of a plugin, and whether it is breaking.
 
 use std::fmt;
 
 use super::path_info::Verb;
 use crate::logical::BackendType;
 
-/// One difference between two plugins.
+/// A difference between two plugins.
 ///
 /// ```
 /// use serde_json::json;
@@ -19,22 +19,22 @@ use crate::logical::BackendType;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The path; empty for what concerns the whole plugin.
+    /// The path, or an empty string for a difference of the whole plugin.
     pub path: String,
-    /// The operation on the path, where it is one of an operation.
+    /// The operation, if the difference concerns one.
     pub verb: Option<Verb>,
-    /// What is different.
+    /// The kind of difference.
     pub kind: DifferenceKind,
 }
 
-/// What is different.
+/// The kind of a difference.
 ///
 /// ```
 /// use vault_plugin::host::DifferenceKind;
 ///
-/// assert_eq!(DifferenceKind::Sudo { after: true }.to_string(), "needs sudo now");
+/// assert_eq!(DifferenceKind::Sudo { after: true }.to_string(), "now requires sudo");
 /// let change = DifferenceKind::FieldRequired { field: "ttl".to_owned() };
-/// assert_eq!(change.to_string(), "field ttl is required now");
+/// assert_eq!(change.to_string(), "field ttl is now required");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DifferenceKind {
@@ -52,76 +52,76 @@ pub enum DifferenceKind {
         /// After.
         to: BackendType,
     },
-    /// Mounts share the process now, or no longer.
+    /// Several mounts can now share a process, or no longer.
     Multiplexed {
-        /// Whether they do after.
+        /// Whether they can in the second plugin.
         after: bool,
     },
     /// The path or the operation is new.
     Added,
-    /// The path or the operation is gone.
+    /// The path or the operation was removed.
     Removed,
-    /// The path needs the `sudo` capability now, or no longer.
+    /// The path now requires the `sudo` capability, or no longer.
     Sudo {
-        /// Whether it does after.
+        /// Whether the second plugin requires it.
         after: bool,
     },
-    /// The path is open to callers without a token now, or no longer.
+    /// The path is now accessible without a token, or no longer.
     Unauthenticated {
-        /// Whether it is after.
+        /// Whether it is in the second plugin.
         after: bool,
     },
-    /// The path, the operation or a field is one to avoid now.
+    /// The path, the operation or a field is now deprecated.
     Deprecated {
-        /// The field; `None` for the operation itself.
+        /// The field, or `None` for the operation itself.
         field: Option<String>,
     },
-    /// A field can be sent now.
+    /// A field of requests was added.
     FieldAdded {
-        /// Its name.
+        /// The name of the field.
         field: String,
-        /// Whether it must be sent.
+        /// Whether the field is required.
         required: bool,
     },
-    /// A field is not understood any more.
+    /// A field of requests was removed.
     FieldRemoved {
-        /// Its name.
+        /// The name of the field.
         field: String,
     },
-    /// A field that could be left out must be sent now.
+    /// An optional field is now required.
     FieldRequired {
-        /// Its name.
+        /// The name of the field.
         field: String,
     },
-    /// A field has another type.
+    /// The type of a field has changed.
     FieldType {
-        /// Its name.
+        /// The name of the field.
         field: String,
         /// Before.
         from: String,
         /// After.
         to: String,
     },
-    /// Some values of a field are not taken any more.
+    /// Some values of a field are no longer accepted.
     ValuesRemoved {
-        /// Its name.
+        /// The name of the field.
         field: String,
         /// The values.
         values: Vec<String>,
     },
-    /// A field is in the answer now.
+    /// A field of responses was added.
     ResponseFieldAdded {
-        /// Its name.
+        /// The name of the field.
         field: String,
     },
-    /// A field is not in the answer any more.
+    /// A field of responses was removed.
     ResponseFieldRemoved {
-        /// Its name.
+        /// The name of the field.
         field: String,
     },
-    /// A field of the answer has another type.
+    /// The type of a field of responses has changed.
     ResponseFieldType {
-        /// Its name.
+        /// The name of the field.
         field: String,
         /// Before.
         from: String,
@@ -131,7 +131,7 @@ pub enum DifferenceKind {
 }
 
 impl Difference {
-    /// Whether a client that works with the first plugin may fail with the second.
+    /// Whether a client of the first plugin may fail with the second.
     ///
     /// ```
     /// # use vault_plugin::host::{DifferenceKind, Difference};
@@ -183,14 +183,16 @@ impl fmt::Display for DifferenceKind {
         match self {
             DifferenceKind::Version { from, to } => write!(f, "version {from} becomes {to}"),
             DifferenceKind::PluginType { from, to } => write!(f, "{} becomes {}", kind(*from), kind(*to)),
-            DifferenceKind::Multiplexed { after: true } => f.write_str("mounts share a process now"),
+            DifferenceKind::Multiplexed { after: true } => f.write_str("mounts now share a process"),
             DifferenceKind::Multiplexed { after: false } => f.write_str("mounts no longer share a process"),
             DifferenceKind::Added => f.write_str("added"),
             DifferenceKind::Removed => f.write_str("removed"),
-            DifferenceKind::Sudo { after: true } => f.write_str("needs sudo now"),
-            DifferenceKind::Sudo { after: false } => f.write_str("no longer needs sudo"),
-            DifferenceKind::Unauthenticated { after: true } => f.write_str("open without a token now"),
-            DifferenceKind::Unauthenticated { after: false } => f.write_str("no longer open without a token"),
+            DifferenceKind::Sudo { after: true } => f.write_str("now requires sudo"),
+            DifferenceKind::Sudo { after: false } => f.write_str("no longer requires sudo"),
+            DifferenceKind::Unauthenticated { after: true } => f.write_str("now accessible without a token"),
+            DifferenceKind::Unauthenticated { after: false } => {
+                f.write_str("no longer accessible without a token")
+            }
             DifferenceKind::Deprecated { field: None } => f.write_str("deprecated"),
             DifferenceKind::Deprecated { field: Some(field) } => write!(f, "field {field} deprecated"),
             DifferenceKind::FieldAdded { field, required: false } => write!(f, "field {field} added"),
@@ -198,17 +200,17 @@ impl fmt::Display for DifferenceKind {
                 write!(f, "field {field} added, and required")
             }
             DifferenceKind::FieldRemoved { field } => write!(f, "field {field} removed"),
-            DifferenceKind::FieldRequired { field } => write!(f, "field {field} is required now"),
+            DifferenceKind::FieldRequired { field } => write!(f, "field {field} is now required"),
             DifferenceKind::FieldType { field, from, to } => {
                 write!(f, "field {field} changes from {from} to {to}")
             }
             DifferenceKind::ValuesRemoved { field, values } => {
-                write!(f, "field {field} no longer takes {}", values.join(", "))
+                write!(f, "field {field} no longer accepts {}", values.join(", "))
             }
-            DifferenceKind::ResponseFieldAdded { field } => write!(f, "answer has {field} now"),
-            DifferenceKind::ResponseFieldRemoved { field } => write!(f, "answer has no {field} any more"),
+            DifferenceKind::ResponseFieldAdded { field } => write!(f, "response field {field} added"),
+            DifferenceKind::ResponseFieldRemoved { field } => write!(f, "response field {field} removed"),
             DifferenceKind::ResponseFieldType { field, from, to } => {
-                write!(f, "{field} of the answer changes from {from} to {to}")
+                write!(f, "response field {field} changes from {from} to {to}")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a plugin offers to its clients: started as Vault would start it, asked for its help, and ended.
+//! Inspects a plugin: starts it like Vault, reads its help and its OpenAPI document, and stops it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,52 +14,52 @@ use super::{CallError, LaunchError, MountConfig, MountError, Plugin, PluginComma
 use crate::logical::{BackendType, Operation, Request, SpecialPaths};
 use crate::testing::{MemoryStorage, StaticSystemView};
 
-/// Everything that can be seen of a plugin without using it.
+/// The API and the properties of a plugin.
 ///
 /// ```no_run
 /// use vault_plugin::host::{ShutdownBehavior, Inspection, PluginCommand, Verb, inspect};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
-/// let found: Inspection = inspect(PluginCommand::new("./custom-plugin"), Default::default()).await?;
-/// assert!(found.multiplexed && found.ending == ShutdownBehavior::WhenTold);
-/// assert!(found.paths["config"].operations.contains_key(&Verb::Read));
+/// let inspection: Inspection = inspect(PluginCommand::new("./custom-plugin"), Default::default()).await?;
+/// assert!(inspection.multiplexed && inspection.ending == ShutdownBehavior::WhenTold);
+/// assert!(inspection.paths["config"].operations.contains_key(&Verb::Read));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    /// The version it reports, with a leading `v`; empty where it reports none.
+    /// The reported version with a leading `v`, or an empty string.
     pub version: String,
-    /// Secrets engine or auth method.
+    /// The type: secrets engine or auth method.
     pub kind: BackendType,
-    /// Whether many mounts may share one process.
+    /// Whether several mounts can share one process.
     pub multiplexed: bool,
-    /// The protocol version agreed on.
+    /// The negotiated protocol version.
     pub protocol_version: u32,
-    /// From the start of the process to its handshake line.
+    /// The time from the start of the process to its handshake line.
     pub handshake_time: Duration,
-    /// Paths that the host treats in a special way.
+    /// The paths that the host treats specially.
     pub special_paths: SpecialPaths,
-    /// The engine's help on itself.
+    /// The help of the engine.
     pub help: String,
-    /// How it ended.
+    /// How the plugin reacts to the shutdown call.
     pub ending: ShutdownBehavior,
-    /// Its paths below the mount, with `{name}` for each part that a caller fills in; no slash at either end.
+    /// The paths of the mount, with `{name}` for each parameter, and without leading and trailing slashes.
     pub paths: BTreeMap<String, PathInfo>,
 }
 
-/// How a plugin ends when its host tells it to.
+/// How a plugin reacts to the shutdown call of its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ShutdownBehavior {
-    /// By itself.
+    /// It exits.
     WhenTold,
-    /// It goes on, and has to be killed.
+    /// It keeps running and has to be killed.
     Killed,
 }
 
-/// Starts any plugin as Vault would, asks what it offers, and ends it.
+/// Starts any plugin like Vault, reads its API, and stops it.
 ///
-/// `options` are those of the mount: some engines choose their paths by them (`version=2` of the key/value engine).
+/// `options` are those of the mount. The paths of some engines depend on them (`version=2` of the key/value engine).
 ///
 /// ```no_run
 /// use std::collections::BTreeMap;
@@ -67,13 +67,13 @@ pub enum ShutdownBehavior {
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
 /// let options = BTreeMap::from([("version".to_owned(), "2".to_owned())]);
-/// let found = inspect(PluginCommand::new("./vault-plugin-secrets-kv"), options).await?;
-/// assert!(found.paths.contains_key("data/{path}"));
+/// let inspection = inspect(PluginCommand::new("./vault-plugin-secrets-kv"), options).await?;
+/// assert!(inspection.paths.contains_key("data/{path}"));
 /// # Ok(()) }
 /// ```
 ///
 /// # Errors
-/// Fails when it does not start, or answers like no backend plugin.
+/// Fails if the program does not start, or is not a backend plugin.
 pub async fn inspect(
     plugin: PluginCommand,
     options: BTreeMap<String, String>,
@@ -85,9 +85,9 @@ pub async fn inspect(
     {
         return Err(InspectError::Exited(exited));
     }
-    let ended = plugin.shutdown().await;
+    let outcome = plugin.shutdown().await;
     let inspection = inspection?;
-    let ending = match ended? {
+    let ending = match outcome? {
         ShutdownOutcome::Graceful(_) => ShutdownBehavior::WhenTold,
         ShutdownOutcome::Killed => ShutdownBehavior::Killed,
     };
@@ -98,10 +98,10 @@ async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Ins
     let storage = Arc::new(MemoryStorage::default());
     let config = MountConfig { options, ..MountConfig::new(storage, Arc::new(StaticSystemView::default())) };
     let mount = plugin.mount(config).await?;
-    // What Vault sends for its own document of the whole API.
+    // Like Vault when it collects the document of the whole API.
     let prefix = json!({"requestResponsePrefix": "plugin"}).as_object().cloned().unwrap_or_default();
-    let answer = mount.handle_request(Request::new(Operation::Help, "", prefix)).await;
-    let help = answer.map_err(InspectError::Help)?.and_then(|answer| answer.data).unwrap_or_default();
+    let response = mount.handle_request(Request::new(Operation::Help, "", prefix)).await;
+    let help = response.map_err(InspectError::Help)?.and_then(|response| response.data).unwrap_or_default();
     let text = help.get("help").and_then(|help| help.as_str()).unwrap_or_default().trim();
     let inspection = Inspection {
         version: mount.version().to_owned(),
@@ -118,33 +118,33 @@ async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Ins
     Ok(inspection)
 }
 
-/// Why a plugin could not be inspected.
+/// An error from [`inspect()`].
 ///
 /// ```
 /// use vault_plugin::host::{InspectError, PluginCommand, LaunchError, PluginStartError, inspect};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = inspect(PluginCommand::new("/no/such/plugin"), Default::default()).await.unwrap_err();
-/// assert!(matches!(failed, InspectError::Launch(LaunchError::Start(PluginStartError::NotFound(_)))));
-/// assert_eq!(failed.to_string(), "the plugin does not start");
+/// let error = inspect(PluginCommand::new("/no/such/plugin"), Default::default()).await.unwrap_err();
+/// assert!(matches!(error, InspectError::Launch(LaunchError::Start(PluginStartError::NotFound(_)))));
+/// assert_eq!(error.to_string(), "cannot start the plugin");
 /// # Ok(()) }
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
-    /// It did not start.
-    #[error("the plugin does not start")]
+    /// The plugin did not start.
+    #[error("cannot start the plugin")]
     Launch(#[from] LaunchError),
-    /// It could not be mounted.
-    #[error("the plugin cannot be mounted")]
+    /// The engine could not be mounted.
+    #[error("cannot mount the plugin")]
     Mount(#[from] MountError),
-    /// It does not describe itself.
-    #[error("the plugin does not answer to a request for help")]
+    /// The help request failed.
+    #[error("the plugin does not respond to a help request")]
     Help(#[source] CallError),
-    /// It ended by itself.
-    #[error("the plugin ended while it was asked what it offers: {0}")]
+    /// The plugin exited during the inspection.
+    #[error("the plugin exited during the inspection: {0}")]
     Exited(PluginExit),
-    /// It did not end.
-    #[error("the plugin cannot be ended")]
+    /// The plugin could not be stopped.
+    #[error("cannot stop the plugin")]
     Shutdown(#[from] ShutdownError),
 }
 

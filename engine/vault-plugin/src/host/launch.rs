@@ -1,4 +1,4 @@
-//! A plugin process, from its start to its end.
+//! The process of a plugin.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,20 +17,20 @@ use super::CallError;
 use crate::serve::HANDSHAKE;
 use crate::wire;
 
-/// What plugins see as the version of their host unless the caller says otherwise.
+/// The default host version that plugins see.
 const DEFAULT_HOST_VERSION: &str = "1.21.4";
 
-/// How long a process may take to end after its connection was lost: a crash closes that while the kernel still writes the
-/// core.
+/// How long to wait for the exit of a process after its connection was lost. After a crash, the kernel closes the connection before
+/// it has written the core dump.
 const EXIT_AFTER_DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What to start, and how. The environment may hold secrets, so `Debug` shows its names only.
+/// What to start, and how. The environment may contain secrets, so `Debug` shows its names only.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use vault_plugin::host::{PluginCommand, LogLine};
 ///
-/// let (lines, mut said) = tokio::sync::mpsc::unbounded_channel();
+/// let (lines, mut output) = tokio::sync::mpsc::unbounded_channel();
 /// let plugin = PluginCommand {
 ///     args: vec!["serve".into()],
 ///     env: vec![("API_KEY".into(), "hunter2".into())],
@@ -47,17 +47,17 @@ pub struct PluginCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables added to what it inherits; Vault's own are added after them.
+    /// Variables that are added to the inherited ones. Those of Vault are added last.
     pub env: Vec<(OsString, OsString)>,
-    /// What it inherits from this process.
+    /// What the plugin inherits from this process.
     pub isolation: Isolation,
-    /// The version of Vault that the plugin is told, without a leading `v`.
+    /// The Vault version that the plugin sees, without a leading `v`.
     pub host_version: String,
-    /// Takes what the plugin says, line by line: its log, other text on standard error, and what its code prints.
+    /// Receives each line of the plugin's output: its log, other text on standard error, and what its code prints.
     pub log: LogSink,
     /// How the plugin reaches the storage.
     pub broker_transport: BrokerTransport,
-    /// How long the handshake and the connection may take.
+    /// The time limit for the handshake and the connection together.
     pub start_timeout: Duration,
 }
 
@@ -77,7 +77,7 @@ impl fmt::Debug for PluginCommand {
 }
 
 impl PluginCommand {
-    /// Starts `program` without arguments, as Vault 1.21 would, and listens to nothing of what it says.
+    /// Returns a command that starts `program` without arguments, like Vault 1.21, and without a log.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> PluginCommand {
         PluginCommand {
@@ -93,7 +93,7 @@ impl PluginCommand {
     }
 }
 
-/// Starts a plugin as Vault does: protocol version 5, mutual TLS, a process group of its own. It dies with this process.
+/// Starts a plugin like Vault: protocol version 5, mutual TLS, its own process group. It is killed when this process dies.
 ///
 /// ```no_run
 /// use vault_plugin::host::{PluginCommand, launch};
@@ -107,7 +107,7 @@ impl PluginCommand {
 /// ```
 ///
 /// # Errors
-/// Says what was seen: why the program does not start, what it printed instead of a handshake, what it said last.
+/// Reports why the program does not start, what it printed instead of a handshake, and its last output.
 pub async fn launch(launch: PluginCommand) -> Result<Plugin, LaunchError> {
     let mut options = LaunchOptions::new(launch.program, HANDSHAKE);
     options.args = launch.args;
@@ -138,7 +138,7 @@ pub async fn launch(launch: PluginCommand) -> Result<Plugin, LaunchError> {
     Ok(Plugin(Arc::new(PluginInner { process, multiplexed, mount_taken: AtomicBool::new(false) })))
 }
 
-/// A plugin process. It is killed when the last clone of this and the last [`RemoteMount`](super::RemoteMount) in it are dropped.
+/// A plugin process. It is killed when the last clone of this value and the last [`RemoteMount`](super::RemoteMount) are dropped.
 ///
 /// ```no_run
 /// use vault_plugin::host::{PluginCommand, launch};
@@ -146,8 +146,8 @@ pub async fn launch(launch: PluginCommand) -> Result<Plugin, LaunchError> {
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let plugin = launch(PluginCommand::new("./custom-plugin")).await?;
 /// assert!(plugin.is_running() && plugin.is_multiplexed());
-/// let ended = plugin.exited().await; // without being told
-/// assert!(ended.status.is_some_and(|status| !status.success()));
+/// let exit = plugin.exited().await; // without a shutdown call
+/// assert!(exit.status.is_some_and(|status| !status.success()));
 /// assert!(plugin.stderr_tail().contains("panicked"));
 /// # Ok(()) }
 /// ```
@@ -163,54 +163,54 @@ impl fmt::Debug for Plugin {
 struct PluginInner {
     process: PluginProcess,
     multiplexed: bool,
-    /// Whether the one mount is there of a plugin that can have only one.
+    /// Whether the mount of a plugin that supports only one exists.
     mount_taken: AtomicBool,
 }
 
 impl Plugin {
-    /// The process id. It may be another's when the plugin has ended.
+    /// Returns the process id. It may belong to another process after the plugin has exited.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.0.process.pid()
     }
 
-    /// The time from the start of the process to its handshake line.
+    /// Returns the time from the start of the process to its handshake line.
     #[must_use]
     pub fn handshake_time(&self) -> Duration {
         self.0.process.handshake_time()
     }
 
-    /// The protocol version agreed on.
+    /// Returns the negotiated protocol version.
     #[must_use]
     pub fn protocol_version(&self) -> u32 {
         self.0.process.protocol_version()
     }
 
-    /// Whether many mounts may share the process. If not, each needs a process of its own.
+    /// Whether several mounts can share the process. If not, each mount needs its own process.
     #[must_use]
     pub fn is_multiplexed(&self) -> bool {
         self.0.multiplexed
     }
 
-    /// Whether the process has not ended yet.
+    /// Whether the process is running.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.0.process.is_running()
     }
 
-    /// Waits until the process has ended, by itself or not. May be asked at any time, by any number of callers; it does
-    /// not keep the process alive.
+    /// Waits until the process has exited. Any number of callers may wait, at any time. The future does not keep the process
+    /// alive.
     pub fn exited(&self) -> impl Future<Output = PluginExit> + Send + 'static + use<> {
         self.0.process.exited()
     }
 
-    /// The last lines that the plugin wrote to standard error.
+    /// Returns the last lines of standard error.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
         self.0.process.stderr_tail()
     }
 
-    /// Tells the plugin to end, kills it after two seconds, and waits until it is gone. Its mounts are gone with it.
+    /// Calls `Shutdown`, kills the plugin after two seconds, and waits for its exit. Its mounts are lost.
     ///
     /// ```no_run
     /// # use vault_plugin::host::{ShutdownOutcome, Plugin};
@@ -225,7 +225,7 @@ impl Plugin {
         self.0.process.shutdown().await
     }
 
-    /// How the process ended, after its connection was lost. A plugin can close that and go on: `None`.
+    /// Returns how the process exited after its connection was lost, or `None` if it has only closed the connection.
     pub(super) async fn exit_after_disconnect(&self) -> Option<PluginExit> {
         tokio::time::timeout(EXIT_AFTER_DISCONNECT_TIMEOUT, self.exited()).await.ok()
     }
@@ -234,7 +234,7 @@ impl Plugin {
         &self.0.process
     }
 
-    /// Takes the place of a mount; `false` when there is none left.
+    /// Reserves a mount. Returns `false` if none is available.
     pub(super) fn reserve_mount(&self) -> bool {
         self.0.multiplexed || !self.0.mount_taken.swap(true, Ordering::AcqRel)
     }
@@ -244,38 +244,38 @@ impl Plugin {
     }
 }
 
-/// A plugin could not be started.
+/// An error from [`launch`].
 ///
 /// ```
 /// use vault_plugin::host::{PluginCommand, LaunchError, PluginStartError, launch};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = launch(PluginCommand::new("/no/such/plugin")).await.unwrap_err();
-/// assert!(matches!(failed, LaunchError::Start(PluginStartError::NotFound(_))));
-/// assert_eq!(failed.to_string(), "/no/such/plugin does not exist");
+/// let error = launch(PluginCommand::new("/no/such/plugin")).await.unwrap_err();
+/// assert!(matches!(error, LaunchError::Start(PluginStartError::NotFound(_))));
+/// assert_eq!(error.to_string(), "/no/such/plugin does not exist");
 /// # Ok(()) }
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// The process did not become a plugin.
+    /// The process could not be started as a plugin.
     #[error(transparent)]
     Start(host::PluginStartError),
-    /// The plugin was built before there was AutoMTLS for engines.
+    /// The plugin was built with an SDK without AutoMTLS for engines.
     #[error(
-        "the plugin speaks protocol version {version}, which is not supported: rebuild it with vault/sdk 0.7 or later, \
-         which speaks version 5"
+        "the plugin uses protocol version {version}, which is not supported: rebuild it with vault/sdk 0.7 or later, \
+         which uses version 5"
     )]
     OldProtocol {
-        /// The plugin's choice.
+        /// The version that the plugin chose.
         version: u32,
     },
-    /// The plugin made its handshake and answers nothing.
-    #[error("the plugin does not answer its first call within {} s", after.as_secs_f32())]
+    /// The plugin did not respond to the first call after its handshake.
+    #[error("the plugin did not respond to its first call within {} s", after.as_secs_f32())]
     NoResponse {
-        /// The limit.
+        /// The time limit.
         after: Duration,
     },
-    /// The plugin does not say whether mounts can share it.
-    #[error("the plugin does not say whether mounts can share its process")]
+    /// The call that reports multiplexing support failed.
+    #[error("cannot determine whether the plugin supports multiplexing")]
     Multiplexing(#[source] CallError),
 }

@@ -1,4 +1,4 @@
-//! One mount of an engine that runs in another process.
+//! A mount of an engine in another process.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use super::{CallError, Plugin};
 use crate::logical::{BackendType, Request, Response, SpecialPaths, Storage, SystemView};
 use crate::wire::{self, RemoteBackend};
 
-/// How long an engine may take to clean up after nothing was done with it. As long as a process may take to end.
+/// The time limit for the cleanup of an unused mount. Equals the time limit of a shutdown.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a mount is given when it is set up.
+/// The configuration of a mount.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct MountConfig {
     pub storage: Arc<dyn Storage>,
     /// The host's settings.
     pub system: Arc<dyn SystemView>,
-    /// The mount's options, with what Vault adds: `plugin_name`, `plugin_type`, `plugin_version`.
+    /// The options of the mount, with those that Vault adds: `plugin_name`, `plugin_type`, `plugin_version`.
     pub options: BTreeMap<String, String>,
     /// The mount's unique id.
     pub backend_uuid: String,
@@ -48,7 +48,7 @@ impl fmt::Debug for MountConfig {
 }
 
 impl MountConfig {
-    /// A mount without options, with a new id.
+    /// Returns a configuration without options, with a new id.
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>, system: Arc<dyn SystemView>) -> MountConfig {
         let backend_uuid = uuid::Uuid::new_v4().to_string();
@@ -57,7 +57,7 @@ impl MountConfig {
 }
 
 impl Plugin {
-    /// Sets the engine up on storage and settings, and asks what it is. It wants [`RemoteMount::initialize`] next.
+    /// Sets up the engine, and reads its type and version. Call [`RemoteMount::initialize`] next.
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Plugin {
     /// ```
     ///
     /// # Errors
-    /// The engine refuses, is of no kind that Vault knows, or the process has its one mount already.
+    /// The setup of the engine fails, its type is unknown, or the process supports one mount, which exists already.
     pub async fn mount(&self, config: MountConfig) -> Result<RemoteMount, MountError> {
         if !self.reserve_mount() {
             return Err(MountError::AlreadyMounted);
@@ -94,7 +94,7 @@ impl Plugin {
     }
 }
 
-/// One instance of an engine. Dropped without [`RemoteMount::cleanup`], it only loses its storage.
+/// An instance of an engine. Without [`RemoteMount::cleanup`], dropping it only disconnects its storage.
 ///
 /// ```no_run
 /// use vault_plugin::host::{MountConfig, Plugin};
@@ -104,8 +104,8 @@ impl Plugin {
 /// let mount = plugin.mount(config).await?;
 /// assert_eq!((mount.kind(), mount.version()), (BackendType::Secrets, "v1.2.3"));
 /// mount.initialize().await?;
-/// let answer = mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await?;
-/// assert!(answer.is_some());
+/// let response = mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await?;
+/// assert!(response.is_some());
 /// mount.cleanup().await?;
 /// # Ok(()) }
 /// ```
@@ -128,47 +128,47 @@ impl fmt::Debug for RemoteMount {
 }
 
 impl RemoteMount {
-    /// Secrets engine or auth method.
+    /// Returns whether this is a secrets engine or an auth method.
     #[must_use]
     pub fn kind(&self) -> BackendType {
         self.kind
     }
 
-    /// The version that the plugin reports, with a leading `v`; empty where it reports none.
+    /// Returns the reported version with a leading `v`, or an empty string.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Paths that want special treatment.
+    /// Returns the paths that the host treats specially.
     #[must_use]
     pub fn special_paths(&self) -> &SpecialPaths {
         &self.special_paths
     }
 
-    /// The process that the engine runs in.
+    /// Returns the process of the engine.
     #[must_use]
     pub fn plugin(&self) -> &Plugin {
         &self.slot.plugin
     }
 
-    /// Lets the engine do what it does once, when its storage can be written.
+    /// Initializes the engine, when its storage is writable.
     ///
     /// # Errors
-    /// Fails as the engine does, or as the call. That an engine does not know the call is no failure.
+    /// Fails if the engine or the call fails. An engine that does not implement the call does not fail.
     pub async fn initialize(&self) -> Result<(), CallError> {
         self.engine.initialize().await
     }
 
-    /// Handles a request. `None` is no content.
+    /// Sends a request. `None` means no content.
     ///
     /// # Errors
-    /// Fails as the engine does, or as the call.
+    /// Fails if the engine or the call fails.
     pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, CallError> {
         self.engine.handle_request(request).await
     }
 
-    /// Whether something exists at the path, or `None` where the path has no existence check: a write is an update then.
+    /// Returns whether an object exists at the path, or `None` if the path has no existence check. Then a write is an update.
     ///
     /// ```no_run
     /// # use vault_plugin::host::{CallError, RemoteMount};
@@ -183,35 +183,35 @@ impl RemoteMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does, or as the call.
+    /// Fails if the engine or the call fails.
     pub async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, CallError> {
         self.engine.handle_existence_check(request).await
     }
 
-    /// Tells that something under the storage key was changed by somebody else.
+    /// Notifies the engine that another node has changed a storage key.
     ///
     /// # Errors
-    /// Fails as the call.
+    /// Fails if the call fails.
     pub async fn invalidate_key(&self, key: &str) -> Result<(), CallError> {
         self.engine.invalidate_key(key).await
     }
 
-    /// Removes the mount from the process. As in Vault there is no limit to how long an engine may take for it.
+    /// Removes the mount from the process. As in Vault, the cleanup of the engine has no time limit.
     ///
     /// # Errors
-    /// Fails as the call; the storage is taken away nevertheless.
+    /// Fails if the call fails. The storage is disconnected in any case.
     pub async fn cleanup(self) -> Result<(), CallError> {
         self.engine.cleanup().await
     }
 
-    /// As [`RemoteMount::cleanup`], before its process is ended: as long as a mount is left in it, a process has to expect requests, and
-    /// ends later. What the engine makes of it does not matter any more.
+    /// Like [`RemoteMount::cleanup`], with a time limit, before the process is stopped: a process with mounts waits for requests and exits
+    /// later. The result is ignored.
     pub(super) async fn cleanup_with_timeout(self) {
         let _ = tokio::time::timeout(CLEANUP_TIMEOUT, self.cleanup()).await;
     }
 }
 
-/// The place of a mount in a process. It is released on drop.
+/// The reservation of a mount in a process. Released on drop.
 struct MountSlot {
     plugin: Plugin,
     service_id: Option<u32>,
@@ -226,25 +226,25 @@ impl Drop for MountSlot {
     }
 }
 
-/// An engine could not be mounted.
+/// An error from [`Plugin::mount`].
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
-    /// The plugin takes one mount for each process, and has it.
-    #[error("the plugin does not share its process among mounts: launch it once more for another mount")]
+    /// The process supports one mount, which exists already.
+    #[error("the plugin process supports only one mount: launch another process for another mount")]
     AlreadyMounted,
-    /// The engine refused, in its own words.
-    #[error("the plugin refuses its set-up: {0}")]
+    /// The engine returned this error.
+    #[error("setup of the plugin failed: {0}")]
     Setup(String),
-    /// Its go-plugin looks for a name in our certificate that no host has there, and trusts none of our kind.
+    /// The plugin's version of go-plugin verifies a name that no host certificate contains.
     #[error(
         "the plugin cannot reach its storage with mutual TLS, because it was built with go-plugin before 1.4.4: rebuild \
          it with vault/sdk 0.7 or later"
     )]
     OldGoPlugin,
-    /// Neither a secrets engine nor an auth method.
-    #[error("the plugin is of type {0}, and neither a secrets engine (1) nor an auth method (2)")]
+    /// The engine is neither a secrets engine nor an auth method.
+    #[error("unknown plugin type {0}: expected a secrets engine (1) or an auth method (2)")]
     Kind(u32),
-    /// The storage could not be offered.
+    /// The services of the host could not be served.
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// A call failed.
@@ -253,7 +253,7 @@ pub enum MountError {
 }
 
 impl MountError {
-    /// Whether the process has ended or its connection is lost, so that another one might take the mount.
+    /// Whether the process has exited or its connection is lost, so that another process could serve the mount.
     ///
     /// ```
     /// # use vault_plugin::host::{CallError, MountError};
@@ -283,11 +283,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_old_go_plugin_says_of_our_certificate_is_put_into_words() {
+    fn the_certificate_error_of_an_old_go_plugin_is_explained() {
         let message = "connection error: desc = \"transport: authentication handshake failed: tls: failed to verify \
                        certificate: x509: certificate is valid for localhost, not unused\"";
-        let said = CallError::Rpc { code: "Unavailable".to_owned(), message: message.to_owned() };
-        assert!(matches!(MountError::from_setup(said), MountError::OldGoPlugin));
+        let error = CallError::Rpc { code: "Unavailable".to_owned(), message: message.to_owned() };
+        assert!(matches!(MountError::from_setup(error), MountError::OldGoPlugin));
         assert!(matches!(
             MountError::from_setup(CallError::ConnectionLost),
             MountError::Call(CallError::ConnectionLost)

@@ -1,4 +1,4 @@
-//! Reads the OpenAPI document with which an engine answers to a request for help, of any SDK version.
+//! Parses the OpenAPI document in the help of an engine, of any SDK version.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 
-/// How deep a type may lie in others before it is no longer described; schemas may contain themselves.
+/// The maximum nesting depth of a type description. Schemas can be recursive.
 const MAX_SCHEMA_DEPTH: usize = 4;
 
-/// The paths of the document. What is not as expected is left out: the document is for people, and a part of it is
-/// better than none.
+/// Returns the paths of the document. Unexpected parts are ignored, because an incomplete description is better than
+/// none.
 ///
 /// ```
 /// use serde_json::json;
@@ -27,7 +27,7 @@ pub fn documented_paths(document: &Value) -> BTreeMap<String, PathInfo> {
     let reader = SchemaReader { schemas: object(&document["components"]["schemas"]) };
     let mut paths: BTreeMap<String, PathInfo> = BTreeMap::new();
     for (path, item) in object(&document["paths"]).into_iter().flatten() {
-        // Lists have an item of their own in newer documents, with a slash at the end.
+        // In newer documents, lists have their own item with a trailing slash.
         let info = paths.entry(path.trim_matches('/').to_owned()).or_default();
         reader.read(item, info);
     }
@@ -58,7 +58,7 @@ impl SchemaReader<'_> {
             let list = list.filter(|parameter| text(parameter, "name") == "list").last();
             let mut operation = self.operation(call);
             operation.fields.remove("list");
-            // A parameter that is there but not required stands for both.
+            // An optional list parameter means that the path supports read and list.
             if list.is_none_or(|list| !flag(list, "required")) {
                 info.operations.insert(Verb::Read, operation.clone());
             }
@@ -113,7 +113,7 @@ impl SchemaReader<'_> {
             description: text(schema, "description").to_owned(),
             required: false,
             deprecated: flag(schema, "deprecated"),
-            // The word of Vault's SDK, and of OpenBao's and ours.
+            // The attribute is the same in the SDKs of Vault, OpenBao and this crate.
             sensitive: flag(&schema["x-vault-displayAttrs"], "sensitive"),
             values: array(&schema["enum"])
                 .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
@@ -136,11 +136,11 @@ impl SchemaReader<'_> {
         }
     }
 
-    /// The schema itself, or the one it refers to.
+    /// Resolves a reference to a schema.
     fn resolve<'s>(&'s self, schema: &'s Value) -> &'s Value {
         let name = text(schema, "$ref").strip_prefix("#/components/schemas/");
-        let referred = name.and_then(|name| self.schemas?.get(name));
-        referred.unwrap_or(schema)
+        let resolved = name.and_then(|name| self.schemas?.get(name));
+        resolved.unwrap_or(schema)
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_to_a_schema_is_followed_and_a_list_joins_its_path() {
+    fn a_reference_to_a_schema_is_resolved_and_a_list_is_merged_into_its_path() {
         let document = json!({
             "paths": {
                 "/roles/": {"get": {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_list_parameter_stands_for_read_and_list() {
+    fn an_optional_list_parameter_means_read_and_list() {
         let get = json!({"parameters": [{"name": "list", "in": "query"}]});
         let paths = documented_paths(&json!({"paths": {"/x": {"get": get}}}));
         let verbs: Vec<_> = paths["x"].operations.keys().copied().collect();
@@ -213,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_no_path_and_no_panic() {
-        for rubbish in [json!(null), json!([]), json!({"paths": 7}), json!({"paths": {"/x": [1]}})] {
-            assert!(documented_paths(&rubbish).values().all(|path| path.operations.is_empty()));
+    fn an_invalid_document_yields_no_operations_and_no_panic() {
+        for document in [json!(null), json!([]), json!({"paths": 7}), json!({"paths": {"/x": [1]}})] {
+            assert!(documented_paths(&document).values().all(|path| path.operations.is_empty()));
         }
-        let endless = json!({"$ref": "#/components/schemas/A", "type": "array"});
-        let schemas = json!({"A": {"type": "array", "items": endless}});
+        let recursive = json!({"$ref": "#/components/schemas/A", "type": "array"});
+        let schemas = json!({"A": {"type": "array", "items": recursive}});
         let get = json!({"responses": {"200": {"content": {"application/json": {
-            "schema": {"properties": {"a": endless}}}}}}});
+            "schema": {"properties": {"a": recursive}}}}}}});
         let document = json!({"paths": {"/x": {"get": get}}, "components": {"schemas": schemas}});
         let kind = &documented_paths(&document)["x"].operations[&Verb::Read].answers["a"].kind;
         assert!(kind.starts_with("array of array of"), "{kind}");

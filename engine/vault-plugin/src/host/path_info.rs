@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-/// One path.
+/// A path.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PathInfo {
-    /// What it is for, in one line.
+    /// The synopsis.
     pub synopsis: String,
-    /// Whether it needs the `sudo` capability.
+    /// Whether the path requires the `sudo` capability.
     pub sudo: bool,
-    /// Whether it is open to callers without a token.
+    /// Whether the path is accessible without a token.
     pub unauthenticated: bool,
-    /// The parts that a caller fills in.
+    /// The parameters in the path.
     pub parameters: BTreeMap<String, FieldInfo>,
-    /// What can be done there.
+    /// The operations on the path.
     pub operations: BTreeMap<Verb, OperationInfo>,
 }
 
-/// What a client does at a path, in the words of Vault's command line.
+/// An operation of a client, as in the commands of Vault's command line.
 ///
 /// ```
 /// use vault_plugin::host::Verb;
@@ -53,33 +53,33 @@ impl std::fmt::Display for Verb {
     }
 }
 
-/// One operation on a path.
+/// An operation on a path.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct OperationInfo {
-    /// What it does, in one line.
+    /// The summary.
     pub summary: String,
-    /// Whether it is one to avoid.
+    /// Whether it is deprecated.
     pub deprecated: bool,
-    /// What a caller may send, in the body or the query.
+    /// The fields of a request, in the body or the query.
     pub fields: BTreeMap<String, FieldInfo>,
-    /// What the engine says it answers; empty where it does not say.
+    /// The documented fields of a response. Empty if the engine does not document them.
     pub answers: BTreeMap<String, FieldInfo>,
 }
 
-/// One field of a request or an answer.
+/// A field of a request or a response.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FieldInfo {
     /// The type in JSON, for example `string`, `integer (seconds)` or `array of string`.
     pub kind: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// Whether it must be sent, as far as the engine says.
+    /// Whether the field is documented as required.
     pub required: bool,
-    /// Whether it is one to avoid.
+    /// Whether it is deprecated.
     pub deprecated: bool,
-    /// Whether its value is a secret, as far as the engine says.
+    /// Whether the value is documented as sensitive.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
-    /// The only values, where there is a list of them.
+    /// The allowed values. Empty if any value is allowed.
     pub values: BTreeSet<String>,
 }

@@ -1,4 +1,4 @@
-//! What a plugin is, asked as Vault asks when it registers one: set up without storage or settings.
+//! Reads the type and version of a plugin, like Vault when it registers one: set up without storage and settings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use crate::logical::{
     SystemView, SystemViewError, Transaction,
 };
 
-/// What a plugin says of itself.
+/// The type, version and properties of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeReport {
-    /// The version it reports, with a leading `v`; empty where it reports none.
+    /// The reported version with a leading `v`, or an empty string.
     pub version: String,
-    /// Secrets engine or auth method.
+    /// The type: secrets engine or auth method.
     pub kind: BackendType,
-    /// Whether many mounts may share one process.
+    /// Whether several mounts can share one process.
     pub multiplexed: bool,
-    /// The protocol version agreed on.
+    /// The negotiated protocol version.
     pub protocol_version: u32,
-    /// From the start of the process to its handshake line.
+    /// The time from the start of the process to its handshake line.
     pub handshake_time: Duration,
 }
 
-/// Starts any plugin as Vault would when it registers one, asks what it is, and ends it.
+/// Starts any plugin like Vault when it registers one, reads its type and version, and stops it.
 ///
 /// ```no_run
 /// use vault_plugin::{host::PluginCommand, logical::BackendType, probe};
@@ -40,7 +40,7 @@ pub struct ProbeReport {
 /// ```
 ///
 /// # Errors
-/// Fails when it does not start, or answers like no backend plugin.
+/// Fails if the program does not start, or is not a backend plugin.
 pub async fn probe(plugin: PluginCommand) -> Result<ProbeReport, ProbeError> {
     let plugin = launch(plugin).await?;
     let report = query(&plugin).await;
@@ -49,9 +49,9 @@ pub async fn probe(plugin: PluginCommand) -> Result<ProbeReport, ProbeError> {
     {
         return Err(ProbeError::Exited(exited));
     }
-    let ended = plugin.shutdown().await;
+    let outcome = plugin.shutdown().await;
     let report = report?;
-    ended?;
+    outcome?;
     Ok(report)
 }
 
@@ -68,44 +68,44 @@ async fn query(plugin: &Plugin) -> Result<ProbeReport, MountError> {
     Ok(report)
 }
 
-/// Why a plugin could not be asked.
+/// An error from [`probe()`].
 ///
 /// ```
 /// use vault_plugin::host::{PluginCommand, LaunchError};
 /// use vault_plugin::{ProbeError, probe};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = probe(PluginCommand::new("/no/such/plugin")).await.unwrap_err();
-/// assert!(matches!(failed, ProbeError::Launch(LaunchError::Start(_))));
-/// assert_eq!(failed.to_string(), "the plugin does not start");
+/// let error = probe(PluginCommand::new("/no/such/plugin")).await.unwrap_err();
+/// assert!(matches!(error, ProbeError::Launch(LaunchError::Start(_))));
+/// assert_eq!(error.to_string(), "cannot start the plugin");
 /// # Ok(()) }
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// It did not start.
-    #[error("the plugin does not start")]
+    /// The plugin did not start.
+    #[error("cannot start the plugin")]
     Launch(#[from] LaunchError),
-    /// It could not be set up, or answered with an error, or not at all.
-    #[error("the plugin cannot be asked what it is")]
+    /// The setup of the engine failed.
+    #[error("cannot read the type and version of the plugin")]
     Mount(#[from] MountError),
-    /// It ended by itself.
-    #[error("the plugin ended while it was asked what it is: {0}")]
+    /// The plugin exited during the probe.
+    #[error("the plugin exited while its type and version were read: {0}")]
     Exited(PluginExit),
-    /// It did not end.
-    #[error("the plugin cannot be ended")]
+    /// The plugin could not be stopped.
+    #[error("cannot stop the plugin")]
     Shutdown(#[from] ShutdownError),
 }
 
-/// The storage and settings of a host that registers a plugin: there are none.
+/// The missing storage and settings of a host that registers a plugin.
 struct NoHostServices;
 
 fn no_storage<T>() -> Result<T, StorageError> {
-    let text = "missing storage implementation: there is none while a plugin is registered";
+    let text = "missing storage implementation: not available while a plugin is registered";
     Err(StorageError::Unreachable(text.to_owned()))
 }
 
 fn no_settings<T>() -> Result<T, SystemViewError> {
-    let text = "missing system view implementation: there is none while a plugin is registered";
+    let text = "missing system view implementation: not available while a plugin is registered";
     Err(SystemViewError::Unreachable(text.to_owned()))
 }
 

@@ -1,4 +1,4 @@
-//! Logins: what an auth method says of who has come, and what the host makes a token from.
+//! Logins: the result of an auth method, from which the host creates a token.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::{Alias, LeaseOptions, Map, Sensitive};
 
-/// A login, as an auth method answers it and as the host hands it back when the token is to be renewed.
+/// A login, as an auth method returns it, and as the host sends it back when the token is renewed.
 ///
-/// Most is said by [`framework::Login`](crate::framework::Login), which makes one. `Debug` shows who it is and what policies
-/// they get, nothing internal and no token.
+/// Usually created with [`framework::Login`](crate::framework::Login). `Debug` shows the name and the policies, but neither internal
+/// data nor the token.
 ///
 /// ```
 /// use vault_plugin::framework::{IntoResponse, Login};
@@ -19,47 +19,47 @@ use super::{Alias, LeaseOptions, Map, Sensitive};
 /// let login = Login::new("ann").policies(["reader"]).internal(json!({"ticket": "t1"}));
 /// let auth = login.into_response()?.unwrap().auth.unwrap();
 /// assert_eq!((auth.alias.as_ref().unwrap().name.as_str(), &auth.policies[..]), ("ann", &["reader".to_owned()][..]));
-/// let shown = format!("{auth:?}");
-/// assert!(shown.contains("ann") && shown.contains("reader") && !shown.contains("t1"));
+/// let debug = format!("{auth:?}");
+/// assert!(debug.contains("ann") && debug.contains("reader") && !debug.contains("t1"));
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct Auth {
-    /// How long the token lives.
+    /// The lease of the token.
     pub lease: LeaseOptions,
-    /// What a renewal gets back. The host keeps it; nobody is shown it.
+    /// Data for the renewal. The host stores it and never shows it to clients.
     pub internal_data: Map,
-    /// A readable name, which the host puts after the mount's: `ann` becomes `door-ann`.
+    /// A readable name. The host prepends that of the mount: `ann` becomes `door-ann`.
     pub display_name: String,
-    /// The policies of the token, less what the host adds by itself.
+    /// The policies of the token, without those that the host adds.
     pub policies: Vec<String>,
-    /// Keeps the host from adding the policy `default`.
+    /// Prevents the host from adding the policy `default`.
     pub no_default_policy: bool,
-    /// What is noted of the token; anyone who looks it up is shown it, and so is the audit log.
+    /// Metadata of the token, visible in token lookups and in the audit log.
     pub metadata: BTreeMap<String, String>,
-    /// A token with a period never ends as long as it is renewed within it. Zero for none.
+    /// The period of a periodic token, which does not expire as long as it is renewed within the period. Zero means none.
     pub period: Duration,
-    /// The longest that the token lives whatever else is changed. Zero for none.
+    /// The maximum lifetime, which renewals cannot exceed. Zero means none.
     pub explicit_max_ttl: Duration,
-    /// How many requests the token is good for; zero for any number.
+    /// How many times the token can be used. Zero means no limit.
     pub num_uses: u32,
-    /// What kind of token it is.
+    /// The type of the token.
     pub token_type: TokenType,
-    /// The addresses (`10.1.2.3`) and networks (`10.0.0.0/8`) that the token can be used from; none for all.
+    /// The addresses (`10.1.2.3`) and networks (`10.0.0.0/8`) from which the token can be used. An empty list means all.
     pub bound_cidrs: Vec<String>,
-    /// Who it is, by the name that the auth method knows them by. Without one the token has no identity.
+    /// The identity, by its name in the auth method. Without an alias, the token has no identity.
     pub alias: Option<Alias>,
-    /// The groups that the auth method knows them in.
+    /// The groups of the identity in the auth method.
     pub group_aliases: Vec<Alias>,
-    /// The token, once the host has made it.
+    /// The token, after the host has created it.
     pub client_token: Sensitive,
-    /// The accessor of the token, once the host has made it.
+    /// The accessor of the token, after the host has created it.
     pub accessor: String,
-    /// The identity that the host has found for the alias.
+    /// The id of the entity that the host has found for the alias.
     pub entity_id: String,
-    /// The policies that come from the login, as the host has written them down: in lower case, sorted, `default` among them.
+    /// The policies of the login as normalized by the host: lower case, sorted, including `default`.
     pub token_policies: Vec<String>,
-    /// The policies that come from the identity.
+    /// The policies of the identity.
     pub identity_policies: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// What kind of token a login leads to. The words are those of `sdk/logical`.
+/// The type of the token that a login creates. The names are those of `sdk/logical`.
 ///
 /// ```
 /// use vault_plugin::logical::TokenType;
@@ -86,16 +86,16 @@ impl fmt::Debug for Auth {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenType {
-    /// As the mount is tuned; `service` where it is not.
+    /// The type in the mount's tuning, or `service` if none is set.
     #[default]
     Default,
-    /// A token that is stored, can be renewed and is the parent of others.
+    /// A token that is stored, can be renewed, and can have child tokens.
     Service,
-    /// A token that holds everything itself, and ends when its time is over.
+    /// A self-contained token that is not stored and expires at the end of its TTL.
     Batch,
-    /// As a mount is tuned: `service` unless the login says otherwise.
+    /// A value for the mount's tuning: `service`, unless the login sets another type.
     DefaultService,
-    /// As a mount is tuned: `batch` unless the login says otherwise.
+    /// A value for the mount's tuning: `batch`, unless the login sets another type.
     DefaultBatch,
 }
 
@@ -108,7 +108,7 @@ impl TokenType {
         TokenType::DefaultBatch,
     ];
 
-    /// The word for it.
+    /// Returns the name of the type.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -120,9 +120,9 @@ impl TokenType {
         }
     }
 
-    /// The kind that a word stands for.
+    /// Returns the type with this name.
     #[must_use]
-    pub fn from_name(word: &str) -> Option<TokenType> {
-        TokenType::ALL.into_iter().find(|kind| kind.as_str() == word)
+    pub fn from_name(name: &str) -> Option<TokenType> {
+        TokenType::ALL.into_iter().find(|token_type| token_type.as_str() == name)
     }
 }

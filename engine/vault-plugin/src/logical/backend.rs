@@ -1,4 +1,4 @@
-//! What a host needs of an engine: the face that [`crate::framework`] implements and the wire serves.
+//! The interface between host and engine: [`crate::framework`] implements it, and `wire` serves it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,30 +37,30 @@ use super::{Error, EventSender, InFlight, Product, Request, Response, Storage, S
 /// let engine = Engine::new(|| ()).path(Path::new("hello").on(Operation::Read, "Greet.", hello));
 /// let backend = engine.build()?.mount(config);
 /// assert_eq!(backend.kind(), BackendType::Secrets);
-/// let answer = backend.handle_request(Request::new(Operation::Read, "hello", Map::new())).await?;
-/// assert_eq!(answer.unwrap().data.unwrap()["text"], "hello");
+/// let response = backend.handle_request(Request::new(Operation::Read, "hello", Map::new())).await?;
+/// assert_eq!(response.unwrap().data.unwrap()["text"], "hello");
 /// # Ok(()) }
 /// ```
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// Secrets engine or auth method.
+    /// Returns whether this is a secrets engine or an auth method.
     fn kind(&self) -> BackendType;
-    /// Paths that the host treats in a special way.
+    /// Returns the paths that the host treats specially.
     fn special_paths(&self) -> SpecialPaths;
-    /// Called once after the mount is in place and storage can be written.
+    /// Called once, after the mount exists and storage is writable.
     async fn initialize(&self) -> Result<(), Error>;
-    /// Handles a request. `None` is no content.
+    /// Handles a request. `None` means no content.
     async fn handle_request(&self, request: Request) -> Result<Option<Response>, Error>;
-    /// Whether something exists at the path, or `None` where the path has no existence check (the host then takes a
-    /// write for an update).
+    /// Returns whether an object exists at the path, or `None` if the path has no existence check. Without a check, the host
+    /// sends every write as an update.
     async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, Error>;
-    /// Something under `key` was changed by another node: caches of it are stale.
+    /// Called after another node has changed `key`, so that cached values of it are dropped.
     async fn invalidate_key(&self, key: &str);
-    /// The mount is going away from this process.
+    /// Called before the mount is removed from this process.
     async fn cleanup(&self);
 }
 
-/// What kind of mount an engine makes; the numbers are the wire's.
+/// The type of an engine. The numbers are those of the wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendType {
     /// A secrets engine.
@@ -69,8 +69,8 @@ pub enum BackendType {
     Credential = 2,
 }
 
-/// Paths that the host treats in a special way. A path matches exactly, or as a prefix when it ends in `*`; in
-/// `unauthenticated`, `+` stands for one segment.
+/// Paths that the host treats specially. A path matches exactly, or as a prefix if it ends in `*`. In `unauthenticated`, `+`
+/// matches one segment.
 ///
 /// ```
 /// use vault_plugin::framework::Engine;
@@ -89,26 +89,26 @@ pub enum BackendType {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpecialPaths {
-    /// Paths that need the `sudo` capability.
+    /// Paths that require the `sudo` capability.
     pub root: Vec<String>,
-    /// Paths open to callers without a token.
+    /// Paths that do not require a token.
     pub unauthenticated: Vec<String>,
     /// Storage prefixes that are not replicated to other clusters.
     pub local_storage: Vec<String>,
-    /// Storage keys (or prefixes, ending in `/`) that a capable seal wraps once more.
+    /// Storage keys, or prefixes that end in `/`, that the host additionally encrypts with its seal if the seal supports it.
     pub seal_wrap_storage: Vec<String>,
-    /// Storage keys that a secondary writes through the primary (Vault Enterprise).
+    /// Storage keys whose writes a secondary forwards to the primary (Vault Enterprise).
     pub write_forwarded_storage: Vec<String>,
-    /// Paths under the host's own request limiter.
+    /// Paths that are subject to the host's request limiter.
     pub limited: Vec<String>,
     /// Paths that can be read from a loaded snapshot (Vault Enterprise).
     pub allow_snapshot_read: Vec<String>,
 }
 
-/// What a mount is given when it is set up.
+/// The configuration of a mount.
 ///
-/// While a host registers a plugin it sets one up without storage or settings: calls to them fail then, so an engine
-/// asks neither before it is initialised.
+/// While a host registers a plugin, it sets up a mount without storage and settings, and calls to them fail. So an engine must use
+/// neither before `initialize`.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Arc};
@@ -116,11 +116,11 @@ pub struct SpecialPaths {
 /// use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
 /// # use vault_plugin::{framework::{Context, Engine}, logical::Error};
 ///
-/// # async fn note(cx: Context<()>) -> Result<(), Error> {
+/// # async fn initialize(cx: Context<()>) -> Result<(), Error> {
 /// #     Ok(cx.storage().write("mounted", &true).await?)
 /// # }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let engine = Engine::new(|| ()).on_initialize(note);
+/// # let engine = Engine::new(|| ()).on_initialize(initialize);
 /// let storage = Arc::new(MemoryStorage::default());
 /// let config = BackendConfig {
 ///     storage: storage.clone(),
@@ -132,7 +132,7 @@ pub struct SpecialPaths {
 ///     backend_uuid: "7c7eb9f8".to_owned(),
 ///     in_flight: Default::default(),
 /// };
-/// engine.build()?.mount(config).initialize().await?; // stores that it is mounted
+/// engine.build()?.mount(config).initialize().await?;
 /// assert_eq!(storage.keys(), ["mounted"]);
 /// # Ok(()) }
 /// ```
@@ -142,17 +142,17 @@ pub struct BackendConfig {
     pub storage: Arc<dyn Storage>,
     /// The host's settings.
     pub system: Arc<dyn SystemView>,
-    /// Where events and observations go.
+    /// The receiver of events and observations.
     pub events: Arc<dyn EventSender>,
-    /// Which program the host is.
+    /// The product of the host.
     pub product: Product,
-    /// Where the engine logs.
+    /// The logger of the engine.
     pub logger: Logger,
     /// The mount's options with the host's additions (`plugin_name`, `plugin_version`, …).
     pub options: BTreeMap<String, String>,
     /// The mount's unique id.
     pub backend_uuid: String,
-    /// Keeps the process for work that outlives its request.
+    /// Keeps the process alive for work that continues after its request.
     pub in_flight: InFlight,
 }
 
@@ -166,5 +166,5 @@ impl fmt::Debug for BackendConfig {
     }
 }
 
-/// Makes an engine for a mount.
+/// Creates the backend of a mount.
 pub(crate) type Factory = Arc<dyn Fn(BackendConfig) -> Arc<dyn Backend> + Send + Sync>;

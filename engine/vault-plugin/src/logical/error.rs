@@ -1,8 +1,8 @@
-//! Why a request failed, in the kinds that hosts tell apart.
+//! The error of a request, in the kinds that hosts distinguish.
 
 use super::{EventError, StorageError, SystemViewError};
 
-/// Why a request failed. The HTTP status is the host's translation (`RespondErrorCommon` of `sdk/logical`).
+/// The error of a request. The host converts it to an HTTP status (`RespondErrorCommon` of `sdk/logical`).
 ///
 /// ```
 /// use vault_plugin::logical::{Error, Storage};
@@ -22,57 +22,57 @@ use super::{EventError, StorageError, SystemViewError};
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller's input is wrong: an error response, status 400, with this text.
+    /// The input of the caller is invalid: an error response with status 400 and this message.
     #[error("{0}")]
     Invalid(String),
-    /// The node cannot write: the host forwards the request to one that can.
+    /// The node cannot write. The host forwards the request to a node that can.
     #[error("cannot write to readonly storage")]
     ReadOnly,
-    /// The path exists and does not support the operation: status 405.
+    /// The path exists but does not support the operation: status 405.
     #[error("unsupported operation")]
     UnsupportedOperation,
-    /// There is no such path: status 404.
+    /// The path does not exist: status 404.
     #[error("unsupported path")]
     UnsupportedPath,
-    /// The request makes no sense to the engine: status 400, the host's own text.
+    /// The request is invalid: status 400 with the host's message.
     #[error("invalid request")]
     InvalidRequest,
-    /// The request makes no sense to the engine: status 400 with this text.
+    /// The request is invalid: status 400 with this message.
     #[error("{0}")]
     BadRequest(String),
-    /// Trying again will not help: a host gives up revoking the lease at once.
+    /// A retry cannot succeed. A host stops revoking the lease.
     #[error("unrecoverable error")]
     Unrecoverable,
-    /// The caller may not do this: status 403, the host's own text.
+    /// The caller is not permitted: status 403 with the host's message.
     #[error("permission denied")]
     PermissionDenied,
-    /// A status of the engine's choice.
+    /// An error with any status.
     #[error("{message}")]
     Coded {
         /// The HTTP status.
         status: u16,
-        /// What the caller reads.
+        /// The message for the caller.
         message: String,
     },
-    /// The existence check found the input wrong: status 400.
+    /// The existence check has rejected the input: status 400.
     #[error("{0}")]
     User(String),
-    /// Something failed that the caller can do nothing about: status 500, with this text.
+    /// An internal error that the caller cannot fix: status 500 with this message.
     #[error("{0}")]
     Internal(String),
-    /// The host's storage failed.
-    #[error("{0}")]
+    /// A call to the host's storage failed.
+    #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The host's settings could not be asked.
-    #[error("{0}")]
+    /// A call to the host's settings failed.
+    #[error(transparent)]
     System(#[from] SystemViewError),
-    /// The host could not be told what happened.
-    #[error("{0}")]
+    /// An event or observation could not be sent.
+    #[error(transparent)]
     Event(#[from] EventError),
 }
 
 impl Error {
-    /// The caller's input is wrong.
+    /// Returns an error for invalid input of the caller.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
@@ -84,8 +84,8 @@ impl Error {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("role").on(Operation::Update, "Store a role.", write);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
-    /// let answer = mount.write("role", serde_json::json!({})).await?.unwrap();
-    /// assert_eq!(answer.error_text(), Some("ttl is longer than max_ttl"));
+    /// let response = mount.write("role", serde_json::json!({})).await?.unwrap();
+    /// assert_eq!(response.error_text(), Some("ttl is longer than max_ttl"));
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -93,12 +93,12 @@ impl Error {
         Error::Invalid(message.into())
     }
 
-    /// Something failed inside.
+    /// Returns an error for an internal failure.
     ///
     /// ```
     /// # use vault_plugin::logical::Error;
-    /// fn remaining(answer: &str) -> Result<u64, Error> {
-    ///     answer.parse().map_err(|_| Error::internal("the upstream did not answer with a number"))
+    /// fn remaining(body: &str) -> Result<u64, Error> {
+    ///     body.parse().map_err(|_| Error::internal("the upstream did not respond with a number"))
     /// }
     /// assert!(matches!(remaining("<html>"), Err(Error::Internal(_))));
     /// ```
@@ -107,7 +107,7 @@ impl Error {
         Error::Internal(message.into())
     }
 
-    /// Whether the node cannot write, whoever found out.
+    /// Whether the error means that the node cannot write.
     ///
     /// ```
     /// # use vault_plugin::logical::{Error, READ_ONLY, StorageError};

@@ -1,11 +1,11 @@
-//! What an engine tells the world beside its answers: events for subscribers, observations for the operator's ledger.
+//! Events for subscribers, and observations for the operator's ledger.
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::Map;
 
-/// Where events and observations go. Vault has both (events since 1.16, observations since 1.21); OpenBao has neither.
+/// Sends events and observations. Vault has both (events since 1.16, observations since 1.21), OpenBao has neither.
 ///
 /// ```
 /// use vault_plugin::logical::{Event, EventError, EventSender};
@@ -21,25 +21,25 @@ use super::Map;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let events = RecordedEvents::default();
 /// announce(&events).await?;
-/// events.disable(); // as OpenBao
+/// events.disable(); // like OpenBao
 /// announce(&events).await?;
 /// assert_eq!(events.events().len(), 1);
 /// # Ok(()) }
 /// ```
 #[async_trait]
 pub trait EventSender: Send + Sync {
-    /// Sends an event to everybody who subscribed to its type.
+    /// Sends an event to all subscribers of its type.
     ///
-    /// Fails with [`EventError::Unsupported`] where the host has no events: an engine goes on without.
+    /// Fails with [`EventError::Unsupported`] if the host has no events. The engine should then continue without them.
     async fn send_event(&self, event: Event) -> Result<(), EventError>;
 
-    /// Records something that the operator wants to count or to account for. Numbers are kept as 64-bit floats.
+    /// Records an observation, which an operator can count or bill. Numbers are stored as 64-bit floats.
     ///
-    /// Fails with [`EventError::Unsupported`] where the host has no observations: an engine goes on without.
+    /// Fails with [`EventError::Unsupported`] if the host has no observations. The engine should then continue without them.
     async fn record_observation(&self, kind: &str, data: Map) -> Result<(), EventError>;
 }
 
-/// Something that happened in a mount. Nothing in it is secret.
+/// An event of a mount. It must not contain secrets.
 ///
 /// ```
 /// use vault_plugin::logical::Event;
@@ -49,18 +49,18 @@ pub trait EventSender: Send + Sync {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
-    /// What subscribers name, for example `kv-v2/data-write`.
+    /// The event type that subscribers specify, for example `kv-v2/data-write`.
     pub event_type: String,
-    /// What happened; texts, as subscribers filter by them.
+    /// Details of the event. The values are strings, because subscribers filter by them.
     pub metadata: Map,
-    /// The entities it is about.
+    /// The ids of the entities that the event concerns.
     pub entity_ids: Vec<String>,
-    /// A remark for people.
+    /// A note in plain text.
     pub note: String,
 }
 
 impl Event {
-    /// An event of a type, with nothing said about it yet.
+    /// Returns an event of a type, without metadata.
     ///
     /// ```
     /// # use vault_plugin::logical::Event;
@@ -73,8 +73,8 @@ impl Event {
         Event { event_type: event_type.into(), ..Event::default() }
     }
 
-    /// The path of the request, relative to the mount. Who may subscribe to it sees the event; without it nobody who is
-    /// not root does.
+    /// Sets the path of the request, relative to the mount. Subscribers that may subscribe to the path receive the event.
+    /// Without a path, only root receives it.
     ///
     /// ```
     /// # use vault_plugin::logical::Event;
@@ -85,7 +85,7 @@ impl Event {
         self.with("path", path)
     }
 
-    /// Where the data can be read, relative to the mount.
+    /// Sets the path of the data, relative to the mount.
     ///
     /// ```
     /// # use vault_plugin::logical::Event;
@@ -96,7 +96,7 @@ impl Event {
         self.with("data_path", path)
     }
 
-    /// What was done, for example `create`.
+    /// Sets the operation, for example `create`.
     ///
     /// ```
     /// # use vault_plugin::logical::Event;
@@ -107,7 +107,7 @@ impl Event {
         self.with("operation", operation)
     }
 
-    /// Says that what lies at the data path is not what it was: caches of it are stale.
+    /// Marks the data at the data path as changed, so that caches of it are stale.
     ///
     /// ```
     /// # use vault_plugin::logical::Event;
@@ -118,20 +118,20 @@ impl Event {
         self.with("modified", "true")
     }
 
-    /// Says something else.
+    /// Adds metadata.
     ///
     /// ```
     /// # use vault_plugin::logical::Event;
     /// assert_eq!(Event::new("greeter/write").with("language", "en").metadata["language"], "en");
     /// ```
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, text: impl Into<String>) -> Event {
-        self.metadata.insert(name.into(), Value::String(text.into()));
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Event {
+        self.metadata.insert(name.into(), Value::String(value.into()));
         self
     }
 }
 
-/// Why an event or an observation went nowhere.
+/// An error from [`EventSender`].
 ///
 /// ```
 /// use vault_plugin::logical::{Event, EventError, EventSender};
@@ -140,20 +140,20 @@ impl Event {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let events = RecordedEvents::default();
 /// events.disable();
-/// let refused = events.send_event(Event::new("greeter/write")).await.unwrap_err();
-/// assert!(matches!(refused, EventError::Unsupported(_)));
-/// assert_eq!(refused.to_string(), "the host does not offer events");
+/// let error = events.send_event(Event::new("greeter/write")).await.unwrap_err();
+/// assert!(matches!(error, EventError::Unsupported(_)));
+/// assert_eq!(error.to_string(), "the host does not support events");
 /// # Ok(()) }
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// The host has no such service.
-    #[error("the host does not offer {0}")]
+    /// The host does not support it.
+    #[error("the host does not support {0}")]
     Unsupported(&'static str),
-    /// The host refused; its own words.
+    /// The host returned this error.
     #[error("{0}")]
     Host(String),
     /// The host could not be reached.
-    #[error("the host cannot be told: {0}")]
+    #[error("cannot send to the host: {0}")]
     Unreachable(String),
 }

@@ -1,11 +1,11 @@
-//! Who a caller is, and how a plugin proves who it is.
+//! Identities of callers, and tokens with which a plugin proves its own.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::Sensitive;
 
-/// An identity of the host, behind one or more ways to log in.
+/// An entity: an identity with one or more ways to log in.
 ///
 /// ```
 /// use vault_plugin::logical::{Entity, Error, Request, SystemView};
@@ -31,17 +31,17 @@ pub struct Entity {
     pub id: String,
     /// Its unique name.
     pub name: String,
-    /// The ways to log in as it.
+    /// Its aliases in auth methods.
     pub aliases: Vec<Alias>,
-    /// What the operator noted of it.
+    /// The metadata that the operator has set.
     pub metadata: BTreeMap<String, String>,
-    /// Whether its tokens are refused.
+    /// Whether its tokens are rejected.
     pub disabled: bool,
-    /// The namespace it belongs to.
+    /// The id of its namespace.
     pub namespace_id: String,
 }
 
-/// An entity as one auth method knows it.
+/// The name of an entity in one auth method.
 ///
 /// ```
 /// use vault_plugin::logical::{Alias, Entity};
@@ -52,24 +52,24 @@ pub struct Entity {
 ///     ..Alias::default()
 /// };
 /// let entity = Entity { aliases: vec![alias], ..Entity::default() };
-/// let known = entity.aliases.iter().find(|alias| alias.mount_accessor == "auth_oidc_1");
-/// assert_eq!(known.map(|alias| alias.name.as_str()), Some("ann@example.com"));
+/// let alias = entity.aliases.iter().find(|alias| alias.mount_accessor == "auth_oidc_1");
+/// assert_eq!(alias.map(|alias| alias.name.as_str()), Some("ann@example.com"));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Alias {
     /// Its id.
     pub id: String,
-    /// Its name at the auth method, such as a user name.
+    /// Its name in the auth method, such as a user name.
     pub name: String,
     /// The type of the auth method.
     pub mount_type: String,
     /// The accessor of the auth method.
     pub mount_accessor: String,
-    /// What the auth method noted of it.
+    /// The metadata that the auth method has set.
     pub metadata: BTreeMap<String, String>,
-    /// What the operator noted of it.
+    /// The metadata that the operator has set.
     pub custom_metadata: BTreeMap<String, String>,
-    /// The namespace it belongs to.
+    /// The id of its namespace.
     pub namespace_id: String,
     /// Whether it exists in this cluster only.
     pub local: bool,
@@ -96,13 +96,13 @@ pub struct Group {
     pub id: String,
     /// Its unique name.
     pub name: String,
-    /// What the operator noted of it.
+    /// The metadata that the operator has set.
     pub metadata: BTreeMap<String, String>,
-    /// The namespace it belongs to.
+    /// The id of its namespace.
     pub namespace_id: String,
 }
 
-/// A token of the host that proves to somebody else which mount is asking (workload identity).
+/// A token of the host with which a mount proves its identity to a third party (workload identity).
 ///
 /// ```
 /// use vault_plugin::logical::{IdentityToken, SystemView};
@@ -111,8 +111,8 @@ pub struct Group {
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
-/// let known = IdentityToken { token: Sensitive::from("eyJhbGciOi".to_owned()), ttl: Duration::ZERO };
-/// system.update(|host| host.identity_token = Some(known));
+/// let issued = IdentityToken { token: Sensitive::from("eyJhbGciOi".to_owned()), ttl: Duration::ZERO };
+/// system.update(|host| host.identity_token = Some(issued));
 /// let token = system.identity_token("sts.example.com", Duration::from_secs(600)).await?;
 /// assert_eq!((token.token.expose(), token.ttl.as_secs()), ("eyJhbGciOi", 600));
 /// # Ok(()) }
@@ -125,7 +125,7 @@ pub struct IdentityToken {
     pub ttl: Duration,
 }
 
-/// Data that the host keeps until somebody unwraps it.
+/// Data that the host has wrapped in a single-use token.
 ///
 /// ```
 /// use vault_plugin::logical::{Map, Sensitive, SystemView, ResponseWrapInfo};
@@ -148,14 +148,14 @@ pub struct IdentityToken {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseWrapInfo {
-    /// The token that unwraps it, once.
+    /// The single-use token that unwraps the data.
     pub token: Sensitive,
     /// The accessor of the token.
     pub accessor: String,
-    /// How long it is kept.
+    /// How long the data is stored.
     pub ttl: Duration,
     /// When it was wrapped.
     pub creation_time: Option<SystemTime>,
-    /// The path that the host's audit log names for it.
+    /// The path in the host's audit log.
     pub creation_path: String,
 }

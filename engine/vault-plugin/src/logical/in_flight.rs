@@ -1,10 +1,10 @@
-//! Work that neither the mount nor the process must end before.
+//! Tracks work that must finish before the mount or the process ends.
 
 use go_plugin::{GracefulShutdown, ShutdownGuard};
 use tokio::sync::watch;
 
-/// Tracks the work of a mount that outlives the request that began it, so that neither the mount's storage nor the plugin process goes
-/// away before the work is done.
+/// Tracks work of a mount that continues after its request, so that neither the mount's storage nor the plugin process is removed
+/// before the work is finished.
 ///
 /// ```
 /// use vault_plugin::logical::InFlight;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 #[derive(Clone, Debug, Default)]
 pub struct InFlight {
     count: watch::Sender<usize>,
-    /// None for a mount that has no process of its own, as in tests.
+    /// `None` for a mount without a plugin process, as in tests.
     process: Option<GracefulShutdown>,
 }
 
@@ -30,11 +30,11 @@ pub struct InFlightGuard {
 }
 
 impl InFlight {
-    pub(crate) fn with_graceful_shutdown(farewell: GracefulShutdown) -> InFlight {
-        InFlight { count: watch::Sender::default(), process: Some(farewell) }
+    pub(crate) fn with_graceful_shutdown(graceful_shutdown: GracefulShutdown) -> InFlight {
+        InFlight { count: watch::Sender::default(), process: Some(graceful_shutdown) }
     }
 
-    /// Begins to track one piece of work.
+    /// Starts to track one unit of work.
     pub fn track(&self) -> InFlightGuard {
         self.count.send_modify(|count| *count += 1);
         InFlightGuard {
@@ -45,7 +45,7 @@ impl InFlight {
 
     /// Waits until no work is in flight.
     pub(crate) async fn wait_idle(&self) {
-        // The sender is ours, so that the channel stays open.
+        // Cannot fail: `self` holds the sender.
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
     }
 }

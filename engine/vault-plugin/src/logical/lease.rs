@@ -1,43 +1,43 @@
-//! Leases: how long a secret lives and what is kept to renew or revoke it.
+//! Leases: the lifetime of a secret, and the data to renew or revoke it.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::Map;
 
-/// The time frame of a lease. A zero duration leaves the choice to the host (the mount's or the system's default).
+/// The lifetime of a lease. Zero selects the default of the mount or the system.
 ///
 /// ```
 /// use std::time::Duration;
 /// use vault_plugin::logical::LeaseOptions;
 ///
-/// /// What a renewal gets: what its caller asked for, at most an hour.
-/// fn wanted(lease: &LeaseOptions) -> Duration {
-///     let asked = if lease.increment.is_zero() { lease.ttl } else { lease.increment };
-///     asked.min(Duration::from_hours(1))
+/// /// Grants the requested increment, up to one hour.
+/// fn granted(lease: &LeaseOptions) -> Duration {
+///     let requested = if lease.increment.is_zero() { lease.ttl } else { lease.increment };
+///     requested.min(Duration::from_hours(1))
 /// }
 /// let lease = LeaseOptions { ttl: Duration::from_secs(60), ..LeaseOptions::default() };
-/// assert_eq!(wanted(&lease).as_secs(), 60);
-/// assert_eq!(wanted(&LeaseOptions { increment: Duration::from_hours(9), ..lease }).as_secs(), 3600);
+/// assert_eq!(granted(&lease).as_secs(), 60);
+/// assert_eq!(granted(&LeaseOptions { increment: Duration::from_hours(9), ..lease }).as_secs(), 3600);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseOptions {
-    /// How long the lease runs from now.
+    /// The TTL of the lease, from now.
     pub ttl: Duration,
-    /// How long it can be extended to, counted from `issue_time`.
+    /// The maximum TTL, from `issue_time`.
     pub max_ttl: Duration,
-    /// Whether it can be renewed at all.
+    /// Whether the lease can be renewed.
     pub renewable: bool,
-    /// What the caller of a renewal asked for.
+    /// The increment that a renewal requests.
     pub increment: Duration,
-    /// When the lease was issued; `None` before the host has issued it.
+    /// When the lease was issued, or `None` before the host has issued it.
     pub issue_time: Option<SystemTime>,
 }
 
-/// A leased secret in a response, and again in the requests that renew or revoke it.
+/// A leased secret in a response, and in the requests that renew or revoke it.
 ///
-/// `internal_data` holds what identifies the secret at its origin. It is stored by the host and never shown to a
-/// user, nor by `Debug`.
+/// `internal_data` identifies the secret at its origin. The host stores it and never shows it to users. `Debug`
+/// does not show it either.
 ///
 /// ```
 /// use serde_json::json;
@@ -52,11 +52,11 @@ pub struct LeaseOptions {
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Secret {
-    /// How long it lives.
+    /// The lifetime of the secret.
     pub lease: LeaseOptions,
-    /// What renew and revoke get back, with `secret_type` among it.
+    /// The input of renew and revoke, including `secret_type`.
     pub internal_data: Map,
-    /// The host's id of the lease; empty in requests.
+    /// The id of the lease. Empty in requests.
     pub lease_id: String,
 }
 

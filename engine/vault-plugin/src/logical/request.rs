@@ -1,4 +1,4 @@
-//! What a host asks of an engine.
+//! Requests of a host to an engine.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Auth, Map, Secret};
 
-/// What is to be done at a path. The texts are those of `sdk/logical`; a host that knows more sends
-/// [`Operation::Other`], which no path supports.
+/// The operation of a request. The names are those of `sdk/logical`. An unknown name becomes [`Operation::Other`], which no
+/// path supports.
 ///
 /// ```
 /// use vault_plugin::logical::Operation;
@@ -17,15 +17,15 @@ use super::{Auth, Map, Secret};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
-    /// Write where the existence check found nothing.
+    /// Write an object that the existence check did not find.
     Create,
-    /// Read one thing.
+    /// Read an object.
     Read,
-    /// Write over something that exists, or where there is no existence check.
+    /// Write an object that exists, or that has no existence check.
     Update,
-    /// Change the named fields only (JSON merge patch).
+    /// Change only the given fields (JSON merge patch).
     Patch,
-    /// Remove.
+    /// Delete an object.
     Delete,
     /// List names.
     List,
@@ -33,28 +33,28 @@ pub enum Operation {
     Scan,
     /// Describe the path.
     Help,
-    /// Name the identity alias that a login would have.
+    /// Return the identity alias of a login.
     AliasLookahead,
-    /// Name the role that a login would use.
+    /// Return the role of a login.
     ResolveRole,
     /// HTTP HEAD.
     Header,
     /// Restore from a snapshot (Vault Enterprise).
     Recover,
-    /// End a lease.
+    /// Revoke a lease.
     Revoke,
-    /// Extend a lease.
+    /// Renew a lease.
     Renew,
-    /// The host's timer: write-ahead entries and periodic work.
+    /// Roll back write-ahead log entries, and run periodic work. Sent by the host's timer.
     Rollback,
     /// Rotate a credential on the host's schedule (Vault Enterprise).
     Rotate,
-    /// An operation this SDK has no name for.
+    /// An operation that this SDK does not know.
     Other(String),
 }
 
 impl Operation {
-    /// The word that stands for the operation on the wire.
+    /// Returns the name of the operation on the wire.
     ///
     /// ```
     /// # use vault_plugin::logical::Operation;
@@ -79,14 +79,14 @@ impl Operation {
             Operation::Renew => "renew",
             Operation::Rollback => "rollback",
             Operation::Rotate => "rotate",
-            Operation::Other(word) => word,
+            Operation::Other(name) => name,
         }
     }
 }
 
 impl From<&str> for Operation {
-    fn from(word: &str) -> Operation {
-        match word {
+    fn from(name: &str) -> Operation {
+        match name {
             "create" => Operation::Create,
             "read" => Operation::Read,
             "update" => Operation::Update,
@@ -114,9 +114,9 @@ impl fmt::Display for Operation {
     }
 }
 
-/// One request, as the host's router hands it to a mount.
+/// A request, as the host's router sends it to a mount.
 ///
-/// `data` may hold secrets that a user sent, so `Debug` shows the names of its fields only.
+/// `data` may contain secrets of a user, so `Debug` shows the names of its fields only.
 ///
 /// ```
 /// use vault_plugin::logical::{Map, Operation, Request};
@@ -124,57 +124,57 @@ impl fmt::Display for Operation {
 /// let data = Map::from_iter([("password".to_owned(), "hunter2".into())]);
 /// let mut request = Request::new(Operation::Update, "config", data);
 /// request.display_name = "ldap-ann".to_owned();
-/// let shown = format!("{request:?}");
-/// assert!(shown.contains("password") && !shown.contains("hunter2"));
+/// let debug = format!("{request:?}");
+/// assert!(debug.contains("password") && !debug.contains("hunter2"));
 /// ```
 #[derive(Clone)]
 pub struct Request {
     /// The host's id of the request, also in its audit log.
     pub id: String,
-    /// What is to be done.
+    /// The operation.
     pub operation: Operation,
-    /// The path below the mount, without a leading slash; a list path ends in a slash.
+    /// The path in the mount, without a leading slash. The path of a list ends in a slash.
     pub path: String,
-    /// Body and query of the request; for renew and revoke, what was returned when the lease was made.
+    /// The body and query of the request. For renew and revoke, the data of the issued secret.
     pub data: Map,
     /// The lease, for renew and revoke.
     pub secret: Option<Secret>,
-    /// The login, when its token is to be renewed.
+    /// The login, if its token is renewed.
     pub auth: Option<Auth>,
-    /// Request headers that the mount lets through (`passthrough_request_headers`).
+    /// The request headers that the mount passes through (`passthrough_request_headers`).
     pub headers: BTreeMap<String, Vec<String>>,
-    /// The caller's token, salted by the host: good for telling callers apart, for nothing else.
+    /// The caller's token, salted by the host. Only useful to distinguish callers.
     pub client_token: String,
     /// The accessor of the caller's token.
     pub client_token_accessor: String,
     /// A readable name of the caller, for example `token` or `ldap-alice`.
     pub display_name: String,
-    /// Where the engine is mounted, with a trailing slash.
+    /// The path of the mount, with a trailing slash.
     pub mount_point: String,
     /// The type of the mount as it was enabled.
     pub mount_type: String,
     /// The accessor of the mount.
     pub mount_accessor: String,
-    /// Response wrapping that the caller asked for.
+    /// The response wrapping that the caller requested.
     pub wrap_info: Option<WrapInfo>,
-    /// The caller's identity, empty where it has none.
+    /// The id of the caller's entity, or an empty string.
     pub entity_id: String,
-    /// The caller overrides soft-mandatory policies.
+    /// Whether the caller overrides soft-mandatory policies.
     pub policy_override: bool,
-    /// The request came without a token.
+    /// Whether the request has no token.
     pub unauthenticated: bool,
-    /// Where the request came from, if the host says.
+    /// The connection of the caller, if the host reports it.
     pub connection: Option<Connection>,
-    /// The replication secondary on which the request began.
+    /// The replication secondary that received the request.
     pub replication_cluster: String,
-    /// Set when a read, list or recover works on a loaded snapshot (Vault Enterprise).
+    /// The loaded snapshot on which a read, list or recover operates (Vault Enterprise).
     pub requires_snapshot_id: String,
-    /// Where a recover takes its data from, if not from `path`.
+    /// The path from which a recover reads its data, if not `path`.
     pub recover_source_path: String,
 }
 
 impl Request {
-    /// A request with an operation, a path and data, all else empty.
+    /// Returns a request with an operation, a path and data. All other fields are empty.
     ///
     /// ```
     /// # use vault_plugin::logical::{Map, Operation, Request};
@@ -222,7 +222,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Response wrapping that a caller asked for, or that an engine demands.
+/// The response wrapping that a caller requests, or that an engine requires.
 ///
 /// ```
 /// use std::time::Duration;
@@ -234,11 +234,11 @@ impl fmt::Debug for Request {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WrapInfo {
-    /// How long the wrapping token lives.
+    /// The TTL of the wrapping token.
     pub ttl: Duration,
-    /// The format of the wrapping token; empty for the default.
+    /// The format of the wrapping token. An empty string selects the default.
     pub format: String,
-    /// Whether the engine is asked to seal wrap what it stores for this request.
+    /// Whether the engine should seal wrap what it stores for this request.
     pub seal_wrap: bool,
 }
 
@@ -261,8 +261,8 @@ pub struct WrapInfo {
 pub struct Connection {
     /// The address of the caller.
     pub remote_addr: String,
-    /// The port of the caller; 0 where the host does not say (Vault never does).
+    /// The port of the caller, or 0 if the host does not report it. Vault never does.
     pub remote_port: i32,
-    /// The caller's certificate chain in DER, leaf first; empty without client TLS.
+    /// The caller's certificate chain in DER, leaf first. Empty without client TLS.
     pub peer_certificates: Vec<Vec<u8>>,
 }

@@ -1,4 +1,4 @@
-//! What an engine answers.
+//! Responses of an engine.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,38 +7,38 @@ use serde_json::Value;
 
 use super::{Auth, Map, Secret, WrapInfo};
 
-/// An answer with data, perhaps under a lease.
+/// A response with data, optionally with a lease.
 ///
-/// No answer at all (`None` where an `Option<Response>` is asked for) is something else: a read of it is 404, a write
-/// 204. `Debug` shows names of fields only, since credentials travel here.
+/// An empty response is `None` of `Option<Response>`: the host returns 404 for a read and 204 for a write. `Debug` shows the
+/// names of fields only, because responses contain credentials.
 ///
 /// ```
 /// use vault_plugin::logical::{Map, Response};
 ///
 /// let mut response = Response::data(Map::from_iter([("token".to_owned(), "s3cret".into())]));
-/// response.warnings.push("the role ends today".to_owned());
-/// let shown = format!("{response:?}");
-/// assert!(shown.contains("token") && shown.contains("ends today") && !shown.contains("s3cret"));
+/// response.warnings.push("the role expires today".to_owned());
+/// let debug = format!("{response:?}");
+/// assert!(debug.contains("token") && debug.contains("expires today") && !debug.contains("s3cret"));
 /// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct Response {
-    /// What the caller gets; `None` is JSON `null`, which differs from an empty object for the host.
+    /// The data for the caller. `None` is JSON `null`, which a host distinguishes from an empty object.
     pub data: Option<Map>,
-    /// The lease, if the data is a secret to be renewed and revoked.
+    /// The lease, if the data is a secret that can be renewed or revoked.
     pub secret: Option<Secret>,
-    /// Who has logged in; from an auth method only.
+    /// The login. Only returned by auth methods.
     pub auth: Option<Auth>,
-    /// Remarks that do not make the request fail.
+    /// Warnings. The request still succeeds.
     pub warnings: Vec<String>,
-    /// HTTP headers; the host passes on those in the mount's `allowed_response_headers`.
+    /// HTTP headers. The host forwards those in the mount's `allowed_response_headers`.
     pub headers: BTreeMap<String, Vec<String>>,
-    /// Has the host wrap the answer, so that the caller gets a token that unwraps it once. A caller who asked for a
-    /// shorter time gets that.
+    /// Lets the host wrap the response, so that the caller gets a single-use token that unwraps it. A shorter TTL that the
+    /// caller requests has precedence.
     pub wrap_info: Option<WrapInfo>,
 }
 
 impl Response {
-    /// An answer with data.
+    /// Returns a response with data.
     ///
     /// ```
     /// # use vault_plugin::logical::{Map, Response};
@@ -51,9 +51,9 @@ impl Response {
         Response { data: Some(data), ..Response::default() }
     }
 
-    /// The answer to a list: `keys`, and `key_info` where there is something to say of them.
+    /// Returns a response to a list operation: `keys`, and `key_info` if it is not empty.
     ///
-    /// An empty list has no `keys`, which makes the host answer 404, as Go's `ListResponseWithInfo` does.
+    /// An empty list has no `keys`, so that the host returns 404, as with Go's `ListResponseWithInfo`.
     ///
     /// ```
     /// # use serde_json::json;
@@ -75,7 +75,7 @@ impl Response {
         Response::data(data)
     }
 
-    /// The answer that the host turns into status 400 with this text.
+    /// Returns a response that the host converts to status 400 with this message.
     ///
     /// ```
     /// # use vault_plugin::logical::Response;
@@ -88,7 +88,7 @@ impl Response {
         Response::data(data)
     }
 
-    /// The text of an answer made by [`Response::error`], if it is one.
+    /// Returns the message of a response that was created by [`Response::error`].
     ///
     /// ```
     /// # use vault_plugin::logical::{Map, Response};

@@ -1,8 +1,8 @@
-//! Credentials that the host rotates on a schedule of its own (Vault Enterprise 1.19 and later).
+//! Credentials that the host rotates on its own schedule (Vault Enterprise 1.19 and later).
 
 use std::time::{Duration, SystemTime};
 
-/// A credential that the host is asked to rotate: when it is time, it sends
+/// A credential that the host rotates. When the rotation is due, the host sends
 /// [`Operation::Rotate`](super::Operation::Rotate).
 ///
 /// ```
@@ -30,17 +30,17 @@ use std::time::{Duration, SystemTime};
 pub struct RotationJob {
     /// The name of the credential.
     pub name: String,
-    /// Where the engine is mounted, as in [`Request::mount_point`](super::Request::mount_point).
+    /// The path of the mount, as in [`Request::mount_point`](super::Request::mount_point).
     pub mount_point: String,
-    /// The path of the request that rotates it, relative to the mount.
+    /// The path of the rotation request, relative to the mount.
     pub path: String,
-    /// When it is rotated.
+    /// When the credential is rotated.
     pub when: RotationTime,
-    /// A rotation policy of the host; empty for its default. Hosts before Vault 1.22 know none.
+    /// A rotation policy of the host, or an empty string for its default. Hosts before Vault 1.22 have no policies.
     pub policy: String,
 }
 
-/// When a credential is rotated. Durations count in whole seconds.
+/// When a credential is rotated. Durations have a resolution of one second.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,12 +57,12 @@ pub enum RotationTime {
     Schedule {
         /// For example `0 0 * * SAT`.
         cron: String,
-        /// How long after each time a rotation may still begin; zero for any time.
+        /// How long after each scheduled time a rotation may start. Zero means no limit.
         window: Duration,
     },
 }
 
-/// What the host knows of a credential's rotation.
+/// The rotation state of a credential.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -73,16 +73,16 @@ pub enum RotationTime {
 /// # let system = StaticSystemView::default();
 /// let (now, day) = (SystemTime::now(), Duration::from_hours(24));
 /// system.update(|host| host.rotation = Some(RotationInformation { last: now, next: now + day, ttl: day }));
-/// let known = system.rotation_information("greeter/config").await?;
-/// assert_eq!(known.next, known.last + known.ttl);
+/// let info = system.rotation_information("greeter/config").await?;
+/// assert_eq!(info.next, info.last + info.ttl);
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotationInformation {
-    /// When it was last rotated.
+    /// The time of the last rotation.
     pub last: SystemTime,
-    /// When it will be.
+    /// The time of the next rotation.
     pub next: SystemTime,
-    /// How long until then, in whole seconds.
+    /// The time until the next rotation, in whole seconds.
     pub ttl: Duration,
 }

@@ -1,10 +1,11 @@
-//! Text that must not be seen.
+//! A secret string.
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A secret text: a password, a token. It is shown by [`Sensitive::expose`] alone, and wiped from memory when dropped.
+/// A secret string, such as a password or a token. Only [`Sensitive::expose`] reveals it, and it is wiped from memory on drop.
 ///
 /// ```
 /// use vault_plugin::logical::Sensitive;
@@ -16,7 +17,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub struct Sensitive(String);
 
 impl Sensitive {
-    /// The text itself.
+    /// Returns the string.
     ///
     /// ```
     /// # use vault_plugin::logical::Sensitive;
@@ -26,11 +27,29 @@ impl Sensitive {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether the text is empty.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::Sensitive;
+    /// assert!(Sensitive::default().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl From<String> for Sensitive {
     fn from(text: String) -> Sensitive {
         Sensitive(text)
+    }
+}
+
+/// Fields and stored entries can be secret. There is no `Serialize`: what is to be shown or stored calls [`Sensitive::expose`].
+impl<'de> Deserialize<'de> for Sensitive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sensitive, D::Error> {
+        String::deserialize(deserializer).map(Sensitive)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The mount's own part of the host's storage.
+//! The storage of a mount, with transactions.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The text by which hosts recognise a write refused by a standby or secondary, and forward the request to the active
-/// node (`ErrReadOnly` of `sdk/logical`). It must reach the host as it is.
+/// The message by which hosts recognize that a standby or secondary has rejected a write, and forward the request to the active
+/// node (`ErrReadOnly` of `sdk/logical`). It must reach the host unchanged.
 pub const READ_ONLY: &str = "cannot write to readonly storage";
 
-/// The text by which a conflict of transactions is known (`ErrTransactionCommitFailure` of OpenBao's `sdk/physical`).
+/// The message of a transaction conflict (`ErrTransactionCommitFailure` of OpenBao's `sdk/physical`).
 pub(crate) const TRANSACTION_CONFLICT: &str = "transaction commit failed";
 
 /// One stored value.
@@ -30,11 +30,11 @@ pub(crate) const TRANSACTION_CONFLICT: &str = "transaction commit failed";
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct StorageEntry {
-    /// Where it lies, relative to the mount.
+    /// The key, relative to the mount.
     pub key: String,
-    /// What lies there.
+    /// The value.
     pub value: Vec<u8>,
-    /// Whether the host shall wrap it once more with its seal, where its seal can.
+    /// Whether the host should additionally encrypt the value with its seal, if the seal supports it.
     pub seal_wrap: bool,
 }
 
@@ -44,7 +44,7 @@ impl std::fmt::Debug for StorageEntry {
     }
 }
 
-/// What a transaction may do.
+/// The access mode of a transaction.
 ///
 /// ```
 /// use vault_plugin::logical::{Access, Storage};
@@ -62,11 +62,11 @@ impl std::fmt::Debug for StorageEntry {
 pub enum Access {
     /// Read a consistent state.
     Read,
-    /// Read and write, all or nothing.
+    /// Read and write atomically.
     ReadWrite,
 }
 
-/// Storage of one mount. Every call goes to the host.
+/// The storage of one mount. Every method is a call to the host.
 ///
 /// ```
 /// use vault_plugin::logical::Storage;
@@ -84,17 +84,17 @@ pub enum Access {
 /// ```
 #[async_trait]
 pub trait Storage: Send + Sync {
-    /// The entry at `key`.
+    /// Returns the entry at `key`.
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError>;
-    /// Stores an entry, over whatever was at its key.
+    /// Stores an entry, and replaces an existing one.
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError>;
-    /// Removes what is at `key`; nothing there is no error.
+    /// Deletes the entry at `key`. A missing entry is not an error.
     async fn delete(&self, key: &str) -> Result<(), StorageError>;
-    /// The names directly below `prefix`, sorted; folders end in a slash.
+    /// Returns the sorted names directly below `prefix`. Folders end in a slash.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
-    /// At most `limit` names that come after `after` (all of them where `limit` is 0).
+    /// Returns at most `limit` names after `after`. A limit of 0 means no limit.
     ///
-    /// Where the host has no paged lists (Vault), the whole list is cut to measure.
+    /// If the host has no paginated lists (Vault), the whole list is fetched.
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
@@ -110,14 +110,14 @@ pub trait Storage: Send + Sync {
     async fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
         Ok(paginate(self.list(prefix).await?, after, limit))
     }
-    /// A transaction, or `None` where the host has none (Vault has none, OpenBao on raft has).
+    /// Begins a transaction. Returns `None` if the host has no transactions (Vault has none, OpenBao on raft does).
     async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError>;
 }
 
-/// Storage in which nothing is visible to others before `commit`. Dropped without `commit`, it is rolled back; say
-/// `rollback` to know when.
+/// A transaction, whose writes are not visible to others before `commit`. Dropping it rolls it back; `rollback` also waits
+/// for the result.
 ///
-/// A transaction holds resources of the host until it ends, so it must not wait for anything but storage.
+/// A transaction holds resources of the host, so it must not wait for anything but storage.
 ///
 /// ```
 /// use vault_plugin::logical::{Access, Storage, Transaction};
@@ -134,12 +134,12 @@ pub trait Storage: Send + Sync {
 /// ```
 #[async_trait]
 pub trait Transaction: Storage {
-    /// Makes all writes visible at once.
+    /// Commits all writes atomically.
     ///
-    /// Fails with [`StorageError::is_conflict`] where somebody else changed what was read or written here; nothing is
-    /// changed then, and the work can be done again.
+    /// Fails with [`StorageError::is_conflict`] if another transaction has changed an entry that this one has read or written. Then
+    /// nothing is written, and the operation can be retried.
     async fn commit(self: Box<Self>) -> Result<(), StorageError>;
-    /// Forgets all writes.
+    /// Discards all writes.
     ///
     /// ```
     /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};
@@ -155,7 +155,7 @@ pub trait Transaction: Storage {
 }
 
 impl dyn Transaction + '_ {
-    /// What is read and written in the transaction, for everything that takes storage.
+    /// Returns the transaction as [`Storage`].
     ///
     /// ```
     /// # use vault_plugin::logical::{Access, Storage, StorageError};
@@ -180,7 +180,7 @@ impl dyn Transaction + '_ {
 }
 
 impl dyn Storage + '_ {
-    /// The JSON value at `key`.
+    /// Returns the JSON value at `key`.
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
@@ -195,12 +195,12 @@ impl dyn Storage + '_ {
     /// storage.write("roles/reader", &serde_json::json!({"ttl": 60})).await?;
     /// let role: Option<Role> = storage.read("roles/reader").await?;
     /// assert_eq!(role.map(|role| role.ttl), Some(60));
-    /// assert!(storage.read::<Role>("roles/nobody").await?.is_none());
+    /// assert!(storage.read::<Role>("roles/missing").await?.is_none());
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// Fails when the host does or when the value is not of the type.
+    /// Fails if the call to the host fails, or if the value does not have the type `T`.
     pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StorageError> {
         let Some(entry) = self.get(key).await? else { return Ok(None) };
         serde_json::from_slice(&entry.value).map(Some).map_err(|error| StorageError::Decode {
@@ -228,23 +228,23 @@ impl dyn Storage + '_ {
     /// ```
     ///
     /// # Errors
-    /// Fails when the host does.
+    /// Fails if the call to the host fails.
     pub async fn write<T: Serialize + Sync>(&self, key: &str, value: &T) -> Result<(), StorageError> {
         let value = serde_json::to_vec(value).map_err(|_| StorageError::Encode { key: key.to_owned() })?;
         self.put(StorageEntry { key: key.to_owned(), value, seal_wrap: false }).await
     }
 }
 
-/// How often work is done in a transaction that loses against others.
+/// How often a conflicting transaction is attempted.
 const MAX_ATTEMPTS: u32 = 12;
 
-/// The first pause is at most this, the time of a few commits to a raft log, and each further one at most twice as long.
+/// The maximum first backoff: the time of a few raft commits. It doubles with each attempt.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(20);
 
-/// Where pauses stop growing: twenty clients that write one key have passed in this time.
+/// The maximum backoff. Twenty clients that write one key succeed within this time.
 const MAX_BACKOFF: Duration = Duration::from_millis(640);
 
-/// What is to be done with storage.
+/// A future that uses storage.
 ///
 /// ```
 /// use vault_plugin::logical::{Storage, StorageError, BoxFuture, with_transaction};
@@ -266,13 +266,13 @@ const MAX_BACKOFF: Duration = Duration::from_millis(640);
 /// ```
 pub type BoxFuture<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
-/// Does `work` in a transaction, and commits it if the work succeeds.
+/// Runs `work` in a transaction, and commits it if `work` succeeds.
 ///
-/// Work that loses against another transaction is done again, up to twelve times in all: what it changes beside storage
-/// it may change more than once. (`WithTransaction` of OpenBao's SDK hands the conflict to the caller instead.)
+/// A conflict with another transaction is retried, up to twelve attempts in total. So `work` may run more than once, including its
+/// side effects outside storage. (`WithTransaction` of OpenBao's SDK returns the conflict to the caller instead.)
 ///
-/// On a host without transactions the work is done once, on `storage` itself: each write is visible at once, and those
-/// before a failure stay.
+/// On a host without transactions, `work` runs once on `storage`: each write is visible immediately, and writes before a
+/// failure are kept.
 ///
 /// ```
 /// # use vault_plugin::logical::{Storage, StorageError, with_transaction};
@@ -289,29 +289,29 @@ pub type BoxFuture<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send 
 /// ```
 ///
 /// # Errors
-/// Fails as `work` does, or when the host cannot begin or commit; with [`StorageError::is_conflict`] when the work lost
-/// every time.
+/// Fails if `work` fails, or if the host cannot begin or commit. The error is [`StorageError::is_conflict`] if every attempt
+/// conflicted.
 pub async fn with_transaction<'s, T, E: From<StorageError>>(
     storage: &'s dyn Storage,
-    // That `'s` outlives `'a` lets the work borrow what is around it.
+    // `'s` outlives `'a`, so that the work can borrow from its environment.
     work: impl for<'a> Fn(&'a (dyn Storage + 's)) -> BoxFuture<'a, T, E> + Send,
 ) -> Result<T, E> {
     for attempt in 1..=MAX_ATTEMPTS {
         let Some(transaction) = storage.begin(Access::ReadWrite).await? else { break };
-        let done = match work(&*transaction).await {
-            Ok(done) => done,
+        let value = match work(&*transaction).await {
+            Ok(value) => value,
             Err(error) => {
-                // The work has failed already, and a transaction that is not rolled back here is when it is dropped.
+                // The error of the work has precedence. A failed rollback happens again on drop.
                 let _ = transaction.rollback().await;
                 return Err(error);
             }
         };
         match transaction.commit().await {
-            Ok(()) => return Ok(done),
+            Ok(()) => return Ok(value),
             Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => {
-                // Those who lost together do not meet again.
-                let longest = MAX_BACKOFF.min(INITIAL_BACKOFF * 2_u32.pow(attempt - 1));
-                tokio::time::sleep(longest.mul_f64(rand::random())).await;
+                // Random backoff, so that conflicting clients do not conflict again.
+                let max_backoff = MAX_BACKOFF.min(INITIAL_BACKOFF * 2_u32.pow(attempt - 1));
+                tokio::time::sleep(max_backoff.mul_f64(rand::random())).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -319,7 +319,8 @@ pub async fn with_transaction<'s, T, E: From<StorageError>>(
     work(storage).await
 }
 
-/// Every name below `prefix`, fetched `page` at a time so that no answer outgrows a message; with 0, in one request.
+/// Returns all names below `prefix`, fetched in pages of `page` names so that no response exceeds the message size limit. With 0, in
+/// one request.
 ///
 /// ```
 /// use vault_plugin::logical::list_all_pages;
@@ -336,7 +337,7 @@ pub async fn with_transaction<'s, T, E: From<StorageError>>(
 /// ```
 ///
 /// # Errors
-/// Fails when the host does.
+/// Fails if the call to the host fails.
 pub async fn list_all_pages(
     storage: &dyn Storage,
     prefix: &str,
@@ -357,11 +358,11 @@ pub async fn list_all_pages(
 pub(crate) fn paginate(mut names: Vec<String>, after: &str, limit: usize) -> Vec<String> {
     names.sort_unstable();
     let start = if after.is_empty() { 0 } else { names.partition_point(|name| name.as_str() <= after) };
-    let wanted = if limit == 0 { usize::MAX } else { limit };
-    names.into_iter().skip(start).take(wanted).collect()
+    let count = if limit == 0 { usize::MAX } else { limit };
+    names.into_iter().skip(start).take(count).collect()
 }
 
-/// Why storage failed.
+/// An error from [`Storage`].
 ///
 /// ```
 /// use vault_plugin::logical::{Storage, StorageError};
@@ -378,32 +379,32 @@ pub(crate) fn paginate(mut names: Vec<String>, after: &str, limit: usize) -> Vec
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The host refused or failed; its own words, which the host compares with its own texts when they come back.
+    /// The host returned this error. The message is unchanged, because the host compares it when it is returned.
     #[error("{0}")]
     Host(String),
-    /// The host could not be reached: it is going away, or the mount is.
-    #[error("storage is out of reach: {0}")]
+    /// The host could not be reached: it, or the mount, is shutting down.
+    #[error("cannot reach the host's storage: {0}")]
     Unreachable(String),
-    /// Something that is not JSON of the expected form lies there. Its content is not shown.
-    #[error("stored value {key:?} cannot be read: unexpected content at line {line} column {column}")]
+    /// The stored value is not JSON of the expected type. Its content is not shown.
+    #[error("cannot decode stored value {key:?}: unexpected content at line {line} column {column}")]
     Decode {
-        /// Where it lies.
+        /// The key of the value.
         key: String,
-        /// Line of the fault.
+        /// The line of the error.
         line: usize,
-        /// Column of the fault.
+        /// The column of the error.
         column: usize,
     },
-    /// A value has no JSON form.
-    #[error("value for {key:?} cannot be stored")]
+    /// The value cannot be represented as JSON.
+    #[error("cannot encode value for {key:?} as JSON")]
     Encode {
-        /// Where it was to lie.
+        /// The key of the value.
         key: String,
     },
 }
 
 impl StorageError {
-    /// Whether this node cannot write.
+    /// Whether the error means that this node cannot write.
     ///
     /// ```
     /// # use vault_plugin::logical::{READ_ONLY, Storage};
@@ -419,7 +420,7 @@ impl StorageError {
         matches!(self, StorageError::Host(text) if text.contains(READ_ONLY))
     }
 
-    /// Whether a transaction was refused since another one changed what it had seen.
+    /// Whether the error is a conflict with another transaction.
     ///
     /// ```
     /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};

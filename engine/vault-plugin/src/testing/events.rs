@@ -1,13 +1,13 @@
-//! Events and observations of a host that is not there.
+//! An event sender for tests.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::logical::{Event, EventError, EventSender, Map};
 
-/// Keeps what it is told.
+/// Records events and observations.
 ///
 /// ```
 /// use vault_plugin::logical::{Event, EventSender, Map};
@@ -41,19 +41,19 @@ struct Recorded {
 }
 
 impl RecordedEvents {
-    /// The events so far.
+    /// Returns the events so far.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        self.lock().events.clone()
+        self.0.lock().events.clone()
     }
 
-    /// The observations so far, each with its kind.
+    /// Returns the observations so far, each with its kind.
     #[must_use]
     pub fn observations(&self) -> Vec<(String, Map)> {
-        self.lock().observations.clone()
+        self.0.lock().observations.clone()
     }
 
-    /// Refuses both from now on, as a host that has neither.
+    /// Rejects both, like a host that supports neither.
     ///
     /// ```
     /// # use vault_plugin::logical::{Event, EventError, EventSender, Map};
@@ -66,31 +66,27 @@ impl RecordedEvents {
     /// # Ok(()) }
     /// ```
     pub fn disable(&self) {
-        self.lock().unsupported = true;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Recorded> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unsupported = true;
     }
 }
 
 #[async_trait]
 impl EventSender for RecordedEvents {
     async fn send_event(&self, event: Event) -> Result<(), EventError> {
-        let mut told = self.lock();
-        if told.unsupported {
+        let mut recorded = self.0.lock();
+        if recorded.unsupported {
             return Err(EventError::Unsupported("events"));
         }
-        told.events.push(event);
+        recorded.events.push(event);
         Ok(())
     }
 
     async fn record_observation(&self, kind: &str, data: Map) -> Result<(), EventError> {
-        let mut told = self.lock();
-        if told.unsupported {
+        let mut recorded = self.0.lock();
+        if recorded.unsupported {
             return Err(EventError::Unsupported("observations"));
         }
-        told.observations.push((kind.to_owned(), data));
+        recorded.observations.push((kind.to_owned(), data));
         Ok(())
     }
 }

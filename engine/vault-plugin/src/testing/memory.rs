@@ -1,4 +1,4 @@
-//! Storage in memory.
+//! In-memory storage.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use super::storage_state::{FailureMode, ScheduledFailure, SharedStorage, Storage
 use super::transaction::MemoryTransaction;
 use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction};
 
-/// Storage in memory, with transactions as OpenBao has them. What a call has done is there before its caller goes on, as on a
-/// host: a request that is dropped in between does not learn of it.
+/// In-memory storage with transactions like OpenBao. As on a host, a call takes effect even if its caller is cancelled before it
+/// receives the result.
 ///
 /// ```
 /// use vault_plugin::logical::Storage;
@@ -27,7 +27,7 @@ use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction};
 #[derive(Default)]
 pub struct MemoryStorage(SharedStorage);
 
-/// The keys without the values.
+/// Shows the keys without the values.
 impl fmt::Debug for MemoryStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStorage").field("keys", &self.keys()).finish_non_exhaustive()
@@ -35,7 +35,7 @@ impl fmt::Debug for MemoryStorage {
 }
 
 impl MemoryStorage {
-    /// Makes every such call on a key with this prefix fail with the host's text, until [`MemoryStorage::clear_failures`].
+    /// Makes every call of this kind on keys with this prefix fail with the given message, until [`MemoryStorage::clear_failures`].
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::{MemoryStorage, StorageCall}};
@@ -51,7 +51,7 @@ impl MemoryStorage {
         self.0.lock().failing_calls.push((call, prefix.to_owned(), text.to_owned()));
     }
 
-    /// Lets `calls` further calls succeed, whatever they are, and makes the next one fail with the host's text.
+    /// Lets `calls` further calls of any kind succeed, and makes the next one fail with the given message.
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::{FailureMode, MemoryStorage}};
@@ -63,16 +63,12 @@ impl MemoryStorage {
     /// assert!(storage.get("config").await.is_ok());
     /// # Ok(()) }
     /// ```
-    pub fn fail_after(&self, calls: usize, lasting: FailureMode, text: &str) {
-        self.0.lock().scheduled_failure = Some(ScheduledFailure {
-            remaining_calls: calls,
-            has_failed: false,
-            mode: lasting,
-            text: text.to_owned(),
-        });
+    pub fn fail_after(&self, calls: usize, mode: FailureMode, text: &str) {
+        self.0.lock().scheduled_failure =
+            Some(ScheduledFailure { remaining_calls: calls, has_failed: false, mode, text: text.to_owned() });
     }
 
-    /// Whether a failure that [`MemoryStorage::fail_after`] asked for is still to come.
+    /// Whether a failure of [`MemoryStorage::fail_after`] has not happened yet.
     ///
     /// ```
     /// # use vault_plugin::{logical::{Storage, StorageError}, testing::{FailureMode, MemoryStorage}};
@@ -88,7 +84,7 @@ impl MemoryStorage {
     ///     storage.fail_after(calls, FailureMode::Once, "no leader");
     ///     let renamed = rename(&storage).await;
     ///     if storage.has_pending_failure() {
-    ///         assert_eq!(calls, 3); // each of its calls has failed once
+    ///         assert_eq!(calls, 3); // each of the calls has failed once
     ///         break;
     ///     }
     ///     assert!(renamed.is_err());
@@ -97,10 +93,10 @@ impl MemoryStorage {
     /// ```
     #[must_use]
     pub fn has_pending_failure(&self) -> bool {
-        self.0.lock().scheduled_failure.as_ref().is_some_and(|counted| !counted.has_failed)
+        self.0.lock().scheduled_failure.as_ref().is_some_and(|failure| !failure.has_failed)
     }
 
-    /// Lets every call succeed again.
+    /// Removes all failures.
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::{MemoryStorage, StorageCall}};
@@ -118,7 +114,7 @@ impl MemoryStorage {
         state.scheduled_failure = None;
     }
 
-    /// Begins no transactions from now on, as a host that has none.
+    /// Disables transactions, like a host that has none.
     ///
     /// ```
     /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};
@@ -133,7 +129,7 @@ impl MemoryStorage {
         self.0.lock().no_transactions = true;
     }
 
-    /// How many transactions were begun and neither committed nor rolled back.
+    /// Returns the number of transactions that are neither committed nor rolled back.
     ///
     /// ```
     /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};
@@ -150,7 +146,7 @@ impl MemoryStorage {
         self.0.lock().open_transactions
     }
 
-    /// Every key, sorted.
+    /// Returns all keys, sorted.
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
@@ -167,7 +163,7 @@ impl MemoryStorage {
         self.0.lock().entries.0.keys().cloned().collect()
     }
 
-    /// The entry at a key.
+    /// Returns the entry at a key.
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
@@ -188,30 +184,30 @@ impl MemoryStorage {
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        let found = self.0.call(StorageCall::Get, key).map(|state| state.entries.get(key));
+        let entry = self.0.call(StorageCall::Get, key).map(|state| state.entries.get(key));
         yield_now().await;
-        found
+        entry
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         let key = entry.key.clone();
-        let done = self.0.call(StorageCall::Put, &key).map(|mut state| state.entries.set(entry));
+        let result = self.0.call(StorageCall::Put, &key).map(|mut state| state.entries.set(entry));
         yield_now().await;
-        done
+        result
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        let done = self.0.call(StorageCall::Delete, key).map(|mut state| {
+        let result = self.0.call(StorageCall::Delete, key).map(|mut state| {
             state.entries.0.remove(key);
         });
         yield_now().await;
-        done
+        result
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let names = self.0.call(StorageCall::List, prefix).map(|state| state.entries.list(prefix));
+        let result = self.0.call(StorageCall::List, prefix).map(|state| state.entries.list(prefix));
         yield_now().await;
-        names
+        result
     }
 
     async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
@@ -230,7 +226,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_list_names_what_lies_directly_below_and_folders_once() {
+    async fn a_list_contains_direct_children_and_each_folder_once() {
         let storage = MemoryStorage::default();
         for key in ["roles/a", "roles/b/c", "roles/b/d", "config"] {
             let entry = StorageEntry { key: key.to_owned(), value: Vec::new(), seal_wrap: false };

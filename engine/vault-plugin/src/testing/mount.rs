@@ -1,4 +1,4 @@
-//! A mount that asks an engine as a host would.
+//! A mount that sends requests to an engine like a host.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::logical::{
     Backend, BackendConfig, Error, InFlight, Map, Operation, Product, Request, Response, SpecialPaths,
 };
 
-/// One engine, mounted on storage in memory.
+/// An engine that is mounted on in-memory storage.
 ///
 /// ```
 /// use serde_json::json;
@@ -34,7 +34,7 @@ use crate::logical::{
 /// let path = Path::new("config")
 ///     .field("ttl", Field::duration())
 ///     .on(Operation::Update, "Store the settings.", write)
-///     .on(Operation::Read, "Show the settings.", read);
+///     .on(Operation::Read, "Read the settings.", read);
 /// let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("config").await?, None);
 /// mount.write("config", json!({"ttl": "1h"})).await?;
@@ -58,7 +58,7 @@ impl fmt::Debug for TestMount {
 }
 
 impl TestMount {
-    /// Mounts an engine as on Vault: without transactions, with events.
+    /// Mounts an engine like Vault: without transactions, with events.
     ///
     /// ```
     /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::TestMount};
@@ -73,12 +73,12 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails when the declaration is wrong or the engine refuses to be initialised.
+    /// Fails if the declaration is invalid, or if the initialization of the engine fails.
     pub async fn new<S: Send + Sync + 'static>(engine: Engine<S>) -> Result<TestMount, TestMountError> {
         TestMount::for_product(Product::Vault, engine).await
     }
 
-    /// Mounts an engine as on this host: OpenBao has transactions and no events, Vault has events and no transactions.
+    /// Mounts an engine like this product: OpenBao has transactions and no events, Vault has events and no transactions.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, testing::TestMount};
@@ -91,7 +91,7 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// As [`TestMount::new`].
+    /// Fails like [`TestMount::new`].
     pub async fn for_product<S: Send + Sync + 'static>(
         product: Product,
         engine: Engine<S>,
@@ -118,7 +118,7 @@ impl TestMount {
         Ok(TestMount { backend, storage, system, events })
     }
 
-    /// The storage under the mount.
+    /// Returns the storage of the mount.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
@@ -128,9 +128,9 @@ impl TestMount {
     /// #     Ok(cx.storage().read("config").await?.map(Data))
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = Path::new("config").on(Operation::Read, "Show the settings.", read);
+    /// # let path = Path::new("config").on(Operation::Read, "Read the settings.", read);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
-    /// // As an older version of the engine left it.
+    /// // Written by an older version of the engine.
     /// let storage: &dyn Storage = mount.storage();
     /// storage.write("config", &serde_json::json!({"ttl": 60})).await?;
     /// assert_eq!(mount.read("config").await?.unwrap().data.unwrap()["ttl"], 60);
@@ -141,7 +141,7 @@ impl TestMount {
         &self.storage
     }
 
-    /// The settings around the mount.
+    /// Returns the host's settings.
     ///
     /// ```
     /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::TestMount};
@@ -163,7 +163,7 @@ impl TestMount {
         &self.system
     }
 
-    /// What the engine told the world.
+    /// Returns the recorded events and observations.
     ///
     /// ```
     /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::TestMount};
@@ -185,7 +185,7 @@ impl TestMount {
         &self.events
     }
 
-    /// The special paths that the engine declares.
+    /// Returns the special paths of the engine.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, testing::TestMount};
@@ -199,7 +199,7 @@ impl TestMount {
         self.backend.special_paths()
     }
 
-    /// Writes: create or update, as the existence check says.
+    /// Sends a create or an update, according to the existence check.
     ///
     /// ```
     /// # use serde_json::json;
@@ -211,7 +211,7 @@ impl TestMount {
     /// # }
     /// async fn write(cx: Context<()>, config: Map) -> Result<Data<Map>, Error> {
     ///     cx.storage().write("config", &config).await?;
-    ///     Ok(Data(Map::from_iter([("done".to_owned(), cx.request().operation.as_str().into())])))
+    ///     Ok(Data(Map::from_iter([("operation".to_owned(), cx.request().operation.as_str().into())])))
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -219,25 +219,25 @@ impl TestMount {
     /// # let path = path.on(Operation::Create, "Store it.", write).on(Operation::Update, "Change it.", write);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let first = mount.write("config", json!({"ttl": 60})).await?.unwrap();
-    /// assert_eq!(first.data.unwrap()["done"], "create");
+    /// assert_eq!(first.data.unwrap()["operation"], "create");
     /// let second = mount.write("config", json!({"ttl": 90})).await?.unwrap();
-    /// assert_eq!(second.data.unwrap()["done"], "update");
+    /// assert_eq!(second.data.unwrap()["operation"], "update");
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn write(&self, path: &str, data: Value) -> Result<Option<Response>, Error> {
         let data = object(data);
-        let asked = Request::new(Operation::Create, path, data.clone());
-        let operation = match self.backend.handle_existence_check(asked).await? {
+        let request = Request::new(Operation::Create, path, data.clone());
+        let operation = match self.backend.handle_existence_check(request).await? {
             Some(false) => Operation::Create,
             Some(true) | None => Operation::Update,
         };
         self.request(operation, path, data).await
     }
 
-    /// Changes the given fields.
+    /// Sends a patch.
     ///
     /// ```
     /// # use serde_json::json;
@@ -261,12 +261,12 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn patch(&self, path: &str, data: Value) -> Result<Option<Response>, Error> {
         self.request(Operation::Patch, path, object(data)).await
     }
 
-    /// Reads.
+    /// Sends a read.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
@@ -276,20 +276,20 @@ impl TestMount {
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("greetings/(?P<name>.+)").field("name", Field::string());
-    /// # let path = path.on(Operation::Read, "Show a greeting.", read);
+    /// # let path = path.on(Operation::Read, "Read a greeting.", read);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert_eq!(mount.read("greetings/ann").await?.unwrap().data.unwrap()["name"], "ann");
-    /// assert_eq!(mount.read("greetings/nobody").await?, None); // 404
+    /// assert_eq!(mount.read("greetings/ben").await?, None); // 404
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn read(&self, path: &str) -> Result<Option<Response>, Error> {
         self.request(Operation::Read, path, Map::new()).await
     }
 
-    /// Removes.
+    /// Sends a delete.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
@@ -298,7 +298,7 @@ impl TestMount {
     /// #     Ok(cx.storage().delete("config").await?)
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = Path::new("config").on(Operation::Delete, "Forget the settings.", delete);
+    /// # let path = Path::new("config").on(Operation::Delete, "Delete the settings.", delete);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let storage: &dyn Storage = mount.storage();
     /// storage.write("config", &"on").await?;
@@ -308,12 +308,12 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn delete(&self, path: &str) -> Result<Option<Response>, Error> {
         self.request(Operation::Delete, path, Map::new()).await
     }
 
-    /// Lists.
+    /// Sends a list.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, ListResponse, NoFields, Path};
@@ -322,7 +322,7 @@ impl TestMount {
     /// #     Ok(ListResponse(cx.storage().list("roles/").await?))
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = Path::new("roles/").on(Operation::List, "Name the roles.", list);
+    /// # let path = Path::new("roles/").on(Operation::List, "List the roles.", list);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let storage: &dyn Storage = mount.storage();
     /// storage.write("roles/reader", &"read").await?;
@@ -332,12 +332,12 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn list(&self, path: &str) -> Result<Option<Response>, Error> {
         self.request(Operation::List, path, Map::new()).await
     }
 
-    /// Logs in, at a path without a token.
+    /// Sends a login, without a token.
     ///
     /// ```
     /// # use serde_json::json;
@@ -355,14 +355,14 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn login(&self, path: &str, data: Value) -> Result<Option<Response>, Error> {
         let mut request = Request::new(Operation::Update, path, object(data));
         request.unauthenticated = true;
         self.send(request).await
     }
 
-    /// Renews what an earlier response leased, or its login.
+    /// Renews the lease or the login of an earlier response.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -386,12 +386,12 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn renew(&self, leased: &Response) -> Result<Option<Response>, Error> {
         self.backend.handle_request(lease_request(Operation::Renew, leased)).await
     }
 
-    /// Revokes what an earlier response leased.
+    /// Revokes the lease of an earlier response.
     ///
     /// ```
     /// # use serde_json::json;
@@ -416,12 +416,12 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn revoke(&self, leased: &Response) -> Result<Option<Response>, Error> {
         self.backend.handle_request(lease_request(Operation::Revoke, leased)).await
     }
 
-    /// Rolls back every write-ahead entry, whatever its age.
+    /// Rolls back all write-ahead log entries, at any age.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -430,7 +430,7 @@ impl TestMount {
     /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn issue(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.wal_put("ticket", &json!({"seat": 7})).await?;
-    ///     Err(Error::internal("the upstream did not answer"))
+    ///     Err(Error::internal("no response from the upstream"))
     /// }
     ///
     /// async fn undo(_: Context<()>, kind: String, ticket: Value) -> Result<(), Error> {
@@ -443,19 +443,19 @@ impl TestMount {
     /// # let engine = Engine::new(|| ()).path(path).on_rollback(Duration::from_mins(10), undo);
     /// # let mount = TestMount::new(engine).await?;
     /// assert!(mount.read("ticket").await.is_err());
-    /// assert_eq!(mount.storage().keys().len(), 1); // the write-ahead entry
+    /// assert_eq!(mount.storage().keys().len(), 1); // the write-ahead log entry
     /// mount.rollback().await?;
     /// assert!(mount.storage().keys().is_empty());
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn rollback(&self) -> Result<Option<Response>, Error> {
         self.request(Operation::Rollback, "", object(json!({"immediate": true}))).await
     }
 
-    /// Tells the engine that another node has changed what is stored at `key`.
+    /// Notifies the engine that another node has changed `key`.
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicBool, Ordering::Relaxed}};
@@ -480,7 +480,7 @@ impl TestMount {
         self.backend.invalidate_key(key).await;
     }
 
-    /// Any request.
+    /// Sends any request.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::TestMount};
@@ -492,7 +492,7 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn request(
         &self,
         operation: Operation,
@@ -502,7 +502,7 @@ impl TestMount {
         self.send(Request::new(operation, path, data)).await
     }
 
-    /// A request with all that a host tells of it: where it comes from, who it is of, its headers.
+    /// Sends a request with all attributes: its connection, entity and headers.
     ///
     /// ```
     /// # use serde_json::{Value, json};
@@ -513,7 +513,7 @@ impl TestMount {
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = Path::new("whoami").on(Operation::Read, "Tell who asks.", whoami);
+    /// # let path = Path::new("whoami").on(Operation::Read, "Return the caller.", whoami);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let mut request = Request::new(Operation::Read, "whoami", Map::new());
     /// request.entity_id = "e-1".to_owned();
@@ -522,13 +522,13 @@ impl TestMount {
     /// ```
     ///
     /// # Errors
-    /// Fails as the engine does.
+    /// Fails if the engine returns an error.
     pub async fn send(&self, request: Request) -> Result<Option<Response>, Error> {
         self.backend.handle_request(request).await
     }
 }
 
-/// A host hands back what it stored: the data of the response, the secret or the login with its time of issue.
+/// Returns a request with the data that a host has stored: the data of the response, and the secret or login with its issue time.
 fn lease_request(operation: Operation, leased: &Response) -> Request {
     let mut request = Request::new(operation, "", leased.data.clone().unwrap_or_default());
     (request.secret, request.auth) = (leased.secret.clone(), leased.auth.clone());
@@ -547,7 +547,7 @@ fn object(value: Value) -> Map {
     }
 }
 
-/// Why an engine could not be mounted.
+/// An error from [`TestMount::new`].
 ///
 /// ```
 /// use vault_plugin::framework::{Context, Engine};
@@ -565,10 +565,10 @@ fn object(value: Value) -> Map {
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum TestMountError {
-    /// The declaration is wrong.
+    /// The declaration is invalid.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The engine refused to be initialised.
+    /// The initialization of the engine failed.
     #[error(transparent)]
     Initialize(#[from] Error),
 }

@@ -1,11 +1,13 @@
-//! What storage in memory and the transactions on it share: the entries, and the calls that are to fail.
+//! The state that in-memory storage shares with its transactions: the entries, and the injected errors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::logical::{StorageEntry, StorageError};
 
-/// A call of storage that can be made to fail.
+/// A storage call that can be made to fail.
 ///
 /// ```
 /// use vault_plugin::logical::Storage;
@@ -24,13 +26,13 @@ pub enum StorageCall {
     Get,
     /// Writing one entry.
     Put,
-    /// Removing one entry.
+    /// Deleting one entry.
     Delete,
     /// Listing names.
     List,
-    /// Beginning a transaction; its key is the empty text.
+    /// Beginning a transaction. Its key is the empty string.
     Begin,
-    /// Committing a transaction; its key is the empty text.
+    /// Committing a transaction. Its key is the empty string.
     Commit,
 }
 
@@ -43,14 +45,14 @@ pub(super) struct StorageState {
     pub(super) entries: Entries,
     pub(super) failing_calls: Vec<(StorageCall, String, String)>,
     pub(super) scheduled_failure: Option<ScheduledFailure>,
-    /// How many transactions have not ended.
+    /// The number of open transactions.
     pub(super) open_transactions: usize,
     pub(super) no_transactions: bool,
 }
 
-/// Calls that fail by their place in a row.
+/// A failure after a number of calls.
 pub(super) struct ScheduledFailure {
-    /// Calls until the first that fails.
+    /// The number of calls before the first failure.
     pub(super) remaining_calls: usize,
     pub(super) has_failed: bool,
     pub(super) mode: FailureMode,
@@ -81,10 +83,10 @@ pub enum FailureMode {
 
 impl SharedStorage {
     pub(super) fn lock(&self) -> MutexGuard<'_, StorageState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
-    /// Locks for a call, unless it is to fail.
+    /// Locks the state for a call, or returns the injected error.
     pub(super) fn call(
         &self,
         call: StorageCall,
@@ -94,11 +96,11 @@ impl SharedStorage {
         if let Some(text) = state.scheduled_failure.as_mut().and_then(ScheduledFailure::failure) {
             return Err(StorageError::Host(text));
         }
-        let fault = state
+        let failure = state
             .failing_calls
             .iter()
             .find(|(failing, prefix, _)| *failing == call && key.starts_with(prefix));
-        match fault {
+        match failure {
             Some((_, _, text)) => Err(StorageError::Host(text.clone())),
             None => Ok(state),
         }
@@ -106,7 +108,7 @@ impl SharedStorage {
 }
 
 impl ScheduledFailure {
-    /// The host's text, if this call fails.
+    /// Returns the message if this call fails.
     fn failure(&mut self) -> Option<String> {
         if self.remaining_calls > 0 {
             self.remaining_calls -= 1;
@@ -118,7 +120,7 @@ impl ScheduledFailure {
     }
 }
 
-/// What is stored.
+/// The stored entries.
 #[derive(Clone, Default)]
 pub(super) struct Entries(pub(super) BTreeMap<String, StorageEntry>);
 

@@ -1,11 +1,11 @@
-//! Settings of a host that is not there.
+//! The host's settings for tests.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::logical::{
     CLUSTER, Cluster, ENTITIES, Entity, GROUPS, Group, IDENTITY_TOKENS, IdentityToken, Map, PASSWORDS,
@@ -13,7 +13,7 @@ use crate::logical::{
     Sensitive, SystemView, SystemViewError, WRAPPING,
 };
 
-/// What a host answers. `None` stands for a host that lacks the call.
+/// The values that [`StaticSystemView`] returns. `None` means that the host does not support the call.
 ///
 /// ```
 /// use vault_plugin::testing::SystemViewValues;
@@ -24,41 +24,41 @@ use crate::logical::{
 /// ```
 #[derive(Clone)]
 pub struct SystemViewValues {
-    /// Where an engine asks for no other lease. A day.
+    /// The default lease TTL. Default: one day.
     pub default_lease_ttl: Duration,
-    /// The longest lease. 32 days.
+    /// The maximum lease TTL. Default: 32 days.
     pub max_lease_ttl: Duration,
-    /// Whether the mount is being removed. No.
+    /// Whether the mount is being removed. Default: no.
     pub tainted: bool,
-    /// Whether nothing may be cached. No.
+    /// Whether caching is disabled. Default: no.
     pub caching_disabled: bool,
-    /// Of the node. Active.
+    /// The replication state of the node. Default: active.
     pub replication_state: ReplicationState,
-    /// Whether the mount is local. No.
+    /// Whether the mount is local. Default: no.
     pub local_mount: bool,
-    /// The host. Version 0.0.0.
+    /// The version of the host. Default: 0.0.0.
     pub plugin_env: PluginEnvironment,
-    /// Whether memory is to be locked. No.
+    /// Whether plugins should lock their memory. Default: no.
     pub mlock_enabled: bool,
-    /// The password that every policy makes. None.
+    /// The password that every policy generates. Default: unsupported.
     pub password: Option<String>,
-    /// The entities by their ids. None.
+    /// The entities by id. Default: unsupported.
     pub entities: Option<BTreeMap<String, Entity>>,
-    /// The groups by the ids of their entities. None.
+    /// The groups by entity id. Default: unsupported.
     pub groups: Option<BTreeMap<String, Vec<Group>>>,
-    /// What data is wrapped into. None.
+    /// The result of wrapping. Default: unsupported.
     pub wrapped: Option<ResponseWrapInfo>,
-    /// The cluster. None.
+    /// The cluster. Default: unsupported.
     pub cluster: Option<Cluster>,
-    /// The token for every audience. None.
+    /// The token for every audience. Default: unsupported.
     pub identity_token: Option<IdentityToken>,
-    /// What is said of every rotated credential. None.
+    /// The rotation state of every credential. Default: unsupported.
     pub rotation: Option<RotationInformation>,
-    /// The jobs that were registered. None.
+    /// The registered jobs. Default: unsupported.
     pub rotation_jobs: Option<Vec<RotationJob>>,
 }
 
-/// Without passwords and tokens.
+/// Omits passwords and tokens.
 impl fmt::Debug for SystemViewValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SystemViewValues")
@@ -93,7 +93,7 @@ impl Default for SystemViewValues {
     }
 }
 
-/// Settings of a host that answers what it was told to.
+/// A [`SystemView`] with values that a test can change.
 ///
 /// ```
 /// use vault_plugin::logical::{SystemView, SystemViewError};
@@ -111,22 +111,22 @@ pub struct StaticSystemView(Mutex<SystemViewValues>);
 
 impl fmt::Debug for StaticSystemView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StaticSystemView").field(&*self.lock()).finish()
+        f.debug_tuple("StaticSystemView").field(&*self.0.lock()).finish()
     }
 }
 
 impl StaticSystemView {
-    /// Changes what the host answers from now on.
+    /// Changes the values.
     ///
     /// ```
     /// # let system = vault_plugin::testing::StaticSystemView::default();
     /// system.update(|host| host.tainted = true);
     /// ```
     pub fn update(&self, change: impl FnOnce(&mut SystemViewValues)) {
-        change(&mut self.lock());
+        change(&mut self.0.lock());
     }
 
-    /// What the host answers now.
+    /// Returns the values.
     ///
     /// ```
     /// # let system = vault_plugin::testing::StaticSystemView::default();
@@ -135,10 +135,10 @@ impl StaticSystemView {
     /// ```
     #[must_use]
     pub fn values(&self) -> SystemViewValues {
-        self.lock().clone()
+        self.0.lock().clone()
     }
 
-    /// Makes the node a standby, or active again.
+    /// Sets the replication state of the node.
     ///
     /// ```
     /// # use vault_plugin::{logical::{ReplicationState, SystemView}, testing::StaticSystemView};
@@ -153,99 +153,98 @@ impl StaticSystemView {
     pub fn set_replication_state(&self, state: ReplicationState) {
         self.update(|host| host.replication_state = state);
     }
-
-    fn lock(&self) -> MutexGuard<'_, SystemViewValues> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[async_trait]
 impl SystemView for StaticSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok(self.lock().default_lease_ttl)
+        Ok(self.0.lock().default_lease_ttl)
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok(self.lock().max_lease_ttl)
+        Ok(self.0.lock().max_lease_ttl)
     }
 
     async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().tainted)
+        Ok(self.0.lock().tainted)
     }
 
     async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().caching_disabled)
+        Ok(self.0.lock().caching_disabled)
     }
 
     async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(self.lock().replication_state)
+        Ok(self.0.lock().replication_state)
     }
 
     async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().local_mount)
+        Ok(self.0.lock().local_mount)
     }
 
     async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
-        Ok(self.lock().plugin_env.clone())
+        Ok(self.0.lock().plugin_env.clone())
     }
 
     async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        or_unsupported(PASSWORDS, self.lock().password.clone().map(Sensitive::from))
+        or_unsupported(PASSWORDS, self.0.lock().password.clone().map(Sensitive::from))
     }
 
     async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
-        or_unsupported(ENTITIES, self.lock().entities.as_ref().map(|known| known.get(entity_id).cloned()))
+        or_unsupported(
+            ENTITIES,
+            self.0.lock().entities.as_ref().map(|entries| entries.get(entity_id).cloned()),
+        )
     }
 
     async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
-        let host = self.lock();
+        let host = self.0.lock();
         or_unsupported(
             GROUPS,
-            host.groups.as_ref().map(|known| known.get(entity_id).cloned().unwrap_or_default()),
+            host.groups.as_ref().map(|entries| entries.get(entity_id).cloned().unwrap_or_default()),
         )
     }
 
     async fn wrap(&self, _data: Map, ttl: Duration) -> Result<ResponseWrapInfo, SystemViewError> {
         or_unsupported(
             WRAPPING,
-            self.lock().wrapped.clone().map(|wrapped| ResponseWrapInfo { ttl, ..wrapped }),
+            self.0.lock().wrapped.clone().map(|wrapped| ResponseWrapInfo { ttl, ..wrapped }),
         )
     }
 
     async fn cluster(&self) -> Result<Cluster, SystemViewError> {
-        or_unsupported(CLUSTER, self.lock().cluster.clone())
+        or_unsupported(CLUSTER, self.0.lock().cluster.clone())
     }
 
     async fn mlock_enabled(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().mlock_enabled)
+        Ok(self.0.lock().mlock_enabled)
     }
 
     async fn identity_token(&self, _audience: &str, ttl: Duration) -> Result<IdentityToken, SystemViewError> {
         or_unsupported(
             IDENTITY_TOKENS,
-            self.lock().identity_token.clone().map(|token| IdentityToken { ttl, ..token }),
+            self.0.lock().identity_token.clone().map(|token| IdentityToken { ttl, ..token }),
         )
     }
 
     async fn rotation_information(&self, _path: &str) -> Result<RotationInformation, SystemViewError> {
-        or_unsupported(ROTATION, self.lock().rotation.clone())
+        or_unsupported(ROTATION, self.0.lock().rotation.clone())
     }
 
     async fn register_rotation_job(&self, job: RotationJob) -> Result<String, SystemViewError> {
-        let mut host = self.lock();
+        let mut host = self.0.lock();
         let jobs = host.rotation_jobs.as_mut().ok_or(SystemViewError::Unsupported(ROTATION))?;
         jobs.push(job);
         Ok(format!("job-{}", jobs.len()))
     }
 
     async fn deregister_rotation_job(&self, mount_point: &str, path: &str) -> Result<(), SystemViewError> {
-        let mut host = self.lock();
+        let mut host = self.0.lock();
         let jobs = host.rotation_jobs.as_mut().ok_or(SystemViewError::Unsupported(ROTATION))?;
         jobs.retain(|job| job.mount_point != mount_point || job.path != path);
         Ok(())
     }
 }
 
-fn or_unsupported<T>(what: &'static str, answer: Option<T>) -> Result<T, SystemViewError> {
-    answer.ok_or(SystemViewError::Unsupported(what))
+fn or_unsupported<T>(what: &'static str, value: Option<T>) -> Result<T, SystemViewError> {
+    value.ok_or(SystemViewError::Unsupported(what))
 }

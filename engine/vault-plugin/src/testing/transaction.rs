@@ -1,18 +1,18 @@
-//! Transactions in memory, with the conflicts of OpenBao's raft storage.
+//! In-memory transactions, with the conflicts of OpenBao's raft storage.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::storage_state::{Entries, SharedStorage, StorageCall};
 use crate::logical::{Access, Storage, StorageEntry, StorageError, TRANSACTION_CONFLICT, Transaction};
 
-/// Works on a copy of the entries and remembers what it saw of them.
+/// A transaction on a copy of the entries. It records what it reads and writes.
 pub(super) struct MemoryTransaction {
     shared: SharedStorage,
     access: Access,
-    /// The entries at the beginning.
+    /// The entries when the transaction began.
     snapshot: Entries,
     state: Mutex<TransactionState>,
 }
@@ -28,19 +28,15 @@ struct TransactionState {
 }
 
 impl MemoryTransaction {
-    /// The caller has counted it as open.
-    pub(super) fn new(shared: SharedStorage, access: Access, before: Entries) -> MemoryTransaction {
+    /// Returns a transaction that the caller has already counted as open.
+    pub(super) fn new(shared: SharedStorage, access: Access, snapshot: Entries) -> MemoryTransaction {
         let state = TransactionState {
-            entries: before.clone(),
+            entries: snapshot.clone(),
             touched: BTreeSet::new(),
             changed: BTreeSet::new(),
             listed: BTreeSet::new(),
         };
-        MemoryTransaction { shared, access, snapshot: before, state: Mutex::new(state) }
-    }
-
-    fn state(&self) -> MutexGuard<'_, TransactionState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        MemoryTransaction { shared, access, snapshot, state: Mutex::new(state) }
     }
 
     fn record_write(
@@ -52,7 +48,7 @@ impl MemoryTransaction {
         if self.access == Access::Read {
             return Err(StorageError::Host("transaction is read-only".to_owned()));
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.touched.insert(key.to_owned());
         state.changed.insert(key.to_owned());
         Ok(state)
@@ -63,7 +59,7 @@ impl MemoryTransaction {
 impl Storage for MemoryTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         drop(self.shared.call(StorageCall::Get, key)?);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.touched.insert(key.to_owned());
         Ok(state.entries.get(key))
     }
@@ -80,7 +76,7 @@ impl Storage for MemoryTransaction {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         drop(self.shared.call(StorageCall::List, prefix)?);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.listed.insert(prefix.to_owned());
         Ok(state.entries.list(prefix))
     }
@@ -93,7 +89,7 @@ impl Storage for MemoryTransaction {
 #[async_trait]
 impl Transaction for MemoryTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StorageError> {
-        let state = self.state();
+        let state = self.state.lock();
         let mut shared = self.shared.call(StorageCall::Commit, "")?;
         if state.changed.is_empty() {
             return Ok(());
@@ -132,7 +128,7 @@ mod tests {
     use crate::logical::with_transaction;
     use crate::testing::MemoryStorage;
 
-    async fn begun(storage: &MemoryStorage) -> Box<dyn Transaction> {
+    async fn begin(storage: &MemoryStorage) -> Box<dyn Transaction> {
         storage.begin(Access::ReadWrite).await.unwrap().unwrap()
     }
 
@@ -143,9 +139,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_seen_before_commit_and_everything_after() {
+    async fn nothing_is_visible_before_the_commit_and_everything_after() {
         let storage = MemoryStorage::default();
-        let transaction = begun(&storage).await;
+        let transaction = begin(&storage).await;
         count(&*transaction, "a").await.unwrap();
         count(&*transaction, "b").await.unwrap();
         assert_eq!((storage.keys().len(), storage.open_transactions()), (0, 1));
@@ -154,18 +150,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_that_is_dropped_has_changed_nothing_and_is_over() {
+    async fn a_transaction_that_is_dropped_changes_nothing_and_is_closed() {
         let storage = MemoryStorage::default();
-        let transaction = begun(&storage).await;
+        let transaction = begin(&storage).await;
         count(&*transaction, "a").await.unwrap();
         drop(transaction);
         assert_eq!((storage.keys().len(), storage.open_transactions()), (0, 0));
     }
 
     #[tokio::test]
-    async fn of_two_transactions_on_one_key_the_second_to_commit_is_refused() {
+    async fn of_two_transactions_on_one_key_the_second_commit_conflicts() {
         let storage = MemoryStorage::default();
-        let (first, second) = (begun(&storage).await, begun(&storage).await);
+        let (first, second) = (begin(&storage).await, begin(&storage).await);
         count(&*first, "a").await.unwrap();
         count(&*second, "a").await.unwrap();
         first.commit().await.unwrap();
@@ -174,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_for_reading_sees_one_state_and_writes_nothing() {
+    async fn a_read_only_transaction_sees_one_state_and_rejects_writes() {
         let storage = MemoryStorage::default();
         let reading = storage.begin(Access::Read).await.unwrap().unwrap();
         count(&storage, "a").await.unwrap();
@@ -184,42 +180,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_fails_leaves_nothing_where_there_are_transactions() {
+    async fn work_that_fails_leaves_nothing_in_storage_with_transactions() {
         let storage = MemoryStorage::default();
-        for (transactions, left) in [(true, 0), (false, 1)] {
+        for (transactions, remaining) in [(true, 0), (false, 1)] {
             if !transactions {
                 storage.disable_transactions();
             }
-            let failed = with_transaction(&storage, |storage| {
+            let result = with_transaction(&storage, |storage| {
                 Box::pin(async move {
                     count(storage, "a").await?;
                     Err::<(), _>(StorageError::Host("no".to_owned()))
                 })
             });
-            assert_eq!(failed.await.unwrap_err().to_string(), "no");
-            assert_eq!((storage.keys().len(), storage.open_transactions()), (left, 0));
+            assert_eq!(result.await.unwrap_err().to_string(), "no");
+            assert_eq!((storage.keys().len(), storage.open_transactions()), (remaining, 0));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_loses_against_others_is_done_again_until_it_always_lost() {
-        for (others, wins, expected) in [(3, true, 4), (99, false, 12)] {
+    async fn work_that_conflicts_is_retried_up_to_a_limit() {
+        for (conflicts, succeeds, expected) in [(3, true, 4), (99, false, 12)] {
             let (storage, attempts) = (MemoryStorage::default(), AtomicUsize::new(0));
             let outside = &storage;
-            let answer = with_transaction(&storage, |inside| {
+            let result = with_transaction(&storage, |transaction| {
                 let attempt = attempts.fetch_add(1, Ordering::Relaxed);
                 Box::pin(async move {
-                    let counted = count(inside, "a").await?;
-                    if attempt < others {
-                        // Somebody else, at the same time.
+                    let counted = count(transaction, "a").await?;
+                    if attempt < conflicts {
+                        // A concurrent write.
                         count(outside, "a").await?;
                     }
                     Ok::<_, StorageError>(counted)
                 })
             });
-            match answer.await {
-                Ok(counted) => assert!(wins && counted == 4, "{counted}"),
-                Err(error) => assert!(!wins && error.is_conflict(), "{error}"),
+            match result.await {
+                Ok(counted) => assert!(succeeds && counted == 4, "{counted}"),
+                Err(error) => assert!(!succeeds && error.is_conflict(), "{error}"),
             }
             assert_eq!(attempts.load(Ordering::Relaxed), expected);
         }

@@ -1,4 +1,4 @@
-//! An engine in another process, as its host calls it.
+//! The client of an engine in another process.
 
 use std::error::Error as _;
 
@@ -15,10 +15,10 @@ use super::version::plugin_version_client::PluginVersionClient;
 use super::{from_wire, pb, to_wire, version};
 use crate::logical::{self, BackendType, Response, SpecialPaths};
 
-/// Whether many mounts may share the process; one that has never heard of it says no.
+/// Whether several mounts can share the process. A plugin that does not implement the call does not support it.
 pub(crate) async fn supports_multiplexing(channel: Channel) -> Result<bool, CallError> {
     let mut request = Request::new(MultiplexingSupportRequest {});
-    // The Go SDK wants an id on every call, whatever it is.
+    // The Go SDK requires an id in every call, but ignores its value here.
     request.metadata_mut().insert("multiplex_id", MetadataValue::from_static("host"));
     match PluginMultiplexingClient::new(channel).multiplexing_support(request).await {
         Ok(reply) => Ok(reply.into_inner().supported),
@@ -27,7 +27,7 @@ pub(crate) async fn supports_multiplexing(channel: Channel) -> Result<bool, Call
     }
 }
 
-/// One instance of an engine, named by an id in the metadata of every call.
+/// One instance of an engine, identified by an id in the metadata of every call.
 pub(crate) struct RemoteBackend {
     client: BackendClient<Channel>,
     versions: PluginVersionClient<Channel>,
@@ -35,7 +35,7 @@ pub(crate) struct RemoteBackend {
 }
 
 impl RemoteBackend {
-    /// A new instance, which is not there before [`RemoteBackend::setup`].
+    /// Returns a new instance. It does not exist in the plugin before [`RemoteBackend::setup`].
     pub(crate) fn new(channel: Channel) -> RemoteBackend {
         let id = MetadataValue::from(rand::random::<u64>());
         let client = BackendClient::new(channel.clone())
@@ -44,7 +44,7 @@ impl RemoteBackend {
         RemoteBackend { client, versions: PluginVersionClient::new(channel), id }
     }
 
-    /// Makes the instance. The inner error is the engine's refusal.
+    /// Creates the instance. The inner error is that of the engine.
     pub(crate) async fn setup(
         &self,
         broker_id: u32,
@@ -52,12 +52,12 @@ impl RemoteBackend {
         backend_uuid: String,
     ) -> Result<Result<(), String>, CallError> {
         let args = pb::SetupArgs { broker_id, config: options.into_iter().collect(), backend_uuid };
-        let refused =
+        let error =
             self.client().setup(self.with_multiplex_id(args)).await.map_err(map_status)?.into_inner().err;
-        Ok(if refused.is_empty() { Ok(()) } else { Err(refused) })
+        Ok(if error.is_empty() { Ok(()) } else { Err(error) })
     }
 
-    /// Secrets engine or auth method; the inner error is a number that is neither.
+    /// Returns the type of the engine. The inner error is an unknown number.
     pub(crate) async fn kind(&self) -> Result<Result<BackendType, u32>, CallError> {
         let reply = self.client().r#type(self.with_multiplex_id(pb::Empty {})).await.map_err(map_status)?;
         let kinds = [BackendType::Secrets, BackendType::Credential];
@@ -65,7 +65,7 @@ impl RemoteBackend {
         Ok(kinds.into_iter().find(|kind| *kind as u32 == number).ok_or(number))
     }
 
-    /// The version that the plugin reports; empty where it reports none.
+    /// Returns the version that the plugin reports, or an empty string.
     pub(crate) async fn version(&self) -> Result<String, CallError> {
         match self.versions.clone().version(self.with_multiplex_id(version::Empty {})).await {
             Ok(reply) => Ok(reply.into_inner().plugin_version),
@@ -80,7 +80,7 @@ impl RemoteBackend {
         Ok(from_wire::special_paths(reply.into_inner().paths.unwrap_or_default()))
     }
 
-    /// An engine that has nothing to initialise need not know the call.
+    /// Initializes the engine. An engine without initialization may not implement the call.
     pub(crate) async fn initialize(&self) -> Result<(), CallError> {
         match self.client().initialize(self.with_multiplex_id(pb::InitializeArgs {})).await {
             Ok(reply) => check_reply((), reply.into_inner().err),
@@ -139,9 +139,9 @@ impl RemoteBackend {
     }
 }
 
-fn check_reply<T>(answer: T, error: Option<pb::ProtoError>) -> Result<T, CallError> {
+fn check_reply<T>(value: T, error: Option<pb::ProtoError>) -> Result<T, CallError> {
     match error {
-        None => Ok(answer),
+        None => Ok(value),
         Some(error) => Err(backend_error(error, None)),
     }
 }
@@ -153,7 +153,7 @@ fn backend_error(error: pb::ProtoError, response: Option<Response>) -> CallError
     }
 }
 
-/// A status with a source comes from our side: the connection is lost, and for good.
+/// Converts a gRPC status. A status with a source was created locally: the connection is lost permanently.
 fn map_status(status: Status) -> CallError {
     if status.source().is_some() {
         return CallError::ConnectionLost;
@@ -165,7 +165,7 @@ fn map_status(status: Status) -> CallError {
 mod tests {
     use std::task::{Context, Poll};
 
-    use tonic::Response as Answer;
+    use tonic::Response as Reply;
     use tonic::transport::server::{Router, TcpIncoming};
     use tonic::transport::{Endpoint, Server};
 
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::logical::{Map, Operation};
 
-    /// Answers with what is not an answer.
+    /// Returns invalid responses.
     struct Broken;
 
     #[tonic::async_trait]
@@ -181,10 +181,10 @@ mod tests {
         async fn handle_request(
             &self,
             request: Request<pb::HandleRequestArgs>,
-        ) -> Result<Answer<pb::HandleRequestReply>, Status> {
+        ) -> Result<Reply<pb::HandleRequestReply>, Status> {
             let path = request.into_inner().request.unwrap_or_default().path;
             let response = |data: &str| pb::Response { data: data.to_owned(), ..Default::default() };
-            Ok(Answer::new(match path.as_str() {
+            Ok(Reply::new(match path.as_str() {
                 "empty" => pb::HandleRequestReply { response: Some(response("")), err: None },
                 "text" => pb::HandleRequestReply { response: Some(response("{hunter2}")), err: None },
                 "both" => pb::HandleRequestReply {
@@ -195,12 +195,12 @@ mod tests {
             }))
         }
 
-        async fn r#type(&self, _request: Request<pb::Empty>) -> Result<Answer<pb::TypeReply>, Status> {
-            Ok(Answer::new(pb::TypeReply { r#type: 7 }))
+        async fn r#type(&self, _request: Request<pb::Empty>) -> Result<Reply<pb::TypeReply>, Status> {
+            Ok(Reply::new(pb::TypeReply { r#type: 7 }))
         }
     }
 
-    /// Answers every call with a message of one byte that is no protobuf.
+    /// Answers every call with one byte that is not valid protobuf.
     #[derive(Clone)]
     struct Garbled;
 
@@ -218,9 +218,10 @@ mod tests {
         }
 
         fn call(&mut self, _request: tonic::codegen::http::Request<tonic::body::Body>) -> Self::Future {
-            let answer = tonic::codegen::http::Response::builder().header("content-type", "application/grpc");
+            let response =
+                tonic::codegen::http::Response::builder().header("content-type", "application/grpc");
             let body = tonic::body::Body::new("\0\0\0\0\x01\x07".to_owned());
-            std::future::ready(Ok(answer.body(body).unwrap()))
+            std::future::ready(Ok(response.body(body).unwrap()))
         }
     }
 
@@ -241,11 +242,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_none_is_named_without_being_repeated() {
+    async fn an_invalid_response_is_reported_without_its_content() {
         assert_eq!(
             ask("empty").await.to_string(),
-            "the plugin's answer cannot be understood: response data is the empty text instead of JSON, which Vault \
-             refuses: send null"
+            "invalid response of the plugin: response data is an empty string instead of JSON, which Vault \
+             rejects: send null"
         );
         let text = ask("text").await.to_string();
         assert!(text.contains("response data is not a JSON object") && !text.contains("hunter2"), "{text}");
@@ -253,25 +254,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_is_no_protobuf_is_named_and_the_plugin_is_not_taken_for_gone() {
+    async fn a_message_that_is_not_protobuf_is_reported_and_the_connection_is_not_lost() {
         let remote = connected(Server::builder().add_service(Garbled)).await;
         let request = logical::Request::new(Operation::Read, "any", Map::new());
-        let failed = remote.handle_request(request).await.unwrap_err().to_string();
+        let error = remote.handle_request(request).await.unwrap_err().to_string();
         assert!(
-            failed.contains("code = Internal") && failed.contains("failed to decode Protobuf message"),
-            "{failed}"
+            error.contains("code = Internal") && error.contains("failed to decode Protobuf message"),
+            "{error}"
         );
     }
 
     #[tokio::test]
     async fn an_error_and_its_response_arrive_together() {
-        let CallError::Backend(refusal) = ask("both").await else { panic!("it should be refused") };
-        assert!(matches!(refusal.error, logical::Error::InvalidRequest));
-        assert_eq!(refusal.response.unwrap().error_text(), Some("no such thing"));
+        let CallError::Backend(backend_error) = ask("both").await else { panic!("the call should fail") };
+        assert!(matches!(backend_error.error, logical::Error::InvalidRequest));
+        assert_eq!(backend_error.response.unwrap().error_text(), Some("no such thing"));
     }
 
     #[tokio::test]
-    async fn a_status_has_the_words_of_go() {
+    async fn a_status_has_the_message_of_go() {
         assert_eq!(
             ask("nowhere").await.to_string(),
             "rpc error: code = Unknown desc = no backend instance found"

@@ -1,9 +1,9 @@
-//! How a call to an engine in another process can fail.
+//! Errors of calls to an engine in another process.
 
 use super::from_wire::WireError;
 use crate::logical::{Error, Response};
 
-/// A call did not give what was asked for.
+/// An error of a call to an engine.
 ///
 /// ```
 /// use vault_plugin::host::{CallError, RemoteMount};
@@ -11,30 +11,30 @@ use crate::logical::{Error, Response};
 ///
 /// async fn settings(mount: &RemoteMount) -> Result<Option<Response>, CallError> {
 ///     match mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await {
-///         Err(CallError::Backend(refusal)) if matches!(refusal.error, Error::UnsupportedPath) => Ok(None),
+///         Err(CallError::Backend(failed)) if matches!(failed.error, Error::UnsupportedPath) => Ok(None),
 ///         other => other,
 ///     }
 /// }
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The engine answered with an error.
+    /// The engine returned an error.
     #[error(transparent)]
     Backend(Box<BackendError>),
-    /// The process has ended or its connection is lost, for good: launch it anew, mount, initialise, and ask once more,
-    /// as Vault does.
+    /// The process has exited or its connection is lost permanently: launch it again, mount, initialize, and repeat the call,
+    /// like Vault.
     #[error("plugin is shut down")]
     ConnectionLost,
-    /// The plugin answered with a status of gRPC in place of the engine; in the words of Go, which Vault shows.
+    /// The plugin returned a gRPC status instead of a response. The message has the form of Go, which Vault shows.
     #[error("rpc error: code = {code} desc = {message}")]
     Rpc {
-        /// The name of the status.
+        /// The name of the gRPC code.
         code: String,
-        /// Its text.
+        /// The message of the status.
         message: String,
     },
-    /// Vault would not understand the answer.
-    #[error("the plugin's answer cannot be understood: {0}")]
+    /// The response is invalid for Vault.
+    #[error("invalid response of the plugin: {0}")]
     InvalidResponse(String),
 }
 
@@ -44,23 +44,23 @@ impl From<WireError> for CallError {
     }
 }
 
-/// An engine's error. Engines of the Go SDK often return an error response with it: then the error gives the HTTP
-/// status, and the response the text.
+/// An error of an engine. Engines of the Go SDK often return an error response with it: then the error determines the HTTP
+/// status, and the response contains the message.
 ///
 /// ```
 /// use vault_plugin::host::{CallError, BackendError};
 /// use vault_plugin::logical::{Error, Response};
 ///
-/// let refusal = BackendError { error: Error::PermissionDenied, response: Some(Response::error("not on Sundays")) };
-/// let text = refusal.response.as_ref().and_then(Response::error_text);
+/// let failed = BackendError { error: Error::PermissionDenied, response: Some(Response::error("not on Sundays")) };
+/// let text = failed.response.as_ref().and_then(Response::error_text);
 /// assert_eq!(text, Some("not on Sundays"));
-/// assert_eq!(CallError::Backend(Box::new(refusal)).to_string(), "permission denied");
+/// assert_eq!(CallError::Backend(Box::new(failed)).to_string(), "permission denied");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct BackendError {
-    /// The kind, and the text where the kind has one.
+    /// The error.
     pub error: Error,
-    /// What came with it.
+    /// The response that was returned with the error.
     pub response: Option<Response>,
 }

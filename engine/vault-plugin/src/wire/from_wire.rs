@@ -1,4 +1,4 @@
-//! Messages of the other side into [`crate::logical`].
+//! Converts received messages to [`crate::logical`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -9,33 +9,33 @@ use crate::logical::{
     Response, ResponseWrapInfo, Secret, SpecialPaths, TokenType, WrapInfo,
 };
 
-/// A message that makes no sense.
+/// An invalid message.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WireError {
-    /// The message has no request.
-    #[error("the host sent no request")]
+    /// The message does not contain a request.
+    #[error("the message of the host does not contain a request")]
     NoRequest,
-    /// JSON text of a message is not an object or null. The text is not shown.
-    #[error("{part} is not a JSON object: fault at line {line} column {column}")]
+    /// The JSON in a message is neither an object nor null. It is not shown.
+    #[error("{part} is not a JSON object: error at line {line} column {column}")]
     Json {
         /// The part of the message.
         part: &'static str,
-        /// Line of the fault.
+        /// The line of the error.
         line: usize,
-        /// Column of the fault.
+        /// The column of the error.
         column: usize,
     },
-    /// Text that must be JSON is empty.
-    #[error("{0} is the empty text instead of JSON, which Vault refuses: send null")]
+    /// A string that must be JSON is empty.
+    #[error("{0} is an empty string instead of JSON, which Vault rejects: send null")]
     EmptyJson(&'static str),
-    /// Vault refuses a lease without a time of issue.
-    #[error("the lease has no time of issue, without which Vault refuses it: send Go's zero time")]
+    /// The lease has no issue time. Vault rejects it.
+    #[error("the lease has no issue time, so Vault rejects it: send Go's zero time")]
     NoIssueTime,
-    /// A login for a kind of token that nobody knows.
-    #[error("a login of token type {0}, which is none of Vault's")]
+    /// The token type of a login is unknown.
+    #[error("unknown token type {0} of a login")]
     TokenType(u32),
-    /// Vault takes an error of a kind it does not know for success.
-    #[error("error of kind {kind}, which Vault does not know and takes for success: {message}")]
+    /// The error type is unknown. Vault treats the error as success.
+    #[error("unknown error type {kind}, which Vault treats as success: {message}")]
     ErrType {
         /// The number.
         kind: u32,
@@ -75,7 +75,7 @@ pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError
     })
 }
 
-/// As strict as Vault, so that an author learns here what would fail there.
+/// Converts a response, and is as strict as Vault, so that authors detect here what would fail there.
 pub(crate) fn response(message: pb::Response) -> Result<Response, WireError> {
     let secret = message.secret.as_ref().map(|secret| (&secret.lease_options, &secret.internal_data));
     let auth = message.auth.as_ref().map(|auth| (&auth.lease_options, &auth.internal_data));
@@ -99,7 +99,7 @@ pub(crate) fn response(message: pb::Response) -> Result<Response, WireError> {
     })
 }
 
-/// The inner error is what the plugin says, the outer one that it cannot be understood.
+/// Converts an error of a plugin. The outer error means that the message is invalid.
 pub(crate) fn error(message: pb::ProtoError) -> Result<Error, WireError> {
     let text = message.err_msg;
     let kind = match ErrType::from_number(message.err_type) {
@@ -136,7 +136,7 @@ pub(crate) fn special_paths(message: pb::Paths) -> SpecialPaths {
     }
 }
 
-/// Nanoseconds; what is below zero counts as none.
+/// Converts nanoseconds. A negative number counts as zero.
 pub(crate) fn duration(nanoseconds: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }
@@ -245,7 +245,7 @@ fn headers(headers: HashMap<String, pb::Header>) -> BTreeMap<String, Vec<String>
     headers.into_iter().map(|(name, values)| (name, values.header)).collect()
 }
 
-/// `null` is no object, which differs from an empty one.
+/// Parses a JSON object. `null` is `None`, which differs from an empty object.
 fn strict_object(part: &'static str, text: &str) -> Result<Option<Map>, WireError> {
     if text.is_empty() {
         return Err(WireError::EmptyJson(part));
@@ -253,7 +253,7 @@ fn strict_object(part: &'static str, text: &str) -> Result<Option<Map>, WireErro
     parse(part, text)
 }
 
-/// `null`, and the empty text that no host sends, are the empty object.
+/// Parses a JSON object. `null`, and the empty string, which no host sends, are an empty object.
 fn lenient_object(part: &'static str, text: &str) -> Result<Map, WireError> {
     if text.is_empty() {
         return Ok(Map::new());
@@ -275,7 +275,7 @@ mod tests {
     use crate::wire::to_wire;
 
     #[test]
-    fn null_data_is_an_empty_object_and_rubbish_is_refused_without_being_repeated() {
+    fn null_data_is_an_empty_object_and_invalid_json_is_rejected_without_its_content() {
         assert!(lenient_object("data", "null").unwrap().is_empty());
         assert_eq!(lenient_object("data", r#"{"a":1}"#).unwrap()["a"], 1);
         let error = lenient_object("data", r#"{"api_key": hunter2}"#).unwrap_err().to_string();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plugin_answers_is_held_to_vaults_rules() {
+    fn responses_of_a_plugin_are_validated_like_in_vault() {
         let empty = pb::Response::default();
         assert!(matches!(response(empty), Err(WireError::EmptyJson("response data"))));
         let absent = pb::Response { data: "null".to_owned(), ..pb::Response::default() };
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_survives_the_way_to_the_host() {
+    fn every_error_is_the_same_after_a_round_trip() {
         let errors = [
             Error::ReadOnly,
             Error::UnsupportedOperation,
@@ -312,7 +312,7 @@ mod tests {
             Error::Unrecoverable,
             Error::BadRequest("bad".to_owned()),
             Error::User("input".to_owned()),
-            Error::Internal("inside".to_owned()),
+            Error::Internal("internal".to_owned()),
             Error::Coded { status: 418, message: "teapot".to_owned() },
         ];
         for sent in errors {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_and_a_response_survive_the_way() {
+    fn a_request_and_a_response_are_the_same_after_a_round_trip() {
         let data = serde_json::json!({"n": 1, "s": "x"}).as_object().unwrap().clone();
         let sent = Response {
             data: Some(data.clone()),
@@ -357,21 +357,24 @@ mod tests {
         };
         assert_eq!(response(to_wire::response(sent.clone())).unwrap(), sent);
 
-        let mut asked = Request::new(Operation::Renew, "creds/x", data);
-        asked.secret = sent.secret;
-        asked.auth = sent.auth;
-        asked.headers = sent.headers;
-        asked.mount_point = "kv/".to_owned();
-        asked.entity_id = "e".to_owned();
-        asked.connection = Some(Connection {
+        let mut sent_request = Request::new(Operation::Renew, "creds/x", data);
+        sent_request.secret = sent.secret;
+        sent_request.auth = sent.auth;
+        sent_request.headers = sent.headers;
+        sent_request.mount_point = "kv/".to_owned();
+        sent_request.entity_id = "e".to_owned();
+        sent_request.connection = Some(Connection {
             remote_addr: "127.0.0.1".to_owned(),
             remote_port: 0,
             peer_certificates: vec![vec![1, 2]],
         });
-        let received = request(Some(to_wire::request(asked.clone()))).unwrap();
-        assert_eq!((received.data, received.secret), (asked.data, asked.secret));
-        assert_eq!(received.auth, asked.auth);
-        assert_eq!((received.headers, received.mount_point), (asked.headers, asked.mount_point));
+        let received = request(Some(to_wire::request(sent_request.clone()))).unwrap();
+        assert_eq!((received.data, received.secret), (sent_request.data, sent_request.secret));
+        assert_eq!(received.auth, sent_request.auth);
+        assert_eq!(
+            (received.headers, received.mount_point),
+            (sent_request.headers, sent_request.mount_point)
+        );
         assert_eq!(received.connection.unwrap().peer_certificates, [[1, 2]]);
     }
 

@@ -1,4 +1,4 @@
-//! What a host offers to an engine in another process: storage, settings, events and observations.
+//! The services of a host for an engine in another process: storage, settings, events and observations.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use super::pb::system_view_server::{SystemView as SystemViewService, SystemViewS
 use super::{pb, to_wire};
 use crate::logical::{Storage, StorageEntry, StorageError, SystemView, SystemViewError};
 
-/// What Vault's community edition says to who wants something rotated on a schedule.
+/// The error of Vault's community edition for rotation jobs.
 const NO_ROTATION: &str = "rotation manager capabilities not supported in Vault community edition";
 
-/// The services for one mount. What is not among them (OpenBao's transactions, identity tokens) is answered with
-/// `Unimplemented`, which the SDKs know how to take.
+/// Returns the services for one mount. Missing ones (OpenBao's transactions, identity tokens) return `Unimplemented`, which the
+/// SDKs handle.
 pub(crate) fn host_services(storage: Arc<dyn Storage>, system: Arc<dyn SystemView>) -> Routes {
     let storage = StorageServer::new(ServiceAdapter(storage))
         .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
@@ -57,7 +57,7 @@ impl StorageService for ServiceAdapter<dyn Storage> {
         request: Request<pb::StoragePutArgs>,
     ) -> Result<Response<pb::StoragePutReply>, Status> {
         let Some(pb::StorageEntry { key, value, seal_wrap }) = request.into_inner().entry else {
-            return Err(Status::invalid_argument("there is no entry to store"));
+            return Err(Status::invalid_argument("the request does not contain an entry"));
         };
         let ((), err) = split_error(self.0.put(StorageEntry { key, value, seal_wrap }).await)?;
         Ok(Response::new(pb::StoragePutReply { err }))
@@ -72,7 +72,7 @@ impl StorageService for ServiceAdapter<dyn Storage> {
     }
 }
 
-/// Errors of storage travel as text in the reply; that there is no storage is a status, as from Vault.
+/// Splits a result into the value and the error text of the reply. Missing storage is a gRPC status, as in Vault.
 fn split_error<T: Default>(result: Result<T, StorageError>) -> Result<(T, String), Status> {
     match result {
         Ok(value) => Ok((value, String::new())),
@@ -186,7 +186,7 @@ impl SystemViewService for ServiceAdapter<dyn SystemView> {
         Err(Status::internal(NO_ROTATION))
     }
 
-    /// Accepted, since engines of the Go SDK ask for it whenever nothing is to be rotated.
+    /// Does nothing: engines of the Go SDK call it whenever no rotation is configured.
     async fn deregister_rotation_job(
         &self,
         _request: Request<pb::DeregisterRotationJobRequest>,
@@ -202,7 +202,7 @@ fn to_status(error: SystemViewError) -> Status {
     }
 }
 
-/// Takes what nobody here wants to know.
+/// Discards events and observations.
 struct NoopEvents;
 
 #[tonic::async_trait]

@@ -1,4 +1,4 @@
-//! A host's services at the other end of a connection inside of this process.
+//! Serves the services of a host in the same process, for tests.
 
 use std::convert::Infallible;
 

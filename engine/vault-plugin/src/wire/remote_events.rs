@@ -1,4 +1,4 @@
-//! Events and observations on their way to the host.
+//! Sends events and observations to the host.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,8 +15,8 @@ use super::pb::observations_client::ObservationsClient;
 use super::remote_system::is_host_error;
 use crate::logical::{Event, EventError, EventSender, Map};
 
-/// Events and observations at the other end of a brokered connection. A host that has said that it lacks one of them is
-/// not asked again.
+/// A client for events and observations on a brokered connection. A service that the host does not support is not called
+/// again.
 pub(crate) struct RemoteEvents {
     events: EventsClient<Channel>,
     observations: ObservationsClient<Channel>,
@@ -64,13 +64,13 @@ impl EventSender for RemoteEvents {
 
 fn map_status<T>(
     what: &'static str,
-    lacking: &AtomicBool,
+    unsupported: &AtomicBool,
     reply: Result<tonic::Response<T>, Status>,
 ) -> Result<(), EventError> {
     match reply {
         Ok(_) => Ok(()),
         Err(status) if status.code() == Code::Unimplemented => {
-            lacking.store(true, Ordering::Relaxed);
+            unsupported.store(true, Ordering::Relaxed);
             Err(EventError::Unsupported(what))
         }
         Err(status) if is_host_error(&status) => Err(EventError::Host(status.message().to_owned())),
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_becomes_the_struct_of_protobuf() {
+    fn json_is_converted_to_a_protobuf_struct() {
         let data = json!({"count": 3, "names": ["a", null], "nested": {"on": true}});
         let wire = to_struct(data.as_object().cloned().unwrap());
         assert_eq!(wire.fields["count"].kind, Some(Kind::NumberValue(3.0)));

@@ -1,4 +1,4 @@
-//! The host's storage as an engine sees it, with OpenBao's transactions and paged lists where the host has them.
+//! The client of the host's storage, with transactions and paginated lists of OpenBao.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +14,10 @@ use super::pb::storage_client::StorageClient;
 use super::{pb, snapshot};
 use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction, paginate};
 
-/// Storage at the other end of a brokered connection.
+/// The host's storage on a brokered connection.
 pub(crate) struct RemoteStorage {
     calls: StorageCalls,
-    /// Asked once for an instance: where a mount is stored does not change under it.
+    /// Determined once per instance, because the storage of a mount does not change.
     transactional: OnceCell<bool>,
 }
 
@@ -30,14 +30,14 @@ impl RemoteStorage {
         RemoteStorage { calls, transactional: OnceCell::new() }
     }
 
-    /// A failure is not remembered: while a plugin is set up there may be no storage yet to ask about.
+    /// Returns whether the host has transactions. A failure is not cached, because storage may be missing while a plugin is set up.
     async fn is_transactional(&self) -> Result<bool, StorageError> {
-        let ask = async || match self.calls.client().is_transactional(pb::Empty {}).await {
+        let call = async || match self.calls.client().is_transactional(pb::Empty {}).await {
             Ok(reply) => Ok(reply.into_inner().transactional),
             Err(status) if status.code() == Code::Unimplemented => Ok(false),
             Err(status) => Err(map_status(&status)),
         };
-        self.transactional.get_or_try_init(ask).await.copied()
+        self.transactional.get_or_try_init(call).await.copied()
     }
 }
 
@@ -67,14 +67,14 @@ impl Storage for RemoteStorage {
         if !self.is_transactional().await? {
             return Ok(None);
         }
-        // A task of its own: whoever gives up waiting for the host's answer must not leave a transaction open there.
-        let begun = tokio::spawn(RemoteTransaction::begin(self.calls.clone(), access));
-        let transaction = begun.await.map_err(|error| StorageError::Unreachable(error.to_string()))??;
+        // A task, so that a caller that is cancelled does not leave a transaction open on the host.
+        let task = tokio::spawn(RemoteTransaction::begin(self.calls.clone(), access));
+        let transaction = task.await.map_err(|error| StorageError::Unreachable(error.to_string()))??;
         Ok(Some(Box::new(transaction)))
     }
 }
 
-/// A transaction that the host holds open.
+/// An open transaction of the host.
 struct RemoteTransaction {
     calls: StorageCalls,
     open: bool,
@@ -89,8 +89,8 @@ impl RemoteTransaction {
         let reply = reply.map_err(|status| map_status(&status))?.into_inner();
         check_reply(reply.err)?;
         if reply.txn.is_empty() {
-            // Calls without a name are outside of every transaction: better none than writes that are not held back.
-            return Err(StorageError::Host("the host began a transaction without a name".to_owned()));
+            // A call without a name is outside every transaction, so its writes would not be isolated.
+            return Err(StorageError::Host("the host returned a transaction without a name".to_owned()));
         }
         Ok(RemoteTransaction { calls: StorageCalls { txn: reply.txn, ..calls }, open: true })
     }
@@ -118,7 +118,7 @@ impl Storage for RemoteTransaction {
         self.calls.list_page(prefix, after, limit).await
     }
 
-    /// No host has transactions in transactions.
+    /// Returns `None`: no host supports nested transactions.
     async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
         Ok(None)
     }
@@ -146,7 +146,7 @@ impl Drop for RemoteTransaction {
         if !self.open {
             return;
         }
-        // Without a runtime the process is ending, and the host forgets the transaction with the connection.
+        // Without a runtime the process is exiting, and the host rolls back when the connection is closed.
         if let Ok(runtime) = Handle::try_current() {
             let (mut client, txn) = (self.calls.client(), std::mem::take(&mut self.calls.txn));
             runtime.spawn(async move { client.rollback(pb::StorageRollbackTxArgs { txn }).await });
@@ -154,13 +154,13 @@ impl Drop for RemoteTransaction {
     }
 }
 
-/// The calls that are the same inside and outside of a transaction.
+/// The calls that are the same inside and outside a transaction.
 #[derive(Clone)]
 struct StorageCalls {
     client: StorageClient<Channel>,
-    /// The host's name of the transaction; empty outside of one.
+    /// The host's name of the transaction, or an empty string.
     txn: String,
-    /// Whether the host has said that it has no paged lists.
+    /// Whether the host does not support paginated lists.
     unpaged: Arc<AtomicBool>,
 }
 
@@ -224,7 +224,7 @@ impl StorageCalls {
             let args = pb::StorageListPageArgs {
                 prefix: prefix.to_owned(),
                 after: after.to_owned(),
-                // Zero and below are no limit for the host.
+                // The host treats zero as no limit.
                 limit: i32::try_from(limit).unwrap_or_default(),
                 txn: self.txn.clone(),
             };

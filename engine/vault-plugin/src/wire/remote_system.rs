@@ -1,4 +1,4 @@
-//! The host's settings and services as an engine sees them.
+//! The client of the host's settings and services.
 
 use std::error::Error as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,19 +18,19 @@ use crate::logical::{
     RotationTime, Sensitive, SystemView, SystemViewError, WRAPPING,
 };
 
-/// What Vault without a licence says of identity tokens and rotation instead of leaving the calls out.
+/// The error of Vault without a license for identity tokens and rotation. These calls are not `Unimplemented`.
 const UNLICENSED: &str = "not supported in Vault community edition";
 
-/// Settings at the other end of a brokered connection.
+/// The host's settings on a brokered connection.
 pub(crate) struct RemoteSystemView {
     client: SystemViewClient<Channel>,
-    /// An engine asks it for every lease, so that many ask at the same time.
+    /// Shared by concurrent callers, because an engine makes this call for every lease.
     max_lease_ttl: SingleFlight<Result<Duration, SystemViewError>>,
 }
 
 impl RemoteSystemView {
     pub(crate) fn new(channel: Channel) -> RemoteSystemView {
-        // The groups of an entity and a wrapped response outgrow the 4 MiB that tonic allows unless told otherwise.
+        // The groups of an entity and a wrapped response can exceed tonic's default limit of 4 MiB.
         let client = SystemViewClient::new(channel)
             .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
             .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
@@ -46,27 +46,27 @@ impl RemoteSystemView {
 impl SystemView for RemoteSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         let reply = self.client().default_lease_ttl(pb::Empty {}).await;
-        Ok(duration(map_status("the default lease duration", reply)?.ttl))
+        Ok(duration(map_status("the default lease TTL", reply)?.ttl))
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        let question = || {
+        let call = || {
             let mut client = self.client();
             async move {
                 let reply = client.max_lease_ttl(pb::Empty {}).await;
-                Ok(duration(map_status("the longest lease duration", reply)?.ttl))
+                Ok(duration(map_status("the maximum lease TTL", reply)?.ttl))
             }
         };
-        self.max_lease_ttl.run(question).await
+        self.max_lease_ttl.run(call).await
     }
 
     async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(map_status("the state of the mount", self.client().tainted(pb::Empty {}).await)?.tainted)
+        Ok(map_status("the tainted state of the mount", self.client().tainted(pb::Empty {}).await)?.tainted)
     }
 
     async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
         let reply = self.client().caching_disabled(pb::Empty {}).await;
-        Ok(map_status("the state of caching", reply)?.disabled)
+        Ok(map_status("the caching state", reply)?.disabled)
     }
 
     async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
@@ -76,11 +76,11 @@ impl SystemView for RemoteSystemView {
     }
 
     async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(map_status("whether the mount is local", self.client().local_mount(pb::Empty {}).await)?.local)
+        Ok(map_status("the local state of the mount", self.client().local_mount(pb::Empty {}).await)?.local)
     }
 
     async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
-        let reply = map_status("its version", self.client().plugin_env(pb::Empty {}).await)?;
+        let reply = map_status("the plugin environment", self.client().plugin_env(pb::Empty {}).await)?;
         check_reply(reply.err)?;
         let env = reply.plugin_environment.unwrap_or_default();
         Ok(PluginEnvironment {
@@ -191,13 +191,13 @@ fn map_status<T>(
     }
 }
 
-/// Whether the status came over the wire, from code that ran, and not from a connection that broke.
+/// Whether the status was returned by the host, and was not caused by a broken connection.
 pub(crate) fn is_host_error(status: &Status) -> bool {
-    let refused = matches!(
+    let from_host = matches!(
         status.code(),
         Code::Unknown | Code::Internal | Code::InvalidArgument | Code::NotFound | Code::PermissionDenied
     );
-    refused && status.source().is_none()
+    from_host && status.source().is_none()
 }
 
 fn check_reply(error: String) -> Result<(), SystemViewError> {
@@ -205,7 +205,7 @@ fn check_reply(error: String) -> Result<(), SystemViewError> {
 }
 
 fn missing_field(what: &str) -> SystemViewError {
-    SystemViewError::Host(format!("the host was asked for {what} and answered with nothing"))
+    SystemViewError::Host(format!("the response of the host does not contain {what}"))
 }
 
 fn seconds(duration: Duration) -> i64 {
@@ -216,7 +216,7 @@ fn from_seconds(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
-/// Go's zero time and what else lies before 1970 counts as 1970.
+/// Converts a Unix time. Go's zero time, and any other time before 1970, becomes 1970.
 fn unix_time(seconds: i64) -> SystemTime {
     UNIX_EPOCH + from_seconds(seconds)
 }

@@ -1,11 +1,12 @@
-//! The services of a plugin process. Many mounts share one process: a request names its mount in the metadata.
+//! The gRPC services of a plugin process. Several mounts share one process: the metadata of a request identifies its mount.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use go_plugin::log::Logger;
 use go_plugin::{Broker, GracefulShutdown, MESSAGE_SIZE_LIMIT, ShutdownGuard};
+use parking_lot::RwLock;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -23,19 +24,19 @@ use crate::logical::{
     Backend, BackendConfig, Error, EventError, Factory, InFlight, Product, StorageError, SystemViewError,
 };
 
-/// Everything that a host calls.
+/// Returns the services that a host calls.
 pub(crate) fn routes(
     factory: Factory,
     version: String,
     product: Product,
-    (broker, farewell): (Broker, GracefulShutdown),
+    (broker, graceful_shutdown): (Broker, GracefulShutdown),
     logger: Logger,
 ) -> Routes {
     let mounts = InstanceRegistry {
         factory,
         product,
         broker,
-        graceful_shutdown: farewell,
+        graceful_shutdown,
         logger,
         instances: RwLock::default(),
     };
@@ -49,8 +50,8 @@ pub(crate) fn routes(
     routes.routes()
 }
 
-/// The mounts of this process. The lock is held to look up or change the table, never while an engine works: a slow
-/// mount stalls no other.
+/// The mounts of this process. The lock is held only to read or change the table, never while a handler runs, so that a slow
+/// mount does not block the others.
 struct InstanceRegistry {
     factory: Factory,
     product: Product,
@@ -62,48 +63,48 @@ struct InstanceRegistry {
 
 struct RegisteredInstance {
     backend: Arc<dyn Backend>,
-    /// Keeps the farewell of the process from ending before requests that were on their way are answered. A mount that is only looked
-    /// at, as by a server that registers a version, is asked nothing, and holds nobody up.
+    /// Delays the exit of the process until requests that are on their way are answered. A mount that gets no requests, such as that of
+    /// a server that registers a version, does not register.
     registration: OnceLock<ShutdownGuard>,
     in_flight: InFlight,
 }
 
-/// Vault and OpenBao know this text of Go's `net/rpc`: they start the plugin anew and ask once more, and no client sees it.
+/// Vault and OpenBao recognize this message of Go's `net/rpc`: they restart the plugin and retry, and no client sees it.
 const ERR_SHUTDOWN: &str = "connection is shut down";
 
-/// A callback may fail an instant before the plugin learns that its host ends it.
+/// How long to wait for the shutdown after a failed callback, which may fail just before the plugin is notified.
 const SHUTDOWN_NOTICE_GRACE_PERIOD: Duration = Duration::from_millis(250);
 
-/// How long the host waits with the end of a mount for work that has outlived its request; requests to the mount wait as well.
+/// How long the cleanup of a mount waits for work that continues after its request. The host holds back requests to the mount.
 const CLEANUP_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 impl InstanceRegistry {
     fn instance(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.instances.read().unwrap_or_else(PoisonError::into_inner);
+        let mounts = self.instances.read();
         mounts.get(id).map(|mount| Arc::clone(&mount.backend)).ok_or_else(unknown_instance)
     }
 
-    /// The same, of which more is to be expected from now on.
+    /// Returns the instance, and registers it for further requests.
     fn acquire(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.instances.read().unwrap_or_else(PoisonError::into_inner);
+        let mounts = self.instances.read();
         let mount = mounts.get(id).ok_or_else(unknown_instance)?;
         mount.registration.get_or_init(|| self.graceful_shutdown.register_instance());
         Ok(Arc::clone(&mount.backend))
     }
 
-    /// Has an engine answer. When the host ends this process for another mount's sake, what the engine can no longer do is
-    /// asked again of the next process.
+    /// Runs the handler. If the host is shutting this process down because of another mount, returns the error on which the host
+    /// retries with the next process.
     async fn run_handler<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let _answered = self.graceful_shutdown.track_request();
-        let ask_again = || Err(Error::internal(ERR_SHUTDOWN));
+        let _tracked = self.graceful_shutdown.track_request();
+        let retry = || Err(Error::internal(ERR_SHUTDOWN));
         if self.graceful_shutdown.is_shutting_down() {
-            return ask_again();
+            return retry();
         }
-        let answer = work.await;
-        match &answer {
-            Err(_) if self.graceful_shutdown.is_shutting_down() => ask_again(),
+        let result = work.await;
+        match &result {
+            Err(_) if self.graceful_shutdown.is_shutting_down() => retry(),
             Err(error) if is_unreachable(error) => {
                 match tokio::time::timeout(
                     SHUTDOWN_NOTICE_GRACE_PERIOD,
@@ -111,16 +112,16 @@ impl InstanceRegistry {
                 )
                 .await
                 {
-                    Ok(()) => ask_again(),
-                    Err(_) => answer,
+                    Ok(()) => retry(),
+                    Err(_) => result,
                 }
             }
-            _ => answer,
+            _ => result,
         }
     }
 }
 
-/// Whether an engine has failed because the host did not hear it.
+/// Whether the engine failed because the host could not be reached.
 fn is_unreachable(error: &Error) -> bool {
     matches!(
         error,
@@ -134,12 +135,12 @@ fn unknown_instance() -> Status {
     Status::not_found("no backend instance found")
 }
 
-/// Exactly one id, as the Go SDK demands.
+/// Returns the id of the mount. Exactly one is required, as in the Go SDK.
 fn multiplex_id(metadata: &MetadataMap) -> Result<&str, Status> {
     let mut ids = metadata.get_all("multiplex_id").iter();
     match (ids.next().map(|id| id.to_str()), ids.next()) {
         (Some(Ok(id)), None) if !id.is_empty() => Ok(id),
-        _ => Err(Status::invalid_argument("exactly one multiplex_id is needed in the metadata")),
+        _ => Err(Status::invalid_argument("the metadata must contain exactly one multiplex_id")),
     }
 }
 
@@ -169,7 +170,6 @@ impl pb::backend_server::Backend for InstanceRegistry {
         let backend = (self.factory)(config);
         self.instances
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
             .insert(id, RegisteredInstance { backend, registration: OnceLock::new(), in_flight });
         Ok(Response::new(pb::SetupReply::default()))
     }
@@ -189,13 +189,13 @@ impl pb::backend_server::Backend for InstanceRegistry {
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
         let mount = self.acquire(request.metadata())?;
         let snapshot = snapshot::snapshot_id(request.metadata());
-        let answer = match from_wire::request(request.into_inner().request) {
+        let result = match from_wire::request(request.into_inner().request) {
             Ok(request) => {
                 snapshot::with_snapshot(snapshot, self.run_handler(mount.handle_request(request))).await
             }
             Err(error) => Err(Error::internal(error.to_string())),
         };
-        Ok(Response::new(match answer {
+        Ok(Response::new(match result {
             Ok(response) => pb::HandleRequestReply { response: response.map(to_wire::response), err: None },
             Err(error) => pb::HandleRequestReply { response: None, err: Some(to_wire::error(&error)) },
         }))
@@ -244,12 +244,12 @@ impl pb::backend_server::Backend for InstanceRegistry {
         Ok(Response::new(pb::Empty {}))
     }
 
-    /// Forgets the mount, and with it the connection to the host's storage, which the host waits for.
+    /// Removes the mount, and closes the connection to the host's storage, which the host waits for.
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
-        let mount = self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some(RegisteredInstance { backend, registration: _guest, in_flight }) = mount {
-            // What takes longer is on record, or it would not have been begun.
+        let mount = self.instances.write().remove(id);
+        if let Some(RegisteredInstance { backend, registration: _registration, in_flight }) = mount {
+            // Work that takes longer has a write-ahead log entry.
             let _ = tokio::time::timeout(CLEANUP_GRACE_PERIOD, in_flight.wait_idle()).await;
             backend.cleanup().await;
         }

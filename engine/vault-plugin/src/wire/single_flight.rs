@@ -1,20 +1,21 @@
-//! One answer for all who asked before the question was sent.
+//! Merges concurrent calls: all callers that wait for the same call share its result.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 
-/// A question of which one at a time is under way. Who asks meanwhile waits for the next, which is sent afterwards and
-/// answers all of them: nobody gets an answer that is older than their asking.
+/// Runs one call at a time. Callers that arrive during a call wait for the next one, which is sent afterwards and shared by all of
+/// them, so that no caller gets a result that is older than its request.
 pub(crate) struct SingleFlight<T> {
-    /// Held while a question is under way.
+    /// Held during a call.
     call_lock: Arc<tokio::sync::Mutex<()>>,
     pending: Arc<PendingCall<T>>,
 }
 
-/// The question that is not sent yet.
+/// The call that is not sent yet.
 type PendingCall<T> = Mutex<Option<Shared<BoxFuture<'static, T>>>>;
 
 impl<T> Default for SingleFlight<T> {
@@ -24,36 +25,29 @@ impl<T> Default for SingleFlight<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
-    /// The answer to `question`, or to another's that is still to be sent. It goes on as long as one of them waits.
-    pub(crate) async fn run<Question>(&self, question: impl FnOnce() -> Question) -> T
+    /// Returns the result of `call`, or of a call that is already queued. The call is cancelled when no caller waits for it any more.
+    pub(crate) async fn run<Call>(&self, call: impl FnOnce() -> Call) -> T
     where
-        Question: Future<Output = T> + Send + 'static,
+        Call: Future<Output = T> + Send + 'static,
     {
-        let asked = lock(&self.pending).get_or_insert_with(|| self.queue_call(question())).clone();
-        asked.await
+        let result = self.pending.lock().get_or_insert_with(|| self.queue_call(call())).clone();
+        result.await
     }
 
-    fn queue_call(
-        &self,
-        question: impl Future<Output = T> + Send + 'static,
-    ) -> Shared<BoxFuture<'static, T>> {
-        let turn = Arc::clone(&self.call_lock);
-        // It lies there itself, and would keep itself alive.
-        let next = Arc::downgrade(&self.pending);
-        let in_turn = async move {
-            let _turn = turn.lock().await;
-            // From here on it is being sent, and is no answer for who comes later.
-            if let Some(next) = next.upgrade() {
-                lock(&next).take();
+    fn queue_call(&self, call: impl Future<Output = T> + Send + 'static) -> Shared<BoxFuture<'static, T>> {
+        let call_lock = Arc::clone(&self.call_lock);
+        // Weak, because the call is stored in `pending` and would keep itself alive.
+        let pending = Arc::downgrade(&self.pending);
+        let queued = async move {
+            let _guard = call_lock.lock().await;
+            // Already sent; later callers must not share this result.
+            if let Some(pending) = pending.upgrade() {
+                pending.lock().take();
             }
-            question.await
+            call.await
         };
-        in_turn.boxed().shared()
+        queued.boxed().shared()
     }
-}
-
-fn lock<T>(next: &PendingCall<T>) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, T>>>> {
-    next.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -65,22 +59,22 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is asked, and answers when it is told to.
+    /// Counts its calls, and returns from each after a notification.
     #[derive(Default)]
     struct FakeHost {
-        asked: AtomicUsize,
-        may_answer: Notify,
+        calls: AtomicUsize,
+        may_return: Notify,
     }
 
     impl FakeHost {
-        async fn answer(self: Arc<Self>) -> usize {
-            let number = 1 + self.asked.fetch_add(1, Ordering::SeqCst);
-            self.may_answer.notified().await;
+        async fn call(self: Arc<Self>) -> usize {
+            let number = 1 + self.calls.fetch_add(1, Ordering::SeqCst);
+            self.may_return.notified().await;
             number
         }
 
-        async fn wait_asked(&self, times: usize) {
-            while self.asked.load(Ordering::SeqCst) < times {
+        async fn wait_calls(&self, times: usize) {
+            while self.calls.load(Ordering::SeqCst) < times {
                 tokio::task::yield_now().await;
             }
         }
@@ -93,79 +87,79 @@ mod tests {
     }
 
     impl Fixture {
-        fn ask(&self) -> JoinHandle<usize> {
-            let Fixture { host, single_flight: together } = self.clone();
-            tokio::spawn(async move { together.run(|| host.answer()).await })
+        fn start(&self) -> JoinHandle<usize> {
+            let Fixture { host, single_flight } = self.clone();
+            tokio::spawn(async move { single_flight.run(|| host.call()).await })
         }
 
-        /// The first question, once it is sent.
-        async fn under_way(&self) -> JoinHandle<usize> {
-            let first = self.ask();
-            self.host.wait_asked(1).await;
+        /// Starts the first call, and waits until it is sent.
+        async fn start_and_wait_sent(&self) -> JoinHandle<usize> {
+            let first = self.start();
+            self.host.wait_calls(1).await;
             first
         }
 
-        /// Somebody who waits behind it.
-        async fn waiting(&self) -> JoinHandle<usize> {
-            let asked = self.ask();
+        /// Starts a caller that waits for the next call.
+        async fn start_waiting(&self) -> JoinHandle<usize> {
+            let caller = self.start();
             tokio::task::yield_now().await;
-            asked
+            caller
         }
     }
 
     #[tokio::test]
-    async fn who_asks_while_a_question_is_under_way_gets_the_answer_to_the_next() {
-        let lab = Fixture::default();
-        let first = lab.under_way().await;
+    async fn a_caller_that_arrives_during_a_call_gets_the_result_of_the_next() {
+        let fixture = Fixture::default();
+        let first = fixture.start_and_wait_sent().await;
         let mut later = Vec::new();
         for _ in 0..10 {
-            later.push(lab.waiting().await);
+            later.push(fixture.start_waiting().await);
         }
-        lab.host.may_answer.notify_one();
+        fixture.host.may_return.notify_one();
         assert_eq!(first.await.unwrap(), 1);
-        lab.host.may_answer.notify_one();
-        for asked in later {
-            assert_eq!(asked.await.unwrap(), 2);
+        fixture.host.may_return.notify_one();
+        for caller in later {
+            assert_eq!(caller.await.unwrap(), 2);
         }
-        assert_eq!(lab.host.asked.load(Ordering::SeqCst), 2);
+        assert_eq!(fixture.host.calls.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
-    async fn one_who_gives_up_keeps_no_other_from_an_answer() {
-        let lab = Fixture::default();
-        let gives_up = lab.under_way().await;
-        let waiting = lab.waiting().await;
-        gives_up.abort();
-        lab.host.wait_asked(2).await;
-        lab.host.may_answer.notify_one();
+    async fn a_cancelled_caller_does_not_affect_the_others() {
+        let fixture = Fixture::default();
+        let cancelled = fixture.start_and_wait_sent().await;
+        let waiting = fixture.start_waiting().await;
+        cancelled.abort();
+        fixture.host.wait_calls(2).await;
+        fixture.host.may_return.notify_one();
         assert_eq!(waiting.await.unwrap(), 2);
     }
 
     #[tokio::test]
-    async fn a_question_that_all_gave_up_before_it_was_sent_is_sent_for_the_next_who_asks() {
-        let lab = Fixture::default();
-        let first = lab.under_way().await;
-        let gives_up = lab.waiting().await;
-        gives_up.abort();
-        assert!(gives_up.await.unwrap_err().is_cancelled());
-        lab.host.may_answer.notify_one();
+    async fn a_call_whose_callers_were_cancelled_before_it_was_sent_is_sent_for_the_next_caller() {
+        let fixture = Fixture::default();
+        let first = fixture.start_and_wait_sent().await;
+        let cancelled = fixture.start_waiting().await;
+        cancelled.abort();
+        assert!(cancelled.await.unwrap_err().is_cancelled());
+        fixture.host.may_return.notify_one();
         assert_eq!(first.await.unwrap(), 1);
-        let next = lab.ask();
-        lab.host.wait_asked(2).await;
-        lab.host.may_answer.notify_one();
+        let next = fixture.start();
+        fixture.host.wait_calls(2).await;
+        fixture.host.may_return.notify_one();
         assert_eq!(next.await.unwrap(), 2);
     }
 
     #[tokio::test]
-    async fn a_question_that_nobody_waits_for_goes_with_the_one_who_could_send_it() {
-        let lab = Fixture::default();
-        let first = lab.under_way().await;
-        let gives_up = lab.waiting().await;
-        for asked in [gives_up, first] {
-            asked.abort();
-            assert!(asked.await.unwrap_err().is_cancelled());
+    async fn a_call_without_callers_is_dropped() {
+        let fixture = Fixture::default();
+        let first = fixture.start_and_wait_sent().await;
+        let cancelled = fixture.start_waiting().await;
+        for caller in [cancelled, first] {
+            caller.abort();
+            assert!(caller.await.unwrap_err().is_cancelled());
         }
-        let Fixture { host, single_flight } = lab;
+        let Fixture { host, single_flight } = fixture;
         drop(single_flight);
         assert_eq!(Arc::strong_count(&host), 1);
     }

@@ -1,5 +1,5 @@
-//! The loaded snapshot that a request reads from (Vault Enterprise). It comes with a request's metadata, and goes with that of
-//! every call to storage that the request makes.
+//! The loaded snapshot that a request reads from (Vault Enterprise). Its id is in the metadata of the request, and is added to the
+//! metadata of every storage call of the request.
 
 use std::future::Future;
 
@@ -12,26 +12,26 @@ tokio::task_local! {
     static SNAPSHOT: MetadataValue<Ascii>;
 }
 
-/// Answers a request within the snapshot that its metadata names.
+/// Runs a request with the snapshot of its metadata.
 pub(super) async fn with_snapshot<T>(
-    named: Option<MetadataValue<Ascii>>,
-    answer: impl Future<Output = T>,
+    snapshot: Option<MetadataValue<Ascii>>,
+    request: impl Future<Output = T>,
 ) -> T {
-    match named {
-        Some(snapshot) => SNAPSHOT.scope(snapshot, answer).await,
-        None => answer.await,
+    match snapshot {
+        Some(snapshot) => SNAPSHOT.scope(snapshot, request).await,
+        None => request.await,
     }
 }
 
-/// The snapshot that the metadata of a request names.
+/// Returns the id of the snapshot in the metadata of a request.
 pub(super) fn snapshot_id(metadata: &MetadataMap) -> Option<MetadataValue<Ascii>> {
     metadata.get(KEY).cloned()
 }
 
-/// A call to storage, within the snapshot of the request that makes it.
+/// Returns a storage call with the snapshot of the current request.
 pub(super) fn storage_request<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    // Outside of a request, and in most of them, there is none.
+    // Fails outside a request, and for requests without a snapshot.
     let _ = SNAPSHOT.try_with(|snapshot| request.metadata_mut().insert(KEY, snapshot.clone()));
     request
 }

@@ -1,4 +1,4 @@
-//! [`crate::logical`] into messages for the host.
+//! Converts [`crate::logical`] to messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -87,7 +87,7 @@ pub(crate) fn special_paths(paths: SpecialPaths) -> pb::Paths {
     }
 }
 
-/// Vault's router has no data for what has neither body nor query, and an empty object for an empty body.
+/// Encodes the data of a request like Vault's router: null without a body and a query, and an empty object for an empty body.
 fn request_data(operation: &Operation, data: &Map) -> String {
     let has_body = matches!(operation, Operation::Create | Operation::Update | Operation::Patch);
     json(Some(data).filter(|data| has_body || !data.is_empty()))
@@ -184,7 +184,7 @@ pub(crate) fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// An absent object is `null`: the empty text is a decoding error for the host.
+/// Encodes an object. A missing object is `null`, because a host cannot decode an empty string.
 fn json(data: Option<&Map>) -> String {
     data.map_or_else(|| "null".to_owned(), |map| serde_json::Value::Object(map.clone()).to_string())
 }
@@ -194,20 +194,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absent_data_is_null_and_never_the_empty_text() {
+    fn missing_data_is_null_and_never_an_empty_string() {
         assert_eq!(response(Response::default()).data, "null");
         assert_eq!(response(Response::data(Map::new())).data, "{}");
     }
 
     #[test]
-    fn a_lease_that_nobody_issued_yet_carries_the_zero_time_of_go() {
+    fn a_lease_that_is_not_issued_yet_has_the_zero_time_of_go() {
         let issued = lease(&LeaseOptions { ttl: Duration::from_secs(2), ..LeaseOptions::default() });
         assert_eq!(issued.ttl, 2_000_000_000);
         assert_eq!(issued.issue_time, Some(GO_ZERO_TIME));
     }
 
     #[test]
-    fn a_node_that_cannot_write_says_so_in_the_words_that_hosts_forward_on() {
+    fn a_node_that_cannot_write_returns_the_message_on_which_hosts_forward() {
         let message = error(&Error::ReadOnly);
         assert_eq!((message.err_type, message.err_msg.as_str()), (0, crate::logical::READ_ONLY));
     }

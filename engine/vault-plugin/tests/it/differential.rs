@@ -1,7 +1,7 @@
-//! The official SDK and ours with the same generated input: they answer the same, but where ours is deliberately better.
+//! Compares the official SDK with ours on generated input. The results must be equal, except for deliberate differences.
 //!
-//! A short run by default. `DIFFERENTIAL_CASES` says how many, and `DIFFERENTIAL_SEED` repeats a run; both are printed. Every
-//! deliberate difference is named in `docs/parity.md`.
+//! A short run by default. `DIFFERENTIAL_CASES` sets the number of cases, and `DIFFERENTIAL_SEED` repeats a run. Both are printed.
+//! `docs/parity.md` lists every deliberate difference.
 
 mod fields;
 mod routes;
@@ -15,16 +15,16 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
-/// Cases that are asked at once, so that neither side waits for the other at each.
+/// The number of cases per batch, so that neither side waits for the other after each case.
 const BATCH: usize = 500;
 
-/// Differences after which there is no point in looking for more.
+/// The number of differences at which a run stops.
 const MAX_DIFFERENCES: usize = 30;
 
-/// No difference, or the reason why there is one on purpose; else what ours answered.
+/// No difference, or the reason of a deliberate one. The error is our result.
 type Comparison = Result<Option<&'static str>, String>;
 
-/// Generates cases, asks Go's oracle and ours, and compares.
+/// Generates cases, runs them with Go's oracle and with ours, and compares the results.
 async fn compare<C>(
     oracle: &str,
     short: usize,
@@ -38,38 +38,38 @@ async fn compare<C>(
 
     let mut random = StdRng::seed_from_u64(seed);
     let mut deliberate: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut found = Vec::new();
-    let mut left = cases;
-    while left > 0 && found.len() < MAX_DIFFERENCES {
-        let batch: Vec<C> = (0..BATCH.min(left)).map(|_| generate(&mut random)).collect();
-        left -= batch.len();
+    let mut differences = Vec::new();
+    let mut remaining = cases;
+    while remaining > 0 && differences.len() < MAX_DIFFERENCES {
+        let batch: Vec<C> = (0..BATCH.min(remaining)).map(|_| generate(&mut random)).collect();
+        remaining -= batch.len();
         let questions: Vec<Value> = batch.iter().map(&question).collect();
-        let answered = ask(&mut go, &questions).await;
-        for (case, answer) in batch.iter().zip(answered) {
+        let answers = ask(&mut go, &questions).await;
+        for (case, answer) in batch.iter().zip(answers) {
             match differ(case, &answer).await {
                 Ok(None) => {}
                 Ok(Some(reason)) => *deliberate.entry(reason).or_default() += 1,
                 Err(ours) => {
-                    found.push(format!("{}\n  Go:   {answer}\n  ours: {ours}", question(case)));
+                    differences.push(format!("{}\n  Go:   {answer}\n  ours: {ours}", question(case)));
                 }
             }
         }
     }
-    assert!(found.is_empty(), "seed {seed}\n{}", found.join("\n"));
+    assert!(differences.is_empty(), "seed {seed}\n{}", differences.join("\n"));
     go.wait().await.success();
-    report(&format!("{oracle}: {cases} cases, seed {seed}; better on purpose: {deliberate:?}"));
+    report(&format!("{oracle}: {cases} cases, seed {seed}; deliberate differences: {deliberate:?}"));
 }
 
 async fn ask(go: &mut RunningProgram, questions: &[Value]) -> Vec<Value> {
     let mut lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
-    // Asks for the answers.
+    // An empty line requests the answers.
     lines.push('\n');
     go.write(lines).await;
     let mut answers = Vec::new();
     for _ in questions {
         let line = go.next_line(Stream::Stdout).await.unwrap_or_default();
         let answer = serde_json::from_str(&line);
-        answers.push(answer.unwrap_or_else(|error| panic!("the oracle said {line:?}: {error}")));
+        answers.push(answer.unwrap_or_else(|error| panic!("invalid output of the oracle {line:?}: {error}")));
     }
     answers
 }
@@ -78,7 +78,7 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-#[expect(clippy::print_stdout, reason = "a seed is of use to people alone")]
+#[expect(clippy::print_stdout, reason = "a seed is for people")]
 fn report(line: &str) {
     println!("{line}");
 }

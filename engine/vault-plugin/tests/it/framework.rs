@@ -1,4 +1,4 @@
-//! An engine that uses what the framework offers, on a host in memory.
+//! An engine that uses most features of the framework, on an in-memory host.
 
 use std::collections::BTreeMap;
 
@@ -46,19 +46,19 @@ fn engine() -> Engine<Library> {
                 .existence_check(exists)
                 .on(Operation::Create, "Add a book.", write)
                 .on(Operation::Update, "Replace a book.", write)
-                .describe("Nothing of the old one is kept.")
+                .describe("The old book is discarded.")
                 .example(json!({"title": "Emma", "pages": 474}))
                 .on(Operation::Patch, "Change a book.", patch)
                 .forward_performance_standby()
                 .forward_performance_secondary()
-                .on(Operation::Read, "Show a book.", read)
-                .on(Operation::Delete, "Lose a book.", lose)
+                .on(Operation::Read, "Read a book.", read)
+                .on(Operation::Delete, "Delete a book.", delete)
                 .status(OperationStatus::Unpublished),
         )
         .path(
             Path::new(format!("books/{}/cover", pattern::generic_name("name")))
                 .field("name", Field::string())
-                .on(Operation::Read, "Show a cover.", cover),
+                .on(Operation::Read, "Read a cover.", cover),
         )
         .path(Path::new("orders").on(Operation::Update, "Order.", order))
         .path(
@@ -68,8 +68,8 @@ fn engine() -> Engine<Library> {
                 card,
             ),
         )
-        .secret(SecretType::new("day").on_revoke(end_card))
-        .secret(SecretType::new("year").on_renew(renew_card).on_revoke(end_card))
+        .secret(SecretType::new("day").on_revoke(revoke_card))
+        .secret(SecretType::new("year").on_renew(renew_card).on_revoke(revoke_card))
 }
 
 fn key(name: &str) -> String {
@@ -77,20 +77,20 @@ fn key(name: &str) -> String {
 }
 
 async fn list(cx: Context<Library>, _: NoFields) -> Result<ListWithInfo<Map>, Error> {
-    let mut found = Vec::new();
+    let mut entries = Vec::new();
     for name in cx.storage().list_page("books/", "", 0).await? {
         if let Some(book) = cx.storage().read::<Book>(&key(&name)).await? {
-            found.push((name, Map::from_iter([("pages".to_owned(), book.pages.into())])));
+            entries.push((name, Map::from_iter([("pages".to_owned(), book.pages.into())])));
         }
     }
-    Ok(ListWithInfo(found))
+    Ok(ListWithInfo(entries))
 }
 
-async fn exists(cx: Context<Library>, wanted: NameField) -> Result<bool, Error> {
-    if wanted.name == "forbidden" {
-        return Err(Error::invalid("not that one"));
+async fn exists(cx: Context<Library>, params: NameField) -> Result<bool, Error> {
+    if params.name == "forbidden" {
+        return Err(Error::invalid("this name is forbidden"));
     }
-    Ok(cx.storage().get(&key(&wanted.name)).await?.is_some())
+    Ok(cx.storage().get(&key(&params.name)).await?.is_some())
 }
 
 async fn write(cx: Context<Library>, fields: Book) -> Result<(), Error> {
@@ -111,16 +111,16 @@ async fn patch(cx: Context<Library>, changes: Map) -> Result<(), Error> {
     Ok(cx.storage().write(&key(&name), &merge_patch(&book, changes)?).await?)
 }
 
-async fn read(cx: Context<Library>, wanted: NameField) -> Result<Option<Data<Book>>, Error> {
-    Ok(cx.storage().read(&key(&wanted.name)).await?.map(Data))
+async fn read(cx: Context<Library>, params: NameField) -> Result<Option<Data<Book>>, Error> {
+    Ok(cx.storage().read(&key(&params.name)).await?.map(Data))
 }
 
-async fn lose(cx: Context<Library>, wanted: NameField) -> Result<(), Error> {
-    Ok(cx.storage().delete(&key(&wanted.name)).await?)
+async fn delete(cx: Context<Library>, params: NameField) -> Result<(), Error> {
+    Ok(cx.storage().delete(&key(&params.name)).await?)
 }
 
-async fn cover(_cx: Context<Library>, wanted: NameField) -> Result<RawResponse, Error> {
-    Ok(RawResponse { content_type: "text/plain".to_owned(), ..RawResponse::new(200, wanted.name) })
+async fn cover(_cx: Context<Library>, params: NameField) -> Result<RawResponse, Error> {
+    Ok(RawResponse { content_type: "text/plain".to_owned(), ..RawResponse::new(200, params.name) })
 }
 
 async fn order(cx: Context<Library>, _: NoFields) -> Result<Response, Error> {
@@ -129,8 +129,8 @@ async fn order(cx: Context<Library>, _: NoFields) -> Result<Response, Error> {
     Ok(Response { wrap_info, ..cx.with_status(202, accepted)? })
 }
 
-async fn card(_cx: Context<Library>, wanted: NameField) -> Result<LeasedSecret, Error> {
-    let kind = if wanted.name == "day" { "day" } else { "year" };
+async fn card(_cx: Context<Library>, params: NameField) -> Result<LeasedSecret, Error> {
+    let kind = if params.name == "day" { "day" } else { "year" };
     Ok(LeasedSecret::new(kind, json!({"number": 1}), json!({}), Lease::default()))
 }
 
@@ -138,7 +138,7 @@ async fn renew_card(_cx: Context<Library>, _: NoFields) -> Result<Lease, Error> 
     Ok(Lease::default())
 }
 
-async fn end_card(_cx: Context<Library>, _: NoFields) -> Result<(), Error> {
+async fn revoke_card(_cx: Context<Library>, _: NoFields) -> Result<(), Error> {
     Ok(())
 }
 
@@ -167,13 +167,13 @@ async fn special_paths_reach_the_host_as_they_were_declared() {
 }
 
 #[tokio::test]
-async fn a_list_can_say_something_of_each_name() {
+async fn a_list_can_contain_information_about_each_name() {
     let listed = data(library().await.list("books/").await.unwrap());
     assert_eq!(listed, json!({"keys": ["emma"], "key_info": {"emma": {"pages": 474}}}));
 }
 
 #[tokio::test]
-async fn a_patch_changes_declared_fields_only_and_null_takes_one_away() {
+async fn a_patch_changes_declared_fields_only_and_null_removes_one() {
     let mount = library().await;
     let changes = json!({"pages": "480", "note": "worn", "colour": "red"});
     mount.patch("books/emma", changes).await.unwrap();
@@ -181,12 +181,12 @@ async fn a_patch_changes_declared_fields_only_and_null_takes_one_away() {
     assert_eq!(emma, json!({"title": "Emma", "pages": 480, "note": "worn"}));
     mount.patch("books/emma", json!({"note": null})).await.unwrap();
     assert_eq!(data(mount.read("books/emma").await.unwrap())["note"], Value::Null);
-    let refused = mount.patch("books/emma", json!({"title": null})).await.unwrap().unwrap();
-    assert!(refused.error_text().unwrap().contains("title"));
+    let error = mount.patch("books/emma", json!({"title": null})).await.unwrap().unwrap();
+    assert!(error.error_text().unwrap().contains("title"));
 }
 
 #[tokio::test]
-async fn an_operation_is_left_to_the_node_it_was_declared_for() {
+async fn an_operation_is_forwarded_to_the_node_that_it_was_declared_for() {
     let mount = library().await;
     let patch = async || mount.patch("books/emma", json!({"pages": 1})).await;
     for state in [ReplicationState::PERFORMANCE_STANDBY, ReplicationState::PERFORMANCE_SECONDARY] {
@@ -199,13 +199,13 @@ async fn an_operation_is_left_to_the_node_it_was_declared_for() {
 }
 
 #[tokio::test]
-async fn an_existence_check_that_refuses_is_the_fault_of_the_caller() {
+async fn an_error_of_an_existence_check_is_a_user_error() {
     let error = library().await.write("books/forbidden", json!({})).await.unwrap_err();
-    assert!(matches!(&error, Error::User(text) if text == "not that one"), "{error:?}");
+    assert!(matches!(&error, Error::User(text) if text == "this name is forbidden"), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_raw_answer_has_its_own_body_and_an_accepted_one_its_own_status() {
+async fn a_raw_response_has_its_own_body_and_an_accepted_one_its_own_status() {
     let mount = library().await;
     let cover = data(mount.read("books/emma/cover").await.unwrap());
     assert_eq!(
@@ -218,7 +218,7 @@ async fn a_raw_answer_has_its_own_body_and_an_accepted_one_its_own_status() {
 }
 
 #[tokio::test]
-async fn only_a_secret_that_something_renews_is_said_to_be_renewable() {
+async fn only_a_secret_with_a_renew_handler_is_renewable() {
     let library = library().await;
     for (kind, renewable) in [("day", false), ("year", true)] {
         let issued = library.read(&format!("cards/{kind}")).await.unwrap().unwrap();
@@ -229,23 +229,23 @@ async fn only_a_secret_that_something_renews_is_said_to_be_renewable() {
 }
 
 #[tokio::test]
-async fn a_lease_that_nothing_could_revoke_is_not_handed_out() {
+async fn a_lease_that_could_not_be_revoked_is_not_issued() {
     async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
-        Ok(LeasedSecret::new("forgotten", json!({"token": "s3cret"}), json!({}), Lease::default()))
+        Ok(LeasedSecret::new("undeclared", json!({"token": "s3cret"}), json!({}), Lease::default()))
     }
     let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
     let mount = TestMount::new(Engine::new(|| ()).path(path)).await.unwrap();
-    let refused = mount.read("creds").await.unwrap_err().to_string();
-    assert!(refused.contains("\"forgotten\", which the engine does not declare"), "{refused}");
+    let error = mount.read("creds").await.unwrap_err().to_string();
+    assert!(error.contains("\"undeclared\": the engine does not declare this secret type"), "{error}");
 }
 
 #[tokio::test]
-async fn a_template_is_filled_in_for_the_entity_that_asks() {
+async fn a_template_is_rendered_for_the_entity_of_the_caller() {
     let library = library().await;
     let template: IdentityTemplate =
         "{{identity.entity.name}}/{{ identity.groups.names.ops.id }}".parse().unwrap();
-    let fill = |entity: &'static str| template.render(library.system(), entity);
-    assert!(matches!(fill("e1").await, Err(Error::System(SystemViewError::Unsupported(_)))));
+    let render = |entity: &'static str| template.render(library.system(), entity);
+    assert!(matches!(render("e1").await, Err(Error::System(SystemViewError::Unsupported(_)))));
 
     let ann = Entity { id: "e1".to_owned(), name: "ann".to_owned(), ..Entity::default() };
     let ops = Group { id: "g1".to_owned(), name: "ops".to_owned(), ..Group::default() };
@@ -253,17 +253,17 @@ async fn a_template_is_filled_in_for_the_entity_that_asks() {
         host.entities = Some(BTreeMap::from([("e1".to_owned(), ann)]));
         host.groups = Some(BTreeMap::from([("e1".to_owned(), vec![ops])]));
     });
-    assert_eq!(fill("e1").await.unwrap(), "ann/g1");
-    for nobody in ["", "e2"] {
-        assert!(matches!(fill(nobody).await, Err(Error::Invalid(_))), "{nobody:?}");
+    assert_eq!(render("e1").await.unwrap(), "ann/g1");
+    for missing in ["", "e2"] {
+        assert!(matches!(render(missing).await, Err(Error::Invalid(_))), "{missing:?}");
     }
     library.system().update(|host| host.groups = Some(BTreeMap::new()));
-    let lacking = fill("e1").await.unwrap_err().to_string();
-    assert_eq!(lacking, "the caller's identity has nothing for identity.groups.names.ops.id");
+    let error = render("e1").await.unwrap_err().to_string();
+    assert_eq!(error, "the caller's identity has no value for identity.groups.names.ops.id");
 }
 
 #[tokio::test]
-async fn the_host_has_a_credential_rotated_by_a_node_that_can_write() {
+async fn a_credential_is_rotated_only_by_a_node_that_can_write() {
     let mount = library().await;
     let rotate = async || mount.request(Operation::Rotate, "", Map::new()).await;
     mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
@@ -274,7 +274,7 @@ async fn the_host_has_a_credential_rotated_by_a_node_that_can_write() {
 }
 
 #[tokio::test]
-async fn an_event_says_what_was_changed_and_a_host_without_events_does_not_mind() {
+async fn an_event_contains_the_change_and_a_host_without_events_is_not_an_error() {
     let mount = library().await;
     let [event] = &mount.events().events()[..] else { panic!("one event") };
     let path = "books/emma";
@@ -287,7 +287,7 @@ async fn an_event_says_what_was_changed_and_a_host_without_events_does_not_mind(
 }
 
 #[tokio::test]
-async fn the_document_is_named_after_the_host_and_shows_what_is_published() {
+async fn the_document_has_the_name_of_the_host_and_contains_what_is_published() {
     for (product, title) in [(Product::Vault, "HashiCorp Vault API"), (Product::OpenBao, "OpenBao API")] {
         let mount = TestMount::for_product(product, engine()).await.unwrap();
         let help = data(mount.request(Operation::Help, "", Map::new()).await.unwrap());
@@ -295,7 +295,7 @@ async fn the_document_is_named_after_the_host_and_shows_what_is_published() {
         assert_eq!(document["info"]["title"], title);
         let book = &document["paths"]["/books/{name}"];
         assert!(book["delete"].is_null() && book["patch"].is_object(), "{book}");
-        assert_eq!(book["post"]["description"], "Nothing of the old one is kept.");
+        assert_eq!(book["post"]["description"], "The old book is discarded.");
         let body = &book["post"]["requestBody"]["content"]["application/json"]["schema"];
         assert_eq!(body["example"]["title"], "Emma");
         assert_eq!(document["paths"]["/books/{name}/cover"]["x-vault-unauthenticated"], true);

@@ -1,4 +1,4 @@
-//! The committed protobuf code is what the `.proto` files say.
+//! The committed protobuf code equals the output of its generator.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn the_committed_code_is_what_the_proto_files_generate() {
     }
 }
 
-/// Compares, or rewrites when `UPDATE_GENERATED` is set.
+/// Compares the code, or rewrites it if `UPDATE_GENERATED` is set.
 fn check(proto: &str, committed: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let descriptors = protox::compile([root.join(proto)], [root.join("proto")]).unwrap();
@@ -18,7 +18,7 @@ fn check(proto: &str, committed: &str) {
     let out = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
         .build_transport(false)
-        // A host that lacks a call answers as one built before it was added.
+        // A host that does not implement a call responds like one that was built before the call was added.
         .generate_default_stubs(true)
         .out_dir(out.path())
         .compile_fds(descriptors)
@@ -28,7 +28,7 @@ fn check(proto: &str, committed: &str) {
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         fs::write(&committed, fresh).unwrap();
     } else {
-        let held = fs::read_to_string(&committed).unwrap_or_default();
-        assert!(held == fresh, "{} is stale: run with UPDATE_GENERATED=1", committed.display());
+        let current = fs::read_to_string(&committed).unwrap_or_default();
+        assert!(current == fresh, "{} is stale: run with UPDATE_GENERATED=1", committed.display());
     }
 }

@@ -1,4 +1,4 @@
-//! A real Go plugin under our host: HashiCorp's key/value engine, version 2 of it.
+//! A real Go plugin under our host: version 2 of HashiCorp's key/value engine.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ async fn launch_kv() -> Plugin {
     launch(PluginCommand::new(harness::build::go_kv("v0.25.0").await)).await.unwrap()
 }
 
-/// Mounts, and waits until the engine has set up its storage, which it does aside.
+/// Mounts the engine, and waits until it has set up its storage in the background.
 async fn mount_ready(plugin: &Plugin) -> RemoteMount {
     let mount = mount(plugin, &Arc::default()).await;
     let written = async {
@@ -56,18 +56,18 @@ async fn a_go_engine_is_written_read_patched_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_go_engines_error_comes_with_its_response() {
+async fn an_error_of_a_go_engine_arrives_with_its_response() {
     let plugin = launch_kv().await;
     let mount = mount_ready(&plugin).await;
-    let refused = ask(&mount, Operation::Update, "data/app", json!({"options": {"cas": 0}})).await;
-    let Err(CallError::Backend(refusal)) = refused else { panic!("{refused:?}") };
-    assert!(matches!(refusal.error, Error::InvalidRequest), "{refusal:?}");
-    let response = refusal.response.unwrap();
+    let result = ask(&mount, Operation::Update, "data/app", json!({"options": {"cas": 0}})).await;
+    let Err(CallError::Backend(error)) = result else { panic!("{result:?}") };
+    assert!(matches!(error.error, Error::InvalidRequest), "{error:?}");
+    let response = error.response.unwrap();
     assert!(response.error_text().unwrap().contains("no data provided"), "{response:?}");
 }
 
 #[tokio::test]
-async fn a_go_engine_is_hosted_whichever_release_of_the_sdk_it_was_built_with() {
+async fn a_go_engine_runs_with_any_release_of_the_sdk() {
     for release in ["v0.7.0", "v0.25.0"] {
         let plugin = launch(PluginCommand::new(harness::build::go_sdk(release).await)).await.unwrap();
         let mount = mount(&plugin, &Arc::default()).await;
@@ -78,7 +78,7 @@ async fn a_go_engine_is_hosted_whichever_release_of_the_sdk_it_was_built_with() 
 }
 
 #[tokio::test]
-async fn two_mounts_share_a_go_process_and_end_one_by_one() {
+async fn two_mounts_share_a_go_process_and_are_removed_separately() {
     let plugin = launch_kv().await;
     assert!(plugin.is_multiplexed());
     let (one, two) = tokio::join!(mount_ready(&plugin), mount_ready(&plugin));
@@ -89,7 +89,7 @@ async fn two_mounts_share_a_go_process_and_end_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_go_engine_reaches_its_storage_through_the_one_connection_of_a_container() {
+async fn a_go_engine_reaches_its_storage_through_the_single_connection_of_a_container() {
     let program = harness::build::go_kv("v0.25.0").await;
     let plugin = launch(PluginCommand {
         broker_transport: BrokerTransport::Multiplexed,
@@ -103,15 +103,15 @@ async fn a_go_engine_reaches_its_storage_through_the_one_connection_of_a_contain
 }
 
 #[tokio::test]
-async fn a_plugin_that_shares_no_process_takes_one_mount_at_a_time() {
+async fn a_plugin_without_multiplexing_has_one_mount_at_a_time() {
     let program = harness::build::go_kv("v0.25.0").await;
     let env = vec![("GO_KV_MULTIPLEXED".into(), "false".into())];
     let plugin = launch(PluginCommand { env, ..PluginCommand::new(program) }).await.unwrap();
     assert!(!plugin.is_multiplexed());
     let first = mount_ready(&plugin).await;
     let config = MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
-    let refused = plugin.mount(config).await.unwrap_err();
-    assert!(matches!(refused, MountError::AlreadyMounted), "{refused}");
+    let error = plugin.mount(config).await.unwrap_err();
+    assert!(matches!(error, MountError::AlreadyMounted), "{error}");
     ask(&first, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
 
     first.cleanup().await.unwrap();
@@ -120,22 +120,22 @@ async fn a_plugin_that_shares_no_process_takes_one_mount_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_killed_go_plugin_is_noticed() {
+async fn the_exit_of_a_killed_go_plugin_is_detected() {
     let plugin = launch_kv().await;
     let mount = mount_ready(&plugin).await;
     kill(&plugin);
-    within_timeout("its end is noticed", plugin.exited()).await;
+    within_timeout("the exit is detected", plugin.exited()).await;
     let lost = ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap_err();
     assert!(matches!(lost, CallError::ConnectionLost), "{lost:?}");
 }
 
 #[tokio::test]
-async fn a_go_plugin_is_inspected_in_either_of_its_versions_and_they_differ() {
-    let inspected = async |version: &str| {
+async fn both_versions_of_a_go_plugin_are_inspected_and_differ() {
+    let inspect_version = async |version: &str| {
         let options = [("version".to_owned(), version.to_owned())].into();
         inspect(PluginCommand::new(harness::build::go_kv("v0.25.0").await), options).await.unwrap()
     };
-    let (first, second) = (inspected("1").await, inspected("2").await);
+    let (first, second) = (inspect_version("1").await, inspect_version("2").await);
     let verbs: Vec<_> = second.paths["data/{path}"].operations.keys().copied().collect();
     assert_eq!(verbs, [Verb::Read, Verb::Write, Verb::Patch, Verb::Delete]);
     let config = &second.paths["config"].operations[&Verb::Write].fields;

@@ -1,4 +1,4 @@
-//! What a plugin process asks of its kernel, seen from outside.
+//! The hardening of a plugin process, checked from outside.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -21,7 +21,7 @@ fn status(plugin: &Plugin, field: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_plugin_leaves_no_core_dump_and_gains_no_privileges_and_can_still_be_proven() {
+async fn a_plugin_leaves_no_core_dump_and_gains_no_privileges_and_its_binary_can_be_verified() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     mount(&plugin, &Arc::default()).await;
     assert_eq!(status(&plugin, "NoNewPrivs"), "1");
@@ -30,13 +30,13 @@ async fn a_plugin_leaves_no_core_dump_and_gains_no_privileges_and_can_still_be_p
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
     let filter = fs::read_to_string(format!("/proc/{}/coredump_filter", plugin.pid())).unwrap();
     assert_eq!(u32::from_str_radix(filter.trim(), 16), Ok(0), "a piped dump ignores the limit");
-    // By the same user, without further rights.
+    // Works for the same user, without further privileges.
     let binary = fs::read_link(format!("/proc/{}/exe", plugin.pid())).unwrap();
     assert_eq!(binary, greeter().canonicalize().unwrap());
-    assert_eq!(status(&plugin, "VmLck"), "0 kB", "the host has not asked for it");
+    assert_eq!(status(&plugin, "VmLck"), "0 kB", "the host has not requested mlock");
 }
 
-/// The kernel keeps the flag for each thread; a new thread inherits that of the thread that starts it.
+/// The flag belongs to a thread. A new thread inherits it from the thread that starts it.
 #[tokio::test]
 async fn no_thread_of_a_plugin_gains_privileges() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
@@ -51,7 +51,7 @@ async fn no_thread_of_a_plugin_gains_privileges() {
     assert!(flags.len() > 1 && flags.iter().all(|flag| flag == "NoNewPrivs:\t1"), "{flags:?}");
 }
 
-/// The user cannot read this binary, so the kernel makes its process not dumpable, as it does for one whose file has capabilities.
+/// A process whose user cannot read its binary is not dumpable, like one whose file has capabilities.
 #[tokio::test]
 async fn a_process_that_is_not_dumpable_is_not_warned_about_core_dumps() {
     const NOBODY: u32 = 65_534;
@@ -62,7 +62,7 @@ async fn a_process_that_is_not_dumpable_is_not_warned_about_core_dumps() {
     fs::create_dir(&sockets).unwrap();
     fs::set_permissions(&sockets, Permissions::from_mode(0o777)).unwrap();
     let binary = directory.path().join("greeter");
-    // A file that is open for writing cannot be run, and a plugin that another test starts meanwhile would keep ours open.
+    // A file that is open for writing cannot be executed, and a plugin that another test starts could inherit the open file.
     assert!(Command::new("/bin/cp").args([&greeter(), &binary]).status().await.unwrap().success());
     fs::set_permissions(&binary, Permissions::from_mode(0o111)).unwrap();
 
@@ -94,8 +94,8 @@ async fn a_process_that_is_not_dumpable_is_not_warned_about_core_dumps() {
 }
 
 #[tokio::test]
-async fn memory_is_locked_where_the_host_asks_and_the_kernel_lets_and_else_the_log_says_why_not() {
-    let (lines, mut seen) = mpsc::unbounded_channel();
+async fn memory_is_locked_on_request_of_the_host_or_the_log_explains_why_not() {
+    let (lines, mut lines_received) = mpsc::unbounded_channel();
     let log = Arc::new(move |line: LogLine| drop(lines.send(line)));
     let env = vec![("VAULT_PLUGIN_MLOCK_ENABLED".into(), "true".into())];
     let plugin = launch(PluginCommand { env, log, ..PluginCommand::new(greeter()) }).await.unwrap();
@@ -107,8 +107,8 @@ async fn memory_is_locked_where_the_host_asks_and_the_kernel_lets_and_else_the_l
     } else {
         assert_eq!(status(&plugin, "VmLck"), "0 kB");
         let warning = loop {
-            let line = within_timeout("the warning", seen.recv()).await.unwrap();
-            if line.message.contains("is not locked") {
+            let line = within_timeout("the warning", lines_received.recv()).await.unwrap();
+            if line.message.contains("cannot lock the memory") {
                 break line.message;
             }
         };

@@ -1,4 +1,4 @@
-//! A plugin of ours under our own host.
+//! Our example plugin under our own host.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,18 +15,18 @@ use vault_plugin::host::{
 use vault_plugin::logical::{BackendType, Error, Map, Operation, Request, Response, Storage, StorageEntry};
 use vault_plugin::testing::{MemoryStorage, StaticSystemView, StorageCall};
 
-/// The example that Cargo has built beside this test.
+/// Returns the example that Cargo has built beside this test.
 pub(crate) fn greeter() -> PathBuf {
     prebuilt_example("greeter")
 }
 
-/// Mounts the engine of `plugin` on `storage`, initialised.
+/// Mounts the engine of `plugin` on `storage`, and initializes it.
 pub(crate) async fn mount(plugin: &Plugin, storage: &Arc<MemoryStorage>) -> RemoteMount {
     let storage: Arc<dyn Storage> = storage.clone();
     let mut config = MountConfig::new(storage, Arc::new(StaticSystemView::default()));
     config.options.insert("version".to_owned(), "2".to_owned());
     let mount = within_timeout("the plugin mounts", plugin.mount(config)).await.unwrap();
-    within_timeout("the plugin initialises", mount.initialize()).await.unwrap();
+    within_timeout("the plugin initializes", mount.initialize()).await.unwrap();
     mount
 }
 
@@ -36,7 +36,7 @@ pub(crate) async fn ask(
     path: &str,
     data: Value,
 ) -> Result<Option<Response>, CallError> {
-    let what = format!("an answer to {operation:?} of {path}");
+    let what = format!("the response to {operation:?} of {path}");
     within_timeout(&what, mount.handle_request(request(operation, path, data))).await
 }
 
@@ -44,9 +44,9 @@ pub(crate) fn request(operation: Operation, path: &str, data: Value) -> Request 
     Request::new(operation, path, data.as_object().cloned().unwrap_or_default())
 }
 
-/// The data of an answer that has some.
-pub(crate) fn data(answer: Result<Option<Response>, CallError>) -> Map {
-    answer.unwrap().expect("an answer").data.expect("data")
+/// Returns the data of a response.
+pub(crate) fn data(response: Result<Option<Response>, CallError>) -> Map {
+    response.unwrap().expect("a response").data.expect("data")
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn an_engine_is_mounted_written_read_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_lease_comes_with_what_revokes_it() {
+async fn a_lease_contains_the_data_to_revoke_it() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let mount = mount(&plugin, &Arc::default()).await;
     ask(&mount, Operation::Update, "greetings/ann", json!({"text": "hi"})).await.unwrap();
@@ -88,32 +88,32 @@ async fn a_lease_comes_with_what_revokes_it() {
 }
 
 #[tokio::test]
-async fn the_kinds_of_an_engines_errors_arrive() {
+async fn the_kinds_of_errors_of_an_engine_arrive() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let storage: Arc<MemoryStorage> = Arc::default();
     let mount = mount(&plugin, &storage).await;
-    let refused = async |operation: Operation, path: &str| match ask(&mount, operation, path, json!({})).await
-    {
-        Err(CallError::Backend(refusal)) => refusal.error,
-        other => panic!("{other:?}"),
-    };
-    assert!(matches!(refused(Operation::Read, "errors/denied").await, Error::PermissionDenied));
-    assert!(matches!(refused(Operation::Read, "errors/unrecoverable").await, Error::Unrecoverable));
-    let coded = refused(Operation::Read, "errors/coded").await;
+    let error_of =
+        async |operation: Operation, path: &str| match ask(&mount, operation, path, json!({})).await {
+            Err(CallError::Backend(failed)) => failed.error,
+            other => panic!("{other:?}"),
+        };
+    assert!(matches!(error_of(Operation::Read, "errors/denied").await, Error::PermissionDenied));
+    assert!(matches!(error_of(Operation::Read, "errors/unrecoverable").await, Error::Unrecoverable));
+    let coded = error_of(Operation::Read, "errors/coded").await;
     assert!(matches!(coded, Error::Coded { status: 418, message } if message == "a teapot"));
-    let internal = refused(Operation::Read, "errors/other").await;
-    assert!(matches!(internal, Error::Internal(text) if text == "it broke"));
-    assert!(matches!(refused(Operation::Read, "nowhere").await, Error::UnsupportedPath));
-    assert!(matches!(refused(Operation::Patch, "greetings/ann").await, Error::UnsupportedOperation));
+    let internal = error_of(Operation::Read, "errors/other").await;
+    assert!(matches!(internal, Error::Internal(text) if text == "internal failure"));
+    assert!(matches!(error_of(Operation::Read, "nowhere").await, Error::UnsupportedPath));
+    assert!(matches!(error_of(Operation::Patch, "greetings/ann").await, Error::UnsupportedOperation));
     let invalid = ask(&mount, Operation::Read, "errors/invalid", Value::Null).await.unwrap().unwrap();
-    assert_eq!(invalid.error_text(), Some("wrong input"));
+    assert_eq!(invalid.error_text(), Some("invalid input"));
 
     storage.fail_on(StorageCall::Put, "", vault_plugin::logical::READ_ONLY);
-    assert!(matches!(refused(Operation::Update, "greetings/ann").await, Error::ReadOnly));
+    assert!(matches!(error_of(Operation::Update, "greetings/ann").await, Error::ReadOnly));
 }
 
 #[tokio::test]
-async fn two_mounts_of_one_process_see_their_own_storage_only() {
+async fn two_mounts_of_one_process_have_separate_storage() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let (first, second) = (Arc::default(), Arc::default());
     let (one, two) = (mount(&plugin, &first).await, mount(&plugin, &second).await);
@@ -127,7 +127,7 @@ async fn two_mounts_of_one_process_see_their_own_storage_only() {
 }
 
 #[tokio::test]
-async fn the_storage_is_reached_through_the_one_connection_of_a_container_too() {
+async fn the_storage_is_reached_through_the_single_connection_of_a_container() {
     let launched =
         PluginCommand { broker_transport: BrokerTransport::Multiplexed, ..PluginCommand::new(greeter()) };
     let plugin = launch(launched).await.unwrap();
@@ -139,7 +139,7 @@ async fn the_storage_is_reached_through_the_one_connection_of_a_container_too() 
 }
 
 #[tokio::test]
-async fn a_value_larger_than_four_mebibytes_goes_both_ways() {
+async fn a_value_larger_than_four_mebibytes_is_sent_in_both_directions() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let mount = mount(&plugin, &Arc::default()).await;
     let text = "x".repeat(6 << 20);
@@ -150,13 +150,13 @@ async fn a_value_larger_than_four_mebibytes_goes_both_ways() {
 
 #[tokio::test]
 async fn the_plugins_log_arrives_line_by_line_with_level_and_fields() {
-    let (lines, mut seen) = mpsc::unbounded_channel();
+    let (lines, mut lines_received) = mpsc::unbounded_channel();
     let log = Arc::new(move |line: LogLine| drop(lines.send(line)));
     let plugin = launch(PluginCommand { log, ..PluginCommand::new(greeter()) }).await.unwrap();
     let mount = mount(&plugin, &Arc::default()).await;
     ask(&mount, Operation::Update, "greetings/ann", json!({"text": "hi"})).await.unwrap();
     let line = loop {
-        let line = within_timeout("the plugin logs it", seen.recv()).await.unwrap();
+        let line = within_timeout("the plugin logs it", lines_received.recv()).await.unwrap();
         if line.message == "greeting stored" {
             break line;
         }
@@ -166,13 +166,13 @@ async fn the_plugins_log_arrives_line_by_line_with_level_and_fields() {
 }
 
 #[tokio::test]
-async fn a_killed_plugin_is_noticed_and_its_calls_say_so() {
+async fn the_exit_of_a_killed_plugin_is_detected_and_its_calls_fail() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let storage = Arc::default();
     let mount = mount(&plugin, &storage).await;
     let exited = plugin.exited();
     kill(&plugin);
-    let exited = within_timeout("its end is noticed", exited).await;
+    let exited = within_timeout("the exit is detected", exited).await;
     assert_eq!(
         exited.status.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status)),
         Some(9)
@@ -183,21 +183,21 @@ async fn a_killed_plugin_is_noticed_and_its_calls_say_so() {
 }
 
 #[tokio::test]
-async fn a_request_in_flight_says_that_the_plugin_is_gone() {
+async fn a_request_in_flight_reports_a_lost_connection() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let storage = Arc::new(StuckStorage::default());
     let config = MountConfig::new(storage.clone(), Arc::new(StaticSystemView::default()));
     let mount = plugin.mount(config).await.unwrap();
-    let asked = storage.asked.lock().unwrap().take().unwrap();
+    let called = storage.called.lock().unwrap().take().unwrap();
     let waiting =
         tokio::spawn(async move { ask(&mount, Operation::Read, "greetings/ann", Value::Null).await });
-    within_timeout("the plugin asks its storage", asked).await.unwrap();
+    within_timeout("the plugin calls its storage", called).await.unwrap();
     kill(&plugin);
     assert!(matches!(waiting.await.unwrap(), Err(CallError::ConnectionLost)));
 }
 
 #[tokio::test]
-async fn a_plugin_ends_when_told_to() {
+async fn a_plugin_exits_on_shutdown() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let exit = plugin.shutdown().await.unwrap();
     assert!(matches!(exit, ShutdownOutcome::Graceful(status) if status.success()), "{exit:?}");
@@ -205,7 +205,7 @@ async fn a_plugin_ends_when_told_to() {
 }
 
 #[tokio::test]
-async fn a_plugin_is_asked_what_it_is_without_storage() {
+async fn a_plugin_is_probed_without_storage() {
     let report = probe(PluginCommand::new(greeter())).await.unwrap();
     assert_eq!((report.version.as_str(), report.kind), ("v1.2.3", BackendType::Secrets));
     assert!(report.multiplexed);
@@ -213,21 +213,21 @@ async fn a_plugin_is_asked_what_it_is_without_storage() {
 
 #[tokio::test]
 async fn a_plugin_is_inspected_with_its_paths_and_fields() {
-    let seen = inspect(PluginCommand::new(greeter()), BTreeMap::new()).await.unwrap();
+    let inspection = inspect(PluginCommand::new(greeter()), BTreeMap::new()).await.unwrap();
     assert_eq!(
-        (seen.version.as_str(), seen.kind, seen.protocol_version),
+        (inspection.version.as_str(), inspection.kind, inspection.protocol_version),
         ("v1.2.3", BackendType::Secrets, 5)
     );
-    assert!(seen.help.contains("Greets people."), "{}", seen.help);
-    let paths: Vec<_> = seen.paths.keys().map(String::as_str).collect();
+    assert!(inspection.help.contains("Greets people."), "{}", inspection.help);
+    let paths: Vec<_> = inspection.paths.keys().map(String::as_str).collect();
     assert_eq!(paths, ["errors/{name}", "greetings", "greetings/{name}", "issue/{name}"]);
-    assert!(seen.paths["errors/{name}"].sudo);
-    assert!(seen.paths["greetings"].operations.contains_key(&Verb::List));
-    let greeting = &seen.paths["greetings/{name}"];
+    assert!(inspection.paths["errors/{name}"].sudo);
+    assert!(inspection.paths["greetings"].operations.contains_key(&Verb::List));
+    let greeting = &inspection.paths["greetings/{name}"];
     let verbs: Vec<_> = greeting.operations.keys().copied().collect();
     assert_eq!(verbs, [Verb::Read, Verb::Write, Verb::Delete]);
     assert_eq!(greeting.operations[&Verb::Write].fields["text"].kind, "string");
-    assert_eq!(compare(&seen, &seen), []);
+    assert_eq!(compare(&inspection, &inspection), []);
 }
 
 pub(crate) fn kill(plugin: &Plugin) {
@@ -235,24 +235,24 @@ pub(crate) fn kill(plugin: &Plugin) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
-/// Storage that says when it is asked, and never answers.
+/// Storage that signals its first call and never responds.
 struct StuckStorage {
-    tell: Mutex<Option<tokio::sync::oneshot::Sender<()>>>,
-    asked: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
+    call_sender: Mutex<Option<tokio::sync::oneshot::Sender<()>>>,
+    called: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
 }
 
 impl Default for StuckStorage {
     fn default() -> Self {
-        let (tell, asked) = tokio::sync::oneshot::channel();
-        StuckStorage { tell: Mutex::new(Some(tell)), asked: Mutex::new(Some(asked)) }
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        StuckStorage { call_sender: Mutex::new(Some(sender)), called: Mutex::new(Some(receiver)) }
     }
 }
 
 #[async_trait::async_trait]
 impl Storage for StuckStorage {
     async fn get(&self, _key: &str) -> Result<Option<StorageEntry>, vault_plugin::logical::StorageError> {
-        let tell = self.tell.lock().unwrap().take();
-        tell.unwrap().send(()).unwrap();
+        let sender = self.call_sender.lock().unwrap().take();
+        sender.unwrap().send(()).unwrap();
         std::future::pending().await
     }
 

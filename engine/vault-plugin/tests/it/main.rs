@@ -1,6 +1,6 @@
-//! The SDK from outside.
+//! Tests of the public API.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod conformance;
 mod differential;

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -40,7 +41,7 @@ impl ImageArchive {
         let layer = folder.path().join("layer.tar");
         write_layer(&layer, content).unwrap_or_else(|error| panic!("cannot make the image {name}: {error}"));
         let written = fs::read(&layer).expect("it was just written");
-        let digest: String = Sha256::digest(written).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = HEXLOWER.encode(&Sha256::digest(written));
 
         let configuration = json!({
             "architecture": match ARCH { "x86_64" => "amd64", "aarch64" => "arm64", other => other },

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::binary::{Architecture, FilePrefix, parse_prefix};
+use crate::digest::decode_hex;
 use crate::observed::deployment::{
     DirectoryState, Exposure, FileIssues, NodeObserved, NotExecutable, PluginFile, Process, Readiness,
 };
@@ -393,7 +394,10 @@ pub(super) fn is_cache_key(text: &str, file: &str) -> bool {
 
 /// Bytes with a blank between each two.
 fn parse_hex_bytes(text: &str) -> Option<Vec<u8>> {
-    let byte = |word: &str| (word.len() == 2).then(|| u8::from_str_radix(word, 16).ok()).flatten();
+    let byte = |word| match decode_hex(word)?[..] {
+        [byte] => Some(byte),
+        _ => None,
+    };
     text.split_ascii_whitespace().map(byte).collect()
 }
 
@@ -608,6 +612,7 @@ mod tests {
             "facts 1\nwritable\nend\n".to_owned(),
             changed("process 31", "start other 7f\nprocess 31"),
             changed("process 31", "start other-tool 7\nprocess 31"),
+            changed("process 31", "start other-tool +7\nprocess 31"),
             changed("process 31", "has /etc/ld-x.so\nprocess 31"),
             changed("process 31", "above 755 0 vault\nprocess 31"),
             changed("process 31", "above 755 /vault\nprocess 31"),

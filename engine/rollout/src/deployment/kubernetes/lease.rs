@@ -1,13 +1,13 @@
 //! One operator at a time: a Lease of the cluster, renewed while it is held.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -118,7 +118,7 @@ impl LockObserver {
     fn lock_state(&self, lease: &Lease, own: &Identity) -> LockState {
         let Some(spec) = &lease.spec else { return LockState::Free };
         let now = Instant::now();
-        let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.0.lock();
         let seen = LeaseRecord::observe(record.as_ref(), spec, now);
         let standing = seen.lock_state(&HolderProcess::of(lease), own, now);
         *record = Some(seen);

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
 
 use crate::digest::sha256_of_reader;
 
@@ -34,12 +36,12 @@ impl DigestCache {
         let mut file = File::open(path)?;
         let began = SystemTime::now();
         let before = FileStamp::of_file(&file)?;
-        if let Some(known) = self.entries().get(&before) {
+        if let Some(known) = self.0.lock().get(&before) {
             return Ok(known.clone());
         }
         let sha256 = sha256_of_reader(&mut file)?;
         if FileStamp::of_file(&file)? == before && is_settled(before.ctime, began) {
-            self.entries().insert(before, sha256.clone());
+            self.0.lock().insert(before, sha256.clone());
         }
         Ok(sha256)
     }
@@ -49,13 +51,9 @@ impl DigestCache {
     pub(super) fn record_renamed(&self, file: &File, read: &HashedFile) -> io::Result<()> {
         let now = FileStamp::of_file(file)?;
         if (FileStamp { ctime: read.stamp.ctime, ..now }) == read.stamp {
-            self.entries().insert(now, read.sha256.clone());
+            self.0.lock().insert(now, read.sha256.clone());
         }
         Ok(())
-    }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<FileStamp, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,7 +115,7 @@ mod tests {
     fn sha256_once_cached(digests: &DigestCache, path: &Path) -> String {
         loop {
             let sha256 = digests.sha256_of(path).expect("readable");
-            if !digests.entries().is_empty() {
+            if !digests.0.lock().is_empty() {
                 return sha256;
             }
         }
@@ -143,7 +141,7 @@ mod tests {
         let (_directory, path) = file(b"one");
         let digests = DigestCache::default();
         sha256_once_cached(&digests, &path);
-        digests.entries().values_mut().for_each(|known| *known = "known".to_owned());
+        digests.0.lock().values_mut().for_each(|known| *known = "known".to_owned());
         assert_eq!(digests.sha256_of(&path).expect("readable"), "known");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("set");
         assert_eq!(digests.sha256_of(&path).expect("readable"), hex_sha256(b"one"));
@@ -157,10 +155,10 @@ mod tests {
         let renamed = path.with_file_name("renamed");
         fs::rename(&path, &renamed).expect("renamed");
         digests.record_renamed(&File::open(&renamed).expect("open"), &read).expect("there");
-        assert_eq!(digests.entries().len(), 1);
+        assert_eq!(digests.0.lock().len(), 1);
         fs::write(&path, b"two").expect("written");
         digests.record_renamed(&File::open(&path).expect("open"), &read).expect("there");
-        assert_eq!(digests.entries().len(), 1);
+        assert_eq!(digests.0.lock().len(), 1);
     }
 
     #[test]

@@ -71,13 +71,20 @@ fn is_same_env(one: &BTreeMap<String, SecretString>, other: &BTreeMap<String, Se
 }
 
 fn env_of_process(pid: u32) -> Result<BTreeMap<String, SecretString>, PluginEnvError> {
-    let environment = |pid: u32| {
-        fs::read(format!("/proc/{pid}/environ")).map_err(|source| PluginEnvError::NotReadable { pid, source })
-    };
-    let parent = processes::parent(pid).map_err(|source| PluginEnvError::NotReadable { pid, source })?;
-    let own = Zeroizing::new(environment(pid)?);
-    let servers = Zeroizing::new(parent.map(environment).transpose()?.unwrap_or_default());
-    added_variables(&own, &servers).map_err(|names| PluginEnvError::NotText { pid, names })
+    let environment = |pid: u32| fs::read(format!("/proc/{pid}/environ")).map(Zeroizing::new);
+    let unreadable = |source| PluginEnvError::NotReadable { pid, source };
+    let own = environment(pid).map_err(unreadable)?;
+    let parent = processes::parent(pid).map_err(unreadable)?;
+    let servers = parent.map_or_else(|| Ok(Zeroizing::default()), environment);
+    let not_text = |names| PluginEnvError::NotText { pid, names };
+    match servers {
+        Ok(servers) => added_variables(&own, &servers).map_err(not_text),
+        // `dev` is not dumpable, so another process of the same user cannot read its environment.
+        Err(source) => match added_variables(&own, &[]) {
+            Ok(upper_bound) if upper_bound.is_empty() => Ok(upper_bound),
+            _ => Err(unreadable(source)),
+        },
+    }
 }
 
 /// The variables of `own` that `servers` has not, or has with another value, without those by which a server speaks to any

@@ -1,7 +1,6 @@
 //! When a token ends, as an answer says it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -90,7 +89,7 @@ fn after(value: &Value, unit: i64, now: Timestamp) -> Option<Timestamp> {
 /// The claim `exp`. The signature is not checked: the token came from the API itself.
 fn jwt_expiry(token: &str) -> Option<Timestamp> {
     let payload = token.split('.').nth(1)?;
-    let payload = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
+    let payload = Zeroizing::new(BASE64URL_NOPAD.decode(payload.trim_end_matches('=').as_bytes()).ok()?);
     let claims: Value = serde_json::from_slice(&payload).ok()?;
     let exp = claims.get("exp")?;
     // NumericDate may have a fraction (RFC 7519, section 2).

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 
 use super::*;
 use crate::upstream::description::Description;
@@ -157,7 +156,7 @@ fn the_end_of_a_token_is_read_in_every_unit() {
     check_expiry("in_seconds", json!(90), Ok("2026-11-30T12:01:30Z"));
     check_expiry("in_minutes", json!("2"), Ok("2026-11-30T12:02:00Z"));
     check_expiry("in_days", json!(1), Ok("2026-12-01T12:00:00Z"));
-    let jwt = |claims: &str| json!(format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims)));
+    let jwt = |claims: &str| json!(format!("e30.{}.sig", BASE64URL_NOPAD.encode(claims.as_bytes())));
     check_expiry("jwt", jwt(r#"{"exp": 1796040000}"#), Ok(NOW));
     check_expiry("jwt", jwt(r#"{"exp": 1796040000.5}"#), Ok(NOW));
     for (unit, value, expected) in [

@@ -1,13 +1,13 @@
-//! Texts with places for what identity a caller has, as the host's policies and `PopulateIdentityTemplate` write them.
+//! Templates with placeholders for the identity of a caller, with the syntax of policies and of `PopulateIdentityTemplate`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::logical::{Entity, Error, Group, SystemView};
 
-/// A text such as `team-{{identity.entity.metadata.team}}`, to be filled in for the caller of a request.
+/// A template such as `team-{{identity.entity.metadata.team}}`, which is rendered for the caller of a request.
 ///
-/// Places are `identity.entity.` with `id`, `name`, `metadata.KEY`, or `aliases.ACCESSOR.` with `id`, `name`, `metadata.KEY`,
+/// The placeholders are `identity.entity.` with `id`, `name`, `metadata.KEY`, or `aliases.ACCESSOR.` with `id`, `name`, `metadata.KEY`,
 /// `custom_metadata.KEY`; and `identity.groups.ids.ID.` or `identity.groups.names.NAME.` with `id`, `name`, `metadata.KEY`.
 ///
 /// ```
@@ -26,7 +26,7 @@ pub struct IdentityTemplate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     Text(String),
-    Placeholder { written: String, whose: Subject, part: Attribute },
+    Placeholder { source: String, subject: Subject, attribute: Attribute },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,30 +45,30 @@ enum Attribute {
     CustomMetadata(String),
 }
 
-/// Why a text is no template.
+/// An error from parsing an [`IdentityTemplate`].
 ///
 /// ```
 /// use vault_plugin::framework::{IdentityTemplate, IdentityTemplateError};
 ///
-/// let refused = "{{identity.entity.nmae}}".parse::<IdentityTemplate>();
-/// assert_eq!(refused, Err(IdentityTemplateError::Unknown("identity.entity.nmae".to_owned())));
+/// let unknown = "{{identity.entity.nmae}}".parse::<IdentityTemplate>();
+/// assert_eq!(unknown, Err(IdentityTemplateError::Unknown("identity.entity.nmae".to_owned())));
 /// assert_eq!("team-{{".parse::<IdentityTemplate>(), Err(IdentityTemplateError::Unbalanced));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityTemplateError {
-    /// Braces do not match.
-    #[error("the template has {{{{ without }}}}, or }}}} without {{{{")]
+    /// The braces are not balanced.
+    #[error("unbalanced braces in the template: {{{{ without }}}}, or }}}} without {{{{")]
     Unbalanced,
-    /// There is no such place.
+    /// The placeholder is unknown.
     #[error(
-        "the template has {0:?}, which stands for nothing: write identity.entity.name, identity.entity.metadata.KEY, \
+        "unknown placeholder {0:?} in the template: use identity.entity.name, identity.entity.metadata.KEY, \
          identity.entity.aliases.ACCESSOR.name or identity.groups.names.NAME.id"
     )]
     Unknown(String),
 }
 
 impl IdentityTemplate {
-    /// Whether the text depends on the caller at all.
+    /// Whether the template contains placeholders.
     ///
     /// ```
     /// # use vault_plugin::framework::{IdentityTemplate, IdentityTemplateError};
@@ -78,10 +78,10 @@ impl IdentityTemplate {
     /// ```
     #[must_use]
     pub fn has_placeholders(&self) -> bool {
-        self.segments.iter().any(|piece| matches!(piece, Segment::Placeholder { .. }))
+        self.segments.iter().any(|segment| matches!(segment, Segment::Placeholder { .. }))
     }
 
-    /// The text for an entity, as in [`Request::entity_id`](crate::logical::Request::entity_id).
+    /// Renders the template for an entity, as in [`Request::entity_id`](crate::logical::Request::entity_id).
     ///
     /// ```
     /// # use std::collections::BTreeMap;
@@ -93,28 +93,30 @@ impl IdentityTemplate {
     ///
     /// let template: IdentityTemplate = "users/{{identity.entity.name}}".parse()?;
     /// assert_eq!(template.render(&system, "e1").await?, "users/ann");
-    /// // The caller's token belongs to no entity.
+    /// // The caller's token has no entity.
     /// assert!(matches!(template.render(&system, "").await, Err(Error::Invalid(_))));
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the entity lacks what the text needs, or there is none; fails too when the host cannot be asked.
+    /// [`Error::Invalid`] if there is no entity, or if it has no value for a placeholder. Fails if the call to the host fails.
     pub async fn render(&self, system: &dyn SystemView, entity_id: &str) -> Result<String, Error> {
         let entity = match entity_id {
             "" => None,
             id => system.entity(id).await?,
         };
-        let entity = entity.ok_or_else(|| Error::invalid("the caller's token belongs to no entity"))?;
+        let entity = entity.ok_or_else(|| Error::invalid("the caller's token has no entity"))?;
         let groups = if self.segments.iter().any(Segment::is_group) {
             system.groups_of_entity(entity_id).await?
         } else {
             Vec::new()
         };
-        let texts = self.segments.iter().map(|piece| match piece {
+        let texts = self.segments.iter().map(|segment| match segment {
             Segment::Text(text) => Ok(text.as_str()),
-            Segment::Placeholder { written, whose, part } => resolve(whose, part, &entity, &groups)
-                .ok_or_else(|| Error::invalid(format!("the caller's identity has nothing for {written}"))),
+            Segment::Placeholder { source, subject, attribute } => {
+                resolve(subject, attribute, &entity, &groups)
+                    .ok_or_else(|| Error::invalid(format!("the caller's identity has no value for {source}")))
+            }
         });
         texts.collect()
     }
@@ -125,19 +127,19 @@ impl FromStr for IdentityTemplate {
 
     fn from_str(text: &str) -> Result<Self, IdentityTemplateError> {
         let mut parts = text.split("{{");
-        let mut pieces = vec![literal(parts.next().unwrap_or_default())?];
+        let mut segments = vec![literal(parts.next().unwrap_or_default())?];
         for part in parts {
-            let (place, rest) = part.split_once("}}").ok_or(IdentityTemplateError::Unbalanced)?;
-            pieces.push(parse_placeholder(place.trim())?);
-            pieces.push(literal(rest)?);
+            let (placeholder, rest) = part.split_once("}}").ok_or(IdentityTemplateError::Unbalanced)?;
+            segments.push(parse_placeholder(placeholder.trim())?);
+            segments.push(literal(rest)?);
         }
-        Ok(Self { segments: pieces })
+        Ok(Self { segments })
     }
 }
 
 impl Segment {
     fn is_group(&self) -> bool {
-        matches!(self, Segment::Placeholder { whose: Subject::GroupById(_) | Subject::GroupByName(_), .. })
+        matches!(self, Segment::Placeholder { subject: Subject::GroupById(_) | Subject::GroupByName(_), .. })
     }
 }
 
@@ -148,68 +150,70 @@ fn literal(text: &str) -> Result<Segment, IdentityTemplateError> {
     Ok(Segment::Text(text.to_owned()))
 }
 
-fn parse_placeholder(place: &str) -> Result<Segment, IdentityTemplateError> {
-    let (whose, part) =
-        parse_selector(place).ok_or_else(|| IdentityTemplateError::Unknown(place.to_owned()))?;
-    Ok(Segment::Placeholder { written: place.to_owned(), whose, part })
+fn parse_placeholder(source: &str) -> Result<Segment, IdentityTemplateError> {
+    let (subject, attribute) =
+        parse_selector(source).ok_or_else(|| IdentityTemplateError::Unknown(source.to_owned()))?;
+    Ok(Segment::Placeholder { source: source.to_owned(), subject, attribute })
 }
 
-fn parse_selector(place: &str) -> Option<(Subject, Attribute)> {
-    let (whose, part) = if let Some(rest) = place.strip_prefix("identity.entity.aliases.") {
+fn parse_selector(placeholder: &str) -> Option<(Subject, Attribute)> {
+    let (subject, attribute) = if let Some(rest) = placeholder.strip_prefix("identity.entity.aliases.") {
         let (accessor, part) = rest.split_once('.')?;
         (Subject::Alias(accessor.to_owned()), part)
-    } else if let Some(rest) = place.strip_prefix("identity.groups.ids.") {
+    } else if let Some(rest) = placeholder.strip_prefix("identity.groups.ids.") {
         let (id, part) = rest.split_once('.')?;
         (Subject::GroupById(id.to_owned()), part)
-    } else if let Some(rest) = place.strip_prefix("identity.groups.names.") {
+    } else if let Some(rest) = placeholder.strip_prefix("identity.groups.names.") {
         let (name, part) = rest.split_once('.')?;
         (Subject::GroupByName(name.to_owned()), part)
     } else {
-        (Subject::Entity, place.strip_prefix("identity.entity.")?)
+        (Subject::Entity, placeholder.strip_prefix("identity.entity.")?)
     };
-    let part = match (part.split_once('.'), &whose) {
-        (None, _) if part == "id" => Attribute::Id,
-        (None, _) if part == "name" => Attribute::Name,
+    let attribute = match (attribute.split_once('.'), &subject) {
+        (None, _) if attribute == "id" => Attribute::Id,
+        (None, _) if attribute == "name" => Attribute::Name,
         (Some(("metadata", key)), _) => Attribute::Metadata(key.to_owned()),
         (Some(("custom_metadata", key)), Subject::Alias(_)) => Attribute::CustomMetadata(key.to_owned()),
         _ => return None,
     };
-    Some((whose, part))
+    Some((subject, attribute))
 }
 
-/// An empty text is nothing: a path made of it would be another's.
+/// Returns the value of an attribute. An empty value counts as missing, because a path that contains it could belong to another caller.
 fn resolve<'a>(
-    whose: &Subject,
-    part: &Attribute,
+    subject: &Subject,
+    attribute: &Attribute,
     entity: &'a Entity,
     groups: &'a [Group],
 ) -> Option<&'a str> {
-    let text = match whose {
-        Subject::Entity => attribute_of(part, &entity.id, &entity.name, &entity.metadata),
+    let text = match subject {
+        Subject::Entity => attribute_of(attribute, &entity.id, &entity.name, &entity.metadata),
         Subject::Alias(accessor) => {
             let alias = entity.aliases.iter().find(|alias| alias.mount_accessor == *accessor)?;
-            match part {
+            match attribute {
                 Attribute::CustomMetadata(key) => alias.custom_metadata.get(key),
-                _ => attribute_of(part, &alias.id, &alias.name, &alias.metadata),
+                _ => attribute_of(attribute, &alias.id, &alias.name, &alias.metadata),
             }
         }
-        Subject::GroupById(id) => group_attribute(part, groups.iter().find(|group| group.id == *id)?),
-        Subject::GroupByName(name) => group_attribute(part, groups.iter().find(|group| group.name == *name)?),
+        Subject::GroupById(id) => group_attribute(attribute, groups.iter().find(|group| group.id == *id)?),
+        Subject::GroupByName(name) => {
+            group_attribute(attribute, groups.iter().find(|group| group.name == *name)?)
+        }
     };
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-fn group_attribute<'a>(part: &Attribute, group: &'a Group) -> Option<&'a String> {
-    attribute_of(part, &group.id, &group.name, &group.metadata)
+fn group_attribute<'a>(attribute: &Attribute, group: &'a Group) -> Option<&'a String> {
+    attribute_of(attribute, &group.id, &group.name, &group.metadata)
 }
 
 fn attribute_of<'a>(
-    part: &Attribute,
+    attribute: &Attribute,
     id: &'a String,
     name: &'a String,
     metadata: &'a BTreeMap<String, String>,
 ) -> Option<&'a String> {
-    match part {
+    match attribute {
         Attribute::Id => Some(id),
         Attribute::Name => Some(name),
         Attribute::Metadata(key) => metadata.get(key),
@@ -245,15 +249,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(place: &str, expected: Option<&str>) {
-        let Ok(Segment::Placeholder { whose, part, .. }) = parse_placeholder(place) else {
-            panic!("{place} is no place")
+    fn check(placeholder: &str, expected: Option<&str>) {
+        let Ok(Segment::Placeholder { subject, attribute, .. }) = parse_placeholder(placeholder) else {
+            panic!("{placeholder} is not a placeholder")
         };
-        assert_eq!(resolve(&whose, &part, &entity(), &groups()), expected, "{place}");
+        assert_eq!(resolve(&subject, &attribute, &entity(), &groups()), expected, "{placeholder}");
     }
 
     #[test]
-    fn places_stand_for_entity_aliases_and_groups() {
+    fn placeholders_refer_to_the_entity_its_aliases_and_its_groups() {
         check("identity.entity.id", Some("e1"));
         check("identity.entity.metadata.team", Some("blue"));
         check("identity.entity.metadata.absent", None);
@@ -266,21 +270,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_empty_is_as_good_as_absent() {
+    fn an_empty_value_counts_as_missing() {
         check("identity.entity.metadata.none", None);
         check("identity.entity.aliases.oidc_1.id", None);
     }
 
     #[test]
-    fn a_text_that_is_no_template_is_refused_before_anybody_asks_for_it() {
+    fn an_invalid_template_is_rejected_when_it_is_parsed() {
         for text in ["{{", "}}", "a}}b", "{{identity.entity.id}} }}", "{{ {{identity.entity.id}}"] {
             assert!(text.parse::<IdentityTemplate>().is_err(), "{text}");
         }
-        for place in
+        for placeholder in
             ["", "identity.entity", "identity.entity.metadata", "identity.groups.names.ops", "time.now"]
         {
-            let refused = format!("{{{{{place}}}}}").parse::<IdentityTemplate>();
-            assert_eq!(refused, Err(IdentityTemplateError::Unknown(place.to_owned())));
+            let result = format!("{{{{{placeholder}}}}}").parse::<IdentityTemplate>();
+            assert_eq!(result, Err(IdentityTemplateError::Unknown(placeholder.to_owned())));
         }
         assert!(!"plain".parse::<IdentityTemplate>().unwrap().has_placeholders());
     }

@@ -1,4 +1,4 @@
-//! What an auth method answers.
+//! The responses of an auth method.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::token_settings::TokenSettings;
 use crate::framework::response::{IntoResponse, to_object};
 use crate::logical::{Alias, Auth, Error, Map, Response};
 
-/// A login that succeeded. The host makes a token from it; what the caller is told is the token, and the remarks.
+/// A successful login. The host creates a token from it and returns the token and the warnings to the caller.
 ///
 /// ```
 /// use serde_json::json;
@@ -23,9 +23,9 @@ use crate::logical::{Alias, Auth, Error, Map, Response};
 ///     ticket: String,
 /// }
 ///
-/// async fn login(_: Context<()>, given: Ticket) -> Result<Login, Error> {
-///     // Here the ticket is looked up.
-///     if given.ticket != "A7" {
+/// async fn login(_: Context<()>, params: Ticket) -> Result<Login, Error> {
+///     // A real auth method looks the ticket up.
+///     if params.ticket != "A7" {
 ///         return Err(Error::PermissionDenied);
 ///     }
 ///     Ok(Login::new("ann").policies(["reader"]).metadata("seat", "7"))
@@ -51,8 +51,8 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// A login of who is known here by this name: it has to stay the same for the same caller, and is never another's later. It is
-    /// the display name too, unless [`display_name`](Self::display_name) says otherwise.
+    /// Returns a login with this alias name. The name must be the same for every login of a caller, and must never be reassigned to
+    /// another. It is also the display name, unless [`display_name`](Self::display_name) sets one.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Login {
         let name = name.into();
@@ -60,7 +60,7 @@ impl Login {
         Login { auth, internal: Ok(Map::new()) }
     }
 
-    /// A readable name, for audit logs and for what is made in the caller's name.
+    /// Sets a readable name, for audit logs and for display.
     ///
     /// ```
     /// # use vault_plugin::{framework::{IntoResponse, Login}, logical::Error};
@@ -74,7 +74,7 @@ impl Login {
         self
     }
 
-    /// The policies of the token, over those given before. The host adds `default`.
+    /// Sets the policies of the token, and replaces earlier ones. The host adds `default`.
     ///
     /// ```
     /// # use vault_plugin::{framework::{IntoResponse, Login}, logical::Error};
@@ -88,7 +88,7 @@ impl Login {
         self
     }
 
-    /// Notes something of the token. It is no secret: whoever looks the token up is shown it, and so is the audit log.
+    /// Adds metadata to the token. It is not secret: token lookups and the audit log show it.
     ///
     /// ```
     /// # use vault_plugin::{framework::{IntoResponse, Login}, logical::Error};
@@ -102,7 +102,7 @@ impl Login {
         self
     }
 
-    /// Notes something of who it is, for policies to refer to. What is not the same at each login makes the host write each time.
+    /// Adds metadata to the alias, for use in policies. A value that changes between logins causes a write of the host per login.
     ///
     /// ```
     /// # use vault_plugin::{framework::{IntoResponse, Login}, logical::Error};
@@ -116,7 +116,7 @@ impl Login {
         self
     }
 
-    /// Names a group that the caller is in. Where the operator has an external group of this name at the mount, its policies count.
+    /// Adds a group of the caller. If the operator has created an external group with this name at the mount, its policies apply.
     ///
     /// ```
     /// # use vault_plugin::{framework::{IntoResponse, Login}, logical::Error};
@@ -131,7 +131,7 @@ impl Login {
         self
     }
 
-    /// What [`Engine::on_login_renew`](crate::framework::Engine::on_login_renew) is given back.
+    /// Sets the data that [`Engine::on_login_renew`](crate::framework::Engine::on_login_renew) receives.
     ///
     /// ```
     /// # use serde_json::json;
@@ -146,7 +146,7 @@ impl Login {
         self
     }
 
-    /// How long the token lives.
+    /// Sets the lifetime of the token.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -162,7 +162,7 @@ impl Login {
         self
     }
 
-    /// Everything that an operator has set for tokens: policies, lifetime, kind, addresses.
+    /// Applies the token settings of an operator: policies, lifetime, type, addresses.
     ///
     /// ```
     /// # use serde_json::json;
@@ -184,7 +184,7 @@ impl IntoResponse for Login {
     fn into_response(self) -> Result<Option<Response>, Error> {
         let mut auth = self.auth;
         auth.internal_data = self.internal?;
-        // The framework takes it back where nothing renews.
+        // The framework resets it if the engine has no renew handler.
         auth.lease.renewable = true;
         Ok(Some(Response { auth: Some(auth), ..Response::default() }))
     }
@@ -194,8 +194,8 @@ fn alias_named(name: String) -> Alias {
     Alias { name, ..Alias::default() }
 }
 
-/// Who a login would be, without logging in: the answer to [`Operation::AliasLookahead`](crate::logical::Operation). A host asks it
-/// before a login, to count failed ones by user, and on a standby that cannot write.
+/// The alias of a login, without logging in: the response to [`Operation::AliasLookahead`](crate::logical::Operation). A host requests
+/// it before a login, to count failed logins per user, and on a standby that cannot write.
 ///
 /// ```
 /// # use vault_plugin::framework::{AliasName, Context, Engine, Field, Path};
@@ -205,16 +205,16 @@ fn alias_named(name: String) -> Alias {
 ///     username: String,
 /// }
 ///
-/// async fn who(_: Context<()>, user: User) -> Result<AliasName, Error> {
+/// async fn alias(_: Context<()>, user: User) -> Result<AliasName, Error> {
 ///     Ok(AliasName(user.username.to_lowercase()))
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("login/(?P<username>.+)")
 ///     .field("username", Field::string())
-///     .on(Operation::AliasLookahead, "Tell who it would be.", who);
+///     .on(Operation::AliasLookahead, "Return the alias of a login.", alias);
 /// # let mount = TestMount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login/*")).await?;
-/// let answer = mount.request(Operation::AliasLookahead, "login/Ann", Map::new()).await?.unwrap();
-/// assert_eq!(answer.auth.unwrap().alias.unwrap().name, "ann");
+/// let response = mount.request(Operation::AliasLookahead, "login/Ann", Map::new()).await?.unwrap();
+/// assert_eq!(response.auth.unwrap().alias.unwrap().name, "ann");
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,28 +227,28 @@ impl IntoResponse for AliasName {
     }
 }
 
-/// The role that a login would use, without logging in: the answer to [`Operation::ResolveRole`](crate::logical::Operation). A host
-/// asks it where a quota is set for a role.
+/// The role of a login, without logging in: the response to [`Operation::ResolveRole`](crate::logical::Operation). A host
+/// requests it if a quota is set for a role.
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Engine, Field, Path, ResolvedRole};
 /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
 /// #[derive(serde::Deserialize)]
-/// struct Given {
+/// struct LoginFields {
 ///     role: String,
 /// }
 ///
-/// async fn role(_: Context<()>, given: Given) -> Result<ResolvedRole, Error> {
-///     Ok(ResolvedRole(given.role))
+/// async fn role(_: Context<()>, params: LoginFields) -> Result<ResolvedRole, Error> {
+///     Ok(ResolvedRole(params.role))
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("login")
 ///     .field("role", Field::string())
-///     .on(Operation::ResolveRole, "Tell the role.", role);
+///     .on(Operation::ResolveRole, "Return the role of a login.", role);
 /// # let mount = TestMount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
-/// # let given = Map::from_iter([("role".to_owned(), "ci".into())]);
-/// let answer = mount.request(Operation::ResolveRole, "login", given).await?.unwrap();
-/// assert_eq!(answer.data.unwrap()["role"], "ci");
+/// # let data = Map::from_iter([("role".to_owned(), "ci".into())]);
+/// let response = mount.request(Operation::ResolveRole, "login", data).await?.unwrap();
+/// assert_eq!(response.data.unwrap()["role"], "ci");
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,27 +1,27 @@
-//! How long a token lives.
+//! The lifetime of a token.
 
 use std::time::Duration;
 
 use crate::logical::Auth;
 
-/// How long a token lives. Zero leaves the choice to the host.
+/// The lifetime of a token. Zero selects the host's default.
 ///
 /// ```
 /// # use std::time::Duration;
 /// # use vault_plugin::framework::TokenLifetime;
-/// let an_hour_for_a_day =
+/// let hourly_for_a_day =
 ///     TokenLifetime { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(24), ..TokenLifetime::default() };
-/// let as_long_as_it_is_renewed_hourly =
+/// let periodic =
 ///     TokenLifetime { period: Duration::from_hours(1), ..TokenLifetime::default() };
-/// # assert_ne!(an_hour_for_a_day, as_long_as_it_is_renewed_hourly);
+/// # assert_ne!(hourly_for_a_day, periodic);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenLifetime {
-    /// From now.
+    /// The TTL, from now.
     pub ttl: Duration,
-    /// From the time of the login, renewals included.
+    /// The maximum TTL, from the login, including renewals.
     pub max_ttl: Duration,
-    /// Has the token live for ever as long as it is renewed within this time; the others do not count then.
+    /// The period of a periodic token, which does not expire as long as it is renewed within the period. The other values are then ignored.
     pub period: Duration,
 }
 

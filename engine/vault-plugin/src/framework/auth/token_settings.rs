@@ -1,9 +1,10 @@
-//! What operators set for the tokens of a role, under the same names at every auth method (`tokenutil` of Go's SDK).
+//! The token settings of a role, with the same names as in every auth method of Vault (`tokenutil` of Go's SDK).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -12,8 +13,8 @@ use crate::framework::input::{DisplayAttributes, Field};
 use crate::framework::response::to_object;
 use crate::logical::{Auth, Error, Map, Request, TokenType};
 
-/// How the tokens of a role are to be: the ten fields (`token_ttl`, `token_policies`, …) that operators know from
-/// Vault's own auth methods. [`Path::token_fields`](crate::framework::Path::token_fields) declares them, a role holds them:
+/// The token settings of a role: the ten fields (`token_ttl`, `token_policies`, …) of Vault's own auth
+/// methods. [`Path::token_fields`](crate::framework::Path::token_fields) declares them, and a role contains them:
 ///
 /// ```
 /// use serde_json::json;
@@ -29,18 +30,18 @@ use crate::logical::{Auth, Error, Map, Request, TokenType};
 /// }
 ///
 /// #[derive(serde::Deserialize)]
-/// struct Given {
+/// struct RoleFields {
 ///     name: String,
 ///     seats: Option<Vec<String>>,
 ///     #[serde(flatten)]
 ///     token: TokenFields,
 /// }
 ///
-/// async fn write(cx: Context<()>, given: Given) -> Result<Data<Role>, Error> {
-///     let key = format!("roles/{}", given.name);
+/// async fn write(cx: Context<()>, fields: RoleFields) -> Result<Data<Role>, Error> {
+///     let key = format!("roles/{}", fields.name);
 ///     let mut role: Role = cx.storage().read(&key).await?.unwrap_or_default();
-///     role.seats = given.seats.unwrap_or(role.seats);
-///     role.token.update(given.token)?;
+///     role.seats = fields.seats.unwrap_or(role.seats);
+///     role.token.update(fields.token)?;
 ///     cx.storage().write(&key, &role).await?;
 ///     Ok(Data(role))
 /// }
@@ -58,47 +59,47 @@ use crate::logical::{Auth, Error, Map, Request, TokenType};
 /// assert_eq!((&role["seats"], &role["token_ttl"]), (&json!(["7"]), &json!(3600)));
 /// assert_eq!((&role["token_policies"], &role["token_type"]), (&json!(["reader"]), &json!("default")));
 ///
-/// let refused = mount.write("roles/ci", json!({"token_max_ttl": "1m"})).await?.unwrap();
-/// assert_eq!(refused.error_text(), Some("'token_ttl' cannot be greater than 'token_max_ttl'"));
+/// let error = mount.write("roles/ci", json!({"token_max_ttl": "1m"})).await?.unwrap();
+/// assert_eq!(error.error_text(), Some("'token_ttl' cannot be greater than 'token_max_ttl'"));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TokenSettings {
-    /// How long a token lives from its login or renewal; whole seconds. Zero is the mount's default.
+    /// The TTL of a token from its login or renewal, in whole seconds. Zero selects the mount's default.
     #[serde(rename = "token_ttl", with = "duration_seconds")]
     pub ttl: Duration,
-    /// How long it can be renewed to, from its login. Zero is the mount's.
+    /// The maximum TTL from the login, including renewals. Zero selects the mount's.
     #[serde(rename = "token_max_ttl", with = "duration_seconds")]
     pub max_ttl: Duration,
-    /// The longest that it lives whatever is changed later.
+    /// The maximum lifetime, which later changes do not extend.
     #[serde(rename = "token_explicit_max_ttl", with = "duration_seconds")]
     pub explicit_max_ttl: Duration,
-    /// Has it live for ever as long as it is renewed within this time.
+    /// The period of a periodic token, which does not expire as long as it is renewed within the period.
     #[serde(rename = "token_period", with = "duration_seconds")]
     pub period: Duration,
-    /// Its policies.
+    /// The policies of the token.
     #[serde(rename = "token_policies")]
     pub policies: Vec<String>,
-    /// Keeps the host from adding the policy `default`.
+    /// Prevents the host from adding the policy `default`.
     #[serde(rename = "token_no_default_policy")]
     pub no_default_policy: bool,
-    /// How many requests it is good for; zero for any number.
+    /// How many times the token can be used. Zero means no limit.
     #[serde(rename = "token_num_uses")]
     pub num_uses: u32,
-    /// What kind of token it is.
+    /// The type of the token.
     #[serde(rename = "token_type", with = "token_type_serde")]
     pub token_type: TokenType,
-    /// The addresses and networks that it can be used from; none for all.
+    /// The addresses and networks from which the token can be used. An empty list means all.
     #[serde(rename = "token_bound_cidrs")]
     pub bound_cidrs: Vec<String>,
-    /// What the host notes of who logs in, unless the login says something else under the same key. OpenBao does not keep it.
+    /// Custom metadata of the alias, unless the login sets the same key. OpenBao does not store it.
     pub alias_metadata: BTreeMap<String, String>,
 }
 
-/// Those of the fields of [`TokenSettings`] that a request has. In a struct of a handler's fields: `#[serde(flatten)]`.
+/// The fields of [`TokenSettings`] in a request. Use it with `#[serde(flatten)]` in the struct of a handler's fields.
 ///
-/// `Debug` shows the names of what was given.
+/// `Debug` shows the names of the fields only.
 #[derive(Clone, Default, Deserialize)]
 pub struct TokenFields(Map);
 
@@ -109,15 +110,15 @@ impl std::fmt::Debug for TokenFields {
 }
 
 impl TokenSettings {
-    /// Takes over what a request gives, and leaves the rest as it is; in a patch, null is the default again. Nothing is
-    /// changed when something is refused.
+    /// Applies the fields of a request. Other settings are unchanged, and null resets a setting to its default. If a value is
+    /// rejected, nothing changes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what no token can be, in the words of Go's SDK: a `token_ttl` over the `token_max_ttl`, a batch token with a
-    /// period or a number of uses, a `token_bound_cidrs` that is no address.
-    pub fn update(&mut self, given: TokenFields) -> Result<(), Error> {
+    /// [`Error::Invalid`] for invalid settings, with the messages of Go's SDK: a `token_ttl` over the `token_max_ttl`, a batch token with a
+    /// period or a number of uses, an invalid address in `token_bound_cidrs`.
+    pub fn update(&mut self, fields: TokenFields) -> Result<(), Error> {
         let mut all = to_object(&*self)?;
-        for (name, value) in given.0 {
+        for (name, value) in fields.0 {
             if !all.contains_key(&name) {
                 continue;
             }
@@ -129,26 +130,26 @@ impl TokenSettings {
             }
         }
         let changed: TokenSettings = serde_json::from_value(Value::Object(all))
-            .map_err(|error| Error::invalid(format!("the settings for tokens: {error}")))?;
+            .map_err(|error| Error::invalid(format!("invalid token settings: {error}")))?;
         changed.validate()?;
         *self = changed;
         Ok(())
     }
 
     fn validate(&self) -> Result<(), Error> {
-        let refused = |text: &str| Err(Error::invalid(text));
+        let invalid = |text: &str| Err(Error::invalid(text));
         if self.token_type == TokenType::Batch && !self.period.is_zero() {
-            return refused(
+            return invalid(
                 "'token_type' cannot be 'batch' or 'default_batch' when set to generate periodic tokens",
             );
         }
         if self.token_type == TokenType::Batch && self.num_uses != 0 {
-            return refused(
+            return invalid(
                 "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count",
             );
         }
         if !self.max_ttl.is_zero() && self.ttl > self.max_ttl {
-            return refused("'token_ttl' cannot be greater than 'token_max_ttl'");
+            return invalid("'token_ttl' cannot be greater than 'token_max_ttl'");
         }
         match self.bound_cidrs.iter().find(|cidr| parse_cidr(cidr).is_none()) {
             Some(cidr) => Err(Error::invalid(format!(
@@ -158,7 +159,7 @@ impl TokenSettings {
         }
     }
 
-    /// How long a token lives by these settings.
+    /// Returns the lifetime that these settings give a token.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -171,14 +172,14 @@ impl TokenSettings {
         TokenLifetime { ttl: self.ttl, max_ttl: self.max_ttl, period: self.period }
     }
 
-    /// Whether a token has the policies that these settings give today. Where it has not, a renewal is best refused, so that
-    /// who has lost a policy does not keep it for ever.
+    /// Whether a token has the policies of these settings. If not, reject the renewal, so that a caller does not keep a policy that
+    /// was removed.
     ///
     /// ```
     /// # use vault_plugin::framework::TokenSettings;
     /// # use vault_plugin::logical::Auth;
     /// let role = TokenSettings { policies: vec!["Writer".to_owned(), "reader".to_owned()], ..TokenSettings::default() };
-    /// // As the host has written them down.
+    /// // As normalized by the host.
     /// let token_policies = ["default", "reader", "writer"].map(str::to_owned).to_vec();
     /// assert!(role.has_same_policies(&Auth { token_policies, ..Auth::default() }));
     /// assert!(!role.has_same_policies(&Auth { token_policies: vec!["root".to_owned()], ..Auth::default() }));
@@ -195,8 +196,8 @@ impl TokenSettings {
         set(&self.policies) == set(&auth.token_policies)
     }
 
-    /// Whether a login may come from where this request does: the host holds the token to `token_bound_cidrs`, the login
-    /// itself is for the auth method to refuse. Not where the host does not say where it comes from.
+    /// Whether the source address of a login is in `token_bound_cidrs`. The host checks the address of the token, but the auth method
+    /// has to check that of the login. Returns false if the host does not report the address.
     ///
     /// ```
     /// # use vault_plugin::framework::TokenSettings;
@@ -217,14 +218,14 @@ impl TokenSettings {
         if self.bound_cidrs.is_empty() {
             return true;
         }
-        let Some(from) = login.connection.as_ref().and_then(|at| at.remote_addr.parse::<IpAddr>().ok())
+        let Some(from) =
+            login.connection.as_ref().and_then(|connection| connection.remote_addr.parse::<IpAddr>().ok())
         else {
             return false;
         };
-        self.bound_cidrs
-            .iter()
-            .filter_map(|cidr| parse_cidr(cidr))
-            .any(|network| cidr_contains(network, from))
+        // An IPv4 caller on a socket for both has an address of IPv6.
+        let from = from.to_canonical();
+        self.bound_cidrs.iter().filter_map(|cidr| parse_cidr(cidr)).any(|network| network.contains(&from))
     }
 
     pub(super) fn apply(&self, auth: &mut Auth) {
@@ -243,69 +244,59 @@ impl TokenSettings {
     }
 }
 
-/// Refuses what the type of a setting cannot hold, in the words of Go's SDK.
+/// Rejects a value that the type of the setting does not allow, with the messages of Go's SDK.
 fn check_value(name: &str, value: &Value) -> Result<(), Error> {
     if value.as_i64().is_some_and(|number| number < 0) {
         return Err(Error::invalid(format!("'{name}' cannot be negative")));
     }
     match value.as_str() {
-        Some(word) if name == "token_type" && parse_token_type(word).is_none() => {
-            Err(Error::invalid(format!("invalid 'token_type' value {word:?}")))
+        Some(text) if name == "token_type" && parse_token_type(text).is_none() => {
+            Err(Error::invalid(format!("invalid 'token_type' value {text:?}")))
         }
         _ => Ok(()),
     }
 }
 
-/// A mount alone is tuned to the two defaults; a role is one of the others.
-fn parse_token_type(word: &str) -> Option<TokenType> {
-    match word {
+/// Parses the token type of a role. The two `default-` types are only valid for a mount.
+fn parse_token_type(name: &str) -> Option<TokenType> {
+    match name {
         "" => Some(TokenType::Default),
-        word => TokenType::from_name(word)
-            .filter(|kind| !matches!(kind, TokenType::DefaultService | TokenType::DefaultBatch)),
+        name => TokenType::from_name(name)
+            .filter(|token_type| !matches!(token_type, TokenType::DefaultService | TokenType::DefaultBatch)),
     }
 }
 
-/// An address and how many of its bits count.
-fn parse_cidr(cidr: &str) -> Option<(IpAddr, u32)> {
-    let (address, bits) = match cidr.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (cidr, None),
+/// Parses an address, or a network by the rules of Go's `net.ParseCIDR`. The parser of `IpNet` would also accept `010.0.0.0/8`,
+/// which some programs read as octal.
+fn parse_cidr(cidr: &str) -> Option<IpNet> {
+    let Some((address, prefix)) = cidr.split_once('/') else {
+        return Some(IpNet::from(cidr.parse::<IpAddr>().ok()?.to_canonical()));
     };
-    let address: IpAddr = address.parse().ok()?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Some(width), |bits| bits.parse().ok().filter(|bits| *bits <= width))?;
-    Some((address, bits))
-}
-
-fn cidr_contains((network, bits): (IpAddr, u32), address: IpAddr) -> bool {
-    match (network, address.to_canonical()) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let differ = network.to_bits() ^ address.to_bits();
-            differ.leading_zeros() >= bits
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let differ = network.to_bits() ^ address.to_bits();
-            differ.leading_zeros() >= bits
-        }
-        _ => false,
+    let is_number = prefix.bytes().all(|digit| digit.is_ascii_digit());
+    let prefix: u8 = prefix.parse().ok().filter(|_| is_number)?;
+    let network = IpNet::new(address.parse().ok()?, prefix).ok()?;
+    // As the host understands an IPv4 network that is written as one of IPv6.
+    match (network, network.addr().to_canonical()) {
+        (IpNet::V6(_), address @ IpAddr::V4(_)) if prefix >= 96 => IpNet::new(address, prefix - 96).ok(),
+        _ => Some(network),
     }
 }
 
-/// The fields, as [`Path::token_fields`](crate::framework::Path::token_fields) declares them.
+/// Returns the fields that [`Path::token_fields`](crate::framework::Path::token_fields) declares.
 pub(crate) fn token_fields() -> [(&'static str, Field); 10] {
-    let shown = |name: &str| DisplayAttributes {
+    let display = |name: &str| DisplayAttributes {
         name: format!("Generated Token's {name}"),
         group: "Tokens".to_owned(),
         ..DisplayAttributes::default()
     };
-    let field = |field: Field, name, text| field.describe(text).display(shown(name));
+    let field = |field: Field, name, text| field.describe(text).display(display(name));
     [
         (
             "token_ttl",
             field(
                 Field::duration(),
                 "Initial TTL",
-                "How long a token lives from its login or renewal; 0 is the mount's default.",
+                "TTL of a token from its login or renewal. 0 selects the mount's default.",
             ),
         ),
         (
@@ -313,7 +304,7 @@ pub(crate) fn token_fields() -> [(&'static str, Field); 10] {
             field(
                 Field::duration(),
                 "Maximum TTL",
-                "How long a token can be renewed to, from its login; 0 is the mount's.",
+                "Maximum TTL of a token from its login, including renewals. 0 selects the mount's.",
             ),
         ),
         (
@@ -321,7 +312,7 @@ pub(crate) fn token_fields() -> [(&'static str, Field); 10] {
             field(
                 Field::duration(),
                 "Explicit Maximum TTL",
-                "The longest that a token lives, whatever is changed after its login.",
+                "Maximum lifetime of a token, which later changes do not extend.",
             ),
         ),
         (
@@ -329,28 +320,28 @@ pub(crate) fn token_fields() -> [(&'static str, Field); 10] {
             field(
                 Field::duration(),
                 "Period",
-                "A token lives for ever as long as it is renewed within this time.",
+                "Period of a periodic token, which does not expire as long as it is renewed within the period.",
             ),
         ),
-        ("token_policies", field(Field::comma_strings(), "Policies", "The policies of a token.")),
+        ("token_policies", field(Field::comma_strings(), "Policies", "Policies of a token.")),
         (
             "token_no_default_policy",
             field(
                 Field::bool(),
                 "Lack of Default Policy",
-                "Whether a token goes without the policy \"default\".",
+                "Whether a token does not get the policy \"default\".",
             ),
         ),
         (
             "token_num_uses",
-            field(Field::int(), "Maximum Uses", "How many requests a token is good for; 0 for any number."),
+            field(Field::int(), "Maximum Uses", "How many times a token can be used. 0 means no limit."),
         ),
         (
             "token_type",
             field(
                 Field::string(),
                 "Type",
-                "The kind of token: service, batch, or default, which is as the mount is tuned.",
+                "Type of the token: service, batch, or default, which selects the type in the mount's tuning.",
             ),
         ),
         (
@@ -358,17 +349,21 @@ pub(crate) fn token_fields() -> [(&'static str, Field); 10] {
             field(
                 Field::comma_strings(),
                 "Bound CIDRs",
-                "Addresses and networks that a token can be used from; none for all.",
+                "Addresses and networks from which a token can be used. An empty list means all.",
             ),
         ),
         (
             "alias_metadata",
-            field(Field::kv_pairs(), "Alias Metadata", "What is noted of who logs in, as key=value."),
+            field(
+                Field::kv_pairs(),
+                "Alias Metadata",
+                "Custom metadata of the alias of a login, as key=value.",
+            ),
         ),
     ]
 }
 
-/// A duration as operators write and read it.
+/// Serializes a duration as a number of seconds.
 mod duration_seconds {
     use super::{Deserialize, Deserializer, Duration, Serializer};
 
@@ -384,14 +379,14 @@ mod duration_seconds {
 mod token_type_serde {
     use super::{Deserialize, Deserializer, Serializer, TokenType, parse_token_type};
 
-    pub(super) fn serialize<S: Serializer>(kind: &TokenType, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(kind.as_str())
+    pub(super) fn serialize<S: Serializer>(token_type: &TokenType, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(token_type.as_str())
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenType, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        parse_token_type(&word)
-            .ok_or_else(|| serde::de::Error::custom(format!("unknown token type {word:?}")))
+        let name = String::deserialize(deserializer)?;
+        parse_token_type(&name)
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown token type {name:?}")))
     }
 }
 
@@ -400,66 +395,81 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::logical::{Connection, Operation};
 
-    fn given(fields: Value) -> TokenFields {
+    fn parse_fields(fields: Value) -> TokenFields {
         serde_json::from_value(fields).unwrap()
     }
 
-    fn refused(role: &TokenSettings, fields: Value) -> String {
+    fn update_error(role: &TokenSettings, fields: Value) -> String {
         let before = role.clone();
         let mut role = role.clone();
-        let error = role.update(given(fields)).unwrap_err();
+        let error = role.update(parse_fields(fields)).unwrap_err();
         assert_eq!(role, before);
         error.to_string()
     }
 
     #[test]
-    fn what_no_token_can_be_is_refused_in_the_words_that_operators_know_and_changes_nothing() {
+    fn invalid_token_settings_are_rejected_with_the_messages_of_vault_and_change_nothing() {
         let batch = TokenSettings { token_type: TokenType::Batch, ..TokenSettings::default() };
-        assert!(refused(&batch, json!({"token_period": 60})).ends_with("to generate periodic tokens"));
-        assert!(refused(&batch, json!({"token_num_uses": 1})).ends_with("tokens with limited use count"));
+        assert!(update_error(&batch, json!({"token_period": 60})).ends_with("to generate periodic tokens"));
+        assert!(
+            update_error(&batch, json!({"token_num_uses": 1})).ends_with("tokens with limited use count")
+        );
         let role = TokenSettings { ttl: Duration::from_secs(60), ..TokenSettings::default() };
-        let over = refused(&role, json!({"token_max_ttl": 30, "token_policies": ["reader"]}));
+        let over = update_error(&role, json!({"token_max_ttl": 30, "token_policies": ["reader"]}));
         assert_eq!(over, "'token_ttl' cannot be greater than 'token_max_ttl'");
-        assert_eq!(refused(&role, json!({"token_num_uses": -1})), "'token_num_uses' cannot be negative");
-        for word in ["default-service", "periodic"] {
-            let text = format!("invalid 'token_type' value {word:?}");
-            assert_eq!(refused(&role, json!({"token_type": word})), text);
+        assert_eq!(update_error(&role, json!({"token_num_uses": -1})), "'token_num_uses' cannot be negative");
+        for name in ["default-service", "periodic"] {
+            let text = format!("invalid 'token_type' value {name:?}");
+            assert_eq!(update_error(&role, json!({"token_type": name})), text);
         }
-        for cidr in ["10.0.0.0/33", "::/129", "example.com", "10.0.0.0/", ""] {
-            assert!(refused(&role, json!({"token_bound_cidrs": [cidr]})).contains("neither an address nor"));
+        for cidr in ["10.0.0.0/33", "::/129", "example.com", "10.0.0.0/", "10.0.0.0/+8", "010.0.0.0/8", ""] {
+            assert!(
+                update_error(&role, json!({"token_bound_cidrs": [cidr]})).contains("neither an address nor")
+            );
         }
     }
 
     #[test]
-    fn what_a_request_does_not_name_stays_and_null_is_the_default_again() {
+    fn a_setting_that_a_request_omits_is_unchanged_and_null_resets_it() {
         let mut role = TokenSettings::default();
-        role.update(given(json!({"token_ttl": 60, "token_type": "batch", "name": "ci"}))).unwrap();
-        role.update(given(json!({"token_policies": ["reader"]}))).unwrap();
+        role.update(parse_fields(json!({"token_ttl": 60, "token_type": "batch", "name": "ci"}))).unwrap();
+        role.update(parse_fields(json!({"token_policies": ["reader"]}))).unwrap();
         assert_eq!((role.ttl, role.token_type), (Duration::from_secs(60), TokenType::Batch));
-        role.update(given(json!({"token_ttl": null, "token_type": ""}))).unwrap();
+        role.update(parse_fields(json!({"token_ttl": null, "token_type": ""}))).unwrap();
         let reader = TokenSettings { policies: vec!["reader".to_owned()], ..TokenSettings::default() };
         assert_eq!(role, reader);
     }
 
     #[test]
-    fn every_setting_is_declared_as_a_field_and_read_back_under_its_name() {
-        let shown = to_object(TokenSettings::default()).unwrap();
+    fn every_setting_is_declared_as_a_field_with_the_same_name() {
+        let settings = to_object(TokenSettings::default()).unwrap();
         let mut declared: Vec<_> = token_fields().map(|(name, _)| name.to_owned()).to_vec();
         declared.sort_unstable();
-        assert_eq!(shown.keys().cloned().collect::<Vec<_>>(), declared);
-        let role: TokenSettings = serde_json::from_value(Value::Object(shown)).unwrap();
+        assert_eq!(settings.keys().cloned().collect::<Vec<_>>(), declared);
+        let role: TokenSettings = serde_json::from_value(Value::Object(settings)).unwrap();
         assert_eq!(role, TokenSettings::default());
     }
 
     #[test]
-    fn a_network_holds_its_addresses_and_no_others() {
-        let holds = |cidr, address: &str| cidr_contains(parse_cidr(cidr).unwrap(), address.parse().unwrap());
-        assert!(holds("10.1.2.3", "10.1.2.3") && !holds("10.1.2.3", "10.1.2.4"));
-        assert!(holds("10.1.2.3/8", "10.9.9.9") && !holds("10.1.2.3/8", "11.1.2.3"));
-        assert!(holds("0.0.0.0/0", "192.0.2.1") && !holds("0.0.0.0/0", "2001:db8::1"));
-        assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
-        // An IPv4 caller on a socket for both.
-        assert!(holds("10.0.0.0/8", "::ffff:10.1.2.3"));
+    fn a_network_contains_its_addresses_and_no_others() {
+        let contains = |cidr: &str, address: &str| {
+            let role = TokenSettings { bound_cidrs: vec![cidr.to_owned()], ..TokenSettings::default() };
+            let connection =
+                Connection { remote_addr: address.to_owned(), remote_port: 0, peer_certificates: Vec::new() };
+            let mut login = Request::new(Operation::Update, "login", Map::new());
+            login.connection = Some(connection);
+            role.allows_source(&login)
+        };
+        assert!(contains("10.1.2.3", "10.1.2.3") && !contains("10.1.2.3", "10.1.2.4"));
+        assert!(contains("10.1.2.3/8", "10.9.9.9") && !contains("10.1.2.3/8", "11.1.2.3"));
+        assert!(contains("0.0.0.0/0", "192.0.2.1") && !contains("0.0.0.0/0", "2001:db8::1"));
+        assert!(contains("2001:db8::/32", "2001:db8:1::1") && !contains("2001:db8::/32", "2001:db9::1"));
+        // An IPv4 caller on a dual-stack socket.
+        assert!(contains("10.0.0.0/8", "::ffff:10.1.2.3"));
+        // An IPv4 network that is written as one of IPv6.
+        assert!(contains("::ffff:10.0.0.0/104", "10.1.2.3") && !contains("::ffff:10.0.0.0/104", "11.1.2.3"));
+        assert!(contains("::ffff:10.1.2.3", "10.1.2.3") && !contains("::ffff:10.1.2.3", "10.1.2.4"));
     }
 }

@@ -1,11 +1,12 @@
-//! Locks by name: one for each storage key that is being changed.
+//! Locks by key, one per storage key that is being changed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// Unused locks are removed when there are this many.
+/// The number of locks at which unused ones are removed.
 const MAX_UNUSED: usize = 64;
 
 /// The locks of one mount.
@@ -20,14 +21,14 @@ pub struct KeyGuard {
 }
 
 impl KeyedLocks {
-    /// Waits for the lock of a key, behind those that wait already.
+    /// Waits for the lock of a key, in order of arrival.
     pub(crate) async fn lock(&self, key: &str) -> KeyGuard {
         let lock = self.get_or_create(key);
         KeyGuard { _guard: lock.lock_owned().await }
     }
 
     fn get_or_create(&self, key: &str) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.0.lock();
         if let Some(lock) = locks.get(key).and_then(Weak::upgrade) {
             return lock;
         }
@@ -60,13 +61,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn locks_that_nobody_holds_are_removed() {
+    async fn unused_locks_are_removed() {
         let locks = KeyedLocks::default();
         let held = locks.lock("held").await;
         for number in 0..10 * MAX_UNUSED {
             drop(locks.lock(&number.to_string()).await);
         }
-        assert!(locks.0.lock().unwrap().len() <= MAX_UNUSED);
+        assert!(locks.0.lock().len() <= MAX_UNUSED);
         drop(held);
     }
 }

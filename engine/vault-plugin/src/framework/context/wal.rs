@@ -1,4 +1,4 @@
-//! Write-ahead entries, stored as `sdk/framework` stores them, so that an engine moved from Go finds its own.
+//! Write-ahead log entries, in the storage format of `sdk/framework`, so that an engine ported from Go finds its entries.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,29 +7,29 @@ use serde_json::Value;
 
 use crate::logical::{Storage, StorageEntry, StorageError};
 
-/// Where entries lie.
+/// The storage prefix of the entries.
 pub(crate) const PREFIX: &str = "wal/";
 
-/// Which write-ahead entry it is, and since when.
+/// The id and the time of a write-ahead log entry.
 ///
 /// ```
 /// # use vault_plugin::{framework::Context, logical::Error};
 /// async fn undo(cx: Context<()>) -> Result<(), Error> {
-///     let age = cx.wal_metadata().and_then(|record| record.created_at.elapsed().ok());
-///     cx.logger().info(format!("announced {age:?} ago"));
+///     let age = cx.wal_metadata().and_then(|entry| entry.created_at.elapsed().ok());
+///     cx.logger().info(format!("rolling back an entry from {age:?} ago"));
 ///     Ok(())
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WalMetadata {
-    /// By which it is written again or deleted.
+    /// The id, with which the entry can be rewritten or deleted.
     pub id: String,
-    /// When it was written last, to the second.
+    /// When the entry was last written, in whole seconds.
     pub created_at: SystemTime,
 }
 
-/// One announcement.
+/// An entry in storage.
 #[derive(Deserialize)]
 pub(crate) struct StoredEntry {
     #[serde(rename = "type")]
@@ -48,13 +48,13 @@ struct NewEntry<'a, T> {
 }
 
 impl StoredEntry {
-    /// Whether the entry is older than `age`; to the second, as in Go.
+    /// Whether the entry is older than `age`, in whole seconds as in Go.
     pub(crate) fn is_older_than(&self, age: Duration) -> bool {
         let limit = unix_now() - i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.created_at < limit
     }
 
-    /// What its rollback is told of it.
+    /// Returns the metadata for the rollback handler.
     pub(crate) fn metadata(&self, id: &str) -> WalMetadata {
         let since_epoch = Duration::from_secs(u64::try_from(self.created_at).unwrap_or_default());
         WalMetadata { id: id.to_owned(), created_at: UNIX_EPOCH + since_epoch }

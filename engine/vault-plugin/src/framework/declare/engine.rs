@@ -1,4 +1,4 @@
-//! The declaration of an engine, read top to bottom.
+//! The builder of an engine.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::framework::handler::{HookFn, InternalDataFn, InvalidateFn, internal_d
 use crate::framework::lease::SecretType;
 use crate::logical::{Backend, BackendConfig, BackendType, Error, Factory, SpecialPaths};
 
-/// A secrets engine, or an auth method, as its author declares it. `S` is what one mount keeps in memory: caches, clients.
+/// The declaration of a secrets engine or an auth method. `S` is the in-memory state of a mount, such as caches and clients.
 ///
 /// ```
 /// use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
@@ -65,16 +65,16 @@ impl<S> fmt::Debug for Engine<S> {
 }
 
 impl<S: Send + Sync + 'static> Engine<S> {
-    /// A secrets engine without paths. `state` is called once for every mount.
+    /// Returns a secrets engine without paths. `state` is called once per mount.
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
     /// # use vault_plugin::{framework::Engine, logical::Error, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let made = Arc::new(AtomicU64::new(0));
-    /// let counted = Arc::clone(&made);
-    /// let mount = TestMount::new(Engine::new(move || counted.fetch_add(1, Ordering::Relaxed))).await?;
-    /// assert_eq!(made.load(Ordering::Relaxed), 1);
+    /// let mounts = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&mounts);
+    /// let mount = TestMount::new(Engine::new(move || counter.fetch_add(1, Ordering::Relaxed))).await?;
+    /// assert_eq!(mounts.load(Ordering::Relaxed), 1);
     /// assert!(matches!(mount.read("config").await, Err(Error::UnsupportedPath)));
     /// # Ok(()) }
     /// ```
@@ -82,8 +82,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
         Engine::with_type(BackendType::Secrets, state)
     }
 
-    /// An auth method without paths: its logins, at [paths without a token](Self::unauthenticated_path), answer with a
-    /// [`Login`](crate::framework::Login). `state` is called once for every mount.
+    /// Returns an auth method without paths. Its login handlers, at [unauthenticated paths](Self::unauthenticated_path), return a
+    /// [`Login`](crate::framework::Login). `state` is called once per mount.
     ///
     /// ```
     /// # use serde_json::json;
@@ -124,7 +124,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         }
     }
 
-    /// What `vault path-help MOUNT` says first.
+    /// Sets the description, with which the output of `vault path-help MOUNT` begins.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::TestMount};
@@ -140,7 +140,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// The semantic version that the plugin reports of itself, with or without the leading `v` that hosts want.
+    /// Sets the semantic version that the plugin reports, with or without the leading `v` that hosts require.
     ///
     /// ```
     /// # use vault_plugin::framework::{BuildError, Engine};
@@ -161,15 +161,15 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, NoFields, Path, pattern};
     /// # use vault_plugin::{logical::Operation, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let own = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"whose": "own"}))) };
-    /// # let named = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"whose": "somebody's"}))) };
+    /// # let own = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"owner": "own"}))) };
+    /// # let named = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"owner": "another"}))) };
     /// # let any = Path::new(pattern::generic_name("name")).field("name", Field::string());
     /// let engine = Engine::new(|| ())
-    ///     .path(Path::new("self").on(Operation::Read, "Read one's own.", own))
-    ///     .path(any.on(Operation::Read, "Read somebody's.", named));
+    ///     .path(Path::new("self").on(Operation::Read, "Read your own entry.", own))
+    ///     .path(any.on(Operation::Read, "Read an entry by name.", named));
     /// # let mount = TestMount::new(engine).await?;
-    /// assert_eq!(mount.read("self").await?.unwrap().data.unwrap()["whose"], "own");
-    /// assert_eq!(mount.read("ann").await?.unwrap().data.unwrap()["whose"], "somebody's");
+    /// assert_eq!(mount.read("self").await?.unwrap().data.unwrap()["owner"], "own");
+    /// assert_eq!(mount.read("ann").await?.unwrap().data.unwrap()["owner"], "another");
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -178,7 +178,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Adds a kind of leased secret.
+    /// Adds a type of leased secret.
     ///
     /// ```
     /// # use serde_json::{Value, json};
@@ -206,10 +206,10 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Says how long a token of a login lives from now when it is to be renewed: the handler gets what was
-    /// [internal](crate::framework::Login::internal) to the login, and finds the rest in [`Request::auth`](crate::logical::Request::auth).
-    /// A token of an auth method without this is not renewable. Refuse what is no longer true: who is gone, whose
-    /// [policies](crate::framework::TokenSettings::has_same_policies) have changed.
+    /// Sets the handler that renews the token of a login and returns its new lifetime. It gets the
+    /// [internal](crate::framework::Login::internal) data of the login, and the rest is in [`Request::auth`](crate::logical::Request::auth).
+    /// Without this handler, the tokens of an auth method are not renewable. Reject a renewal if the login is no longer valid, for example
+    /// because the [policies](crate::framework::TokenSettings::has_same_policies) have changed.
     ///
     /// ```
     /// # use serde_json::json;
@@ -247,7 +247,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Has a path (or, ending in `*`, every path that begins so) need the `sudo` capability.
+    /// Requires the `sudo` capability for a path, or for a prefix that ends in `*`.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, testing::TestMount};
@@ -262,7 +262,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Opens a path to callers without a token. It may end in `*`, and `+` stands for one segment.
+    /// Allows requests without a token to a path. It may end in `*`, and `+` matches one segment.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, testing::TestMount};
@@ -277,7 +277,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Puts a path under the host's own request limiter (Vault).
+    /// Applies the host's request limiter to a path (Vault).
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, testing::TestMount};
@@ -292,7 +292,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Keeps what is stored below a prefix in this cluster: it is not replicated.
+    /// Excludes a storage prefix from replication to other clusters.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, testing::TestMount};
@@ -307,7 +307,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Has what is stored at `key` (or below it, when it ends in `/`) wrapped once more by a seal that can.
+    /// Marks a storage key, or a prefix that ends in `/`, for additional encryption by a seal that supports it.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, testing::TestMount};
@@ -322,7 +322,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Sets every special path at once, over those declared before.
+    /// Sets all special paths, and replaces those that were built before.
     ///
     /// ```
     /// # use vault_plugin::{framework::Engine, logical::SpecialPaths, testing::TestMount};
@@ -338,12 +338,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Undoes what a write-ahead entry announced and nobody finished. `undo` gets the kind and the data of entries
-    /// older than `min_age`, and of all entries when the mount goes away; an entry is removed when it succeeds and tried again when it
-    /// fails, with a line of level error in the log.
+    /// Sets the handler that undoes the operation of a write-ahead log entry. `undo` gets the kind and the data of each entry that is
+    /// older than `min_age`, and of all entries when the mount is removed. An entry is deleted if `undo` succeeds. If it fails, the error
+    /// is logged and the entry is retried.
     ///
-    /// A host cancels a rollback after 90 s and asks again every minute. After 45 s no further entry is begun; the next rollback goes on
-    /// with those that are left.
+    /// A host cancels a rollback after 90 s and repeats it every minute. After 45 s no further entry is started, and the next rollback
+    /// continues with the rest.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -356,14 +356,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let begin = |cx: Context<()>, _: NoFields| async move { cx.wal_put("token", &"t1").await.map(drop) };
-    /// # let engine = Engine::new(|| ()).path(Path::new("begin").on(Operation::Read, "Announce a token.", begin));
+    /// # let engine = Engine::new(|| ()).path(Path::new("begin").on(Operation::Read, "Record a token.", begin));
     /// let engine = engine.on_rollback(Duration::from_secs(600), undo);
     /// # let mount = TestMount::new(engine).await?;
     /// # mount.read("begin").await?;
-    /// // On the host's timer, an entry that is younger is left alone.
+    /// // The host's timer does not roll back an entry that is younger.
     /// mount.request(Operation::Rollback, "", Map::new()).await?;
     /// assert_eq!(mount.storage().keys().len(), 1);
-    /// // This rolls it back whatever its age.
+    /// // This rolls it back at any age.
     /// mount.rollback().await?;
     /// assert!(mount.storage().keys().is_empty());
     /// # Ok(()) }
@@ -384,8 +384,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Rotates the credential of which [`SystemView::register_rotation_job`](crate::logical::SystemView) told the host,
-    /// when the host says so. Not asked on a node that cannot write.
+    /// Sets the handler that rotates a credential that was registered with
+    /// [`SystemView::register_rotation_job`](crate::logical::SystemView). Not called on a node that cannot write.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine};
@@ -410,7 +410,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Work to be done on the host's timer, about once a minute, before write-ahead entries.
+    /// Sets work that runs on the host's timer, about once a minute, before the rollback of write-ahead log entries.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine};
@@ -433,7 +433,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Work to be done when the mount is in place and its storage can be written.
+    /// Sets work that runs when the mount exists and its storage is writable.
     ///
     /// ```
     /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::TestMount};
@@ -454,7 +454,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Work to be done when the mount leaves this process.
+    /// Sets work that runs before the mount is removed from this process.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -494,7 +494,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Forgets what was cached of a storage key that another node has changed.
+    /// Sets the handler that drops cached values of a storage key that another node has changed.
     ///
     /// ```
     /// # use std::sync::Mutex;
@@ -520,24 +520,24 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn on_invalidate(mut self, forget: impl Fn(&S, &str) + Send + Sync + 'static) -> Self {
-        self.invalidate = Some(Box::new(forget));
+    pub fn on_invalidate(mut self, invalidate: impl Fn(&S, &str) + Send + Sync + 'static) -> Self {
+        self.invalidate = Some(Box::new(invalidate));
         self
     }
 
-    /// Checks the declaration and makes it ready for mounts.
+    /// Validates the declaration.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, BuildError, Engine, NoFields, Path};
     /// # use vault_plugin::logical::Operation;
-    /// let role = Path::new("role").on(Operation::Create, "Make it.", |_: Context<()>, _: NoFields| async { Ok(()) });
-    /// let refused = Engine::new(|| ()).path(role).build();
-    /// assert!(matches!(refused, Err(BuildError::NoExistenceCheck { pattern }) if pattern == "role"));
+    /// let role = Path::new("role").on(Operation::Create, "Create it.", |_: Context<()>, _: NoFields| async { Ok(()) });
+    /// let result = Engine::new(|| ()).path(role).build();
+    /// assert!(matches!(result, Err(BuildError::NoExistenceCheck { pattern }) if pattern == "role"));
     /// ```
     ///
     /// # Errors
-    /// Fails when a pattern is not a valid expression, a path supports create without an existence check, or a secrets
-    /// engine renews logins.
+    /// Fails if a pattern is invalid, if a path supports create without an existence check, or if a secrets engine renews
+    /// logins.
     pub fn build(self) -> Result<BuiltEngine<S>, BuildError> {
         let routes = self.paths.into_iter().map(Path::compile).collect::<Result<Vec<_>, _>>()?;
         if self.kind == BackendType::Secrets && self.login_renew.is_some() {
@@ -562,12 +562,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 }
 
-/// An engine that has been checked. Its mounts share it.
+/// A validated engine, which its mounts share.
 ///
 /// ```
 /// # use vault_plugin::framework::{BuiltEngine, BuildError, Engine};
-/// let declared: BuiltEngine<()> = Engine::new(|| ()).version("1.2.0").build()?;
-/// assert_eq!(declared.version(), "v1.2.0");
+/// let built: BuiltEngine<()> = Engine::new(|| ()).version("1.2.0").build()?;
+/// assert_eq!(built.version(), "v1.2.0");
 /// # Ok::<(), BuildError>(())
 /// ```
 pub struct BuiltEngine<S> {
@@ -586,13 +586,13 @@ impl<S> fmt::Debug for BuiltEngine<S> {
 }
 
 impl<S: Send + Sync + 'static> BuiltEngine<S> {
-    /// The version that the plugin reports.
+    /// Returns the version that the plugin reports.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The engine of one mount.
+    /// Returns the backend of a mount.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -603,8 +603,8 @@ impl<S: Send + Sync + 'static> BuiltEngine<S> {
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let ping = |_: Context<()>, _: NoFields| async { Ok(()) };
-    /// # let declared = Engine::new(|| ()).path(Path::new("ping").on(Operation::Read, "Answer.", ping)).build()?;
-    /// let backend = declared.mount(BackendConfig {
+    /// # let built = Engine::new(|| ()).path(Path::new("ping").on(Operation::Read, "Ping.", ping)).build()?;
+    /// let backend = built.mount(BackendConfig {
     ///     storage: Arc::new(MemoryStorage::default()),
     ///     system: Arc::new(StaticSystemView::default()),
     ///     events: Arc::new(RecordedEvents::default()),

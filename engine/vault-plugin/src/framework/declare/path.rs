@@ -1,4 +1,4 @@
-//! A path of an engine: pattern, fields, operations.
+//! The builder of a path: its pattern, fields and operations.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +36,7 @@ use crate::logical::{Error, Operation};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new(format!("roles/{}", pattern::generic_name("name")))
-///     .help("A role.", "What its tokens may do, and for how long.")
+///     .help("A role.", "Permissions and lifetime of its tokens.")
 ///     .field("name", Field::string().describe("Name of the role."))
 ///     .field("ttl", Field::duration().default("1h").describe("Lifetime of a token."))
 ///     .on(Operation::Update, "Store a role.", write)
@@ -71,7 +71,7 @@ impl<S> fmt::Debug for Path<S> {
 }
 
 impl<S: Send + Sync + 'static> Path<S> {
-    /// A path below the mount. The pattern is matched from end to end; named groups fill the fields of their name.
+    /// Returns a path of the mount. The pattern must match the whole path. Named groups set the fields with their names.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
@@ -97,17 +97,17 @@ impl<S: Send + Sync + 'static> Path<S> {
         }
     }
 
-    /// What `vault path-help` says: a line for the list of paths, and the text for the path itself.
+    /// Sets the texts of `vault path-help`: a line for the list of paths, and a description for the path itself.
     ///
     /// ```
     /// # use vault_plugin::{framework::{Engine, Path}, logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let path = Path::new("config").help("The connection.", "Where the upstream is, and how to log in there.");
+    /// let path = Path::new("config").help("The connection.", "Address and credentials of the upstream.");
     /// let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let all = mount.request(Operation::Help, "", Map::new()).await?.unwrap().data.unwrap();
     /// assert!(all["help"].as_str().unwrap().ends_with("^config$\n        The connection."));
     /// let one = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
-    /// assert!(one["help"].as_str().unwrap().ends_with("Where the upstream is, and how to log in there."));
+    /// assert!(one["help"].as_str().unwrap().ends_with("Address and credentials of the upstream."));
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -127,9 +127,9 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// let path = Path::new("config").field("timeout", Field::duration());
     /// # let path = path.on(Operation::Update, "Configure.", |_: Context<()>, config: Map| async { Ok(Data(config)) });
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
-    /// let answer = mount.write("config", json!({"timeout": "1m", "tiemout": 5})).await?.unwrap();
-    /// assert_eq!(json!(answer.data), json!({"timeout": 60}));
-    /// assert_eq!(answer.warnings, ["Endpoint ignored these unrecognized parameters: [tiemout]"]);
+    /// let response = mount.write("config", json!({"timeout": "1m", "tiemout": 5})).await?.unwrap();
+    /// assert_eq!(json!(response.data), json!({"timeout": 60}));
+    /// assert_eq!(response.warnings, ["Endpoint ignored these unrecognized parameters: [tiemout]"]);
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -138,13 +138,13 @@ impl<S: Send + Sync + 'static> Path<S> {
         self
     }
 
-    /// Adds the fields of [`TokenSettings`](crate::framework::TokenSettings), which has an example: how the tokens of a role of an auth method are to be.
+    /// Adds the fields of [`TokenSettings`](crate::framework::TokenSettings), which contains an example.
     #[must_use]
     pub fn token_fields(self) -> Self {
         token_fields().into_iter().fold(self, |path, (name, field)| path.field(name, field))
     }
 
-    /// Takes input outside of the declared fields without a warning.
+    /// Accepts undeclared fields without a warning.
     ///
     /// ```
     /// # use serde_json::json;
@@ -152,11 +152,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("secret").arbitrary_input();
-    /// # let path = path.on(Operation::Update, "Keep it.", |_: Context<()>, secret: Map| async { Ok(Data(secret)) });
+    /// # let path = path.on(Operation::Update, "Store it.", |_: Context<()>, secret: Map| async { Ok(Data(secret)) });
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
-    /// let answer = mount.write("secret", json!({"user": "ann", "pin": [1, 2]})).await?.unwrap();
-    /// assert_eq!(json!(answer.data), json!({"user": "ann", "pin": [1, 2]}));
-    /// assert!(answer.warnings.is_empty());
+    /// let response = mount.write("secret", json!({"user": "ann", "pin": [1, 2]})).await?.unwrap();
+    /// assert_eq!(json!(response.data), json!({"user": "ann", "pin": [1, 2]}));
+    /// assert!(response.warnings.is_empty());
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -165,7 +165,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self
     }
 
-    /// How documentation and user interfaces show the path.
+    /// Sets how documentation and user interfaces display the path.
     ///
     /// ```
     /// # use serde_json::json;
@@ -176,8 +176,8 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// let path = Path::new("roles").display(roles);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "roles", Map::new()).await?.unwrap().data.unwrap();
-    /// let shown = &help["openapi"]["paths"]["/roles"]["x-vault-displayAttrs"];
-    /// assert_eq!(*shown, json!({"itemType": "Role", "navigation": true}));
+    /// let display = &help["openapi"]["paths"]["/roles"]["x-vault-displayAttrs"];
+    /// assert_eq!(*display, json!({"itemType": "Role", "navigation": true}));
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -186,7 +186,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self
     }
 
-    /// Tells create from update: whether something is there already.
+    /// Sets the check for whether an object exists, which distinguishes create from update.
     ///
     /// ```
     /// # use serde_json::json;
@@ -194,7 +194,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn store(cx: Context<()>, _: NoFields) -> Result<Data<serde_json::Value>, Error> {
     /// #     cx.storage().write("config", &1).await?;
-    /// #     Ok(Data(json!({"done": cx.request().operation.as_str()})))
+    /// #     Ok(Data(json!({"operation": cx.request().operation.as_str()})))
     /// # }
     /// async fn exists(cx: Context<()>, _: NoFields) -> Result<bool, Error> {
     ///     Ok(cx.storage().get("config").await?.is_some())
@@ -205,8 +205,8 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///     .on(Operation::Create, "Configure.", store)
     ///     .on(Operation::Update, "Change the configuration.", store);
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
-    /// assert_eq!(mount.write("config", json!({})).await?.unwrap().data.unwrap()["done"], "create");
-    /// assert_eq!(mount.write("config", json!({})).await?.unwrap().data.unwrap()["done"], "update");
+    /// assert_eq!(mount.write("config", json!({})).await?.unwrap().data.unwrap()["operation"], "create");
+    /// assert_eq!(mount.write("config", json!({})).await?.unwrap().data.unwrap()["operation"], "update");
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -222,8 +222,8 @@ impl<S: Send + Sync + 'static> Path<S> {
         self
     }
 
-    /// Handles an operation. The handler gets its fields as `T`: a field that was not given and has no default is
-    /// absent, in a patch one that was given as null is null.
+    /// Adds a handler for an operation. It gets the fields as `T`. A field that is missing and has no default is absent. In a
+    /// patch, a null field is null.
     ///
     /// ```
     /// # use serde_json::json;
@@ -265,8 +265,8 @@ impl<S: Send + Sync + 'static> Path<S> {
     {
         let handler: RequestHandler<S> = Box::new(move |cx, fields| match input::deserialize(fields) {
             Ok(fields) => {
-                let answer = handler(cx, fields);
-                Box::pin(async move { answer.await?.into_response() })
+                let response = handler(cx, fields);
+                Box::pin(async move { response.await?.into_response() })
             }
             Err(error) => Box::pin(async move { Err(error) }),
         });
@@ -284,7 +284,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self
     }
 
-    /// Has the operation added last done on the active node only (`ForwardPerformanceStandby` in Go).
+    /// Forwards the last added operation from a standby to the active node (`ForwardPerformanceStandby` in Go).
     ///
     /// ```
     /// # use serde_json::json;
@@ -295,7 +295,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// let path = Path::new("config").on(Operation::Update, "Configure.", set).forward_performance_standby();
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
-    /// // Upon this a host forwards the request.
+    /// // On this error a host forwards the request.
     /// assert!(matches!(mount.write("config", json!({})).await, Err(Error::ReadOnly)));
     /// # Ok(()) }
     /// ```
@@ -304,7 +304,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self.update_last(|operation| operation.forward.from_standby = true)
     }
 
-    /// Has the operation added last done on the primary cluster, unless the mount is local
+    /// Forwards the last added operation from a secondary to the primary cluster, unless the mount is local
     /// (`ForwardPerformanceSecondary` in Go).
     ///
     /// ```
@@ -327,9 +327,9 @@ impl<S: Send + Sync + 'static> Path<S> {
     }
 }
 
-/// What documentation says of the operation added last.
+/// The documentation of the last added operation.
 impl<S: Send + Sync + 'static> Path<S> {
-    /// Describes an answer.
+    /// Adds the description of a response.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path, ResponseDoc};
@@ -339,11 +339,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// let path = Path::new("creds")
     ///     .on(Operation::Read, "Issue a token.", read)
     ///     .response(ResponseDoc::new(200, "A token.").field("token", Field::string()))
-    ///     .response(ResponseDoc::new(503, "The upstream is away."));
+    ///     .response(ResponseDoc::new(503, "The upstream is unavailable."));
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
     /// let responses = &help["openapi"]["paths"]["/creds"]["get"]["responses"];
-    /// assert_eq!(responses["503"]["description"], "The upstream is away.");
+    /// assert_eq!(responses["503"]["description"], "The upstream is unavailable.");
     /// # Ok(()) }
     /// ```
     #[must_use]
@@ -351,7 +351,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self.update_last(|operation| operation.responses.push(response))
     }
 
-    /// Says more than the summary.
+    /// Sets a description in addition to the summary.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
@@ -371,7 +371,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self.update_last(|operation| operation.description = description.into())
     }
 
-    /// Gives an example of the body of a request.
+    /// Sets an example of the request body.
     ///
     /// ```
     /// # use serde_json::json;
@@ -394,7 +394,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self.update_last(|operation| operation.example = Some(body.into()))
     }
 
-    /// Documents it as one to avoid, or not at all.
+    /// Marks the operation as deprecated, or omits it from the documentation.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, OperationStatus, Path};
@@ -412,7 +412,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         self.update_last(|operation| operation.status = status)
     }
 
-    /// How documentation and user interfaces show it, where that differs from the path.
+    /// Sets how documentation and user interfaces display the operation, if this differs from the path.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, DisplayAttributes, Engine, NoFields, Path};

@@ -1,10 +1,10 @@
-//! Renders the help texts of an engine and of its paths, in the layout of `sdk/framework`.
+//! Renders the help of an engine and of its paths, in the layout of `sdk/framework`.
 
 use std::collections::BTreeMap;
 
 use crate::framework::input::Field;
 
-/// Returns the help of a whole engine: what it is, then each path with its synopsis, in the order of the patterns.
+/// Returns the help of an engine: its description, then each path with its synopsis, sorted by pattern.
 pub(crate) fn root_help<'a>(
     engine_description: &str,
     paths: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -25,9 +25,9 @@ pub(crate) fn root_help<'a>(
     text.trim().to_owned()
 }
 
-/// What the help of one path is made of.
+/// The contents of the help of one path.
 pub(crate) struct PathHelp<'a> {
-    /// The path that help was asked for.
+    /// The path of the request.
     pub(crate) request: &'a str,
     /// The anchored pattern that matched it.
     pub(crate) pattern: &'a str,
@@ -37,7 +37,7 @@ pub(crate) struct PathHelp<'a> {
 }
 
 impl PathHelp<'_> {
-    /// Returns the help of the path: its synopsis, its fields by name, its description.
+    /// Returns the help of the path: its synopsis, its fields sorted by name, and its description.
     pub(crate) fn render(&self) -> String {
         let fields: String = self.fields.iter().map(|(name, field)| field_help(name, field)).collect();
         let parameters = if fields.is_empty() { fields } else { format!("## PARAMETERS\n{fields}") };
@@ -66,7 +66,7 @@ fn or_placeholder<'a>(text: &'a str, placeholder: &'a str) -> &'a str {
     }
 }
 
-/// Indents every line, empty ones too: longer texts are not wrapped.
+/// Indents every line, including empty ones. Long lines are not wrapped.
 fn indent(width: usize, text: &str) -> String {
     let lines: Vec<_> = text.lines().map(|line| format!("{:width$}{line}", "")).collect();
     lines.join("\n")
@@ -122,7 +122,7 @@ Some longer text.",
     }
 
     #[test]
-    fn a_path_without_words_says_so() {
+    fn a_path_without_texts_shows_placeholders() {
         check(
             &BTreeMap::new(),
             "",

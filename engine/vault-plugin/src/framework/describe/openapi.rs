@@ -1,7 +1,7 @@
-//! Describes the paths of an engine as an OpenAPI document, as `sdk/framework` does, but with schemas in place.
+//! Describes the paths of an engine as an OpenAPI document, like `sdk/framework`, but with inline schemas.
 //!
-//! A host decodes the document of an external plugin into structures that lose `$ref`, so that a schema under
-//! `components` would not be found again.
+//! A host decodes the document of an external plugin into structures that drop `$ref`, so schemas under
+//! `components` would be lost.
 
 mod expand;
 mod model;
@@ -27,10 +27,10 @@ pub(crate) struct EngineDoc<'a> {
     pub(crate) kind: BackendType,
     pub(crate) product: Product,
     pub(crate) special: &'a SpecialPaths,
-    /// The version of the host; `unknown` where it does not tell.
+    /// The version of the host, or `unknown` if the host does not report it.
     pub(crate) host_version: &'a str,
-    /// First part of operation ids without one of their own: the type of the mount, which the host sends along with
-    /// its request as `requestResponsePrefix`.
+    /// The default prefix of operation ids: the type of the mount, which the host sends with its request as
+    /// `requestResponsePrefix`.
     pub(crate) operation_prefix: &'a str,
 }
 
@@ -65,30 +65,30 @@ pub(crate) struct OperationDoc<'a> {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("debug")
 ///     .on(Operation::Read, "Read the state.", handle)
-///     .on(Operation::Delete, "Forget the state.", handle)
+///     .on(Operation::Delete, "Clear the state.", handle)
 ///     .status(OperationStatus::Unpublished);
 /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// # let help = mount.request(Operation::Help, "debug", Map::new()).await?.unwrap().data.unwrap();
 /// let documented = &help["openapi"]["paths"]["/debug"];
 /// assert!(documented["get"].is_object() && documented["delete"].is_null());
-/// // It is there all the same.
+/// // The operation still exists.
 /// assert!(mount.delete("debug").await.is_ok());
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OperationStatus {
-    /// It is documented.
+    /// Documented.
     #[default]
     Published,
-    /// It is documented as one to avoid.
+    /// Documented as deprecated.
     Deprecated,
-    /// It is left out of the document.
+    /// Omitted from the documentation.
     Unpublished,
 }
 
-/// A response an operation can have, for the documentation.
+/// A response of an operation, for the documentation.
 ///
-/// Of several with one status, the first gives the description and the last with fields the schema.
+/// If several have the same status, the first sets the description, and the last one with fields sets the schema.
 ///
 /// ```
 /// # use serde_json::json;
@@ -118,7 +118,7 @@ pub struct ResponseDoc {
 }
 
 impl ResponseDoc {
-    /// Describes the response with the HTTP status `status`.
+    /// Returns the description of the response with the HTTP status `status`.
     pub fn new(status: u16, description: impl Into<String>) -> Self {
         Self { status, description: description.into(), fields: BTreeMap::new(), example: None }
     }
@@ -130,7 +130,7 @@ impl ResponseDoc {
         self
     }
 
-    /// Gives an example of the response's data.
+    /// Sets an example of the response's data.
     #[must_use]
     pub fn example(mut self, data: impl Into<Value>) -> Self {
         self.example = Some(data.into());
@@ -152,10 +152,10 @@ pub(crate) fn document(paths: &[PathDoc<'_>], engine: &EngineDoc<'_>) -> Value {
     Document::new(info, paths).into()
 }
 
-/// Describes each form a path can take, and its lists apart under a trailing slash.
+/// Describes each URL of a path, with its list operation separately under a trailing slash.
 fn path_items<'a>(path: &PathDoc<'a>, engine: &EngineDoc<'_>) -> Vec<(String, PathItem<'a>)> {
     let Some(expansion) = expand(path.pattern) else {
-        // A reader sees at least that the path is there.
+        // The pattern itself still shows that the path exists.
         let url = path.pattern.as_str();
         return vec![(format!("/{url}"), bare_item(path, url, Vec::new(), engine))];
     };
@@ -168,7 +168,7 @@ fn path_items<'a>(path: &PathDoc<'a>, engine: &EngineDoc<'_>) -> Vec<(String, Pa
         let calls = url_operations(&form);
         let has_calls =
             calls.get.is_some() || calls.post.is_some() || calls.patch.is_some() || calls.delete.is_some();
-        // What ends in a slash can be listed only: the host routes nothing else there.
+        // A URL that ends in a slash only supports list: the host routes nothing else there.
         let (item_url, list_url) = match url.strip_suffix('/') {
             Some(_) if calls.list.is_some() => (None, Some(url.clone())),
             Some(_) => (Some(url.clone()), None),
@@ -211,7 +211,7 @@ fn bare_item<'a>(
     }
 }
 
-/// Lists the names in braces, by name.
+/// Returns the sorted names in braces.
 fn parameter_names(url: &str) -> Vec<&str> {
     let mut names: Vec<_> =
         url.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect();
@@ -222,7 +222,7 @@ fn parameter_names(url: &str) -> Vec<&str> {
 fn path_parameter<'a>(name: &str, fields: &'a BTreeMap<String, Field>) -> Parameter<'a> {
     match fields.get(name) {
         Some(field) => Parameter { required: true, ..schema::parameter(name, Location::Path, field) },
-        // A capture without a field is of use to the pattern alone, but a URL has to have it.
+        // A capture without a field is used only by the pattern, but is a part of the URL.
         None => Parameter { required: true, ..Parameter::text(name, Location::Path, "") },
     }
 }

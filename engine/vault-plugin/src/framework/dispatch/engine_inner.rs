@@ -1,4 +1,4 @@
-//! A built engine, which its mounts share.
+//! A validated engine, which its mounts share.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::framework::handler::{HookFn, InternalDataFn, InvalidateFn, RollbackFn
 use crate::framework::lease::SecretType;
 use crate::logical::{BackendType, SpecialPaths};
 
-/// Everything that an author declared, with compiled paths.
+/// The declaration of an engine with compiled paths.
 pub(crate) struct EngineInner<S> {
     pub(crate) kind: BackendType,
     pub(crate) state: Box<dyn Fn() -> S + Send + Sync>,
@@ -25,9 +25,9 @@ pub(crate) struct EngineInner<S> {
     pub(crate) invalidate: Option<InvalidateFn<S>>,
 }
 
-/// How write-ahead entries are undone.
+/// The rollback of write-ahead log entries.
 pub(crate) struct Rollback<S> {
-    /// Younger entries are left alone.
+    /// Younger entries are not rolled back.
     pub(crate) min_age: Duration,
     pub(crate) handler: RollbackFn<S>,
 }

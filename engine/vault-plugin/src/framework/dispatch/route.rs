@@ -10,7 +10,7 @@ use crate::framework::input::{DisplayAttributes, Field, InputPolicy};
 use crate::framework::pattern::Pattern;
 use crate::logical::Operation;
 
-/// A path that requests can be matched against.
+/// A path with its compiled pattern.
 pub(crate) struct Route<S> {
     pub(crate) pattern: Pattern,
     pub(crate) synopsis: String,
@@ -35,7 +35,7 @@ pub(crate) struct RouteOperation<S> {
     pub(crate) handler: RequestHandler<S>,
 }
 
-/// On which nodes the host must forward an operation.
+/// From which nodes the host must forward an operation.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Forward {
     pub(crate) from_standby: bool,
@@ -47,7 +47,7 @@ impl<S: Send + Sync + 'static> Route<S> {
         self.operations.iter().find(|candidate| candidate.operation == *operation)
     }
 
-    /// What documentation says of it.
+    /// Returns the documentation of the path.
     pub(crate) fn document(&self) -> PathDoc<'_> {
         let operations = self.operations.iter().map(|entry| OperationDoc {
             operation: entry.operation.clone(),

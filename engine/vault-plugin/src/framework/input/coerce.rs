@@ -1,8 +1,8 @@
-//! Brings a request's loosely typed JSON to the types the fields declare, as `sdk/framework` does.
+//! Coerces the loosely typed JSON of a request to the types of the declared fields, like `sdk/framework`.
 //!
-//! The rules are those of Go's `FieldData` over `mapstructure.WeakDecode` and `parseutil`, found by running them. Go
-//! holds every JSON number as a 64-bit float and lets one outside the range of its integers wrap or saturate,
-//! depending on the machine; here integers are exact, and one that does not fit is refused.
+//! The rules are those of Go's `FieldData` with `mapstructure.WeakDecode` and `parseutil`, determined by running them. Go
+//! stores every JSON number as a 64-bit float, and a number outside the range of an integer wraps or saturates, depending on
+//! the machine. Here integers are exact, and a number that is out of range is rejected.
 
 mod durations;
 mod integers;
@@ -16,11 +16,11 @@ use serde_json::Value;
 pub use self::durations::{DurationError, parse_duration};
 use super::field_type::FieldType;
 
-/// Brings `raw` to the form a field of the type `kind` has.
+/// Coerces `raw` to the type `kind`.
 ///
-/// `Ok(None)` means that the value counts as not given: `null` for a duration or a time. For every other type `null`
-/// counts as given, and as the zero value. Integers and durations (whole seconds) become numbers, a time becomes
-/// RFC 3339 text in UTC, pairs an object of texts, headers an object of lists under canonical names.
+/// `Ok(None)` means that the value counts as missing: `null` for a duration or a time. For every other type, `null` is the
+/// zero value. Integers and durations (whole seconds) become numbers, a time becomes an RFC 3339 string in UTC, pairs
+/// become an object of strings, and headers become an object of lists with canonical names.
 pub(crate) fn coerce(kind: FieldType, raw: &Value) -> Result<Option<Value>, CoerceError> {
     let value = match kind {
         FieldType::DurationSecond | FieldType::SignedDurationSecond | FieldType::Time if raw.is_null() => {
@@ -46,49 +46,49 @@ pub(crate) fn coerce(kind: FieldType, raw: &Value) -> Result<Option<Value>, Coer
     Ok(Some(value))
 }
 
-/// Why a value cannot be brought to the type of its field.
+/// An error from [`coerce`].
 ///
-/// Where Go's own text is fit for a reader, this is it. Text which may be a credential (strings, pairs, headers) is
-/// not repeated, though Go repeats it.
+/// The messages are those of Go where these are suitable for users. Text that may be a credential (strings, pairs, headers) is
+/// not included, although Go includes it.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(crate) enum CoerceError {
-    /// The JSON value is of a kind that has no conversion.
+    /// The type of the JSON value cannot be converted.
     #[error("expected {expected}, got {got}")]
     Unconvertible { expected: &'static str, got: &'static str },
-    /// A text does not read as the number or boolean it should be.
+    /// A string is not a valid number or boolean.
     #[error("cannot parse {text:?} as {expected}: {reason}")]
     Unparsable { text: String, expected: &'static str, reason: &'static str },
-    /// A number does not fit.
+    /// A number is out of range.
     #[error("cannot hold {0} as int: value out of range")]
     OutOfRange(String),
-    /// One item of a list is at fault.
+    /// An item of a list is invalid.
     #[error("item {index}: {problem}")]
     Item { index: usize, problem: Box<CoerceError> },
-    /// A name has characters that a URL segment should not have.
+    /// A name contains characters that are not allowed in a URL segment.
     #[error("field does not match the formatting rules")]
     NotAName,
-    /// A text is no duration.
+    /// A string is not a duration.
     #[error(transparent)]
     Duration(#[from] DurationError),
-    /// A value of another kind was given for a duration.
+    /// The JSON value for a duration has the wrong type.
     #[error("could not parse duration from input")]
     InvalidDurationType,
-    /// A duration that must not be negative is.
+    /// An unsigned duration is negative.
     #[error("cannot provide negative value '{0}'")]
     Negative(i64),
-    /// A text is neither RFC 3339 nor seconds since the epoch.
+    /// A string is neither RFC 3339 nor seconds since the epoch.
     #[error("could not parse string as date and time")]
     NotATime,
-    /// A value of another kind was given for a time.
+    /// The JSON value for a time has the wrong type.
     #[error("could not parse time from input type")]
     InvalidTimeType,
-    /// An item of a list of pairs lacks its key or its separator.
+    /// An item of a list of pairs has no key or no separator.
     #[error("invalid key pair in item {index}: expected key{separator}value")]
     NotAPair { index: usize, separator: char },
-    /// Headers came as text which is neither JSON nor base64 of it.
+    /// A string of headers is neither JSON nor base64 of JSON.
     #[error("expected headers as a JSON object, which may be encoded in base64")]
     NotHeaders,
-    /// A header has a value other than text or a list of it.
+    /// The value of a header is neither a string nor a list of strings.
     #[error("received non-string value for header {0:?}")]
     HeaderValue(String),
 }
@@ -127,8 +127,8 @@ mod tests {
     }
 
     pub(super) fn refuse(kind: FieldType, raw: Value, message: &str) {
-        let refusal = coerce(kind, &raw).map_err(|error| error.to_string());
-        assert_eq!(refusal, Err(message.to_owned()), "{kind:?} of {raw}");
+        let result = coerce(kind, &raw).map_err(|error| error.to_string());
+        assert_eq!(result, Err(message.to_owned()), "{kind:?} of {raw}");
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a handler is given may be stored, sent and read again as the same.
+        /// A coerced value may be stored and sent again.
         #[test]
         fn a_coerced_value_is_coerced_to_itself(raw in any_json()) {
             for kind in FieldType::ALL {

@@ -1,4 +1,4 @@
-//! Declares the fields of a path: their types, defaults and documentation.
+//! The fields of a path: their types, defaults and documentation.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::coerce::coerce;
 pub use super::field_type::FieldType;
 
-/// One field of a path, declared as `Field::duration().default("1h").describe("Lifetime of a token.")`.
+/// A field of a path, declared as `Field::duration().default("1h").describe("Lifetime of a token.")`.
 ///
-/// As in `sdk/framework`, `required`, `deprecated` and `allowed` are documentation: requests are not checked
+/// As in `sdk/framework`, `required`, `deprecated` and `allowed` are documentation only: requests are not validated
 /// against them.
 ///
 /// ```
@@ -27,8 +27,8 @@ pub use super::field_type::FieldType;
 /// let stored = mount.write("role", json!({"permissions": "read, list"})).await?.unwrap();
 /// assert_eq!(json!(stored.data), json!({"ttl": 3600, "permissions": ["read", "list"]}));
 ///
-/// let refused = mount.write("role", json!({"ttl": "-5m"})).await?.unwrap();
-/// assert!(refused.error_text().unwrap().ends_with("field \"ttl\": cannot provide negative value '-300'"));
+/// let error = mount.write("role", json!({"ttl": "-5m"})).await?.unwrap();
+/// assert!(error.error_text().unwrap().ends_with("field \"ttl\": cannot provide negative value '-300'"));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct Field {
     display: Option<DisplayAttributes>,
 }
 
-/// Constructors, one for each type. What each takes is shown by a default, which is read as input is.
+/// The constructors, one per type. The examples show accepted values with defaults, which are coerced like input.
 impl Field {
     /// Declares a [`FieldType::String`].
     ///
@@ -162,8 +162,8 @@ impl Field {
     /// # let path = path.on(Operation::Update, "Store a role.", |_: Context<()>, _: NoFields| async { Ok(()) });
     /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert!(mount.write("role", json!({"team": "blue-1.eu"})).await?.is_none());
-    /// let refused = mount.write("role", json!({"team": "../blue"})).await?.unwrap();
-    /// assert!(refused.error_text().unwrap().ends_with("field does not match the formatting rules"));
+    /// let error = mount.write("role", json!({"team": "../blue"})).await?.unwrap();
+    /// assert!(error.error_text().unwrap().ends_with("field does not match the formatting rules"));
     /// # Ok(()) }
     /// ```
     pub fn name_string() -> Self {
@@ -248,9 +248,9 @@ impl Field {
     }
 }
 
-/// What a declaration says beyond the type.
+/// The attributes of a field.
 impl Field {
-    /// Describes the field for help texts and OpenAPI.
+    /// Sets the description for help and OpenAPI.
     ///
     /// ```
     /// # use vault_plugin::framework::Field;
@@ -263,9 +263,9 @@ impl Field {
         self
     }
 
-    /// Sets the value of the field where a request does not give one.
+    /// Sets the value of the field in requests that omit it.
     ///
-    /// The value takes the same forms as input: the default of a duration may be `3600` or `"1h"`.
+    /// The value is coerced like input: the default of a duration may be `3600` or `"1h"`.
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
@@ -275,16 +275,20 @@ impl Field {
     /// ```
     ///
     /// # Panics
-    /// In debug builds, if the value does not fit the type: that is a mistake in the declaration.
+    /// In debug builds, if the value does not have the type of the field, which is an error in the declaration.
     #[must_use]
     pub fn default(mut self, value: impl Into<Value>) -> Self {
         let value = value.into();
-        debug_assert!(coerce(self.kind, &value).is_ok(), "the default {value} is no {}", self.kind.label());
+        debug_assert!(
+            coerce(self.kind, &value).is_ok(),
+            "invalid default {value} for a field of type {}",
+            self.kind.label()
+        );
         self.default = Some(value);
         self
     }
 
-    /// Documents the field as one every request should give.
+    /// Documents the field as required.
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::{Context, Engine, Field, NoFields, Path}};
@@ -298,7 +302,7 @@ impl Field {
     /// # let post = &help["openapi"]["paths"]["/config"]["post"];
     /// # let schema = &post["requestBody"]["content"]["application/json"]["schema"];
     /// assert_eq!(schema["required"], json!(["url"]));
-    /// // The handler is called all the same.
+    /// // The handler is called nevertheless.
     /// assert!(mount.write("config", json!({})).await.is_ok());
     /// # Ok(()) }
     /// ```
@@ -308,7 +312,7 @@ impl Field {
         self
     }
 
-    /// Documents the field as one to avoid.
+    /// Documents the field as deprecated.
     ///
     /// ```
     /// # use vault_plugin::{framework::{Engine, Field, Path}, logical::{Map, Operation}, testing::TestMount};
@@ -347,7 +351,7 @@ impl Field {
         self
     }
 
-    /// Documents the values the field takes.
+    /// Documents the allowed values.
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
@@ -360,7 +364,7 @@ impl Field {
         self
     }
 
-    /// Gives hints to user interfaces. A field once marked [`sensitive`](Self::sensitive) stays so.
+    /// Sets the display attributes for user interfaces. A [`sensitive`](Self::sensitive) field remains sensitive.
     ///
     /// ```
     /// # use vault_plugin::framework::{DisplayAttributes, Field};
@@ -375,7 +379,7 @@ impl Field {
         self
     }
 
-    /// Asks user interfaces to mask the value.
+    /// Tells user interfaces to mask the value.
     ///
     /// ```
     /// # use vault_plugin::framework::Field;
@@ -388,7 +392,7 @@ impl Field {
     }
 }
 
-/// What the documentation and the dispatch read of a declaration.
+/// The accessors of a declaration.
 impl Field {
     /// Returns the type.
     pub fn kind(&self) -> FieldType {
@@ -405,7 +409,7 @@ impl Field {
         self.default.as_ref()
     }
 
-    /// Returns the default in the form a request's value has after coercion: `"1h"` as `3600`.
+    /// Returns the coerced default: `3600` for `"1h"`.
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
@@ -416,45 +420,45 @@ impl Field {
         coerce(self.kind, self.default.as_ref()?).ok().flatten()
     }
 
-    /// Tells whether the field is documented as required.
+    /// Whether the field is documented as required.
     pub fn is_required(&self) -> bool {
         self.required
     }
 
-    /// Tells whether the field is documented as deprecated.
+    /// Whether the field is documented as deprecated.
     pub fn is_deprecated(&self) -> bool {
         self.deprecated
     }
 
-    /// Tells whether the field is documented as a query parameter.
+    /// Whether the field is documented as a query parameter.
     pub fn is_query(&self) -> bool {
         self.query
     }
 
-    /// Tells whether user interfaces are asked to mask the value.
+    /// Whether user interfaces should mask the value.
     pub fn is_sensitive(&self) -> bool {
         self.display.as_ref().is_some_and(|display| display.sensitive)
     }
 
-    /// Returns the documented values; none means any.
+    /// Returns the documented values. An empty slice means any value.
     pub fn allowed_values(&self) -> &[Value] {
         &self.allowed
     }
 
-    /// Returns the hints for user interfaces.
+    /// Returns the display attributes.
     pub fn display_attributes(&self) -> Option<&DisplayAttributes> {
         self.display.as_ref()
     }
 }
 
-/// Hints for user interfaces and generated documentation; an empty or false member is not shown.
+/// Attributes for user interfaces and generated documentation. Empty or false members are omitted.
 ///
 /// Written as a literal: `DisplayAttributes { name: "API key".into(), ..Default::default() }`.
 ///
 /// ```
 /// # use {serde_json::json, vault_plugin::framework::DisplayAttributes};
-/// let shown = DisplayAttributes { item_type: "Role".into(), navigation: true, ..Default::default() };
-/// assert_eq!(serde_json::to_value(shown)?, json!({"itemType": "Role", "navigation": true}));
+/// let display = DisplayAttributes { item_type: "Role".into(), navigation: true, ..Default::default() };
+/// assert_eq!(serde_json::to_value(display)?, json!({"itemType": "Role", "navigation": true}));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -463,37 +467,37 @@ pub struct DisplayAttributes {
     /// The label of a field.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Help beside the label, where it should differ from the field's description.
+    /// The help text of a field, if it differs from the field's description.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// The value a user interface offers first.
+    /// The value that a user interface suggests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// Masks the value.
     #[serde(skip_serializing_if = "is_unset")]
     pub sensitive: bool,
-    /// Offers the path as a navigation tab.
+    /// Shows the path as a navigation tab.
     #[serde(skip_serializing_if = "is_unset")]
     pub navigation: bool,
-    /// What the path works on, such as `Role`.
+    /// The type of the path's items, such as `Role`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub item_type: String,
-    /// The group a field is shown in.
+    /// The group of a field.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub group: String,
     /// The verb of the operation.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub action: String,
-    /// First part of the OpenAPI operation id, such as the plugin's name.
+    /// The first part of the OpenAPI operation id, such as the plugin's name.
     #[serde(skip)]
     pub operation_prefix: String,
-    /// Second part of the operation id; without it, the name of the operation.
+    /// The second part of the operation id. The default is the name of the operation.
     #[serde(skip)]
     pub operation_verb: String,
-    /// Last part of the operation id; without it, the path. One for each form of the path, separated by `|`.
+    /// The last part of the operation id. The default is the path. One per URL of the path, separated by `|`.
     #[serde(skip)]
     pub operation_suffix: String,
-    /// The form control, where it is `textarea` or `file`.
+    /// The form control, if it is `textarea` or `file`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub edit_type: String,
     /// Marks the field that names the item.

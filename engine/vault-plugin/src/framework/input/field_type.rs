@@ -1,6 +1,6 @@
 //! The types of fields.
 
-/// The type a field's input is brought to, with the weak conversions of `sdk/framework`.
+/// The type to which the input of a field is coerced, with the weak conversions of `sdk/framework`.
 ///
 /// ```
 /// # use vault_plugin::framework::{Field, field::FieldType};
@@ -8,44 +8,44 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
-    /// Text; numbers and booleans become text too.
+    /// A string. Accepts numbers and booleans.
     String,
-    /// A whole number.
+    /// An integer.
     Int,
-    /// A whole number, documented as 64 bits wide.
+    /// An integer that is documented as 64 bits wide.
     Int64,
-    /// A boolean; also accepts numbers and texts such as `"t"` or `"0"`.
+    /// A boolean. Accepts numbers and strings such as `"t"` or `"0"`.
     Bool,
     /// An object with any values.
     Map,
     /// A list with any items.
     Slice,
-    /// A list of texts, not split at commas.
+    /// A list of strings, not split at commas.
     StringSlice,
-    /// A list of texts, or one text split at commas.
+    /// A list of strings, or one string that is split at commas.
     CommaStringSlice,
-    /// A list of whole numbers, or one text split at commas.
+    /// A list of integers, or one string that is split at commas.
     CommaIntSlice,
-    /// An object of texts, or a list of `key=value`.
+    /// An object of strings, or a list of `key=value`.
     KvPairs,
-    /// Text that can stand in a URL segment: word characters, with `-` and `.` inside.
+    /// A string that can be a URL segment: word characters, with `-` and `.` inside.
     NameString,
-    /// Text, lowercased.
+    /// A string in lower case.
     LowerCaseString,
-    /// A duration of at least zero, in whole seconds; accepts what [`parse_duration`](crate::framework::parse_duration) does.
+    /// A non-negative duration in whole seconds. Accepts the same input as [`parse_duration`](crate::framework::parse_duration).
     DurationSecond,
-    /// A duration of either sign, in whole seconds.
+    /// A signed duration in whole seconds.
     SignedDurationSecond,
     /// A number.
     Float,
-    /// An instant, from RFC 3339 text or seconds since the Unix epoch; read as RFC 3339 text in UTC.
+    /// A point in time, from RFC 3339 or seconds since the Unix epoch. The value is RFC 3339 in UTC.
     Time,
-    /// HTTP headers; read as an object of lists under canonical names.
+    /// HTTP headers. The value is an object of lists with canonical names.
     Header,
 }
 
 impl FieldType {
-    /// Every type.
+    /// All types.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) const ALL: [FieldType; 17] = [
         FieldType::String,
@@ -67,7 +67,7 @@ impl FieldType {
         FieldType::Header,
     ];
 
-    /// Returns the name help texts show for this type.
+    /// Returns the name of the type in help.
     ///
     /// ```
     /// # use vault_plugin::framework::field::FieldType;

@@ -1,4 +1,4 @@
-//! JSON merge patch (RFC 7396), as `HandlePatchOperation` of `sdk/framework` applies it.
+//! JSON merge patch (RFC 7396), like `HandlePatchOperation` of `sdk/framework`.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::logical::{Error, Map};
 
-/// What becomes of `resource` when a patch changes it: a field that is null goes, an object is patched in turn, anything
-/// else takes the place of what was.
+/// Applies a patch to `resource` and returns the result: a null field is removed, an object is patched recursively, and any
+/// other value replaces the existing one.
 ///
-/// The handler of a patch that takes its fields as a [`Map`] gets what this wants: the declared fields that were given,
-/// coerced. The names that the path captured are among them; a field that `T` does not know is left out.
+/// A patch handler that takes its fields as a [`Map`] gets suitable input: the coerced fields of the request, including null
+/// values and the captures of the path. Fields that `T` does not contain are ignored.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -27,13 +27,12 @@ use crate::logical::{Error, Map};
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] when what comes out is no `T`, for instance since a field that it needs was taken away.
+/// [`Error::Invalid`] if the result is not a valid `T`, for example because a required field was removed.
 pub fn merge_patch<T: Serialize + DeserializeOwned>(resource: &T, changes: Map) -> Result<T, Error> {
     let mut merged = serde_json::to_value(resource)
-        .map_err(|_| Error::internal("what is to be patched has no JSON form"))?;
+        .map_err(|_| Error::internal("cannot encode the object to patch as JSON"))?;
     merge(&mut merged, Value::Object(changes));
-    serde_json::from_value(merged)
-        .map_err(|error| Error::invalid(format!("the patch cannot be applied: {error}")))
+    serde_json::from_value(merged).map_err(|error| Error::invalid(format!("cannot apply the patch: {error}")))
 }
 
 fn merge(target: &mut Value, patch: Value) {
@@ -69,7 +68,7 @@ mod tests {
 
     /// The cases of RFC 7396, appendix A.
     #[test]
-    fn a_patch_is_merged_as_the_standard_says() {
+    fn a_patch_is_merged_according_to_the_standard() {
         check(json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"}));
         check(json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"}));
         check(json!({"a": "b"}), json!({"a": null}), json!({}));
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_resource_needs_cannot_be_taken_away() {
+    fn a_required_field_cannot_be_removed() {
         #[derive(Debug, Serialize, serde::Deserialize)]
         struct Role {
             ttl: u64,

@@ -1,4 +1,4 @@
-//! The answer of a handler that issues a leased secret.
+//! The response of a handler that issues a leased secret.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use serde::Serialize;
 use crate::framework::response::{IntoResponse, to_object};
 use crate::logical::{Error, LeaseOptions, Map, Response, Secret};
 
-/// How long a secret lives. Zero leaves the choice to the host.
+/// The lifetime of a secret. Zero selects the host's default.
 ///
 /// ```
 /// # use std::time::Duration;
 /// # use vault_plugin::framework::Lease;
-/// let an_hour_for_a_day = Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(24) };
-/// let as_the_host_likes = Lease::default();
-/// assert!(as_the_host_likes.ttl.is_zero() && as_the_host_likes.max_ttl.is_zero());
+/// let hourly_for_a_day = Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(24) };
+/// let host_default = Lease::default();
+/// assert!(host_default.ttl.is_zero() && host_default.max_ttl.is_zero());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
-    /// From now.
+    /// The TTL, from now.
     pub ttl: Duration,
-    /// From the time of issue, renewals included.
+    /// The maximum TTL, from the time of issue, including renewals.
     pub max_ttl: Duration,
 }
 
-/// A secret under a lease. One of a type that the engine does not declare is not handed out: nothing could revoke it.
-/// `Debug` shows its type and its lease.
+/// A leased secret. Its type must be declared by the engine: otherwise the response is an error, because the secret could not be
+/// revoked. `Debug` shows its type and its lease only.
 ///
 /// ```
 /// # use serde_json::json;
@@ -62,18 +62,18 @@ impl fmt::Debug for LeasedSecret {
 }
 
 impl LeasedSecret {
-    /// A secret of a declared type: what the caller gets, and what renew and revoke will need.
+    /// Returns a secret of a declared type, with the data for the caller and the internal data for renew and revoke.
     ///
     /// ```
     /// # use std::time::Duration;
     /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, LeasedSecret, Lease}, logical::Error}};
     /// let lease = Lease { ttl: Duration::from_secs(60), max_ttl: Duration::from_secs(600) };
-    /// let issued = LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), lease);
-    /// assert!(!format!("{issued:?}").contains("s3cret"));
-    /// let answer = issued.into_response()?.unwrap();
-    /// assert_eq!(json!(answer.data), json!({"token": "s3cret"}));
-    /// // Not shown to the caller; by the type the host's renewals and revocations find their way.
-    /// let secret = answer.secret.unwrap();
+    /// let secret = LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), lease);
+    /// assert!(!format!("{secret:?}").contains("s3cret"));
+    /// let response = secret.into_response()?.unwrap();
+    /// assert_eq!(json!(response.data), json!({"token": "s3cret"}));
+    /// // Not visible to the caller. Renewals and revocations are routed by the type.
+    /// let secret = response.secret.unwrap();
     /// assert_eq!(json!(secret.internal_data), json!({"id": "t1", "secret_type": "token"}));
     /// assert_eq!(secret.lease.ttl, Duration::from_secs(60));
     /// # Ok::<(), Error>(())

@@ -1,4 +1,4 @@
-//! Leased secrets: how they are renewed and revoked.
+//! Types of leased secrets, with their renew and revoke handlers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::framework::handler::{InternalDataFn, internal_data_fn};
 use crate::framework::input::Field;
 use crate::logical::{Error, Map, Response, Secret};
 
-/// A kind of leased secret.
+/// A type of leased secret.
 ///
 /// ```
 /// use serde_json::{Value, json};
@@ -25,7 +25,7 @@ use crate::logical::{Error, Map, Response, Secret};
 /// }
 ///
 /// async fn revoke(cx: Context<()>, token: Value) -> Result<(), Error> {
-///     // Here the token with this id is deleted upstream.
+///     // A real engine deletes the token with this id upstream.
 ///     Ok(cx.storage().write("revoked", &token["id"]).await?)
 /// }
 ///
@@ -58,7 +58,7 @@ impl<S> fmt::Debug for SecretType<S> {
 }
 
 impl<S: Send + Sync + 'static> SecretType<S> {
-    /// A kind of secret, renewable once it is given [`on_renew`](Self::on_renew). Leases remember the name: changing it later strands those that exist.
+    /// Returns a type of secret. It is renewable with [`on_renew`](Self::on_renew). Leases contain the name, so it must not change while leases exist.
     ///
     /// ```
     /// # use serde_json::{Value, json};
@@ -80,7 +80,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         SecretType { name, fields: BTreeMap::new(), renew: None, revoke: None }
     }
 
-    /// Describes a field of the secret.
+    /// Adds the description of a field.
     ///
     /// ```
     /// # use vault_plugin::framework::{Field, SecretType};
@@ -93,14 +93,14 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         self
     }
 
-    /// The declared fields of the secret.
+    /// Returns the declared fields of the secret.
     #[must_use]
     pub fn fields(&self) -> &BTreeMap<String, Field> {
         &self.fields
     }
 
-    /// Extends a lease. The handler gets the internal data of the secret and says how long the lease runs from now;
-    /// the host holds it to `max_ttl` from the time of issue.
+    /// Sets the handler that renews a lease. It gets the internal data of the secret and returns the new TTL from now. The host
+    /// limits it to `max_ttl` from the time of issue.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -133,7 +133,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         self
     }
 
-    /// Ends a secret. It may be called twice for the same one, and every error is tried again by the host.
+    /// Sets the handler that revokes a secret. It may be called more than once for the same secret, and the host retries after every error.
     ///
     /// ```
     /// # use serde_json::json;
@@ -172,12 +172,12 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         self
     }
 
-    /// Whether there is something that renews.
+    /// Whether there is a renew handler.
     pub(crate) fn is_renewable(&self) -> bool {
         self.renew.is_some()
     }
 
-    /// Renews, and answers with the whole secret: the host stores what it gets.
+    /// Renews a secret. The response contains the whole secret, because the host stores it.
     pub(crate) async fn renew(&self, cx: &Context<S>, secret: &Secret) -> Result<Option<Response>, Error> {
         let Some(renew) = &self.renew else { return Err(Error::UnsupportedOperation) };
         let lease = renew(cx.clone(), &secret.internal_data).await?;
@@ -194,7 +194,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     }
 }
 
-/// The kind of secret that the internal data belongs to.
+/// Returns the secret type in the internal data.
 pub(crate) fn secret_type(internal_data: &Map) -> Option<&str> {
     internal_data.get("secret_type")?.as_str()
 }

@@ -1,36 +1,36 @@
-//! How long a lease may live: `CalculateTTL` of `sdk/framework`. A host decides with it; an engine can foresee the decision.
+//! The TTL of a lease: `CalculateTTL` of `sdk/framework`. A host decides with it, and an engine can predict the decision.
 
 use std::time::{Duration, SystemTime};
 
-/// What limits and extends a lease. A zero duration is not set.
+/// The inputs of the calculation. A zero duration is unset.
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
 /// # use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 /// # let hours = Duration::from_hours;
 /// let limits = TtlLimits { default: hours(1), max: hours(10) };
-/// let wanted = TtlRequest { ttl: hours(2), increment: hours(3), ..TtlRequest::default() };
-/// // The caller of a renewal has the word before the engine.
-/// assert_eq!(calculate_ttl(limits, &wanted, SystemTime::now())?.ttl, hours(3));
+/// let request = TtlRequest { ttl: hours(2), increment: hours(3), ..TtlRequest::default() };
+/// // The increment of a renewal has precedence over the TTL of the engine.
+/// assert_eq!(calculate_ttl(limits, &request, SystemTime::now())?.ttl, hours(3));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TtlRequest {
-    /// What the caller of a renewal asks for.
+    /// The increment that the caller of a renewal requests.
     pub increment: Duration,
-    /// What the engine asks for.
+    /// The TTL that the engine requests.
     pub ttl: Duration,
-    /// How long each renewal of a periodic token lasts.
+    /// The period of a periodic token.
     pub period: Duration,
-    /// What the engine allows at most.
+    /// The maximum TTL that the engine sets.
     pub max_ttl: Duration,
-    /// The end that not even a period outlives.
+    /// The maximum lifetime, which applies to periodic tokens too.
     pub explicit_max_ttl: Duration,
-    /// From when the maximum counts; `None` is now.
+    /// When the lease was issued. `None` means now.
     pub issued: Option<SystemTime>,
 }
 
-/// The mount's own limits, never zero.
+/// The limits of the mount. Never zero.
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
@@ -42,37 +42,37 @@ pub struct TtlRequest {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TtlLimits {
-    /// For whoever asks for nothing.
+    /// The TTL of a request without one.
     pub default: Duration,
-    /// For whoever asks for more.
+    /// The maximum TTL.
     pub max: Duration,
 }
 
-/// The duration granted, and what has to be said about it.
+/// The granted TTL, with warnings.
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
 /// # use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 /// # let hours = Duration::from_hours;
 /// # let limits = TtlLimits { default: hours(1), max: hours(10) };
-/// let wanted = TtlRequest { ttl: hours(11), ..TtlRequest::default() };
-/// let granted = calculate_ttl(limits, &wanted, SystemTime::now())?;
-/// assert_eq!(granted.ttl, hours(10));
-/// assert!(granted.warnings[0].starts_with("TTL of \"11h\" exceeded the effective max_ttl of \"10h\""));
+/// let request = TtlRequest { ttl: hours(11), ..TtlRequest::default() };
+/// let grant = calculate_ttl(limits, &request, SystemTime::now())?;
+/// assert_eq!(grant.ttl, hours(10));
+/// assert!(grant.warnings[0].starts_with("TTL of \"11h\" exceeded the effective max_ttl of \"10h\""));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Debug, PartialEq)]
 pub struct TtlGrant {
-    /// In whole seconds.
+    /// The TTL, in whole seconds.
     pub ttl: Duration,
-    /// Where less was granted than asked for.
+    /// The reasons why less was granted than requested.
     pub warnings: Vec<String>,
 }
 
-/// The text with which Vault refuses a renewal past the maximum.
+/// Vault's message for a renewal past the maximum TTL.
 pub const PAST_MAX_TTL: &str = "past the max TTL, cannot renew";
 
-/// Grants a duration, in whole seconds.
+/// Calculates the TTL of a lease, in whole seconds.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -81,27 +81,27 @@ pub const PAST_MAX_TTL: &str = "past the max TTL, cannot renew";
 /// let hours = Duration::from_hours;
 /// let limits = TtlLimits { default: hours(1), max: hours(10) };
 /// let issued = SystemTime::now();
-/// let wanted = TtlRequest { ttl: hours(2), issued: Some(issued), ..TtlRequest::default() };
-/// assert_eq!(calculate_ttl(limits, &wanted, issued + hours(9))?.ttl, hours(1));
-/// assert_eq!(calculate_ttl(limits, &wanted, issued + hours(10)), Err(PAST_MAX_TTL));
+/// let request = TtlRequest { ttl: hours(2), issued: Some(issued), ..TtlRequest::default() };
+/// assert_eq!(calculate_ttl(limits, &request, issued + hours(9))?.ttl, hours(1));
+/// assert_eq!(calculate_ttl(limits, &request, issued + hours(10)), Err(PAST_MAX_TTL));
 /// # Ok::<(), &str>(())
 /// ```
 ///
 /// # Errors
-/// Refuses with [`PAST_MAX_TTL`].
+/// [`PAST_MAX_TTL`] if the maximum TTL has passed.
 pub fn calculate_ttl(
     limits: TtlLimits,
-    wanted: &TtlRequest,
+    request: &TtlRequest,
     now: SystemTime,
 ) -> Result<TtlGrant, &'static str> {
     let set = |duration: Duration| (!duration.is_zero()).then_some(duration);
     let now = truncate_to_second(now);
-    let issued = wanted.issued.map_or(now, truncate_to_second);
-    let max = [Some(limits.max), set(wanted.max_ttl), set(wanted.explicit_max_ttl)];
+    let issued = request.issued.map_or(now, truncate_to_second);
+    let max = [Some(limits.max), set(request.max_ttl), set(request.explicit_max_ttl)];
     let max = max.into_iter().flatten().min().unwrap_or(limits.max);
     let mut warnings = Vec::new();
 
-    let (mut ttl, deadline) = match set(wanted.period) {
+    let (mut ttl, deadline) = match set(request.period) {
         Some(period) => {
             if period > max {
                 warnings.push(format!(
@@ -110,10 +110,10 @@ pub fn calculate_ttl(
                     format_go_duration(max)
                 ));
             }
-            (period.min(max), set(wanted.explicit_max_ttl).map(|max| issued + max))
+            (period.min(max), set(request.explicit_max_ttl).map(|max| issued + max))
         }
         None => {
-            let ttl = set(wanted.increment).or(set(wanted.ttl)).unwrap_or(limits.default);
+            let ttl = set(request.increment).or(set(request.ttl)).unwrap_or(limits.default);
             (ttl, Some(issued + max))
         }
     };
@@ -139,7 +139,7 @@ fn truncate_to_second(time: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Go's text of a duration without the parts that are zero: `1h30m`, `1h5s`; 90 seconds are `1m30s`.
+/// Formats a duration like Go, without zero parts: `1h30m`, `1h5s`; 90 seconds are `1m30s`.
 fn format_go_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds == 0 {
@@ -170,41 +170,41 @@ mod tests {
     }
 
     #[track_caller]
-    fn granted(wanted: TtlRequest, ttl: Duration, warning: Option<&str>) {
-        let granted = calculate_ttl(limits(), &wanted, SystemTime::now()).unwrap();
-        assert_eq!(granted.ttl, ttl);
-        assert_eq!(granted.warnings.first().map(String::as_str), warning);
+    fn check(request: TtlRequest, ttl: Duration, warning: Option<&str>) {
+        let grant = calculate_ttl(limits(), &request, SystemTime::now()).unwrap();
+        assert_eq!(grant.ttl, ttl);
+        assert_eq!(grant.warnings.first().map(String::as_str), warning);
     }
 
     #[test]
-    fn an_increment_wins_over_the_engine_and_the_engine_over_the_mount() {
-        granted(TtlRequest::default(), HOUR, None);
-        granted(TtlRequest { ttl: 2 * HOUR, ..TtlRequest::default() }, 2 * HOUR, None);
-        granted(TtlRequest { ttl: 2 * HOUR, increment: 3 * HOUR, ..TtlRequest::default() }, 3 * HOUR, None);
+    fn an_increment_has_precedence_over_the_engine_and_the_engine_over_the_mount() {
+        check(TtlRequest::default(), HOUR, None);
+        check(TtlRequest { ttl: 2 * HOUR, ..TtlRequest::default() }, 2 * HOUR, None);
+        check(TtlRequest { ttl: 2 * HOUR, increment: 3 * HOUR, ..TtlRequest::default() }, 3 * HOUR, None);
     }
 
     #[test]
     fn the_smallest_maximum_counts_from_the_issue_and_caps_with_a_warning() {
-        granted(
+        check(
             TtlRequest { ttl: 11 * HOUR, ..TtlRequest::default() },
             10 * HOUR,
             Some("TTL of \"11h\" exceeded the effective max_ttl of \"10h\"; TTL value is capped accordingly"),
         );
         let issued = SystemTime::now() - 2 * HOUR;
-        let wanted = TtlRequest { increment: 2 * HOUR, max_ttl: 3 * HOUR, ..TtlRequest::default() };
-        granted(
-            TtlRequest { issued: Some(issued), ..wanted },
+        let request = TtlRequest { increment: 2 * HOUR, max_ttl: 3 * HOUR, ..TtlRequest::default() };
+        check(
+            TtlRequest { issued: Some(issued), ..request },
             HOUR,
             Some("TTL of \"2h\" exceeded the effective max_ttl of \"1h\"; TTL value is capped accordingly"),
         );
-        let past = TtlRequest { issued: Some(issued - 2 * HOUR), ..wanted };
+        let past = TtlRequest { issued: Some(issued - 2 * HOUR), ..request };
         assert_eq!(calculate_ttl(limits(), &past, SystemTime::now()), Err(PAST_MAX_TTL));
     }
 
     #[test]
     fn a_period_ends_only_with_an_explicit_maximum() {
         let long_ago = Some(SystemTime::now() - 100 * HOUR);
-        granted(TtlRequest { period: HOUR, issued: long_ago, ..TtlRequest::default() }, HOUR, None);
+        check(TtlRequest { period: HOUR, issued: long_ago, ..TtlRequest::default() }, HOUR, None);
         let ended = TtlRequest {
             period: HOUR,
             explicit_max_ttl: 5 * HOUR,
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_written_as_go_writes_them() {
+    fn durations_are_formatted_like_in_go() {
         for (seconds, text) in
             [(0, "0s"), (59, "59s"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (3601, "1h1s")]
         {

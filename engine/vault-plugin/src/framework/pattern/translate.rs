@@ -1,8 +1,8 @@
-//! Rewrites a pattern in Go's syntax into the syntax of the `regex` crate.
+//! Translates a pattern from Go's syntax to the syntax of the `regex` crate.
 //!
-//! The two are both RE2, with these differences: here `\w`, `\d`, `\s` and `\b` are Unicode unless said otherwise;
-//! inside a class `[`, `&&`, `--` and `~~` are operators and a range may not begin with a class; `\Q…\E`, `\<`, `\>`,
-//! octal escapes and a `{` that repeats nothing read differently or not at all.
+//! Both are RE2, with these differences: here `\w`, `\d`, `\s` and `\b` are Unicode by default; inside a class `[`, `&&`,
+//! `--` and `~~` are operators, and a range must not begin with a class; `\Q…\E`, `\<`, `\>`, octal escapes and a `{` without
+//! a repetition are parsed differently or not at all.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -11,7 +11,7 @@ use super::PatternError;
 
 /// Returns `pattern` in the syntax of the `regex` crate.
 ///
-/// What neither syntax knows is passed on, for the compiler to refuse with its own words.
+/// Syntax that both do not support is unchanged, so that the regex compiler reports it.
 pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
     let mut translation = Translation { pattern, rest: pattern.chars().peekable(), out: String::new() };
     translation.run()?;
@@ -42,7 +42,7 @@ impl Translation<'_> {
         match self.rest.next() {
             Some('Q') => self.quotation(),
             Some('b') => self.out.push_str(r"(?-u:\b)"),
-            // Between the bytes of one character it would match too, which text cannot be split at.
+            // It would also match between the bytes of one character, where a string cannot be split.
             Some('B') => return Err(self.unsupported(r"\B")),
             Some(letter) => match ascii_class(letter) {
                 Some(class) => self.out.push_str(class),
@@ -53,7 +53,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// Writes the text up to `\E`, or up to the end, as literals.
+    /// Writes the text before `\E`, or before the end, as literals.
     fn quotation(&mut self) {
         while let Some(letter) = self.rest.next() {
             if letter == '\\' && self.rest.next_if_eq(&'E').is_some() {
@@ -63,7 +63,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Writes an escape that means the same inside and outside of a class.
+    /// Writes an escape that has the same meaning inside and outside a class.
     fn plain_escape(&mut self, letter: char) {
         match letter {
             '0'..='7' => self.octal(letter),
@@ -78,7 +78,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Go reads up to three octal digits, but a lone one from 1 to 7 as a back reference, which it refuses.
+    /// Translates an octal escape. Go accepts up to three octal digits, but rejects a single digit from 1 to 7 as a back reference.
     fn octal(&mut self, first: char) {
         let mut digits = String::from(first);
         while let Some(digit) = self.rest.next_if(|next| digits.len() < 3 && next.is_digit(8)) {
@@ -90,7 +90,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Passes on the `{…}` of an escape, which repeats nothing.
+    /// Copies the `{…}` of an escape, which is not a repetition.
     fn braced_argument(&mut self) {
         if self.rest.peek() == Some(&'{') {
             for letter in self.rest.by_ref() {
@@ -102,14 +102,14 @@ impl Translation<'_> {
         }
     }
 
-    /// Passes on a repetition; a brace that is none stands for itself.
+    /// Copies a repetition, or writes a brace as a literal.
     fn brace(&mut self) {
         let ahead: String = self.rest.clone().take_while(|letter| *letter != '}').collect();
         let closed = self.rest.clone().nth(ahead.chars().count()) == Some('}');
         let is_count = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let repeats = match ahead.split_once(',') {
             None => is_count(&ahead),
-            Some((least, most)) => is_count(least) && (most.is_empty() || is_count(most)),
+            Some((min, max)) => is_count(min) && (max.is_empty() || is_count(max)),
         };
         if !(closed && repeats) {
             return self.literal('{');
@@ -125,7 +125,7 @@ impl Translation<'_> {
         if self.rest.next_if_eq(&'^').is_some() {
             self.out.push('^');
         }
-        // A bracket in the first place stands for itself.
+        // A bracket in the first position is a literal.
         if self.rest.next_if_eq(&']').is_some() {
             self.literal(']');
             self.range_end();
@@ -161,7 +161,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// Passes on `[:name:]`, the first bracket of which is read already; tells whether it was one.
+    /// Copies `[:name:]` after its first bracket. Returns whether there was one.
     fn named_class(&mut self) -> bool {
         if self.rest.peek() != Some(&':') {
             return false;
@@ -176,7 +176,7 @@ impl Translation<'_> {
         true
     }
 
-    /// Writes the rest of a range after its first character, if a range it is.
+    /// Writes the rest of a range after its first character, if it is a range.
     fn range_end(&mut self) {
         let mut ahead = self.rest.clone();
         if ahead.next() != Some('-') || matches!(ahead.next(), None | Some(']')) {
@@ -204,7 +204,7 @@ impl Translation<'_> {
     }
 }
 
-/// Returns the ASCII class of a letter after a backslash, in a form that may stand in another class.
+/// Returns the ASCII class for a letter after a backslash, in a form that is valid inside another class.
 fn ascii_class(letter: char) -> Option<&'static str> {
     Some(match letter {
         'w' => "[0-9A-Za-z_]",
@@ -223,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// Expects `pattern` to match all of `members`, and none of `others`, as a whole.
+    /// Asserts that `pattern` matches all of `members` and none of `others` as a whole.
     fn check(pattern: &str, members: &[&str], others: &[&str]) {
         let translated = translate(pattern).unwrap();
         let regex = Regex::new(&format!("^(?:{translated})$")).unwrap();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hyphen_in_a_class_stands_for_itself_beside_another_class() {
+    fn a_hyphen_beside_a_class_in_a_class_is_a_literal() {
         check(r"[\w-.]", &["a", "-", "."], &["/", "+"]);
         check(r"[\d-z]", &["5", "-", "z"], &["a"]);
         check(r"[a-z-9]", &["b", "-", "9"], &["5"]);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_and_operators_in_a_class_stand_for_themselves() {
+    fn brackets_and_operators_in_a_class_are_literals() {
         check(r"[^[]", &["a", "]"], &["["]);
         check(r"[[a]", &["[", "a"], &["b"]);
         check(r"[]a]", &["]", "a"], &["b"]);
@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn quoted_text_stands_for_itself() {
+    fn quoted_text_is_literal() {
         check(r"\Qa.b\E+", &["a.b", "a.bb"], &["axb", "a.ba.b"]);
         check(r"\Q[\w]\E", &[r"[\w]"], &["a"]);
         check(r"\Qa*", &["a*"], &["aa"]);
     }
 
     #[test]
-    fn braces_repeat_or_stand_for_themselves() {
+    fn braces_are_repetitions_or_literals() {
         check("a{2}b{1,}c{0,1}", &["aab", "aabbc"], &["ab", "aacc"]);
         check("a{,2}", &["a{,2}"], &["aa"]);
         check("{name}", &["{name}"], &["name"]);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_refused() {
+    fn untranslatable_syntax_is_rejected() {
         assert!(matches!(translate(r"\B"), Err(PatternError::Unsupported { .. })));
         assert!(matches!(translate(r"[\Qa\E]"), Err(PatternError::Unsupported { .. })));
     }

@@ -1,4 +1,4 @@
-//! Answers that are not the host's usual JSON: a body and a status of the engine's own.
+//! Responses with their own body and status instead of the host's JSON.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::IntoResponse;
 use crate::logical::{Error, Map, Product, Response};
 
-/// An HTTP answer that the host hands on as it is. It cannot be leased.
+/// An HTTP response that the host forwards unchanged. It cannot be leased.
 ///
 /// ```
 /// use vault_plugin::framework::RawResponse;
@@ -18,25 +18,25 @@ use crate::logical::{Error, Map, Product, Response};
 pub struct RawResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The type of the body; needed with every status but 204.
+    /// The content type of the body. Required, except for status 204.
     pub content_type: String,
-    /// The body; not sent with status 204.
+    /// The body. Not sent with status 204.
     pub body: Vec<u8>,
-    /// The header `Cache-Control`; empty for none.
+    /// The header `Cache-Control`, omitted if empty.
     pub cache_control: String,
-    /// The header `Pragma`; empty for none.
+    /// The header `Pragma`, omitted if empty.
     pub pragma: String,
-    /// The header `WWW-Authenticate`; empty for none.
+    /// The header `WWW-Authenticate`, omitted if empty.
     pub www_authenticate: String,
 }
 
 impl RawResponse {
-    /// An answer of bytes (`application/octet-stream`).
+    /// Returns a response with a binary body (`application/octet-stream`).
     ///
     /// ```
     /// # use vault_plugin::framework::RawResponse;
-    /// let answer = RawResponse { cache_control: "no-store".to_owned(), ..RawResponse::new(200, vec![0xCA, 0xFE]) };
-    /// assert_eq!(answer.content_type, "application/octet-stream");
+    /// let response = RawResponse { cache_control: "no-store".to_owned(), ..RawResponse::new(200, vec![0xCA, 0xFE]) };
+    /// assert_eq!(response.content_type, "application/octet-stream");
     /// ```
     #[must_use]
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> RawResponse {
@@ -46,7 +46,7 @@ impl RawResponse {
 }
 
 impl IntoResponse for RawResponse {
-    /// The body goes in base64: a host decodes whatever looks like it, even what was meant as text.
+    /// Encodes the body in base64, because a host decodes any body that looks like base64, even if it is text.
     fn into_response(self) -> Result<Option<Response>, Error> {
         let mut data = Map::new();
         data.insert(HTTP_STATUS_CODE.to_owned(), self.status.into());
@@ -69,34 +69,34 @@ const HTTP_STATUS_CODE: &str = "http_status_code";
 const HTTP_RAW_BODY: &str = "http_raw_body";
 const HTTP_CONTENT_TYPE: &str = "http_content_type";
 
-/// The host's usual JSON around an answer, under another status (`RespondWithStatusCode` of `sdk/logical`).
+/// Wraps a response in the host's usual JSON, with another status (`RespondWithStatusCode` of `sdk/logical`).
 pub(crate) fn with_status(
     product: Product,
     request_id: &str,
     status: u16,
-    answer: Option<Response>,
+    response: Option<Response>,
 ) -> Result<Response, Error> {
     let mut data = Map::new();
     data.insert(HTTP_STATUS_CODE.to_owned(), status.into());
     data.insert(HTTP_CONTENT_TYPE.to_owned(), "application/json".into());
-    if let Some(answer) = answer {
-        if answer.secret.is_some() {
-            return Err(Error::internal("an answer with a status of its own cannot be leased"));
+    if let Some(response) = response {
+        if response.secret.is_some() {
+            return Err(Error::internal("a response with its own status cannot be leased"));
         }
         let mut body = json!({
             "request_id": request_id,
             "lease_id": "",
             "renewable": false,
             "lease_duration": 0,
-            "data": answer.data,
+            "data": response.data,
             "wrap_info": null,
-            "warnings": (!answer.warnings.is_empty()).then_some(answer.warnings),
+            "warnings": (!response.warnings.is_empty()).then_some(response.warnings),
             "auth": null,
         });
         if product == Product::Vault {
             body["mount_type"] = "".into();
         }
-        // An object in JSON is no base64, so that it can stay text, which the audit log hashes.
+        // A JSON object is not valid base64, so it can stay text, which the audit log hashes.
         data.insert(HTTP_RAW_BODY.to_owned(), Value::String(body.to_string()));
     }
     Ok(Response::data(data))
@@ -118,10 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_a_status_is_the_usual_json_as_text() {
-        let mut answer = Response::data(json!({"a": 1}).as_object().cloned().unwrap());
-        answer.warnings.push("careful".to_owned());
-        let data = with_status(Product::OpenBao, "r1", 202, Some(answer)).unwrap().data.unwrap();
+    fn a_response_with_a_status_is_the_usual_json_as_text() {
+        let mut response = Response::data(json!({"a": 1}).as_object().cloned().unwrap());
+        response.warnings.push("careful".to_owned());
+        let data = with_status(Product::OpenBao, "r1", 202, Some(response)).unwrap().data.unwrap();
         assert_eq!(data["http_status_code"], 202);
         let body: Value = serde_json::from_str(data["http_raw_body"].as_str().unwrap()).unwrap();
         let expected = json!({
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_a_status_and_nothing_else_has_no_body() {
+    fn a_response_with_a_status_and_nothing_else_has_no_body() {
         let data = with_status(Product::Vault, "r1", 204, None).unwrap().data.unwrap();
         assert_eq!(
             Value::Object(data),

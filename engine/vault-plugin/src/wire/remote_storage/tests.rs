@@ -9,15 +9,15 @@ use crate::logical::with_transaction;
 use crate::testing::MemoryStorage;
 use pb::storage_server::{Storage as StorageService, StorageServer};
 
-/// The storage service of a host: of OpenBao, or of Vault, which lacks half of the calls.
+/// The storage service of a host: OpenBao, or Vault, which does not support some of the calls.
 #[derive(Clone, Default)]
 struct FakeStorageHost {
     storage: Arc<MemoryStorage>,
     openbao: bool,
     /// Makes the next transaction fail to begin.
     full: bool,
-    begun: Arc<tokio::sync::Mutex<Option<Box<dyn Transaction>>>>,
-    asked: Arc<AtomicUsize>,
+    transaction: Arc<tokio::sync::Mutex<Option<Box<dyn Transaction>>>>,
+    calls: Arc<AtomicUsize>,
     lists: Arc<AtomicUsize>,
     rolled_back: Arc<tokio::sync::Notify>,
 }
@@ -41,13 +41,13 @@ impl FakeStorageHost {
             let err = "too many transactions".to_owned();
             return Ok(Response::new(pb::StorageBeginTxReply { err, ..Default::default() }));
         }
-        *self.begun.lock().await = self.storage.begin(access).await.unwrap();
+        *self.transaction.lock().await = self.storage.begin(access).await.unwrap();
         Ok(Response::new(pb::StorageBeginTxReply { txn: "t1".to_owned(), err: String::new() }))
     }
 
     async fn end(&self, txn: &str) -> Result<Box<dyn Transaction>, Status> {
-        let ended = self.begun.lock().await.take().filter(|_| txn == "t1");
-        ended.ok_or_else(|| Status::unknown("missing storage implementation"))
+        let transaction = self.transaction.lock().await.take().filter(|_| txn == "t1");
+        transaction.ok_or_else(|| Status::unknown("missing storage implementation"))
     }
 }
 
@@ -58,10 +58,10 @@ impl StorageService for FakeStorageHost {
         request: Request<pb::StorageGetArgs>,
     ) -> Result<Response<pb::StorageGetReply>, Status> {
         let args = request.into_inner();
-        let begun = self.begun.lock().await;
-        let inside =
-            begun.as_ref().filter(|_| args.txn == "t1").map(|transaction| &**transaction as &dyn Storage);
-        let entry = inside.unwrap_or(&*self.storage).get(&args.key).await.unwrap();
+        let transaction = self.transaction.lock().await;
+        let in_transaction =
+            transaction.as_ref().filter(|_| args.txn == "t1").map(|open| &**open as &dyn Storage);
+        let entry = in_transaction.unwrap_or(&*self.storage).get(&args.key).await.unwrap();
         let entry =
             entry.map(|entry| pb::StorageEntry { key: entry.key, value: entry.value, seal_wrap: false });
         Ok(Response::new(pb::StorageGetReply { entry, err: String::new() }))
@@ -74,10 +74,10 @@ impl StorageService for FakeStorageHost {
         let args = request.into_inner();
         let entry = args.entry.unwrap();
         let entry = StorageEntry { key: entry.key, value: entry.value, seal_wrap: false };
-        let begun = self.begun.lock().await;
-        let inside =
-            begun.as_ref().filter(|_| args.txn == "t1").map(|transaction| &**transaction as &dyn Storage);
-        let err = inside.unwrap_or(&*self.storage).put(entry).await.err();
+        let transaction = self.transaction.lock().await;
+        let in_transaction =
+            transaction.as_ref().filter(|_| args.txn == "t1").map(|open| &**open as &dyn Storage);
+        let err = in_transaction.unwrap_or(&*self.storage).put(entry).await.err();
         Ok(Response::new(pb::StoragePutReply { err: err.map(|err| err.to_string()).unwrap_or_default() }))
     }
 
@@ -94,7 +94,7 @@ impl StorageService for FakeStorageHost {
         &self,
         request: Request<pb::StorageListPageArgs>,
     ) -> Result<Response<pb::StorageListReply>, Status> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         self.check_supported()?;
         let args = request.into_inner();
         let limit = usize::try_from(args.limit).unwrap_or(0);
@@ -106,7 +106,7 @@ impl StorageService for FakeStorageHost {
         &self,
         _request: Request<pb::Empty>,
     ) -> Result<Response<pb::StorageIsTransactionalReply>, Status> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         self.check_supported()?;
         Ok(Response::new(pb::StorageIsTransactionalReply { transactional: true }))
     }
@@ -150,7 +150,7 @@ async fn write(storage: &dyn Storage, key: &str) -> Result<(), StorageError> {
 }
 
 #[tokio::test]
-async fn a_transaction_of_the_host_holds_writes_back_until_it_is_committed() {
+async fn writes_in_a_transaction_of_the_host_are_visible_after_the_commit() {
     let host = FakeStorageHost::openbao();
     let storage = host.storage().await;
     let transaction = storage.begin(Access::ReadWrite).await.unwrap().expect("OpenBao has transactions");
@@ -162,7 +162,7 @@ async fn a_transaction_of_the_host_holds_writes_back_until_it_is_committed() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_dropped_is_rolled_back_at_the_host() {
+async fn a_transaction_that_is_dropped_is_rolled_back_on_the_host() {
     let host = FakeStorageHost::openbao();
     let storage = host.storage().await;
     let transaction = storage.begin(Access::ReadWrite).await.unwrap().unwrap();
@@ -173,51 +173,53 @@ async fn a_transaction_that_is_dropped_is_rolled_back_at_the_host() {
 }
 
 #[tokio::test]
-async fn a_host_that_refuses_to_begin_is_heard() {
+async fn the_error_of_a_host_that_cannot_begin_a_transaction_is_reported() {
     let host = FakeStorageHost { full: true, ..FakeStorageHost::openbao() };
-    let Err(refused) = host.storage().await.begin(Access::ReadWrite).await else { panic!("it is full") };
-    assert_eq!(refused.to_string(), "too many transactions");
+    let Err(error) = host.storage().await.begin(Access::ReadWrite).await else {
+        panic!("the transaction should fail")
+    };
+    assert_eq!(error.to_string(), "too many transactions");
 }
 
 #[tokio::test]
-async fn a_conflict_is_known_as_one() {
+async fn a_conflict_is_recognized() {
     let host = FakeStorageHost::openbao();
     let transaction = host.storage().await.begin(Access::ReadWrite).await.unwrap().unwrap();
     write(&*transaction, "a").await.unwrap();
-    // Somebody else, at the same time.
+    // A concurrent write.
     write(&*host.storage, "a").await.unwrap();
     assert!(transaction.commit().await.unwrap_err().is_conflict());
 }
 
 #[tokio::test]
-async fn a_transaction_for_reading_refuses_to_write() {
+async fn a_read_only_transaction_rejects_writes() {
     let storage = FakeStorageHost::openbao().storage().await;
     let reading = storage.begin(Access::Read).await.unwrap().unwrap();
-    let refused = write(&*reading, "a").await.unwrap_err();
-    assert_eq!(refused.to_string(), "transaction is read-only");
+    let error = write(&*reading, "a").await.unwrap_err();
+    assert_eq!(error.to_string(), "transaction is read-only");
 }
 
 #[tokio::test]
-async fn vault_is_asked_for_transactions_once_and_works_without() {
+async fn vault_is_asked_once_for_transactions_and_works_without() {
     let host = FakeStorageHost::default();
     let storage = host.storage().await;
     for key in ["a", "b"] {
         with_transaction(&storage, |storage| Box::pin(write(storage, key))).await.unwrap();
     }
     assert_eq!(host.storage.keys(), ["a", "b"]);
-    assert_eq!(host.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(host.calls.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
-async fn a_page_comes_from_the_host_or_is_cut_from_the_list_of_one_that_has_none() {
-    for (host, asked, listed) in [(FakeStorageHost::openbao(), 2, 0), (FakeStorageHost::default(), 1, 2)] {
+async fn a_page_comes_from_the_host_or_from_the_whole_list() {
+    for (host, calls, listed) in [(FakeStorageHost::openbao(), 2, 0), (FakeStorageHost::default(), 1, 2)] {
         let storage = host.storage().await;
         for key in ["roles/a", "roles/b", "roles/c"] {
             write(&*host.storage, key).await.unwrap();
         }
         assert_eq!(storage.list_page("roles/", "a", 1).await.unwrap(), ["b"]);
         assert_eq!(storage.list_page("roles/", "a", 0).await.unwrap(), ["b", "c"]);
-        assert_eq!(host.asked.load(Ordering::Relaxed), asked);
+        assert_eq!(host.calls.load(Ordering::Relaxed), calls);
         assert_eq!(host.lists.load(Ordering::Relaxed), listed);
     }
 }

@@ -10,7 +10,7 @@ use crate::logical::{Event, EventError, EventSender};
 use pb::events_server::{Events, EventsServer};
 use pb::system_view_server::{SystemView as SystemViewService, SystemViewServer};
 
-/// A host that says what it was asked.
+/// A host that returns its arguments.
 struct FakeSystemViewHost;
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -77,7 +77,7 @@ impl SystemViewService for FakeSystemViewHost {
     ) -> Reply<pb::RegisterRotationJobResponse> {
         let job = request.into_inner().job.unwrap();
         if job.rotation_period > 0 {
-            // The words of Vault without a licence.
+            // The message of Vault without a license.
             let text = "rotation manager capabilities not supported in Vault community edition";
             return Err(Status::internal(text));
         }
@@ -104,25 +104,25 @@ fn job(when: RotationTime) -> RotationJob {
 }
 
 #[tokio::test]
-async fn an_entity_comes_with_its_aliases_or_is_not_there_or_is_refused() {
+async fn an_entity_has_its_aliases_or_is_missing_or_is_an_error() {
     let system = system().await;
     let known = system.entity("known").await.unwrap().unwrap();
     assert_eq!((known.metadata["team"].as_str(), known.aliases[0].name.as_str()), ("blue", "ann"));
     assert_eq!(system.entity("unknown").await.unwrap(), None);
-    let refused = system.entity("forbidden").await.unwrap_err();
-    assert!(matches!(&refused, SystemViewError::Host(text) if text == "no core"), "{refused}");
+    let error = system.entity("forbidden").await.unwrap_err();
+    assert!(matches!(&error, SystemViewError::Host(text) if text == "no core"), "{error}");
     assert_eq!(system.groups_of_entity("g").await.unwrap()[0].name, "g");
 }
 
 #[tokio::test]
-async fn data_is_wrapped_as_json_for_a_time_in_nanoseconds() {
+async fn data_is_wrapped_as_json_with_a_ttl_in_nanoseconds() {
     let data = json!({"a": 1}).as_object().cloned().unwrap();
     let wrapped = system().await.wrap(data, Duration::from_secs(60)).await.unwrap();
     assert_eq!((wrapped.token.expose(), wrapped.ttl), (r#"{"a":1}"#, Duration::from_secs(60)));
 }
 
 #[tokio::test]
-async fn a_question_and_its_answer_may_be_larger_than_four_mebibytes() {
+async fn a_call_and_its_response_may_be_larger_than_four_mebibytes() {
     let large = "a".repeat(5 << 20);
     let data = json!({"a": large}).as_object().cloned().unwrap();
     let wrapped = system().await.wrap(data, Duration::from_secs(60)).await.unwrap();
@@ -133,19 +133,19 @@ async fn a_question_and_its_answer_may_be_larger_than_four_mebibytes() {
 #[tokio::test]
 async fn identity_tokens_and_rotation_windows_count_in_seconds() {
     let system = system().await;
-    let token = system.identity_token("somebody", Duration::from_secs(90)).await.unwrap();
-    assert_eq!((token.token.expose(), token.ttl), ("somebody", Duration::from_secs(90)));
+    let token = system.identity_token("audience", Duration::from_secs(90)).await.unwrap();
+    assert_eq!((token.token.expose(), token.ttl), ("audience", Duration::from_secs(90)));
     let weekly = RotationTime::Schedule { cron: "0 0 * * SAT".to_owned(), window: Duration::from_hours(1) };
     assert_eq!(system.register_rotation_job(job(weekly)).await.unwrap(), "db/rotate 3600");
 }
 
 #[tokio::test]
-async fn what_a_host_lacks_is_unsupported_and_what_it_refuses_is_told_in_its_words() {
+async fn a_missing_call_is_unsupported_and_a_failed_call_has_the_message_of_the_host() {
     let system = system().await;
-    // The call is not there.
-    let lacking = system.rotation_information("db/rotate").await.unwrap_err();
-    assert!(matches!(lacking, SystemViewError::Unsupported(_)), "{lacking}");
-    // The call is there and says that it cannot.
+    // The call is not implemented.
+    let unimplemented = system.rotation_information("db/rotate").await.unwrap_err();
+    assert!(matches!(unimplemented, SystemViewError::Unsupported(_)), "{unimplemented}");
+    // The call is implemented and returns an error.
     let every_hour = RotationTime::Every(Duration::from_hours(1));
     let unlicensed = system.register_rotation_job(job(every_hour)).await.unwrap_err();
     assert!(matches!(unlicensed, SystemViewError::Unsupported(_)), "{unlicensed}");
@@ -181,11 +181,11 @@ async fn an_event_reaches_the_host_with_an_id_and_its_metadata() {
 }
 
 #[tokio::test]
-async fn a_host_without_events_says_so_again_and_again() {
+async fn every_call_to_a_host_without_events_is_unsupported() {
     let sender = RemoteEvents::new(serve_in_process(SystemViewServer::new(FakeSystemViewHost)).await);
     for _ in 0..2 {
         assert!(matches!(sender.send_event(Event::new("a/b")).await, Err(EventError::Unsupported("events"))));
-        let refused = sender.record_observation("a/b", Map::new()).await;
-        assert!(matches!(refused, Err(EventError::Unsupported("observations"))));
+        let result = sender.record_observation("a/b", Map::new()).await;
+        assert!(matches!(result, Err(EventError::Unsupported("observations"))));
     }
 }

@@ -1,4 +1,4 @@
-//! Values for every type of field, through Go's `FieldData` and ours.
+//! Compares the coercion of values for every field type with Go's `FieldData`.
 
 use rand::RngExt as _;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{Comparison, compare, values};
 
 type Constructor = fn() -> Field;
 
-/// Constructors by the names of the types.
+/// The constructors by type name.
 const KINDS: [(&str, Constructor); 17] = [
     ("String", Field::string),
     ("Int", Field::int),
@@ -37,7 +37,7 @@ struct Case {
 }
 
 #[tokio::test]
-async fn every_type_of_field_takes_what_go_takes() {
+async fn every_field_type_accepts_what_go_accepts() {
     let mount = TestMount::new(engine()).await.unwrap();
     compare(
         "fields",
@@ -49,7 +49,7 @@ async fn every_type_of_field_takes_what_go_takes() {
     .await;
 }
 
-/// An engine that answers with its one field, a path for each type.
+/// An engine with a path per type, which returns its field.
 fn engine() -> Engine<()> {
     let engine = Engine::new(|| ()).version("0.0.1");
     KINDS.into_iter().fold(engine, |engine, (kind, field)| {
@@ -63,10 +63,10 @@ async fn echo(_: Context<()>, fields: Map) -> Result<Data<Map>, Error> {
 
 async fn differ(mount: &TestMount, case: &Case, go: &Value) -> Comparison {
     let data = json!({"field": case.value}).as_object().unwrap().clone();
-    let answer = mount.request(Operation::Update, case.kind, data).await.unwrap().unwrap();
-    let ours = match answer.error_text() {
+    let response = mount.request(Operation::Update, case.kind, data).await.unwrap().unwrap();
+    let ours = match response.error_text() {
         Some(text) => json!({"error": text}),
-        None => match answer.data.unwrap_or_default().remove("field") {
+        None => match response.data.unwrap_or_default().remove("field") {
             Some(value) => json!({"value": value}),
             None => json!({}),
         },
@@ -79,11 +79,11 @@ async fn differ(mount: &TestMount, case: &Case, go: &Value) -> Comparison {
     if same { Ok(None) } else { deliberate(case, go, &ours).map(Some).ok_or_else(|| ours.to_string()) }
 }
 
-/// The same value: numbers by what they are worth, since Go writes a float without a fraction as an integer.
+/// Whether the values are equal. Numbers are compared by value, because Go writes a float without a fraction as an integer.
 fn equal(go: &Value, ours: &Value) -> bool {
     match (go, ours) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        // A map or list that Go leaves nil is written as null.
+        // Go encodes a nil map or list as null.
         (Value::Null, Value::Array(empty)) => empty.is_empty(),
         (Value::Null, Value::Object(empty)) => empty.is_empty(),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
@@ -94,31 +94,32 @@ fn equal(go: &Value, ours: &Value) -> bool {
     }
 }
 
-/// Why ours is deliberately another answer.
+/// Returns the reason of a deliberate difference.
 fn deliberate(case: &Case, go: &Value, ours: &Value) -> Option<&'static str> {
-    let refused = |answer: &Value| answer.get("error").is_some();
-    if case.kind == "Time" && refused(go) && (case.value.is_number()) {
+    let rejected = |response: &Value| response.get("error").is_some();
+    if case.kind == "Time" && rejected(go) && (case.value.is_number()) {
         return Some("a JSON number is a time");
     }
-    if holds(&case.value, &|value| value.as_i64().is_some_and(|integer| integer.unsigned_abs() > 1 << 53)) {
+    if contains(&case.value, &|value| value.as_i64().is_some_and(|integer| integer.unsigned_abs() > 1 << 53))
+    {
         return Some("integers are exact");
     }
-    let beyond =
+    let out_of_range =
         |value: &Value| value.as_f64().is_some_and(|float| float.is_finite() && float.abs() >= 9.2e18);
-    if refused(ours) && holds(&case.value, &beyond) {
+    if rejected(ours) && contains(&case.value, &out_of_range) {
         return Some("an integer that does not fit is refused and does not wrap");
     }
-    if refused(ours) && go.get("unencodable").is_some() {
+    if rejected(ours) && go.get("unencodable").is_some() {
         return Some("a number that JSON cannot hold is refused");
     }
     None
 }
 
-fn holds(value: &Value, condition: &impl Fn(&Value) -> bool) -> bool {
+fn contains(value: &Value, condition: &impl Fn(&Value) -> bool) -> bool {
     condition(value)
         || match value {
-            Value::Array(items) => items.iter().any(|item| holds(item, condition)),
-            Value::Object(members) => members.values().any(|member| holds(member, condition)),
+            Value::Array(items) => items.iter().any(|item| contains(item, condition)),
+            Value::Object(members) => members.values().any(|member| contains(member, condition)),
             _ => false,
         }
 }

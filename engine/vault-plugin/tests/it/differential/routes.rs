@@ -1,4 +1,4 @@
-//! Patterns and paths, through Go's routing and ours.
+//! Compares the routing of paths with Go's.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -9,7 +9,7 @@ use vault_plugin::testing::TestMount;
 
 use super::{Comparison, compare};
 
-/// What patterns are made of: what engines in Go write, and the corners of its expressions.
+/// The parts of patterns: typical ones of Go engines, and special cases of the syntax.
 const PIECES: &[&str] = &[
     "a",
     "b",
@@ -65,7 +65,7 @@ struct Case {
 }
 
 #[tokio::test]
-async fn a_path_goes_where_go_routes_it() {
+async fn a_path_is_routed_like_in_go() {
     compare(
         "routes",
         3_000,
@@ -79,12 +79,12 @@ async fn a_path_goes_where_go_routes_it() {
     .await;
 }
 
-fn joined(random: &mut StdRng, pieces: &[&str], most: usize) -> String {
-    let count = random.random_range(0..=most);
+fn joined(random: &mut StdRng, pieces: &[&str], max: usize) -> String {
+    let count = random.random_range(0..=max);
     (0..count).map(|_| pieces[random.random_range(0..pieces.len())]).collect()
 }
 
-/// Go lets the last of them win, even where it matched nothing.
+/// Whether a pattern contains a group name twice. Go uses the last group, even if it did not match.
 fn names_a_group_twice(pattern: &str) -> bool {
     let names = pattern.split("(?P<").skip(1).filter_map(|rest| rest.split('>').next());
     let mut names: Vec<&str> = names.collect();

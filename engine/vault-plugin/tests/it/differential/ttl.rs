@@ -1,4 +1,4 @@
-//! The arithmetic of leases, through Go's `CalculateTTL` and ours.
+//! Compares the calculation of TTLs with Go's `CalculateTTL`.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 
 use super::{Comparison, compare};
 
-/// In seconds; zero is not set.
+/// A case, in seconds. Zero is unset.
 struct Case {
     default: u64,
     max: u64,
@@ -22,7 +22,7 @@ struct Case {
 }
 
 #[tokio::test]
-async fn a_lease_is_granted_the_time_that_go_grants_it() {
+async fn a_lease_is_granted_the_same_ttl_as_in_go() {
     compare(
         "ttl",
         20_000,
@@ -47,7 +47,7 @@ async fn a_lease_is_granted_the_time_that_go_grants_it() {
     .await;
 }
 
-/// Not set as often as not, and else close enough to others to meet them.
+/// Returns a duration that is unset in half of the cases, and otherwise often close to the others.
 fn seconds(random: &mut StdRng) -> u64 {
     match random.random_range(0..6) {
         0..=2 => 0,
@@ -61,7 +61,7 @@ fn differ(case: &Case, go: &Value) -> Comparison {
     let seconds = Duration::from_secs;
     let now = SystemTime::now();
     let limits = TtlLimits { default: seconds(case.default), max: seconds(case.max) };
-    let wanted = TtlRequest {
+    let request = TtlRequest {
         increment: seconds(case.increment),
         ttl: seconds(case.ttl),
         period: seconds(case.period),
@@ -69,9 +69,9 @@ fn differ(case: &Case, go: &Value) -> Comparison {
         explicit_max_ttl: seconds(case.explicit_max_ttl),
         issued: Some(now - seconds(case.age)),
     };
-    let ours = match calculate_ttl(limits, &wanted, now) {
-        Ok(granted) if granted.warnings.is_empty() => json!({"ttl": granted.ttl.as_secs(), "warnings": null}),
-        Ok(granted) => json!({"ttl": granted.ttl.as_secs(), "warnings": granted.warnings}),
+    let ours = match calculate_ttl(limits, &request, now) {
+        Ok(grant) if grant.warnings.is_empty() => json!({"ttl": grant.ttl.as_secs(), "warnings": null}),
+        Ok(grant) => json!({"ttl": grant.ttl.as_secs(), "warnings": grant.warnings}),
         Err(text) => json!({"error": text}),
     };
     if *go == ours { Ok(None) } else { Err(ours.to_string()) }

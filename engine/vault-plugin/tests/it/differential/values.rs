@@ -1,4 +1,4 @@
-//! JSON values such as callers send, and such as nobody would.
+//! Generates JSON values: typical and unusual input of callers.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -106,7 +106,7 @@ const NUMBERS: &[f64] = &[
     0.1,
 ];
 
-/// Any value, small and of little depth.
+/// Returns a random small value.
 pub(super) fn value(random: &mut StdRng) -> Value {
     nested(random, 2)
 }

@@ -1,4 +1,4 @@
-//! Turns a pattern into the URLs it stands for, with `{name}` for what it captures.
+//! Expands a pattern into the URLs that it matches, with `{name}` for each capture.
 
 use std::collections::BTreeSet;
 
@@ -6,32 +6,32 @@ use regex_syntax::hir::{Hir, HirKind, Repetition};
 
 use crate::framework::pattern::Pattern;
 
-/// The URLs of a pattern, in the order of its alternatives, and all names it captures.
+/// The URLs of a pattern, in the order of its alternatives, and the names of all captures.
 ///
-/// A name may be captured in a part that some of the URLs do not have.
+/// A capture may be in a part that some of the URLs do not contain.
 #[derive(Debug, PartialEq)]
 pub(super) struct Expansion {
     pub(super) urls: Vec<String>,
     pub(super) captured: BTreeSet<String>,
 }
 
-/// Expands alternatives and optional groups; an optional slash at the end is left out.
+/// Expands alternatives and optional groups. An optional trailing slash is omitted.
 ///
-/// Returns `None` for a pattern with a class, a dot or a repetition outside of its captures: no URL tells what that
-/// matches.
+/// Returns `None` for a pattern with a class, a dot or a repetition outside its captures, because no URL can
+/// represent it.
 pub(super) fn expand(pattern: &Pattern) -> Option<Expansion> {
     let hir = regex_syntax::parse(pattern.translated()).ok()?;
     let mut captured = BTreeSet::new();
-    let growing = expand_node(&hir, vec![PartialUrl::default()], &mut captured)?;
-    let urls = growing.into_iter().filter(|url| url.text.len() != url.optional_slash_end).map(|url| url.text);
+    let partial = expand_node(&hir, vec![PartialUrl::default()], &mut captured)?;
+    let urls = partial.into_iter().filter(|url| url.text.len() != url.optional_slash_end).map(|url| url.text);
     Some(Expansion { urls: urls.collect(), captured })
 }
 
-/// A URL as far as it is read.
+/// The part of a URL that is expanded so far.
 #[derive(Clone, Default)]
 struct PartialUrl {
     text: String,
-    /// The length of the text at the last optional slash; at the start zero, which leaves out an empty URL too.
+    /// The length of the text after the last optional slash. Initially zero, so that an empty URL is omitted too.
     optional_slash_end: usize,
 }
 
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_slash_at_the_end_is_left_out() {
+    fn an_optional_trailing_slash_is_omitted() {
         check("roles/?", &["roles"], &[]);
         check("roles/?$", &["roles"], &[]);
         check("roles(/)?", &["roles", "roles/"], &[]);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_url_can_tell_is_not_expanded() {
+    fn a_pattern_that_no_url_represents_is_not_expanded() {
         for pattern in [".*", "[a-z]", "a+", "raw/.*", r"\d", "a{2}", "x(.)?"] {
             assert_eq!(expand(&Pattern::compile(pattern).unwrap()), None, "{pattern}");
         }

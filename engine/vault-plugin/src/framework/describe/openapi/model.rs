@@ -1,4 +1,4 @@
-//! The parts of an OpenAPI 3.0.2 document that are used here.
+//! The parts of an OpenAPI 3.0.2 document that this module uses.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(super) struct Info<'a> {
     pub(super) version: &'a str,
 }
 
-/// Stays empty: schemas are written in place.
+/// Always empty, because schemas are inline.
 #[derive(Serialize)]
 struct Components {
     schemas: BTreeMap<String, Value>,
@@ -98,7 +98,7 @@ pub(super) struct Parameter<'a> {
 }
 
 impl Parameter<'_> {
-    /// Returns an optional parameter of any text.
+    /// Returns an optional string parameter.
     pub(super) fn text(name: &str, location: Location, description: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -138,7 +138,7 @@ pub(super) struct ResponseObject<'a> {
     pub(super) content: Option<Content<'a>>,
 }
 
-/// The only media type there is.
+/// The content of a body. JSON is the only media type.
 #[derive(Serialize)]
 pub(super) struct Content<'a> {
     #[serde(rename = "application/json")]

@@ -1,24 +1,24 @@
-//! Names operations for clients that are generated from the document.
+//! Generates operation ids, which name the operations in generated clients.
 
 use crate::framework::input::DisplayAttributes;
 use crate::logical::Operation;
 
-/// What an operation id is made of.
+/// The parts of an operation id.
 pub(super) struct OperationId<'a> {
     pub(super) url: &'a str,
-    /// The place of the URL among the forms of its path, to choose among the suffixes.
+    /// The index of the URL among the URLs of its path, which selects the suffix.
     pub(super) index: usize,
     pub(super) operation: &'a Operation,
-    /// The hints of the operation, then those of its path: the first with a part gives it.
+    /// The display attributes of the operation and of its path. The first non-empty value of a part is used.
     pub(super) hints: [Option<&'a DisplayAttributes>; 2],
     pub(super) default_prefix: &'a str,
 }
 
 impl OperationId<'_> {
-    /// Returns prefix, verb and suffix, lowercased and joined by hyphens.
+    /// Returns prefix, verb and suffix in lower case, joined by hyphens.
     ///
-    /// Without hints they are the default prefix, the operation and the words of the URL. Whoever gives a verb is
-    /// taken to mean that verb without the default prefix and without the words.
+    /// The defaults are the default prefix, the operation, and the words of the URL. If a verb is set, the default prefix and
+    /// the words of the URL are not used.
     pub(super) fn render(&self) -> String {
         let prefix = self.hint(|display| &display.operation_prefix);
         let verb = self.hint(|display| &display.operation_verb);
@@ -29,7 +29,7 @@ impl OperationId<'_> {
         };
         let words;
         let suffix = match (suffix, verb) {
-            // An empty suffix beside a verb is one on purpose; one that is missing from the list is not.
+            // With a verb, an empty suffix is intended. A suffix that is missing in the list is not.
             (Some(""), "") | (None, _) => {
                 words = hyphenated(
                     self.url.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')),
@@ -48,8 +48,8 @@ impl OperationId<'_> {
     }
 
     fn hint(&self, part: impl Fn(&DisplayAttributes) -> &String) -> &str {
-        let given = self.hints.iter().flatten().map(|display| part(display).as_str());
-        given.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+        let values = self.hints.iter().flatten().map(|display| part(display).as_str());
+        values.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
     }
 }
 

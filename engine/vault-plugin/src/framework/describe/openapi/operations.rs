@@ -1,4 +1,4 @@
-//! Describes the operations of a path, by the HTTP method that carries them.
+//! Describes the operations of a path by their HTTP method.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use crate::logical::{BackendType, Operation};
 pub(super) struct PathUrl<'a, 'd> {
     pub(super) path: &'d PathDoc<'a>,
     pub(super) url: &'d str,
-    /// The place of the URL among those of the path.
+    /// The index of the URL among the URLs of the path.
     pub(super) index: usize,
-    /// The names that the pattern captures, in this URL or in another.
+    /// The names of the pattern's captures, in this URL or in another.
     pub(super) captured: &'d BTreeSet<String>,
     pub(super) has_parameters: bool,
     pub(super) engine: &'d EngineDoc<'d>,
@@ -28,7 +28,7 @@ pub(super) struct UrlOperations<'a> {
     pub(super) post: Option<OperationObject<'a>>,
     pub(super) patch: Option<OperationObject<'a>>,
     pub(super) delete: Option<OperationObject<'a>>,
-    /// A `GET` too, at the URL with a slash at its end.
+    /// Also a `GET`, at the URL with a trailing slash.
     pub(super) list: Option<OperationObject<'a>>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn url_operations<'a>(form: &PathUrl<'a, '_>) -> UrlOperations<'a> {
     let described = |operation| published(operation).map(|doc| form.operation_object(doc));
     UrlOperations {
         get: described(Operation::Read),
-        // Both are a `POST`, and the second says more.
+        // Both are a `POST`. The update is documented if there is one.
         post: described(Operation::Update).or_else(|| {
             let created = form.path.operations.iter().all(|doc| doc.operation != Operation::Update);
             created.then(|| described(Operation::Create))?
@@ -49,7 +49,7 @@ pub(super) fn url_operations<'a>(form: &PathUrl<'a, '_>) -> UrlOperations<'a> {
     }
 }
 
-/// Tells whether the path documents that it can create.
+/// Whether the path has a published create operation.
 pub(super) fn create_supported(path: &PathDoc<'_>) -> bool {
     published(path, &Operation::Create).is_some()
 }
@@ -88,12 +88,12 @@ impl<'a> PathUrl<'a, '_> {
         }
     }
 
-    /// Lists the fields that no form of the path captures.
+    /// Returns the fields that no URL of the path captures.
     fn uncaptured_fields(&self) -> impl Iterator<Item = (&'a String, &'a Field)> {
         self.path.fields.iter().filter(|(name, _)| !self.captured.contains(*name))
     }
 
-    /// A request with a body has its query fields there as well.
+    /// Returns the request body. It includes the query fields.
     fn body(&self, doc: &OperationDoc<'a>) -> Option<RequestBody<'a>> {
         let arbitrary = self.path.input == InputPolicy::Arbitrary;
         let required = self.uncaptured_fields().filter(|(_, field)| field.is_required());
@@ -132,7 +132,7 @@ impl<'a> PathUrl<'a, '_> {
         parameters
     }
 
-    /// A path that can be recovered from a snapshot is so by a write that names one.
+    /// Returns the parameters of a recovery: a write that names a snapshot recovers a path that supports it.
     fn recover_parameters(&self) -> Vec<Parameter<'a>> {
         if self.path.operations.iter().all(|doc| doc.operation != Operation::Recover) {
             return Vec::new();

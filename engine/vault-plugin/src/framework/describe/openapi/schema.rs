@@ -17,7 +17,7 @@ pub(super) fn list<'a>() -> Schema<'a> {
     Schema { properties: BTreeMap::from([("keys".to_owned(), keys)]), ..Schema::of("object") }
 }
 
-/// Describes a field that is not in the body; it is not required.
+/// Describes a field that is not in the body. It is optional.
 pub(super) fn parameter<'a>(name: &str, location: Location, field: &'a Field) -> Parameter<'a> {
     Parameter {
         name: name.to_owned(),
@@ -29,12 +29,12 @@ pub(super) fn parameter<'a>(name: &str, location: Location, field: &'a Field) ->
     }
 }
 
-/// Returns `text` with each run of white space as one space.
+/// Replaces each run of white space with one space.
 pub(super) fn single_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns hints that have something to show beside the parts of an operation id.
+/// Returns the display attributes if any is set besides the parts of an operation id.
 pub(super) fn visible_display(display: Option<&DisplayAttributes>) -> Option<&DisplayAttributes> {
     display.filter(|display| {
         let empty = DisplayAttributes {

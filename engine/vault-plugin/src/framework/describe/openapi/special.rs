@@ -1,6 +1,6 @@
 //! Matches a documented URL against the special paths of an engine.
 
-/// Tells whether `url` is one of the special paths: exactly, by the prefix before `*`, or with `+` for any segment.
+/// Whether `url` is a special path: exactly, by the prefix before `*`, or with `+` for any segment.
 pub(super) fn is_special(url: &str, special_paths: &[String]) -> bool {
     special_paths.iter().any(|special| {
         let by_prefix = special.strip_suffix('*').is_some_and(|prefix| url.starts_with(prefix));

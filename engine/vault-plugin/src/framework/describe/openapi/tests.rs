@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::framework::pattern::{generic_name, match_all, optional_param};
 
-/// An engine of one path, with one published operation for each given.
+/// An engine with one path, which has one published operation for each that is passed.
 struct Fixture {
     pattern: Pattern,
     fields: BTreeMap<String, Field>,
@@ -60,10 +60,10 @@ impl Fixture {
         document(&[path], &engine)
     }
 
-    /// Returns one value of the document, by its path in it.
-    fn at(&self, operations: &[Operation], place: &[&str]) -> Value {
+    /// Returns the value at a path of the document.
+    fn at(&self, operations: &[Operation], json_path: &[&str]) -> Value {
         let document = self.document(operations);
-        place.iter().fold(document, |value, key| value[*key].clone())
+        json_path.iter().fold(document, |value, key| value[*key].clone())
     }
 
     fn urls(&self, operations: &[Operation]) -> Vec<String> {
@@ -206,7 +206,7 @@ fn responses_have_their_fields_in_place() {
         ResponseDoc::new(200, "The configuration.")
             .field("scopes", Field::comma_strings())
             .example(json!({"scopes": ["read"]})),
-        ResponseDoc::new(404, "There is none."),
+        ResponseDoc::new(404, "Not configured."),
         ResponseDoc::new(202, "Later.").example(json!({"id": 1})),
     ];
     assert_eq!(
@@ -218,7 +218,7 @@ fn responses_have_their_fields_in_place() {
                 "example": {"scopes": ["read"]},
             }}}},
             "202": {"description": "Later.", "content": {"application/json": {"schema": {"example": {"id": 1}}}}},
-            "404": {"description": "There is none."},
+            "404": {"description": "Not configured."},
         })
     );
     let delete =
@@ -227,7 +227,7 @@ fn responses_have_their_fields_in_place() {
 }
 
 #[test]
-fn hints_are_shown_without_the_parts_of_the_operation_id() {
+fn display_attributes_are_shown_without_the_parts_of_the_operation_id() {
     let mut fixture = Fixture::new("config").field("api_key", Field::string().sensitive());
     fixture.display = Some(DisplayAttributes {
         action: "Configure".into(),
@@ -245,7 +245,7 @@ fn hints_are_shown_without_the_parts_of_the_operation_id() {
 }
 
 #[test]
-fn a_path_that_takes_anything_says_so() {
+fn a_path_that_accepts_arbitrary_input_documents_it() {
     let mut fixture = Fixture::new(&match_all("path"));
     fixture.input = InputPolicy::Arbitrary;
     let body = fixture.at(&[Operation::Update], &["paths", "/{path}", "post", "requestBody", "content"]);
@@ -256,7 +256,7 @@ fn a_path_that_takes_anything_says_so() {
 }
 
 #[test]
-fn what_is_unpublished_or_not_expressible_is_a_bare_path() {
+fn an_unpublished_operation_or_an_inexpressible_pattern_is_a_bare_path() {
     let mut fixture = Fixture::new("config");
     fixture.status = OperationStatus::Unpublished;
     let bare = json!({"description": "Does something."});

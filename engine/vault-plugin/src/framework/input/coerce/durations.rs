@@ -8,10 +8,10 @@ use super::scalars;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
-/// Go holds a duration as nanoseconds in 64 bits, about 292 years to either side.
+/// The limit of a duration in Go: nanoseconds in 64 bits, about 292 years in either direction.
 const MAX_NANOS: u64 = 1 << 63;
 
-/// Why a text is no duration; the texts are Go's.
+/// An error from [`parse_duration`]. The messages are those of Go.
 ///
 /// ```
 /// use vault_plugin::framework::{DurationError, parse_duration};
@@ -21,13 +21,13 @@ const MAX_NANOS: u64 = 1 << 63;
 /// ```
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum DurationError {
-    /// The text is not made of numbers with units, or is longer than about 292 years.
+    /// The text does not consist of numbers with units, or exceeds about 292 years.
     #[error("time: invalid duration {0:?}")]
     Invalid(String),
     /// A number has no unit.
     #[error("time: missing unit in duration {0:?}")]
     MissingUnit(String),
-    /// A unit other than `ns`, `us`, `ms`, `s`, `m` and `h` (and `d`, which stands alone after a whole number).
+    /// A unit is not `ns`, `us`, `ms`, `s`, `m` or `h`. (`d` is only supported alone, after a whole number.)
     #[error("time: unknown unit {unit:?} in duration {text:?}")]
     UnknownUnit {
         /// The unit as given.
@@ -35,18 +35,18 @@ pub enum DurationError {
         /// The whole text.
         text: String,
     },
-    /// The number before a `d` is not whole.
+    /// The number before `d` is not an integer.
     #[error("cannot parse {0:?} as a number of days")]
     Days(String),
-    /// The duration is longer than about 292 years.
+    /// The duration exceeds about 292 years.
     #[error("multiplication of durations resulted in overflow, one operand may be too large")]
     Overflow,
 }
 
-/// Reads a duration and returns it in whole seconds, as Vault reads the durations of its API.
+/// Parses a duration like Vault's API, and returns whole seconds.
 ///
-/// Takes `"90"` (seconds), `"1d"` (a whole number of days, alone), and Go's durations such as `"1h30m"`, `"1.5h"` and
-/// `"-250ms"`. The rest below a second is dropped. An empty text is zero.
+/// Accepts `"90"` (seconds), `"1d"` (a whole number of days, alone), and Go's durations such as `"1h30m"`, `"1.5h"` and
+/// `"-250ms"`. Fractions of a second are dropped. An empty string is zero.
 ///
 /// ```
 /// use vault_plugin::framework::parse_duration;
@@ -85,24 +85,20 @@ pub(super) fn signed_seconds(raw: &Value) -> Result<i64, CoerceError> {
     }
 }
 
-/// Returns `count` times `seconds`, if Go could hold it as nanoseconds.
+/// Returns `count` times `seconds`, if Go can represent it in nanoseconds.
 fn scaled(count: i64, seconds: i64) -> Result<i64, DurationError> {
     let nanos = count.checked_mul(seconds * NANOS_PER_SECOND).ok_or(DurationError::Overflow)?;
     Ok(nanos / NANOS_PER_SECOND)
 }
 
-/// Goes through a float as Go's `Duration.Seconds` does: the last nanosecond of a second that far from zero rounds up.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "the rounding of Go is wanted"
-)]
+/// Converts through a float like Go's `Duration.Seconds`: for a large value, the last nanosecond of a second rounds up.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "rounds like Go")]
 fn whole_seconds(nanos: i64) -> i64 {
     let seconds = (nanos / NANOS_PER_SECOND) as f64 + (nanos % NANOS_PER_SECOND) as f64 / 1e9;
     seconds as i64
 }
 
-/// Reads one or more numbers with units, as Go's `time.ParseDuration`.
+/// Parses one or more numbers with units, like Go's `time.ParseDuration`.
 fn parse_nanos(text: &str) -> Result<i64, DurationError> {
     let invalid = || DurationError::Invalid(text.to_owned());
     let (negative, mut rest) = integers::split_sign(text);
@@ -133,7 +129,7 @@ fn parse_nanos(text: &str) -> Result<i64, DurationError> {
     value.ok_or_else(invalid)
 }
 
-/// Reads the digits before the point, of which there may be none if some follow it.
+/// Parses the digits before the decimal point. They may be missing if digits follow it.
 fn whole_number(whole: &str, fraction: &str) -> Option<u64> {
     match (whole, fraction) {
         ("", "") => None,
@@ -145,7 +141,7 @@ fn whole_number(whole: &str, fraction: &str) -> Option<u64> {
 fn unit_nanos(unit: &str) -> Option<u64> {
     Some(match unit {
         "ns" => 1,
-        // Microseconds also with the micro sign and with the Greek letter.
+        // The micro sign and the Greek letter are both accepted.
         "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
@@ -160,12 +156,12 @@ fn in_nanos(whole: u64, fraction: &str, nanos_per_unit: u64) -> Option<u64> {
     nanos.checked_add(fraction_in_nanos(fraction, nanos_per_unit)).filter(|nanos| *nanos <= MAX_NANOS)
 }
 
-/// Counts the digits that fit an integer and multiplies as floats, to round where Go does.
+/// Uses the digits that fit into an integer, and multiplies as floats, to round like Go.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the rounding of Go is wanted"
+    reason = "rounds like Go"
 )]
 fn fraction_in_nanos(fraction: &str, nanos_per_unit: u64) -> u64 {
     let mut numerator = 0_u64;
@@ -193,7 +189,7 @@ mod tests {
     use crate::framework::input::FieldType;
 
     #[test]
-    fn durations_are_read_in_whole_seconds() {
+    fn durations_are_parsed_to_whole_seconds() {
         for (text, seconds) in [
             ("", 0),
             ("0", 0),
@@ -229,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_duration_says_what_is_wrong() {
+    fn an_invalid_duration_has_the_message_of_go() {
         for (text, message) in [
             ("5 minutes", "time: unknown unit \" minutes\" in duration \"5 minutes\""),
             ("1y", "time: unknown unit \"y\" in duration \"1y\""),
@@ -263,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_signed_kind_takes_a_negative_duration() {
+    fn only_the_signed_type_accepts_a_negative_duration() {
         check(FieldType::SignedDurationSecond, json!("-90s"), json!(-90));
         check(FieldType::SignedDurationSecond, json!(-90), json!(-90));
         refuse(FieldType::DurationSecond, json!("-90s"), "cannot provide negative value '-90'");
@@ -271,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_not_given_and_other_kinds_are_refused() {
+    fn null_counts_as_missing_and_other_types_are_rejected() {
         not_given(FieldType::DurationSecond, json!(null));
         for raw in [json!(true), json!([]), json!({}), json!(["1h"])] {
             refuse(FieldType::DurationSecond, raw, "could not parse duration from input");

@@ -1,6 +1,6 @@
-//! Reads integers from text as Go's `strconv.ParseInt` does.
+//! Parses integers like Go's `strconv.ParseInt`.
 
-/// Why a text is no integer; the texts are Go's.
+/// An error from parsing an integer. The messages are those of Go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum IntegerError {
     InvalidSyntax,
@@ -16,13 +16,13 @@ impl IntegerError {
     }
 }
 
-/// Reads a decimal integer: an optional sign, then digits.
+/// Parses a decimal integer: an optional sign, then digits.
 pub(super) fn decimal(text: &str) -> Result<i64, IntegerError> {
     let (negative, digits) = split_sign(text);
     signed(negative, digits, 10)
 }
 
-/// Reads an integer whose prefix tells its base (`0x`, `0o`, `0b`, or `0` for octal), with `_` between digits.
+/// Parses an integer with an optional base prefix (`0x`, `0o`, `0b`, or `0` for octal) and with `_` between digits.
 pub(super) fn literal(text: &str) -> Result<i64, IntegerError> {
     let (negative, unsigned) = split_sign(text);
     let (base, digits) = match unsigned.as_bytes() {
@@ -32,7 +32,7 @@ pub(super) fn literal(text: &str) -> Result<i64, IntegerError> {
         [b'0', _, ..] => (8, &unsigned[1..]),
         _ => (10, unsigned),
     };
-    // A prefix counts as a digit before an underscore.
+    // An underscore may follow a prefix.
     let separated = if base == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     if !underscores_separate_digits(separated) {
         return Err(IntegerError::InvalidSyntax);
@@ -40,7 +40,7 @@ pub(super) fn literal(text: &str) -> Result<i64, IntegerError> {
     signed(negative, &separated.replace('_', ""), base)
 }
 
-/// Tells whether each `_` has a digit of some base on both sides.
+/// Whether each `_` is between two digits of any base.
 pub(super) fn underscores_separate_digits(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_hexdigit);
@@ -48,7 +48,7 @@ pub(super) fn underscores_separate_digits(text: &str) -> bool {
     underscores.all(|(at, _)| is_digit(at.checked_sub(1)) && is_digit(at.checked_add(1)))
 }
 
-/// Splits off a sign; tells whether it is a minus.
+/// Splits off a sign, and returns whether it is a minus.
 pub(super) fn split_sign(text: &str) -> (bool, &str) {
     match text.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
@@ -57,7 +57,7 @@ pub(super) fn split_sign(text: &str) -> (bool, &str) {
 }
 
 fn signed(negative: bool, digits: &str, base: u32) -> Result<i64, IntegerError> {
-    // `from_str_radix` would take a second sign.
+    // `from_str_radix` would accept a second sign.
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(base)) {
         return Err(IntegerError::InvalidSyntax);
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_tells_the_base() {
+    fn the_prefix_selects_the_base() {
         for (text, value) in [
             ("0x10", 16),
             ("0X1f", 31),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn underscores_stand_between_digits_only() {
+    fn underscores_are_only_allowed_between_digits() {
         for (text, value) in [("1_000", 1000), ("0x_1f", 31), ("0_7", 7)] {
             check(text, Ok(value));
         }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn anything_else_is_rejected() {
         for text in ["", "-", "+-5", "--5", " 1", "1 ", "1.0", "0x", "08", "ten", "1e3", "٣"] {
             check(text, Err(IntegerError::InvalidSyntax));
         }

@@ -23,7 +23,7 @@ pub(super) fn comma_strings(raw: &Value) -> Result<Vec<String>, CoerceError> {
     }
 }
 
-/// The parts of a text are not trimmed: `"1, 2"` is an error in Go too.
+/// Coerces to a list of integers. The parts of a string are not trimmed: `"1, 2"` is an error in Go too.
 pub(super) fn comma_ints(raw: &Value) -> Result<Vec<i64>, CoerceError> {
     match raw {
         Value::String(text) => each(split(text), scalars::int_text),
@@ -31,7 +31,7 @@ pub(super) fn comma_ints(raw: &Value) -> Result<Vec<i64>, CoerceError> {
     }
 }
 
-/// Sees any value as a list: nothing and an empty map as an empty one, another single value as its only item.
+/// Treats any value as a list: null and an empty map as an empty list, and any other single value as its only item.
 pub(super) fn items(raw: &Value) -> &[Value] {
     match raw {
         Value::Null => &[],
@@ -50,7 +50,7 @@ pub(super) fn each<I, T>(
 }
 
 fn split(text: &str) -> impl Iterator<Item = &str> {
-    // An empty text has no parts; `split` alone would give one, empty.
+    // An empty string has no parts, but `split` would return an empty one.
     text.split(',').filter(|_| !text.is_empty())
 }
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn items_become_trimmed_texts() {
+    fn items_become_trimmed_strings() {
         for kind in [FieldType::StringSlice, FieldType::CommaStringSlice] {
             for (raw, list) in [
                 (json!(null), json!([])),
@@ -97,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_comma_kind_splits_a_text() {
+    fn only_the_comma_type_splits_a_string() {
         check(FieldType::StringSlice, json!(" a, b "), json!(["a, b"]));
         check(FieldType::CommaStringSlice, json!(" a, b "), json!(["a", "b"]));
         check(FieldType::CommaStringSlice, json!("a,,b,"), json!(["a", "", "b", ""]));
     }
 
     #[test]
-    fn integers_come_as_a_list_or_as_text() {
+    fn integers_are_given_as_a_list_or_as_a_string() {
         for (raw, list) in [
             (json!(null), json!([])),
             (json!(""), json!([])),

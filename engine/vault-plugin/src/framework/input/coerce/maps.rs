@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::CoerceError;
 use super::{lists, scalars};
 
-/// Go's decoder does not look at the bits after the last byte.
+/// Go's decoder ignores the bits after the last byte.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
@@ -35,7 +35,7 @@ pub(super) fn header(raw: &Value) -> Result<Map<String, Value>, CoerceError> {
     }
 }
 
-/// Lists the members of a map, or those of all maps of a list in turn.
+/// Returns the members of a map, or of all maps in a list.
 fn members(raw: &Value) -> Result<Vec<(&String, &Value)>, CoerceError> {
     match raw {
         Value::Null => Ok(Vec::new()),
@@ -63,7 +63,7 @@ fn split_pair(text: &str, separator: char, index: usize) -> Result<(&str, &str),
 
 fn headers_of_map(members: Vec<(&String, &Value)>) -> Result<Map<String, Value>, CoerceError> {
     let mut headers = Headers::default();
-    // A name that comes twice, in two maps of a list, has its later value.
+    // If two maps of a list contain the same name, the later value is used.
     for (name, value) in members.into_iter().collect::<BTreeMap<_, _>>() {
         let texts = match value {
             Value::Array(values) => values.as_slice(),
@@ -76,25 +76,25 @@ fn headers_of_map(members: Vec<(&String, &Value)>) -> Result<Map<String, Value>,
     Ok(headers.into_map())
 }
 
-/// Reads an object as a client packs it into one text: as it is, or in base64.
+/// Parses an object that a client has encoded in one string: as JSON, or as base64 of JSON.
 ///
-/// In this form alone a number may be the value, and counts as it is written.
+/// Only in this form a number is a valid value. It is used as written.
 fn headers_of_json(text: &str) -> Result<Map<String, Value>, CoerceError> {
-    let wrapped: String = text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
-    let json = BASE64.decode(wrapped).unwrap_or_else(|_| text.as_bytes().to_vec());
+    let unwrapped: String = text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
+    let json = BASE64.decode(unwrapped).unwrap_or_else(|_| text.as_bytes().to_vec());
     // Like Go's decoder, read the first value only.
     let first =
         serde_json::Deserializer::from_slice(&json).into_iter::<Option<BTreeMap<String, &RawValue>>>().next();
     let members = first.and_then(Result::ok).ok_or(CoerceError::NotHeaders)?.unwrap_or_default();
     let mut headers = Headers::default();
     for (name, value) in members {
-        let refused = || CoerceError::HeaderValue(name.clone());
+        let invalid = || CoerceError::HeaderValue(name.clone());
         let values = match serde_json::from_str::<Vec<&RawValue>>(value.get()) {
             Ok(values) => values,
             Err(_) => vec![value],
         };
         for value in values {
-            headers.add(&name, &header_text(value).ok_or_else(refused)?);
+            headers.add(&name, &header_text(value).ok_or_else(invalid)?);
         }
     }
     Ok(headers.into_map())
@@ -130,7 +130,7 @@ impl Headers {
     }
 }
 
-/// Writes `content-type` as `Content-Type`; what is not made of header characters stays as it is.
+/// Converts `content-type` to `Content-Type`. A name with characters that are not allowed in headers is unchanged.
 fn canonical_name(name: &str) -> String {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !name.bytes().all(is_token) {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_come_as_a_map_or_as_texts() {
+    fn pairs_are_given_as_a_map_or_as_strings() {
         for (raw, pairs) in [
             (json!(null), json!({})),
             (json!([null]), json!({})),
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn headers_come_as_a_list_of_pairs() {
+    fn headers_are_given_as_a_list_of_pairs() {
         check(FieldType::Header, json!(["a:b", "A: c:d"]), json!({"A": ["b", " c:d"]}));
         refuse(FieldType::Header, json!(["hidden"]), "invalid key pair in item 0: expected key:value");
         refuse(FieldType::Header, json!(5), "invalid key pair in item 0: expected key:value");
     }
 
     #[test]
-    fn headers_come_as_json_in_text_or_in_base64() {
+    fn headers_are_given_as_json_or_base64_in_a_string() {
         for text in [
             r#"{"a":"b","n":[1.50,"c"]}"#,
             "eyJhIjoiYiIsIm4iOlsxLjUwLCJj\nIl19",
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_no_header_outside_a_text() {
+    fn a_number_is_not_a_header_outside_a_string() {
         for raw in [json!({"a": 1}), json!({"a": [1]}), json!({"a": null}), json!({"a": {}})] {
             refuse(FieldType::Header, raw, "received non-string value for header \"a\"");
         }

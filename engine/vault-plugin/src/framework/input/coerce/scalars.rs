@@ -1,4 +1,4 @@
-//! Coercions to text, numbers and booleans.
+//! Coercions to strings, numbers and booleans.
 
 use serde_json::{Number, Value};
 
@@ -10,7 +10,7 @@ pub(super) fn string(raw: &Value) -> Result<String, CoerceError> {
         Value::Null => Ok(String::new()),
         Value::String(text) => Ok(text.clone()),
         Value::Bool(flag) => Ok(if *flag { "1" } else { "0" }.to_owned()),
-        // A float is written without exponent, as Go writes it; `Number` would write one.
+        // Like Go, writes a float without an exponent, which `Number` would write.
         Value::Number(number) => match number.as_f64() {
             Some(float) if number.is_f64() => Ok(float.to_string()),
             _ => Ok(number.to_string()),
@@ -27,10 +27,10 @@ pub(super) fn name(raw: &Value) -> Result<String, CoerceError> {
     let text = string(raw)?;
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let bytes = text.as_bytes();
-    let fits = bytes.first().is_some_and(is_word)
+    let is_name = bytes.first().is_some_and(is_word)
         && bytes.last().is_some_and(is_word)
         && bytes.iter().all(|byte| is_word(byte) || matches!(byte, b'-' | b'.'));
-    if fits { Ok(text) } else { Err(CoerceError::NotAName) }
+    if is_name { Ok(text) } else { Err(CoerceError::NotAName) }
 }
 
 pub(super) fn int(raw: &Value) -> Result<i64, CoerceError> {
@@ -47,17 +47,17 @@ pub(super) fn int_text(text: &str) -> Result<i64, CoerceError> {
     if text.is_empty() {
         return Ok(0);
     }
-    integers::literal(text).map_err(|error| unreadable(text, "int", error.reason()))
+    integers::literal(text).map_err(|error| unparsable(text, "int", error.reason()))
 }
 
-/// Drops the fraction of a number; `None` if the rest does not fit.
+/// Drops the fraction of a number. Returns `None` if the rest is out of range.
 pub(super) fn truncated(number: &Number) -> Option<i64> {
     if let Some(integer) = number.as_i64() {
         return Some(integer);
     }
     let float = number.as_f64()?;
-    // Both bounds are powers of two, so that these floats are exact.
-    #[expect(clippy::cast_possible_truncation, reason = "dropping the fraction is what is asked for")]
+    // Both bounds are powers of two, so these floats are exact.
+    #[expect(clippy::cast_possible_truncation, reason = "drops the fraction")]
     (-(2_f64.powi(63))..2_f64.powi(63)).contains(&float).then_some(float as i64)
 }
 
@@ -69,13 +69,13 @@ pub(super) fn bool(raw: &Value) -> Result<bool, CoerceError> {
         Value::String(text) => match text.as_str() {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
             "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-            _ => Err(unreadable(text, "bool", IntegerError::InvalidSyntax.reason())),
+            _ => Err(unparsable(text, "bool", IntegerError::InvalidSyntax.reason())),
         },
         Value::Array(_) | Value::Object(_) => Err(CoerceError::unconvertible("bool", raw)),
     }
 }
 
-/// Unlike Go, refuses the texts which stand for infinity, for "not a number" (JSON has neither) and for hexadecimal
+/// Coerces to a float. Unlike Go, it rejects strings for infinity, for "not a number" (JSON has neither), and for hexadecimal
 /// floats.
 pub(super) fn float(raw: &Value) -> Result<f64, CoerceError> {
     match raw {
@@ -83,7 +83,7 @@ pub(super) fn float(raw: &Value) -> Result<f64, CoerceError> {
         Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
         Value::Number(number) => number.as_f64().ok_or_else(|| CoerceError::unconvertible("float", raw)),
         Value::String(text) if text.is_empty() => Ok(0.0),
-        Value::String(text) => float_text(text).map_err(|error| unreadable(text, "float", error.reason())),
+        Value::String(text) => float_text(text).map_err(|error| unparsable(text, "float", error.reason())),
         Value::Array(_) | Value::Object(_) => Err(CoerceError::unconvertible("float", raw)),
     }
 }
@@ -98,12 +98,12 @@ fn float_text(text: &str) -> Result<f64, IntegerError> {
     if float.is_finite() { Ok(float) } else { Err(IntegerError::OutOfRange) }
 }
 
-/// Go lowercases one code point to one; `İ` alone would become two here.
+/// Converts to lower case like Go, one code point to one. Only `İ` would become two in Rust.
 fn lower_case_char(upper: char) -> char {
     upper.to_lowercase().next().unwrap_or(upper)
 }
 
-fn unreadable(text: &str, expected: &'static str, reason: &'static str) -> CoerceError {
+fn unparsable(text: &str, expected: &'static str, reason: &'static str) -> CoerceError {
     CoerceError::Unparsable { text: text.to_owned(), expected, reason }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use crate::framework::input::FieldType;
 
     #[test]
-    fn scalars_become_text() {
+    fn scalars_become_strings() {
         for (raw, text) in [
             (json!(null), ""),
             (json!("a b "), "a b "),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn lower_case_goes_code_point_by_code_point() {
+    fn lower_case_converts_each_code_point() {
         for (raw, text) in [("ABC", "abc"), ("ÀÉ", "àé"), ("ΑΣ", "ασ"), ("İ", "i"), ("ẞ", "ß")] {
             check(FieldType::LowerCaseString, json!(raw), json!(text));
         }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_that_does_not_fit_is_refused_and_does_not_wrap() {
+    fn an_integer_out_of_range_is_rejected_and_does_not_wrap() {
         refuse(
             FieldType::Int,
             json!(u64::MAX),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn booleans_take_the_texts_of_go() {
+    fn booleans_accept_the_strings_of_go() {
         for raw in
             [json!(true), json!(1), json!(-1), json!(0.5), json!("1"), json!("t"), json!("T"), json!("True")]
         {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn floats_take_decimal_texts() {
+    fn floats_accept_decimal_strings() {
         for (raw, value) in [
             (json!(null), 0.0),
             (json!(true), 1.0),

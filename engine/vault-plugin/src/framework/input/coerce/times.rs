@@ -1,4 +1,4 @@
-//! Coercion to an instant.
+//! Coercion to a point in time.
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::CoerceError;
 use super::integers;
 
-/// Returns RFC 3339 text in UTC.
+/// Returns RFC 3339 in UTC.
 ///
-/// Unlike Go, takes a JSON number too: there it arrives as a float, which `parseutil` refuses, so that the documented
-/// seconds since the epoch work as text only.
+/// Unlike Go, it accepts a JSON number. In Go a number is a float, which `parseutil` rejects, so that the documented seconds
+/// since the epoch only work as a string.
 pub(super) fn time(raw: &Value) -> Result<String, CoerceError> {
     let utc = match raw {
         Value::String(text) => parse(text).ok_or(CoerceError::NotATime)?,
@@ -29,8 +29,8 @@ fn from_epoch(seconds: i64) -> Option<DateTime> {
     EPOCH.checked_add(SignedDuration::from_secs(seconds)).ok().filter(has_rfc3339_form)
 }
 
-/// Reads what Go's `time.Parse` takes for RFC 3339: one digit is enough for the hour, a comma may stand before the
-/// fraction, and `T` and `Z` are upper case.
+/// Parses RFC 3339 like Go's `time.Parse`: the hour may have one digit, a comma may precede the fraction, and `T` and `Z`
+/// are upper case.
 fn parse_rfc3339(text: &str) -> Option<DateTime> {
     let mut rest = Rfc3339Parser { text };
     let year = rest.number(4)?;
@@ -53,12 +53,12 @@ fn parse_rfc3339(text: &str) -> Option<DateTime> {
     local.ok()?.checked_sub(offset).ok().filter(has_rfc3339_form)
 }
 
-/// RFC 3339 has four digits for the year.
+/// Whether the year has four digits, as RFC 3339 requires.
 fn has_rfc3339_form(utc: &DateTime) -> bool {
     (0..=9999).contains(&utc.year())
 }
 
-/// What is left to read of a text.
+/// The unparsed rest of a string.
 struct Rfc3339Parser<'a> {
     text: &'a str,
 }
@@ -80,7 +80,7 @@ impl Rfc3339Parser<'_> {
         self.number(if second_is_digit { 2 } else { 1 })
     }
 
-    /// Reads nanoseconds, which may be absent; digits beyond the ninth do not count.
+    /// Parses optional nanoseconds. Digits after the ninth are ignored.
     fn fraction(&mut self) -> Option<i32> {
         let Some(after) = self.text.strip_prefix(['.', ',']) else { return Some(0) };
         let end = after.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(after.len());
@@ -92,7 +92,7 @@ impl Rfc3339Parser<'_> {
         format!("{:0<9}", &digits[..digits.len().min(9)]).parse().ok()
     }
 
-    /// Reads `Z` or `±hh:mm` and the end of the text.
+    /// Parses `Z` or `±hh:mm` at the end of the string.
     fn offset(&mut self) -> Option<SignedDuration> {
         if self.text == "Z" {
             return Some(SignedDuration::ZERO);
@@ -101,7 +101,7 @@ impl Rfc3339Parser<'_> {
         self.text = rest;
         let hours = self.number(2)?;
         let minutes = self.after(b':')?.number(2)?;
-        // The limits are Go's, which are wider than the clock's.
+        // The limits of Go, which are wider than those of a clock.
         if !self.text.is_empty() || hours > 24 || minutes > 60 {
             return None;
         }
@@ -122,7 +122,7 @@ mod tests {
     use crate::framework::input::FieldType;
 
     #[test]
-    fn rfc_3339_is_brought_to_utc() {
+    fn rfc_3339_is_converted_to_utc() {
         for (text, utc) in [
             ("2024-01-02T03:04:05Z", "2024-01-02T03:04:05Z"),
             ("2024-01-02T03:04:05+02:30", "2024-01-02T00:34:05Z"),
@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn seconds_since_the_epoch_come_as_text_or_number() {
+    fn seconds_since_the_epoch_are_given_as_a_string_or_number() {
         check(FieldType::Time, json!("1700000000"), json!("2023-11-14T22:13:20Z"));
         check(FieldType::Time, json!(1_700_000_000), json!("2023-11-14T22:13:20Z"));
         check(FieldType::Time, json!("-1"), json!("1969-12-31T23:59:59Z"));
     }
 
     #[test]
-    fn what_go_does_not_read_is_refused() {
+    fn a_time_that_go_rejects_is_rejected() {
         for text in [
             "",
             "2024-01-02",
@@ -173,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_rfc_3339_cannot_write_is_refused() {
+    fn a_time_that_rfc_3339_cannot_represent_is_rejected() {
         for text in ["9223372036854775807", "0000-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"] {
             refuse(FieldType::Time, json!(text), "could not parse string as date and time");
         }
     }
 
     #[test]
-    fn null_is_not_given() {
+    fn null_counts_as_missing() {
         not_given(FieldType::Time, json!(null));
     }
 }

@@ -1,0 +1,292 @@
+//! YAML, read and written by the same rules everywhere.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Why a text could not be read or written. It names the place, and never quotes the text, which may contain a secret.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct YamlError(String);
+
+impl YamlError {
+    /// A document that is YAML, but not what was expected.
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// Reads a file of one document.
+///
+/// # Errors
+/// [`YamlError`] for a text that is not YAML, has more than one document, or does not describe a `T`.
+pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
+    serde_norway::from_str(text).map_err(|error| YamlError(error.to_string()))
+}
+
+/// Reads every document of a file that other programs write and read, as far as they would.
+///
+/// # Errors
+/// [`YamlError`] for a text that is not YAML.
+pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
+    use serde::Deserialize;
+    let documents = serde_norway::Deserializer::from_str(text).map(Value::deserialize);
+    documents.collect::<Result<_, _>>().map_err(|error| YamlError(error.to_string()))
+}
+
+/// Writes one document.
+///
+/// # Errors
+/// [`YamlError`] for a value that YAML cannot express. The reports of this program are none.
+pub(crate) fn to_string(value: &impl Serialize) -> Result<String, YamlError> {
+    serde_norway::to_string(value).map_err(|error| YamlError(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Value) {
+        assert_eq!(from_str::<Value>(text), Ok(expected.clone()), "{text:?}");
+        assert_eq!(from_str::<Value>(&format!("k: {text}\n")), Ok(json!({"k": expected})), "k: {text:?}");
+    }
+
+    #[track_caller]
+    fn check_refused(text: &str) {
+        assert!(from_str::<Value>(text).is_err(), "{text:?}");
+    }
+
+    #[test]
+    fn words_of_yaml_1_1_are_text() {
+        for text in ["yes", "no", "on", "off", "y", "n", "Yes", "NO", "tRue", "nULL", "=", "<<"] {
+            check(text, json!(text));
+        }
+        for (text, expected) in
+            [("true", true), ("True", true), ("TRUE", true), ("false", false), ("False", false)]
+        {
+            check(text, json!(expected));
+        }
+        for text in ["", "~", "null", "Null", "NULL"] {
+            check(text, json!(null));
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_yaml_1_2_and_all_else_is_text() {
+        for text in [
+            "010",
+            "-010",
+            "+010",
+            "00",
+            "007",
+            "1_000",
+            "0x_1",
+            "0X1F",
+            "0o8",
+            "0x",
+            "1:30",
+            "190:20:30",
+            "1.2.3",
+            "2026-01-01",
+            "2026-01-01T00:00:00Z",
+            "inf",
+            "nan",
+            "0x1.8p1",
+        ] {
+            check(text, json!(text));
+        }
+        for (text, expected) in [("0", 0), ("-0", 0), ("+1", 1), ("-7", -7), ("0o10", 8), ("0x1F", 31)] {
+            check(text, json!(expected));
+        }
+        check("18446744073709551615", json!(u64::MAX));
+        for (text, expected) in
+            [("1.10", 1.1), (".5", 0.5), ("5.", 5.0), ("1e3", 1000.0), ("1E-3", 0.001), ("01.5", 1.5)]
+        {
+            check(text, json!(expected));
+        }
+    }
+
+    #[test]
+    fn quotes_blocks_and_tags_of_the_core_schema_say_what_a_value_is() {
+        for (text, expected) in [
+            ("'010'", json!("010")),
+            ("\"yes\"", json!("yes")),
+            ("'a''b'", json!("a'b")),
+            ("\"\\x41\\n\"", json!("A\n")),
+            ("!!str 5", json!("5")),
+            ("!!int \"5\"", json!(5)),
+            ("!!binary aGk=", json!("aGk=")),
+            ("{a: 1, b: [true, ~]}", json!({"a": 1, "b": [true, null]})),
+        ] {
+            check(text, expected);
+        }
+        assert_eq!(from_str("a: |\n  b\n  c\nd: >-\n  e\n  f\n"), Ok(json!({"a": "b\nc\n", "d": "e f"})));
+        for text in ["!foo bar", "!foo {a: 1}", "k: !foo bar", "k: !!bool hunter2", "k: !!int hunter2"] {
+            check_refused(text);
+        }
+    }
+
+    #[test]
+    fn keys_are_text_as_they_are_written() {
+        let keys = json!({"1": 0, "010": 0, "true": 0, "yes": 0, "1.0": 0, "a b": 0});
+        assert_eq!(from_str("1: 0\n010: 0\ntrue: 0\nyes: 0\n1.0: 0\n\"a b\": 0\n"), Ok(keys));
+        check_refused("? [a]\n: b\n");
+    }
+
+    #[test]
+    fn an_alias_stands_for_its_anchor() {
+        assert_eq!(from_str("a: &x {b: 1}\nc: *x\n"), Ok(json!({"a": {"b": 1}, "c": {"b": 1}})));
+        let uses: String = (0..500).map(|number| format!("k{number}: *x\n")).collect();
+        assert_eq!(
+            from_str::<Value>(&format!("a: &x 1\n{uses}")).map(|all| all["k499"].clone()),
+            Ok(json!(1))
+        );
+        for text in ["a: *x\n", "a: &x [*x]\n"] {
+            check_refused(text);
+        }
+    }
+
+    #[test]
+    fn a_file_that_would_grow_without_limit_is_refused() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..9 {
+            let alias = format!("*a{}", level - 1);
+            bomb += &format!("a{level}: &a{level} [{}]\n", vec![alias; 9].join(", "));
+        }
+        check_refused(&bomb);
+        check_refused(&"[".repeat(100_000));
+        check_refused(&format!("{}1{}", "[".repeat(1000), "]".repeat(1000)));
+    }
+
+    #[test]
+    fn a_file_has_one_document() {
+        for text in ["---\na: 1\n", "---\na: 1\n...\n", "# c\n---\na: 1\n", "\u{feff}a: 1\r\n", "{\"a\": 1}"]
+        {
+            assert_eq!(from_str(text), Ok(json!({"a": 1})), "{text:?}");
+        }
+        for text in ["", "# c\n", "---\n"] {
+            assert_eq!(from_str(text), Ok(json!(null)), "{text:?}");
+        }
+        for text in ["a: 1\n---\nb: 2\n", "a: 1\n---\n", "a: 1\n...\nfoo\n", "---\n---\na: 1\n"] {
+            check_refused(text);
+        }
+    }
+
+    #[test]
+    fn a_file_of_other_programs_has_many_documents() {
+        assert_eq!(documents("a: 1\n---\nb: yes\n"), Ok(vec![json!({"a": 1}), json!({"b": "yes"})]));
+        assert!(documents("a: 1\n---\n{").is_err());
+    }
+
+    #[test]
+    fn what_another_reader_would_take_for_something_else_is_quoted() {
+        for text in [
+            "",
+            "no",
+            "yes",
+            "on",
+            "off",
+            "y",
+            "n",
+            "null",
+            "~",
+            "true",
+            "1",
+            "1.0",
+            "1_000",
+            "0x1",
+            "0o1",
+            "010",
+            "1e3",
+            ".inf",
+            ".nan",
+            "2026-01-01",
+            "2026-01-01T00:00:00Z",
+            "1:30",
+            "a: b",
+            "a #b",
+            "# c",
+            "{{ x }}",
+            "[a]",
+            "- a",
+            "? a",
+            "a:",
+            "!a",
+            "&a",
+            "*a",
+            "@a",
+            "`a",
+            "%a",
+            "|",
+            ">",
+            "'a'",
+            "\"a\"",
+            "it's",
+            "a\\b",
+            " a",
+            "a ",
+            "a\tb",
+            "\ta",
+            "---",
+            "...",
+            "<<",
+            "=",
+            "\u{feff}",
+            "\u{85}",
+            "\u{2028}",
+            "\r",
+            "\u{1b}[0m",
+            "\u{7f}",
+            "\0",
+            "é😀",
+            "a\nb",
+            "a\nb\n",
+            "a\n\nb\n\n",
+            "\n",
+            "\n\n",
+            "\na",
+            "a\n ",
+            "  a\nb",
+            "a\r\nb\r\n",
+            "# a\nb\n",
+            "a\n---\nb\n",
+            "trailing \nspace\n",
+            "a\n\tb\n",
+            "\ta\nb\n",
+            "\n\ta\n",
+        ] {
+            for value in
+                [json!({"k": text}), json!([text]), json!(text), json!({"a": [{"b": [text], "c": text}]})]
+            {
+                let yaml = to_string(&value).expect("every text can be written");
+                assert_eq!(from_str(&yaml), Ok(value), "{yaml:?}");
+                assert!(!yaml.contains(|c: char| c.is_control() && !"\n\t".contains(c)), "{yaml:?}");
+            }
+            if !text.is_empty() {
+                let value = json!({text: 1});
+                let yaml = to_string(&value).expect("every text can be a key");
+                assert_eq!(from_str(&yaml), Ok(value), "{yaml:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_kubectl_does() {
+        let value = json!({
+            "empty": {"list": [], "map": {}, "nothing": null},
+            "list": [{"a": 1, "b": [1.5, true]}, [["x"]]],
+            "text": "first\n  second\n",
+            "words": "word ".repeat(40).trim(),
+        });
+        let words = "word ".repeat(40);
+        let expected = format!(
+            "empty:\n  list: []\n  map: {{}}\n  nothing: null\nlist:\n- a: 1\n  b:\n  - 1.5\n  - true\n- - - x\ntext: |\n  \
+             first\n    second\nwords: {}\n",
+            words.trim()
+        );
+        assert_eq!(to_string(&value), Ok(expected));
+    }
+}
