@@ -52,7 +52,7 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     let first = build_binary("1.0.0", &folder).await?;
     for mount in MOUNTS {
         let line = format!(
-            "register --name {NAME} --mount {mount} --binary {} -n {} --statefulset vault",
+            "register {NAME} --mount {mount} --binary {} -n {} --statefulset vault",
             first.display(),
             pods.namespace()
         );
@@ -66,7 +66,7 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
             let started = Instant::now();
             if method == 0 {
                 let line = format!(
-                    "upgrade {} --name {NAME} -n {} --statefulset vault",
+                    "upgrade {NAME} --binary {} -n {} --statefulset vault",
                     file.display(),
                     pods.namespace()
                 );

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rollout::DesiredValue;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use vault_api::SecretString;
 
@@ -18,13 +18,13 @@ use crate::yaml::{self, YamlError};
 #[serde(deny_unknown_fields)]
 pub struct PluginYaml {
     /// What is registered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub plugin: PluginSection,
     /// Where it is mounted, and with what.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub mounts: Vec<MountSection>,
-    /// Where the server's plugin directory lies.
-    pub site: Option<DeploymentSection>,
+    /// Where the server's plugins are.
+    pub deployment: Option<DeploymentSection>,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -42,11 +42,13 @@ pub struct PluginSection {
     pub version: Option<String>,
     /// The binary.
     pub binary: Option<PathBuf>,
+    /// The image: its name in a registry, or the directory of an OCI layout.
+    pub image: Option<String>,
     /// Its arguments.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub args: Vec<String>,
     /// Its environment: texts, or references.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub env: BTreeMap<String, Value>,
 }
 
@@ -57,21 +59,13 @@ pub struct MountSection {
     /// As in `vault secrets enable -path`.
     pub path: String,
     /// Mount-relative path to data.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty_data")]
     pub write: BTreeMap<String, BTreeMap<String, Value>>,
-    /// How it is tried.
-    pub smoke: Option<SmokeSection>,
+    /// Mount-relative path that is read as a smoke test.
+    pub smoke: Option<String>,
 }
 
-/// How a mount is tried.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SmokeSection {
-    /// Mount-relative path that returns a lease or data.
-    pub read: String,
-}
-
-/// Where the server's plugin directory lies: one of these.
+/// Where the server's plugins are: one of these.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentSection {
@@ -132,12 +126,19 @@ impl PluginYaml {
 
     /// The plugin directory on this machine, as seen from here.
     pub fn plugin_dir(&self) -> Option<PathBuf> {
-        let local = self.site.as_ref()?.local.as_ref()?;
+        let local = self.deployment.as_ref()?.local.as_ref()?;
         Some(self.resolve_path(&local.plugin_dir))
     }
 
     fn kubernetes(&self) -> Option<&KubernetesSection> {
-        self.site.as_ref()?.kubernetes.as_ref()
+        self.deployment.as_ref()?.kubernetes.as_ref()
+    }
+
+    /// The image of the plugin; a directory, as seen from here.
+    pub fn image(&self) -> Option<String> {
+        let image = self.plugin.image.as_ref()?;
+        let directory = self.resolve_path(Path::new(image));
+        Some(if directory.is_dir() { directory.to_string_lossy().into_owned() } else { image.clone() })
     }
 
     /// A path of the file, as seen from here.
@@ -174,15 +175,31 @@ impl PluginYaml {
     }
 
     fn parse(text: &str, directory: PathBuf) -> Result<Self, YamlError> {
-        let yaml: Self = yaml::from_str(text)?;
-        if yaml.site.as_ref().is_some_and(|site| site.local.is_some() == site.kubernetes.is_some()) {
-            return Err(YamlError::new("site is either local or kubernetes"));
+        let yaml = yaml::from_str::<Option<Self>>(text)?.unwrap_or_default();
+        let is_ambiguous = |it: &DeploymentSection| it.local.is_some() == it.kubernetes.is_some();
+        if yaml.deployment.as_ref().is_some_and(is_ambiguous) {
+            return Err(YamlError::new("deployment is either local or kubernetes"));
         }
         if yaml.kubernetes().is_some_and(|it| it.statefulset.is_some() && it.selector.is_some()) {
-            return Err(YamlError::new("site.kubernetes has either statefulset or selector"));
+            return Err(YamlError::new("deployment.kubernetes has either statefulset or selector"));
         }
         Ok(Self { directory, ..yaml })
     }
+}
+
+/// A section without content is null in YAML, and is one that is not there.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    section: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(section)?.unwrap_or_default())
+}
+
+/// The same for the data of a mount, in which each path is a section.
+fn null_as_empty_data<'de, D: Deserializer<'de>>(
+    section: D,
+) -> Result<BTreeMap<String, BTreeMap<String, Value>>, D::Error> {
+    let paths: BTreeMap<String, Option<BTreeMap<String, Value>>> = null_as_default(section)?;
+    Ok(paths.into_iter().map(|(path, data)| (path, data.unwrap_or_default())).collect())
 }
 
 /// What a secret is answered with that stands in the file itself. `what` names it.
@@ -204,8 +221,8 @@ mounts:
   write:
     config: {api_endpoint: "https://api.example.com", api_key: {file: ./api-key}}
     roles/developer: {permissions: "read,write", ttl: 1h}
-  smoke: {read: creds/developer}
-site: {local: {plugin_dir: /vault/plugins}}
+  smoke: creds/developer
+deployment: {local: {plugin_dir: /vault/plugins}}
 "#;
 
     #[test]
@@ -213,17 +230,22 @@ site: {local: {plugin_dir: /vault/plugins}}
         let yaml = PluginYaml::parse(WHOLE, PathBuf::from("deploy")).expect("the file");
         assert_eq!(yaml.plugin.version.as_deref(), Some("1.2.3"));
         assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
-        assert_eq!(yaml.mounts[0].smoke.as_ref().expect("a trial").read, "creds/developer");
+        assert_eq!(yaml.mounts[0].smoke.as_deref(), Some("creds/developer"));
         assert_eq!(yaml.resolve_path(Path::new("./api-key")), Path::new("deploy/./api-key"));
-        let local = yaml.site.expect("a site").local.expect("this machine");
+        let local = yaml.deployment.expect("a deployment").local.expect("this machine");
         assert_eq!(local.plugin_dir, Path::new("/vault/plugins"));
     }
 
     #[test]
     fn an_unknown_key_is_refused() {
-        for text in
-            ["plugins: {}", "plugin: {nmae: x}", "mounts: [{path: a, writes: {}}]", "site: {docker: {}}"]
-        {
+        for text in [
+            "plugins: {}",
+            "plugin: {nmae: x}",
+            "mounts: [{path: a, writes: {}}]",
+            "mounts: [{path: a, smoke: {read: b}}]",
+            "deployment: {docker: {}}",
+            "site: {local: {plugin_dir: /p}}",
+        ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
         }
     }
@@ -252,15 +274,21 @@ site: {local: {plugin_dir: /vault/plugins}}
 
     #[test]
     fn an_empty_section_is_one_that_is_not_there() {
-        for text in
-            ["", "# c\n", "---\n", "plugin:\nmounts:\n", "plugin: {args: , env: , version: }", "site:"]
-        {
+        for text in [
+            "",
+            "# c\n",
+            "---\n",
+            "plugin:\nmounts:\n",
+            "plugin: {args: , env: , version: }",
+            "deployment:",
+            "plugin: ~\nmounts: null\n",
+        ] {
             let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
             assert!(
                 yaml.plugin.args.is_empty() && yaml.plugin.env.is_empty() && yaml.mounts.is_empty(),
                 "{text}"
             );
-            assert!(yaml.plugin.version.is_none() && yaml.site.is_none(), "{text}");
+            assert!(yaml.plugin.version.is_none() && yaml.deployment.is_none(), "{text}");
         }
         for text in ["mounts:\n- path: a\n  write:\n", "mounts:\n- path: a\n  write:\n    config:\n"] {
             let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
@@ -270,8 +298,39 @@ site: {local: {plugin_dir: /vault/plugins}}
 
     #[test]
     fn a_section_that_is_there_twice_is_refused() {
-        for text in ["plugin: {}\nplugin: {}", "plugin: {name: a, name: b}", "mounts: [{path: a, path: b}]"] {
+        for text in [
+            "plugin: {}\nplugin: {}",
+            "plugin: {name: a, name: b}",
+            "mounts: [{path: a, path: b}]",
+            "plugin: {env: {A: 1, A: 2}}",
+            "mounts: [{path: a, write: {c: {x: 1, x: 2}}}]",
+            "mounts: [{path: a, write: {c: {x: 1}, c: {y: 2}}}]",
+        ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+        }
+    }
+
+    #[track_caller]
+    fn check_not_repeated(text: &str) {
+        let error = PluginYaml::parse(text, PathBuf::new()).expect_err(text);
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter") && shown.contains("line"), "{text}: {shown}");
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_repeated() {
+        for text in [
+            "hunter2",
+            "plugin: hunter2",
+            "mounts: hunter2",
+            "mounts: [hunter2]",
+            "mounts: [{path: a, write: hunter2}]",
+            "mounts: [{path: a, write: {config: hunter2}}]",
+            "plugin: {args: hunter2}",
+            "plugin: {name: !hunter2 x}",
+            "deployment: hunter2",
+        ] {
+            check_not_repeated(text);
         }
     }
 
@@ -297,27 +356,40 @@ site: {local: {plugin_dir: /vault/plugins}}
             "hunter2\n  x: y",
         ] {
             let text = format!("mounts:\n- path: a\n  write:\n    config:\n      api_key: {value}\n");
-            let error = PluginYaml::parse(&text, PathBuf::new()).expect_err(value);
-            let shown = format!("{error} {error:?}");
-            assert!(!shown.contains("hunter2") && !shown.contains("hunter"), "{value}: {shown}");
-            assert!(shown.contains("line"), "{value}: {shown}");
+            check_not_repeated(&text);
         }
     }
 
     #[test]
-    fn a_site_is_here_or_in_a_cluster() {
-        let text = "site: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
+    fn a_deployment_is_here_or_in_a_cluster() {
+        let text =
+            "deployment: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
         let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
         assert_eq!(yaml.kubernetes().expect("a cluster").namespace.as_deref(), Some("vault-system"));
         assert_eq!(yaml.plugin_dir(), None);
         for text in [
-            "site: {}",
-            "site: {local: {plugin_dir: /p}, kubernetes: {}}",
-            "site: {kubernetes: {statefulset: a, selector: b=c}}",
-            "site: {kubernetes: {pod: vault-0}}",
+            "deployment: {}",
+            "deployment: {local: {plugin_dir: /p}, kubernetes: {}}",
+            "deployment: {kubernetes: {statefulset: a, selector: b=c}}",
+            "deployment: {kubernetes: {pod: vault-0}}",
         ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_is_a_name_or_a_directory_beside_the_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::create_dir(directory.path().join("layout")).expect("a directory");
+        let image = |image: &str| {
+            let text = format!("plugin: {{image: {image}}}");
+            PluginYaml::parse(&text, directory.path().to_owned())
+                .expect("the file")
+                .image()
+                .expect("an image")
+        };
+        assert_eq!(image("registry.example.com/team/a:1"), "registry.example.com/team/a:1");
+        assert_eq!(Path::new(&image("./layout")), directory.path().join("./layout"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which server is meant and who asks: flags, then the environment, then the token file.
 
 mod kubernetes_args;
+mod output_format;
 mod private_paths;
 
 use std::fs;
@@ -13,48 +14,51 @@ use vault_api::{Client, ClientConfig, Proxies, SecretString, TlsVerification};
 use vault_plugin::host::{Isolation, NetworkAccess};
 
 pub use self::kubernetes_args::KubernetesArgs;
+pub use self::output_format::OutputFormat;
 
 use self::private_paths::{passwd_home, private_paths};
 use crate::duration;
 use crate::error::CommandError;
 use crate::key_value;
-use crate::ui::{Format, Verbosity};
+use crate::ui::Verbosity;
 
 /// Flags of every command. The names are those of Vault's own command line.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Address of the server [env: BAO_ADDR, VAULT_ADDR]
+    /// Address of the server [env: VAULT_ADDR]
+    ///
+    /// BAO_ADDR takes precedence over VAULT_ADDR; so does each BAO_ variable over the VAULT_ variable of the same name.
     #[arg(long, global = true, value_name = "URL")]
     pub address: Option<String>,
-    /// Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]
-    #[arg(long, global = true)]
-    pub namespace: Option<String>,
-    /// PEM file of the authority that signed the server's certificate [env: BAO_CACERT, VAULT_CACERT]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub ca_cert: Option<PathBuf>,
-    /// Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub ca_path: Option<PathBuf>,
-    /// PEM file of the client's certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub client_cert: Option<PathBuf>,
-    /// PEM file of the client's key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub client_key: Option<PathBuf>,
-    /// Name to expect in the server's certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]
+    /// Vault namespace [env: VAULT_NAMESPACE]
     #[arg(long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// PEM file of the CA that signed the server's certificate [env: VAULT_CACERT]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub ca_cert: Option<PathBuf>,
+    /// Directory of PEM files of CAs [env: VAULT_CAPATH]
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
+    pub ca_path: Option<PathBuf>,
+    /// PEM file of the client certificate [env: VAULT_CLIENT_CERT]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_cert: Option<PathBuf>,
+    /// PEM file of the client key [env: VAULT_CLIENT_KEY]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_key: Option<PathBuf>,
+    /// Name to expect in the server's certificate [env: VAULT_TLS_SERVER_NAME]
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub tls_server_name: Option<String>,
-    /// Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]
-    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    /// Accept any server certificate [env: VAULT_SKIP_VERIFY]
+    #[arg(long, global = true, action = ArgAction::SetTrue, hide_short_help = true)]
     pub tls_skip_verify: bool,
-    /// Time that one request may take
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
+    /// Timeout of one request [default: 60s] [env: VAULT_CLIENT_TIMEOUT]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse, hide_short_help = true)]
     pub timeout: Option<Duration>,
-    /// Format of what is printed on standard output
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
-    pub output: Format,
-    /// Say only what went wrong
+    /// Output format: human, json or yaml [env: VAULT_FORMAT]
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    pub output: Option<OutputFormat>,
+    /// Print only warnings and errors
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     pub quiet: bool,
     /// Pods of a cluster.
@@ -66,6 +70,14 @@ impl GlobalArgs {
     /// How much is said on standard error.
     pub fn verbosity(&self) -> Verbosity {
         if self.quiet { Verbosity::Quiet } else { Verbosity::Normal }
+    }
+
+    /// How data is printed on standard output.
+    ///
+    /// # Errors
+    /// For a value of `VAULT_FORMAT` or `BAO_FORMAT` that is not supported.
+    pub fn output_format(&self) -> Result<OutputFormat, CommandError> {
+        OutputFormat::resolve(self.output, &|name| std::env::var(name).ok())
     }
 }
 
@@ -86,6 +98,11 @@ impl Context {
     /// What was said about pods of a cluster.
     pub fn kubernetes(&self) -> &KubernetesArgs {
         &self.global.kubernetes
+    }
+
+    /// Vault's namespace that was given by a flag.
+    pub fn namespace(&self) -> Option<&str> {
+        self.global.namespace.as_deref()
     }
 
     /// Whether an address was given, by a flag or the environment.
@@ -152,7 +169,7 @@ impl Context {
     pub fn isolation(&self, network: NetworkAccess) -> Isolation {
         let variable = |name: &str| std::env::var(name).ok();
         let key = self.global.client_key.clone();
-        let key = key.or_else(|| env_setting(&variable, "CLIENT_KEY").map(PathBuf::from));
+        let key = key.or_else(|| env_setting(&variable, "CLIENT_KEY").map(|(_, path)| PathBuf::from(path)));
         let named = key.into_iter().chain(key_value::secret_files());
         let kubeconfig = self.global.kubernetes.kubeconfig.clone();
         Isolation::Untrusted { hidden: private_paths(&variable, passwd_home(), kubeconfig, named), network }
@@ -179,7 +196,7 @@ impl Context {
             quiet: _,
             kubernetes: _,
         } = self.global.clone();
-        let setting = |name: &str| env_setting(variable, name);
+        let setting = |name: &str| env_setting(variable, name).map(|(_, value)| value);
         let path = |name: &str| setting(name).map(PathBuf::from);
         let address = address.or_else(|| setting("ADDR")).unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
         let mut config = ClientConfig::new(address);
@@ -207,12 +224,10 @@ impl Context {
     }
 }
 
-/// OpenBao's name first, as its own command line does. Empty is unset.
-fn env_setting(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    ["BAO", "VAULT"]
-        .iter()
-        .filter_map(|product| variable(&format!("{product}_{name}")))
-        .find(|text| !text.is_empty())
+/// The variable that is set, and its value. OpenBao's name comes first, as in its own command line. Empty is unset.
+fn env_setting(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<(String, String)> {
+    let named = ["BAO", "VAULT"].iter().map(|product| format!("{product}_{name}"));
+    named.filter_map(|name| variable(&name).map(|value| (name, value))).find(|(_, value)| !value.is_empty())
 }
 
 /// As Go's `strconv.ParseBool`, which Vault reads it with.

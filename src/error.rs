@@ -211,14 +211,15 @@ impl From<ObserveError> for CommandError {
     fn from(error: ObserveError) -> Self {
         let text = error.to_string();
         match error {
-            ObserveError::Call { what: _, source } => Self::failed(text).caused_by(source),
+            ObserveError::Call { subject: _, source } => Self::failed(text).caused_by(source),
             ObserveError::Deployment(source) => Self::failed(text).caused_by(source),
             ObserveError::InvalidToken { address: _ } => Self::failed(text).hint(
                 "It is wrong, expired or revoked, or of another server: log in again with `vault login`. It is taken from \
                  VAULT_TOKEN, else from ~/.vault-token.",
             ),
             ObserveError::NoNamespaces { address: _, namespace: _ } => Self::failed(text)
-                .hint("Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server."),
+                .hint("Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server.")
+                .hint("The Kubernetes namespace of the server's pods is given with -n/--kube-namespace."),
             _ => Self::failed(text),
         }
     }
@@ -245,6 +246,10 @@ fn call_error_hint(error: &CallError) -> Option<&'static str> {
         CallError::Sealed { .. } => Some("Unseal it with `vault operator unseal`, and run this again."),
         CallError::Api(answer) if answer.is_permission_denied() => Some(
             "Is the token valid, and does its policy allow this path? It is taken from VAULT_TOKEN, else from ~/.vault-token.",
+        ),
+        CallError::Api(answer) if answer.has_message("namespace not found") => Some(
+            "--namespace and VAULT_NAMESPACE name a namespace of Vault or OpenBao, and the server has none of that name. The Kubernetes \
+             namespace of the server's pods is given with -n/--kube-namespace.",
         ),
         CallError::Api(answer) if answer.is_no_route() => {
             Some("Nothing is mounted there. `vault-token-plugin status` shows what is mounted.")

@@ -5,7 +5,6 @@ mod step_progress;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use dialoguer::{Confirm, Input, Password};
 use indicatif::{ProgressBar, ProgressStyle};
 use rollout::{Event, Plan, printable};
@@ -19,10 +18,9 @@ use crate::yaml;
 const SCHEMA_VERSION: u32 = 2;
 
 /// Format of the data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
-    #[default]
     Human,
     /// One JSON document.
     Json,

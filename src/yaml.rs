@@ -1,8 +1,12 @@
 //! YAML, read and written by the same rules everywhere.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
 
 /// Why a text could not be read or written. It names the place, and never quotes the text, which may contain a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,34 +20,93 @@ impl YamlError {
     }
 }
 
-/// Reads a file of one document.
+impl From<Error> for YamlError {
+    fn from(error: Error) -> Self {
+        Self(error.render_with_formatter(&WithoutText))
+    }
+}
+
+/// Reads a file of one document, by the core schema of YAML 1.2: `yes` and `010` are text. As for `kubectl`, `<<` merges a
+/// mapping. Duplicate keys, unknown tags, numbers that JSON does not have, and aliases that multiply are refused.
 ///
 /// # Errors
 /// [`YamlError`] for a text that is not YAML, has more than one document, or does not describe a `T`.
 pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
-    serde_norway::from_str(text).map_err(|error| YamlError(error.to_string()))
+    let options = serde_saphyr::options! {
+        // The limit on nodes already refuses aliases that multiply; a hundred mounts may share one anchor.
+        budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false },
+        with_snippet: false,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        ignore_binary_tag_for_string: true,
+        reject_unsupported_tags: true,
+    };
+    Ok(serde_saphyr::from_str_with_options(text, options)?)
 }
 
-/// Reads every document of a file that other programs write and read, as far as they would.
+/// Reads every document of a file that other programs write and read, and accepts what any of them would.
 ///
 /// # Errors
 /// [`YamlError`] for a text that is not YAML.
 pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
-    use serde::Deserialize;
-    let documents = serde_norway::Deserializer::from_str(text).map(Value::deserialize);
-    documents.collect::<Result<_, _>>().map_err(|error| YamlError(error.to_string()))
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false },
+        with_snippet: false,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        null_as_string: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+    };
+    Ok(serde_saphyr::from_multiple_with_options(text, options)?)
 }
 
-/// Writes one document.
+/// Writes one document, so that readers of YAML 1.1 and 1.2 read the same.
 ///
 /// # Errors
 /// [`YamlError`] for a value that YAML cannot express. The reports of this program are none.
 pub(crate) fn to_string(value: &impl Serialize) -> Result<String, YamlError> {
-    serde_norway::to_string(value).map_err(|error| YamlError(error.to_string()))
+    let write = |options| {
+        serde_saphyr::to_string_with_options(value, options).map_err(|error| YamlError(error.to_string()))
+    };
+    let text = write(serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX })?;
+    // libyaml and its port to Go, which `kubectl` uses, refuse a block of text that begins with a tab.
+    if text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t')) {
+        return write(serde_saphyr::ser_options! { prefer_block_scalars: false });
+    }
+    Ok(text)
+}
+
+/// Says what is wrong with a text and quotes nothing of it but its keys. A value, and what was meant as a value and was read
+/// as a tag, may be a secret.
+struct WithoutText;
+
+impl MessageFormatter for WithoutText {
+    fn format_message<'a>(&self, error: &'a Error) -> Cow<'a, str> {
+        match error {
+            Error::Unexpected { expected: "mapping start", .. } => "expected a mapping".into(),
+            Error::Unexpected { expected: "sequence start", .. } => "expected a list".into(),
+            Error::Unexpected { expected: "string scalar", .. } => "expected text".into(),
+            Error::NullIntoString { .. } => "expected text, found null; quote it if it is text".into(),
+            Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+                format!("expected {expected}").into()
+            }
+            Error::SerdeUnknownVariant { expected, .. } => {
+                format!("expected one of {}", expected.join(", ")).into()
+            }
+            Error::NonFiniteFloat { .. } => "this number is out of range; quote it if it is text".into(),
+            Error::UnsupportedTag { .. } => "unknown tag; quote a text that begins with `!`".into(),
+            _ => UserMessageFormatter.format_message(error),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;
@@ -146,6 +209,57 @@ mod tests {
         );
         for text in ["a: *x\n", "a: &x [*x]\n"] {
             check_refused(text);
+        }
+    }
+
+    #[test]
+    fn a_mapping_is_merged_as_kubectl_does() {
+        let merged = json!({"base": {"x": 1, "y": 2}, "c": {"x": 3, "y": 2}});
+        assert_eq!(from_str("base: &b {x: 1, y: 2}\nc: {<<: *b, x: 3}\n"), Ok(merged));
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_refused() {
+        for text in ["a: 1\na: 2\n", "k: {a: 1, a: 2}", "[{a: 1, 'a': 2}]", "k: {a: {b: 1}, a: {c: 1}}"] {
+            check_refused(text);
+        }
+        assert_eq!(documents("a: 1\na: 2\n"), Ok(vec![json!({"a": 2})]));
+    }
+
+    #[test]
+    fn a_number_that_json_does_not_have_is_refused() {
+        for text in [".inf", "-.inf", ".nan", ".NaN", "1e400"] {
+            check_refused(text);
+            check_refused(&format!("k: {text}\n"));
+        }
+        // As `kubectl` reads it.
+        check("123456789012345678901234567890", json!(1.2345678901234568e29));
+    }
+
+    #[test]
+    fn errors_name_the_place_and_what_is_expected() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Plugin {
+            name: Option<String>,
+            args: Option<Vec<String>>,
+            env: Option<BTreeMap<String, Value>>,
+        }
+        for (text, expected) in [
+            ("hunter2", "expected a mapping at line 1, column 1"),
+            ("args: hunter2", "expected a list at line 1, column 7"),
+            ("args: [[hunter2]]", "expected text at line 1, column 8"),
+            ("args: [~]", "expected text, found null; quote it if it is text at line 1, column 8"),
+            ("env:\n  A: !hunter2 x", "unknown tag; quote a text that begins with `!` at line 2, column 15"),
+            ("nmae: hunter2", "unknown field `nmae`, expected one of name, args, env at line 1, column 1"),
+            ("name: a\nname: b", "duplicate mapping key `name` is not allowed here at line 2, column 1"),
+            (
+                "name: a\n---\nname: b",
+                "only single YAML document expected but multiple found at line 3, column 1",
+            ),
+            ("name: hunter2: x", "mapping values are not allowed in this context at line 1, column 14"),
+        ] {
+            assert_eq!(from_str::<Plugin>(text), Err(YamlError::new(expected)), "{text:?}");
         }
     }
 

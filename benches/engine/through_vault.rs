@@ -37,7 +37,7 @@ pub(crate) async fn mounted(
         &description,
         format!(
             "plugin: {{name: custom-plugin, type: secret, binary: {}, args: [serve]}}\nmounts: [{{path: custom}}]\n\
-             site: {{local: {{plugin_dir: {}}}}}\n",
+             deployment: {{local: {{plugin_dir: {}}}}}\n",
             plugin.display(),
             vault.plugin_directory().display(),
         ),

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rollout::fuzzing::node_facts(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| deployment::fuzzing::node_facts(bytes));

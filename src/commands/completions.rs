@@ -9,7 +9,7 @@ use crate::ui::Report;
 /// For which shell.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Shell
+    /// Shell to print the script for
     shell: Shell,
 }
 

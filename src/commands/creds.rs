@@ -27,24 +27,24 @@ use crate::ui::{Report, Ui};
 /// What to do with credentials.
 #[derive(Debug, Subcommand)]
 pub enum CredsCommand {
-    /// Get a credential; takes the full path, as `vault read` does
+    /// Get a credential
     Get(GetArgs),
     /// Renew a lease
     Renew(RenewArgs),
-    /// Revoke a lease, and wait until that is done
+    /// Revoke a lease, and wait until it is revoked
     Revoke(RevokeArgs),
-    /// Run a command with a credential that is kept alive as long as it runs, and revoked when it ends
+    /// Run a command with a credential, which is revoked when it exits
     Exec(Box<ExecArgs>),
-    /// Keep a credential in a file fresh, until an interrupt
+    /// Write a credential to files, and keep it valid until interrupted
     Watch(WatchArgs),
 }
 
 /// Which credential.
 #[derive(Debug, Args)]
 pub struct GetArgs {
-    /// Full path, such as custom/creds/developer
+    /// Path with the mount, such as custom/creds/developer
     path: String,
-    /// Print only this field, bare
+    /// Print the raw value of one field
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
 }
@@ -52,9 +52,11 @@ pub struct GetArgs {
 /// Which lease, and for how long.
 #[derive(Debug, Args)]
 pub struct RenewArgs {
-    /// Lease
+    /// Id of the lease
     lease_id: String,
-    /// Time that is wished for, from now; the server decides
+    /// Requested lease extension
+    ///
+    /// It counts from now. The server may grant less.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     increment: Option<Duration>,
 }
@@ -62,7 +64,7 @@ pub struct RenewArgs {
 /// Which lease.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
-    /// Lease
+    /// Id of the lease
     lease_id: String,
 }
 

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{
-    ClusterOptions, ConnectionMode, DeploymentError, Environment, KubernetesOptions, PodSelector,
-    StatefulSetDeployment,
-};
+use deployment::{ClusterOptions, KubernetesError, KubernetesOptions, PodSelector, StatefulSetDeployment};
+use rollout::{ConnectionMode, Environment};
 
 use crate::config::{DeploymentSection, KubernetesSection};
 use crate::context::{Context, KubernetesArgs};
@@ -21,7 +19,7 @@ pub(crate) async fn connect(
     file: Option<&DeploymentSection>,
     plugin_dir: Option<&PathBuf>,
 ) -> Result<Environment, CommandError> {
-    let file = file.and_then(|site| site.kubernetes.as_ref());
+    let file = file.and_then(|deployment| deployment.kubernetes.as_ref());
     let Some(choice) = kubernetes_choice(context.kubernetes(), file, plugin_dir) else {
         return Ok(Environment {
             client: context.client()?,
@@ -29,8 +27,11 @@ pub(crate) async fn connect(
             connection_mode: ConnectionMode::Address,
         });
     };
-    let site =
-        StatefulSetDeployment::connect(choice, context.client_config()?).await.map_err(connect_error)?;
+    let site = StatefulSetDeployment::connect(choice, context.client_config()?).await.map_err(|error| {
+        let hint = namespace_hint(&error, context);
+        let failed = CommandError::failed("could not find the pods of the server").caused_by(error);
+        hint.into_iter().fold(failed, CommandError::hint)
+    })?;
     let (client, way) = match context.has_address() {
         true => (context.client()?, ConnectionMode::Address),
         false => (site.client(), ConnectionMode::PortForward),
@@ -68,13 +69,30 @@ fn kubernetes_choice(
     })
 }
 
-fn connect_error(error: DeploymentError) -> CommandError {
-    CommandError::failed("could not find the pods of the server").caused_by(error)
+/// The namespaces of Vault and of Kubernetes are easily mistaken for each other. Says which one was given, where it holds no servers.
+fn namespace_hint(error: &KubernetesError, context: &Context) -> Option<String> {
+    let KubernetesError::NotFound { object, namespace, .. } = error else {
+        return None;
+    };
+    if !object.starts_with("StatefulSet") {
+        return None;
+    }
+    let kubernetes = context.kubernetes().kube_namespace.as_deref();
+    Some(match (kubernetes, context.namespace()) {
+        (Some(_), _) => format!(
+            "-n {namespace} is a Kubernetes namespace. If {namespace} is a namespace of Vault or OpenBao, give it with --namespace."
+        ),
+        (None, Some(vault)) => format!(
+            "--namespace {vault} is a namespace of Vault or OpenBao. Give the Kubernetes namespace of the pods with -n."
+        ),
+        (None, None) => "Give the Kubernetes namespace of the pods with -n.".to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::GlobalArgs;
 
     #[test]
     fn a_cluster_is_only_asked_when_it_is_spoken_of() {
@@ -87,6 +105,29 @@ mod tests {
             kubernetes_choice(&KubernetesArgs::default(), Some(&KubernetesSection::default()), None)
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_namespace_without_servers_is_answered_with_the_other_kind_of_namespace() {
+        let not_found = |object: &str| {
+            let (object, namespace, found) = (object.to_owned(), "team".to_owned(), Vec::new());
+            KubernetesError::NotFound { object, namespace, found }
+        };
+        let hint = |kubernetes: Option<&str>, vault: Option<&str>, object: &str| {
+            let kube_namespace = kubernetes.map(str::to_owned);
+            let kubernetes = KubernetesArgs { kube_namespace, ..KubernetesArgs::default() };
+            let namespace = vault.map(str::to_owned);
+            let context = Context::new(GlobalArgs { namespace, kubernetes, ..GlobalArgs::default() });
+            namespace_hint(&not_found(object), &context)
+        };
+        let wrong = hint(Some("team"), None, "StatefulSet vault").expect("a hint");
+        assert!(wrong.contains("-n team is a Kubernetes namespace"), "{wrong}");
+        assert!(wrong.contains("--namespace"), "{wrong}");
+        let wrong = hint(None, Some("vault-system"), "StatefulSet vault").expect("a hint");
+        assert!(wrong.contains("--namespace vault-system is a namespace of Vault"), "{wrong}");
+        assert!(wrong.contains("with -n."), "{wrong}");
+        assert!(hint(None, None, "StatefulSet vault").expect("a hint").contains("with -n."));
+        assert_eq!(hint(Some("team"), None, "container vault"), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use self::dev_plugin::DevPlugin;
 use self::ready::ReadyReport;
 use self::server::{DevServer, ListenAddress, ServerChoice};
 use crate::commands::exit_report::ExitReport;
+use crate::commands::mount_data::MountDataArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -37,21 +38,29 @@ use crate::ui::Ui;
 pub struct DevArgs {
     #[command(flatten)]
     subject: dev_plugin::DevPluginArgs,
-    /// Where to listen [default: 127.0.0.1:8200, and any free port when a command is run]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// Address to listen on [default: 127.0.0.1:8200]
+    ///
+    /// With COMMAND the default is any free port.
+    #[arg(long, value_name = "HOST:PORT")]
     listen: Option<SocketAddr>,
-    /// Keep what is stored in this directory; without it everything is forgotten
+    /// Directory to store data in [default: in memory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The server: embedded, or a real one in its development mode: vault, bao or the path of its binary
+    /// Server: vault, bao or a path
+    ///
+    /// Other than the embedded one, it is started in its development mode.
     #[arg(long, default_value = "embedded", value_name = "SERVER")]
     server: ServerChoice,
-    /// Reload when the binary changes, and say what differs
+    /// Reload and compare when the binary changes
     #[arg(long, action = ArgAction::SetTrue)]
     watch: bool,
-    /// Command to run with VAULT_ADDR and VAULT_TOKEN set; everything ends with it, and its exit code is ours
+    /// Command to run with VAULT_ADDR and VAULT_TOKEN set
+    ///
+    /// The server stops when the command exits, and its exit code is returned.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten, next_help_heading = "Data of the mount")]
+    mount_data: MountDataArgs,
 }
 
 /// Starts the host, brings the plugin to work there, and stays until an interrupt or the end of the command.
@@ -60,9 +69,9 @@ pub struct DevArgs {
 /// When the host cannot start, the plugin does not work, or the command cannot be started.
 pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let started = Instant::now();
-    let DevArgs { subject, listen, data, server, watch, command } = args;
+    let DevArgs { subject, listen, data, server, watch, command, mount_data } = args;
     let mut interrupts = TerminationSignals::new()?;
-    let subject = DevPlugin::resolve(subject, data.as_deref(), context, ui).await?;
+    let subject = DevPlugin::resolve(subject, &mount_data, data.as_deref(), context, ui).await?;
     let door = match listen {
         Some(address) => ListenAddress::explicit(address),
         None if command.is_empty() => ListenAddress::default_port(),

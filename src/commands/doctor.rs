@@ -23,47 +23,65 @@ use serde::Serialize;
 use self::log_findings::LogFinding;
 use crate::commands::execute::{Consent, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted_at};
+use crate::commands::plugin_args::{LaunchArgs, PluginDirArgs};
 use crate::commands::{mount_data, plugin_dir, probe};
-use crate::context::Context;
+use crate::context::{Context, OutputFormat};
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
 /// What to judge.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// A plugin's binary, before it goes anywhere; else the server and everything that belongs to it
-    #[arg(conflicts_with_all = ["explain", "fix", "plugin_dir"])]
+    /// Plugin binary to diagnose in place of a server
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain", "fix", "plugin_dir"])]
     binary: Option<PathBuf>,
-    /// Argument of the plugin; can be given more than once
-    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true, requires = "binary")]
-    args: Vec<String>,
-    /// Environment of the plugin; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE", requires = "binary")]
-    env: Vec<String>,
-    /// Say what an error or a log means, or print the page of a finding: the text, its id, or - (standard input)
+    #[command(flatten)]
+    launch: LaunchArgs,
+    /// Explain an error, a log or a finding; - for stdin
+    ///
+    /// The text of an error message, - to read a log from standard input, or the id of a finding, such as VTP-301.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["fix", "plugin_dir"])]
     explain: Option<String>,
-    /// Read the logs of the servers' pods too, for lines that say something known
+    /// Search the logs of the pods for known messages
     #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["binary", "explain"])]
     logs: bool,
-    /// Plugin directory of the server on this machine [default: what the server says]
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
-    /// Node outside of Kubernetes that has the registered binaries too; can be given more than once
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["binary", "explain"])]
+    #[command(flatten)]
+    directory: PluginDirArgs,
+    /// Another node that has the registered binaries; repeatable
+    ///
+    /// Outside of Kubernetes: a host name, HOST:PORT or raft id.
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["binary", "explain"], hide_short_help = true)]
     placed_on: Vec<String>,
-    /// Cure what can be cured without risk, then look again
+    /// Fix what is safe to fix, then diagnose again
     #[arg(long, action = ArgAction::SetTrue)]
     fix: bool,
-    /// With --fix: do not ask
+    /// Apply the fix without confirmation
     #[arg(short, long, action = ArgAction::SetTrue, requires = "fix")]
     yes: bool,
-    /// Exit with 3 for a finding as bad as this, or worse
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Risk)]
+    /// Exit with 3 from this severity on
+    ///
+    /// The severities are breaks-now, breaks-at-restart, risk and note.
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Risk, hide_possible_values = true)]
     fail_on: FailOn,
-    /// Write a document for a build server in place of --output
-    #[arg(long, value_enum, value_name = "FORM")]
-    format: Option<ReportFormat>,
+    /// Output format: human, json, yaml, junit or sarif
+    ///
+    /// `junit` and `sarif` are documents for build servers.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_parser = report_format::every_output_format(),
+        hide_possible_values = true
+    )]
+    output: Option<OutputFormat>,
+}
+
+impl DoctorArgs {
+    /// The flag of this command, which has more formats than that of the others.
+    #[cfg(test)]
+    pub(crate) fn output(&self) -> Option<OutputFormat> {
+        self.output
+    }
 }
 
 /// The least that fails.
@@ -79,15 +97,6 @@ enum FailOn {
     Note,
 }
 
-/// A document of a build server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
-    /// Test results
-    Junit,
-    /// Results of an analysis, SARIF 2.1.0
-    Sarif,
-}
-
 /// What was found.
 #[derive(Debug, Serialize)]
 pub struct DoctorReport {
@@ -99,7 +108,7 @@ pub struct DoctorReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     logs: Option<Vec<LogFinding>>,
     #[serde(skip)]
-    report_format: Option<ReportFormat>,
+    output: Option<OutputFormat>,
     /// Of the finding that was asked for by its id.
     #[serde(skip)]
     page: Option<String>,
@@ -120,8 +129,13 @@ struct ExplainedLine {
 /// # Errors
 /// When the server, the cluster or the binary cannot be looked at, or a cure fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, args, env, explain, logs, plugin_dir, placed_on, fix, yes, fail_on, format } =
-        args;
+    let DoctorArgs { binary, launch, explain, logs, directory, placed_on, fix, yes, fail_on, output } = args;
+    let PluginDirArgs { plugin_dir } = directory;
+    let LaunchArgs { args, env } = launch;
+    if binary.is_none() && !(args.is_empty() && env.is_empty()) {
+        return Err(CommandError::usage("--arg and --env say how a plugin binary is started")
+            .hint("Name the binary with --binary."));
+    }
     let report = if let Some(text) = explain {
         let text = read_explain_input(text)?;
         match finding_page::finding_by_id(&text)? {
@@ -155,7 +169,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     };
     let worst = report.findings.first().map(|finding| finding.severity);
     let fails = worst.is_some_and(|worst| worst <= fail_on.severity());
-    Ok(DoctorReport { report_format: format, fails, ..report })
+    Ok(DoctorReport { output, fails, ..report })
 }
 
 /// When a signal comes once the cure is done.
@@ -250,7 +264,7 @@ impl DoctorReport {
             unobserved,
             explained: None,
             logs: None,
-            report_format: None,
+            output: None,
             page: None,
             fails: false,
         }
@@ -290,11 +304,11 @@ impl Report for DoctorReport {
         if let Some(page) = &self.page {
             return page.clone();
         }
-        match (&self.report_format, &self.explained) {
-            (Some(ReportFormat::Junit), _) => return report_format::junit(&self.findings),
-            (Some(ReportFormat::Sarif), _) => return report_format::sarif(&self.findings),
-            (None, Some(lines)) => return render_explanations(lines),
-            (None, None) => {}
+        match (self.output, &self.explained) {
+            (Some(OutputFormat::Junit), _) => return report_format::junit(&self.findings),
+            (Some(OutputFormat::Sarif), _) => return report_format::sarif(&self.findings),
+            (_, Some(lines)) => return render_explanations(lines),
+            (_, None) => {}
         }
         let mut text = self.summary_line().to_owned();
         for finding in &self.findings {
@@ -333,7 +347,7 @@ impl Report for DoctorReport {
     }
 
     fn is_raw(&self) -> bool {
-        self.report_format.is_some()
+        self.output.is_some_and(OutputFormat::is_for_build_servers)
     }
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use rollout::{
     Environment, Event, Goal, LeaseLock, Observed, Outcome, Plan, PlanError, QuorumLoss, RestartConsent,
-    SealedRestart, Step, ThisRun, apply_and_hold, observe, plan,
+    SealedRestart, Step, apply_and_hold, observe, plan,
 };
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
+use crate::commands::plugin_args::SAFETY_HEADING;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
@@ -66,10 +67,10 @@ pub(crate) struct PlanResult {
 /// The flags of every command that changes something.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConsentArgs {
-    /// Do not ask
+    /// Apply without confirmation
     #[arg(short, long, action = ArgAction::SetTrue)]
     yes: bool,
-    /// Only show what would be done; exit code 3 when that is something
+    /// Show the plan; exit with 3 if it is not empty
     #[arg(long, action = ArgAction::SetTrue)]
     dry_run: bool,
 }
@@ -77,11 +78,11 @@ pub(crate) struct ConsentArgs {
 /// The flag of every command that may restart nodes.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct RestartArgs {
-    /// Restart OpenBao standbys that somebody has to unseal afterwards
-    #[arg(long, action = ArgAction::SetTrue)]
+    /// Allow restarting OpenBao standbys that are unsealed by hand
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true, help_heading = SAFETY_HEADING)]
     allow_sealed_restart: bool,
-    /// Restart a voter of raft though the others are no majority until it is back
-    #[arg(long, action = ArgAction::SetTrue)]
+    /// Allow restarting a raft voter that the quorum needs
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true, help_heading = SAFETY_HEADING)]
     allow_quorum_loss: bool,
 }
 
@@ -143,7 +144,7 @@ pub(crate) async fn carry_out_and_hold(
     }
     if consent == Consent::Ask && ui.is_interactive() {
         interrupts.exit_on_signal(ui.status_writer())?;
-        if !ui.confirm("Do this?")? {
+        if !ui.confirm("Apply this plan?")? {
             return Err(CommandError::failed("nothing was done, as answered"));
         }
     }
@@ -174,7 +175,7 @@ async fn plan_when_ready(
     let started = Instant::now();
     let mut told = false;
     loop {
-        let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+        let observed = observe(world, Some(goal)).await?;
         match plan(&observed, goal) {
             Ok(plan) => return Ok((observed, plan)),
             Err(PlanError::Waiting(on)) if started.elapsed() < MAX_ELECTION_TIME => {

@@ -9,11 +9,12 @@ use clap::Args;
 use rollout::{Binary, Format, Linkage, printable_line};
 use serde::Serialize;
 use vault_api::SecretString;
+use vault_api::catalog::PluginType;
 use vault_plugin::host::{self, Difference, Inspection, PathInfo, ShutdownBehavior};
-use vault_plugin::logical::BackendType;
 
 use crate::commands::mount_data;
-use crate::commands::probe::{inspect_error_hint, untrusted_launch};
+use crate::commands::plugin_args::LaunchArgs;
+use crate::commands::probe::{inspect_error_hint, plugin_type, untrusted_launch};
 use crate::context::Context;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
@@ -21,17 +22,15 @@ use crate::ui::{Report, Ui};
 /// Which plugin, and how it is started.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The plugin's binary, in any language
+    /// Plugin binary
     binary: PathBuf,
-    /// Another one, for example the next version: what differs is shown
+    /// Plugin binary to compare with, for example the next version
     other: Option<PathBuf>,
-    /// Argument of the plugin; can be given more than once
-    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
-    args: Vec<String>,
-    /// Environment of the plugin; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
-    /// Option of the mount, by which some engines choose their paths, such as version=2
+    #[command(flatten)]
+    launch: LaunchArgs,
+    /// Option of the mount, such as version=2; repeatable
+    ///
+    /// Some engines choose their paths by such an option.
     #[arg(long = "option", value_name = "KEY=VALUE")]
     options: Vec<String>,
 }
@@ -61,11 +60,11 @@ pub struct InspectedPlugin {
     #[serde(flatten)]
     binary: Binary,
     version: String,
-    kind: &'static str,
+    kind: PluginType,
     protocol_version: u32,
     multiplexed: bool,
     handshake_milliseconds: f64,
-    ending: ShutdownBehavior,
+    shutdown: ShutdownBehavior,
     help: String,
     paths: BTreeMap<String, PathInfo>,
 }
@@ -82,7 +81,7 @@ pub struct DifferenceLine {
 /// # Errors
 /// When a file cannot be read, or is no plugin that starts.
 pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<InspectReport, CommandError> {
-    let InspectArgs { binary, other, args, env, options } = args;
+    let InspectArgs { binary, other, launch: LaunchArgs { args, env }, options } = args;
     let start = LaunchOptions {
         args,
         env: mount_data::parse_env(BTreeMap::new(), &env)?,
@@ -149,24 +148,20 @@ impl InspectedPlugin {
             multiplexed,
             protocol_version,
             handshake_time,
-            ending,
+            shutdown,
             special_paths: _,
             help,
             paths,
         } = inspection;
-        let kind = match kind {
-            BackendType::Secrets => "secret",
-            BackendType::Credential => "auth",
-        };
         let handshake_milliseconds = (handshake_time.as_secs_f64() * 1e4).round() / 10.0;
         InspectedPlugin {
             binary,
             version,
-            kind,
+            kind: plugin_type(kind),
             protocol_version,
             multiplexed,
             handshake_milliseconds,
-            ending,
+            shutdown,
             help,
             paths,
         }
@@ -180,7 +175,7 @@ impl InspectedPlugin {
             protocol_version,
             multiplexed,
             handshake_milliseconds,
-            ending,
+            shutdown,
             help: _,
             paths,
         } = self;
@@ -194,7 +189,7 @@ impl InspectedPlugin {
         let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
         row("handshake", &format_args!("{handshake_milliseconds} ms"));
-        if *ending == ShutdownBehavior::Killed {
+        if *shutdown == ShutdownBehavior::Killed {
             row(
                 "end",
                 &"goes on when told to end, and was killed: main has to return when serving has ended",
@@ -294,11 +289,11 @@ mod tests {
                 format: Format::Elf(elf),
             },
             version: "v1\n  type       auth".into(),
-            kind: "secret",
+            kind: PluginType::Secret,
             protocol_version: 5,
             multiplexed: true,
             handshake_milliseconds: 1.0,
-            ending: ShutdownBehavior::WhenTold,
+            shutdown: ShutdownBehavior::Graceful,
             help: String::new(),
             paths: host::documented_paths(&document),
         };

@@ -6,16 +6,17 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use rollout::{
-    Binary, BundledPlugins, LoadAction, LoadError, LoadedPlugin, LocalDeployment, OverwritePolicy, Owner,
+use deployment::{
+    BundledPlugins, LoadAction, LoadError, LoadedPlugin, LocalDeployment, OverwritePolicy, Owner,
 };
+use rollout::Binary;
 use serde::Serialize;
 
 use crate::commands::owner;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
 
-/// Copies every version that the image carries into the plugin directory, verified on both sides; versions that it does not carry stay.
+/// What to copy, and where.
 #[derive(Debug, Args)]
 pub struct LoaderArgs {
     /// Directory of the versions and their SHA256SUMS
@@ -24,18 +25,18 @@ pub struct LoaderArgs {
     /// The server's plugin directory
     #[arg(long, default_value = "/vault/plugins", value_name = "DIR")]
     to: PathBuf,
-    /// Whose the files shall be [default: whoever runs this]
+    /// Owner of the installed files [default: the user of the process]
     #[arg(long, value_name = "UID[:GID]", value_parser = owner::parse_owner)]
     owner: Option<Owner>,
-    /// Replace a file of the same name that is another build, too
+    /// Overwrite another build of the same version
     #[arg(long, action = ArgAction::SetTrue)]
-    replace: bool,
-    /// Stay, and put back what is removed or changed
+    overwrite: bool,
+    /// Keep running, and restore files that are removed or changed
     #[arg(long, action = ArgAction::SetTrue)]
     watch: bool,
-    /// Put only this program itself there, for an application that runs `creds exec`
-    #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["from", "replace", "watch"])]
-    itself: bool,
+    /// Copy only this program, for an application that runs `creds exec`
+    #[arg(long = "self", action = ArgAction::SetTrue, conflicts_with_all = ["from", "overwrite", "watch"])]
+    this_program: bool,
 }
 
 /// What is in place.
@@ -54,14 +55,14 @@ pub struct LoaderReport {
 /// # Errors
 /// When a version cannot be put in place. A sidecar that has started once tries again instead.
 pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandError> {
-    let LoaderArgs { from, to, owner, replace, watch, itself } = args;
+    let LoaderArgs { from, to, owner, overwrite, watch, this_program } = args;
     let site = LocalDeployment::new(&to);
     let site = owner.into_iter().fold(site, LocalDeployment::owned_by);
-    if itself {
+    if this_program {
         let plugins = vec![install_self(&site, ui)?];
         return Ok(LoaderReport { directory: to, plugins, others: Vec::new(), already_printed: false });
     }
-    let existing = if replace { OverwritePolicy::Replace } else { OverwritePolicy::Refuse };
+    let existing = if overwrite { OverwritePolicy::Replace } else { OverwritePolicy::Refuse };
     // Before the first look: what changes from then on is seen.
     let watcher = if watch { Some(watch::PluginDirWatcher::new(&to)?) } else { None };
     let carried = BundledPlugins::read(&from).map_err(load_error)?;

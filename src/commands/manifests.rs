@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args};
-use rollout::{ClusterConnection, Drift, ObjectDrift, compare_with_cluster};
+use deployment::{ClusterConnection, Drift, ObjectDrift, compare_with_cluster};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -34,21 +34,23 @@ use values::ManifestValues;
 /// Which parts, for which names.
 #[derive(Debug, Args)]
 pub struct ManifestsArgs {
-    /// Parts to make [default: those that fit every cluster with servers in it]
-    #[arg(value_enum, value_name = "PART")]
+    /// Parts to print [default: those that any cluster can use]
+    #[arg(value_enum, value_name = "PART", hide_possible_values = true, long_help = Part::long_help())]
     parts: Vec<Part>,
     #[command(flatten)]
     names: values::ManifestFlags,
-    /// Write them into a directory for kustomize instead
+    /// Write a directory for kustomize instead
     #[arg(long, value_name = "DIR", conflicts_with = "diff")]
     kustomize: Option<PathBuf>,
-    /// Resource that the kustomization builds on, such as ../vault; can be given more than once
-    #[arg(long, value_name = "PATH", requires = "kustomize")]
+    /// Resource that the kustomization builds on; repeatable
+    ///
+    /// A path as in kustomization.yaml, such as ../vault.
+    #[arg(long, value_name = "PATH", requires = "kustomize", hide_short_help = true)]
     base: Vec<String>,
-    /// Replace files of that directory that were made or changed by somebody else
-    #[arg(long, action = ArgAction::SetTrue, requires = "kustomize")]
-    force: bool,
-    /// Show what they would change in the cluster; exit code 3 when that is something
+    /// Overwrite files of that directory that others have changed
+    #[arg(long, action = ArgAction::SetTrue, requires = "kustomize", hide_short_help = true)]
+    overwrite: bool,
+    /// Show cluster changes; exit with 3 if there are any
     #[arg(long, action = ArgAction::SetTrue)]
     diff: bool,
 }
@@ -79,7 +81,7 @@ pub enum ManifestsReport {
 /// # Errors
 /// When a name cannot be used, a file is in the way, or the cluster does not answer.
 pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsReport, CommandError> {
-    let ManifestsArgs { parts, names, kustomize, base, force, diff } = args;
+    let ManifestsArgs { parts, names, kustomize, base, overwrite, diff } = args;
     let cluster = context.kubernetes();
     let names = values::resolve(names, cluster)?;
     let mut documents = Vec::new();
@@ -87,7 +89,7 @@ pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsRepo
         documents.extend(part_files(part, &names)?);
     }
     if let Some(directory) = kustomize {
-        let existing = if force { ConflictPolicy::Replace } else { ConflictPolicy::Keep };
+        let existing = if overwrite { ConflictPolicy::Replace } else { ConflictPolicy::Keep };
         return Ok(ManifestsReport::Written(kustomize::write(&directory, &base, &documents, existing)?));
     }
     if diff {

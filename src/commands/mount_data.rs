@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::{ArgAction, Args};
 use rollout::DesiredValue;
 use serde_json::Value;
 use vault_api::SecretString;
@@ -11,6 +12,41 @@ use crate::key_value;
 
 /// Mount-relative path to data.
 pub(crate) type MountWrites = BTreeMap<String, BTreeMap<String, DesiredValue>>;
+
+/// The flags with data for the paths of a mount.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MountDataArgs {
+    /// Data for `config`; KEY=@FILE reads a file
+    ///
+    /// KEY=- reads standard input. Pass secrets in one of these two ways. The flag is repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    config: Vec<String>,
+    /// Data for `roles/NAME`; repeatable
+    #[arg(long, value_name = "NAME:KEY=VALUE")]
+    role: Vec<String>,
+    /// Data for any other path; repeatable
+    #[arg(long, num_args = 2, value_names = ["PATH", "KEY=VALUE"], action = ArgAction::Append, hide_short_help = true)]
+    write: Vec<String>,
+}
+
+/// Data for the paths of a mount.
+pub(crate) struct MountData {
+    pub(crate) writes: MountWrites,
+    /// The paths and fields whose values stand on the command line themselves.
+    pub(crate) typed: BTreeSet<(String, String)>,
+}
+
+impl MountDataArgs {
+    /// Reads the files and the standard input that the flags name.
+    ///
+    /// # Errors
+    /// When a flag is no pair, or its source cannot be read.
+    pub(crate) fn parse(&self) -> Result<MountData, CommandError> {
+        let MountDataArgs { config, role, write } = self;
+        let writes = parse_writes(config, role, write)?;
+        Ok(MountData { writes, typed: inline_values(config, role, write) })
+    }
+}
 
 /// What `--config KEY=VALUE`, `--role NAME:KEY=VALUE` and `--write PATH KEY=VALUE` say together.
 pub(crate) fn parse_writes(
@@ -39,11 +75,7 @@ pub(crate) fn parse_writes(
 }
 
 /// The paths and fields whose values stand on the command line themselves, neither in a file nor on standard input.
-pub(crate) fn inline_values(
-    config: &[String],
-    roles: &[String],
-    others: &[String],
-) -> BTreeSet<(String, String)> {
+fn inline_values(config: &[String], roles: &[String], others: &[String]) -> BTreeSet<(String, String)> {
     let config = config.iter().map(|pair| ("config".to_owned(), pair.as_str()));
     let roles = roles.iter().filter_map(|flag| flag.split_once(':'));
     let roles = roles.map(|(name, pair)| (format!("roles/{name}"), pair));

@@ -5,7 +5,7 @@ use std::io::stdin;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use rollout::{NodeError, node_facts, node_mode, node_place, node_remove};
+use deployment::{NodeError, node_facts, node_mode, node_place, node_remove};
 use serde::Serialize;
 
 use crate::error::CommandError;
@@ -14,15 +14,15 @@ use crate::ui::Report;
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
-    /// Say what the node is
+    /// Print facts about the node
     Facts(NodeArgs),
-    /// Put what comes on standard input into the plugin directory
+    /// Write standard input to a file of the plugin directory
     Place(NodeArgs),
-    /// Give a file or a directory a mode
+    /// Set the mode of a file or a directory
     Mode(NodeArgs),
-    /// Take a file out of the plugin directory
+    /// Remove a file from the plugin directory
     Remove(NodeArgs),
-    /// Be there for the others
+    /// Wait for other commands
     Wait,
 }
 

@@ -1,6 +1,6 @@
 //! Users and groups by number, as images and volumes know them.
 
-use rollout::Owner;
+use deployment::Owner;
 
 /// Reads `UID` or `UID:GID`.
 pub(crate) fn parse_owner(text: &str) -> Result<Owner, String> {

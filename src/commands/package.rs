@@ -9,14 +9,16 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Args};
+use deployment::{Owner, Sha256Sums};
 use oci_image::{EntryContent, Image, Layer, LayerEntry, Layout, PackError, Platform};
-use rollout::{Binary, CancelFlag, Owner, Sha256Sums};
+use rollout::{Binary, CancelFlag};
 
 use self::inputs::{PackageInput, PackageInputs};
 use self::outputs::{Output, Outputs};
 pub use self::report::PackageReport;
 use crate::commands::execute::PlanStatus;
 use crate::commands::owner;
+use crate::commands::plugin_args::LaunchArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -25,58 +27,70 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("subject").args(["binaries", "build"]).multiple(true).required(true))]
 pub struct PackageArgs {
-    /// Plugin binaries: one or several versions, for one or several platforms; called NAME-VERSION, or started to learn the version
+    /// Plugin binaries, of any number of versions and platforms
+    ///
+    /// A file is called NAME-VERSION, or it is started to learn the version.
     #[arg(value_name = "BINARY")]
     binaries: Vec<PathBuf>,
-    /// Build the Rust package in DIR [default: .] as a static release, and take its binary
+    /// Build the Rust package in DIR, statically [default: .]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
     build: Option<PathBuf>,
-    /// Which binary of the package, if it has several
-    #[arg(long, value_name = "BIN", requires = "build")]
+    /// Name of the binary, if the package has several
+    #[arg(long, value_name = "BIN", requires = "build", hide_short_help = true)]
     bin: Option<String>,
-    /// Name of the plugin [default: that of the file, without its version]
+    /// Name of the plugin [default: from the file name]
     #[arg(long)]
     name: Option<String>,
-    /// Argument of the plugins when they are started to be looked at
-    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
-    args: Vec<String>,
-    /// Environment of the plugins when they are started to be looked at; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
-    /// Platform to make an image for [default: those of the binaries that can be started here]
-    #[arg(long, value_name = "OS/ARCH")]
+    #[command(flatten)]
+    launch: LaunchArgs,
+    /// Platform of the image; repeatable [default: those that can be started here]
+    #[arg(long, value_name = "OS/ARCH", hide_short_help = true)]
     platform: Vec<Platform>,
-    /// Static build of this program, which loads the plugins in the image; one for each platform [default: this program]
-    #[arg(long, value_name = "FILE")]
+    /// Static build of this program for a platform; repeatable [default: this program]
+    ///
+    /// It is the loader, which copies the plugins of the image into the plugin directory.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     loader: Vec<PathBuf>,
     /// Write the image as an OCI layout
     #[arg(long, value_name = "DIR")]
     layout: Option<PathBuf>,
-    /// Write the image as one file, for docker load or ctr images import
+    /// Write the image as one file, as for `docker load`
     #[arg(long, value_name = "FILE")]
     archive: Option<PathBuf>,
-    /// Push the image to a registry, such as registry.example.com/team/custom-plugin:1.2.3
-    #[arg(long, value_name = "IMAGE")]
+    /// Push the image to a registry: HOST/NAME[:TAG]
+    #[arg(long, value_name = "REF")]
     push: Option<String>,
     /// Tag of the image [default: the highest version in it]
     #[arg(long)]
     tag: Option<String>,
-    /// Label of the image
-    #[arg(long = "label", value_name = "KEY=VALUE")]
+    /// Label of the image; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE", hide_short_help = true)]
     labels: Vec<String>,
-    /// Whom the image runs as; this is Vault's own user in its images
-    #[arg(long, value_name = "UID[:GID]", default_value = "100:1000", value_parser = owner::parse_owner)]
+    /// User that the image runs as
+    ///
+    /// The default is Vault's user in its own images.
+    #[arg(
+        long,
+        value_name = "UID[:GID]",
+        default_value = "100:1000",
+        value_parser = owner::parse_owner,
+        hide_short_help = true
+    )]
     user: Owner,
-    /// Where to write the checksums of the binaries
+    /// File to write the checksums to
     #[arg(long, value_name = "FILE", default_value = "SHA256SUMS")]
     sums: PathBuf,
-    /// PEM file of the authority that signed the registry's certificate, beside those in /etc/docker/certs.d
-    #[arg(long, value_name = "FILE", requires = "push")]
+    /// PEM file of the CA that signed the registry's certificate
+    ///
+    /// In addition to those in /etc/docker/certs.d.
+    #[arg(long, value_name = "FILE", requires = "push", hide_short_help = true)]
     registry_ca: Option<PathBuf>,
-    /// Speak to the registry without TLS, as is done anyway where it is on this machine
-    #[arg(long, action = ArgAction::SetTrue, requires = "push")]
+    /// Access the registry without TLS
+    ///
+    /// A registry on this machine is always accessed without TLS.
+    #[arg(long, action = ArgAction::SetTrue, requires = "push", hide_short_help = true)]
     plain_http: bool,
-    /// Check everything and show what would be made; nothing is written or pushed
+    /// Show what would be made; write and push nothing
     #[arg(long, action = ArgAction::SetTrue)]
     dry_run: bool,
 }

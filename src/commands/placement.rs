@@ -3,14 +3,20 @@
 use clap::{ArgAction, Args};
 use rollout::Placement;
 
+use super::plugin_args::SAFETY_HEADING;
+
 /// The flags of every command that lets a server start another binary.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlacementArgs {
-    /// Node outside of Kubernetes that has the binary too: host name, HOST:PORT or raft id; can be given more than once
-    #[arg(long, value_name = "HOST")]
+    /// Another node that has the binary already; repeatable
+    ///
+    /// Outside of Kubernetes: a host name, HOST:PORT or raft id.
+    #[arg(long, value_name = "HOST", hide_short_help = true)]
     placed_on: Vec<String>,
-    /// Leave the server's other nodes without the binary, though a failover then breaks the plugin's mounts
-    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "placed_on")]
+    /// Leave the other nodes without the binary
+    ///
+    /// After a failover to another node, the mounts of the plugin fail.
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "placed_on", hide_short_help = true, help_heading = SAFETY_HEADING)]
     this_node_only: bool,
 }
 

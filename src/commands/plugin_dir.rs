@@ -3,35 +3,41 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{Deployment, Environment, LocalDeployment, PluginDirectory, is_local_address, observe_server};
+use ::deployment::LocalDeployment;
+use rollout::{Deployment, Environment, PluginDirectory, is_local_address, observe_server};
 
 use crate::commands::deployment;
-use crate::config::PluginYaml;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// The flag before the file, the file before what the server says.
-///
-/// # Errors
-/// When somebody was asked and did not answer.
-pub(crate) fn resolve_plugin_dir(
-    flag: Option<PathBuf>,
-    yaml: &PluginYaml,
-    servers: &PluginDirectory,
-    ui: &mut Ui,
-) -> Result<Option<PathBuf>, CommandError> {
-    Ok(match (flag, yaml.plugin_dir()) {
-        (Some(directory), _) => Some(directory),
-        (None, Some(directory)) => Some(directory),
-        (None, None) => match servers {
+/// The plugin directory of this machine that was given.
+pub(crate) struct DirectoryChoice {
+    pub(crate) flag: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl DirectoryChoice {
+    /// The flag before the file, the file before what the server says.
+    ///
+    /// # Errors
+    /// When a prompt is not answered.
+    pub(crate) fn resolve(
+        self,
+        servers: &PluginDirectory,
+        ui: &mut Ui,
+    ) -> Result<Option<PathBuf>, CommandError> {
+        if let Some(directory) = self.flag.or(self.file) {
+            return Ok(Some(directory));
+        }
+        Ok(match servers {
             PluginDirectory::At(directory) => Some(directory.clone()),
             PluginDirectory::NotVisible if ui.is_interactive() => {
                 Some(PathBuf::from(ui.prompt("Plugin directory of the server on this machine", None)?))
             }
             PluginDirectory::NotConfigured | PluginDirectory::NotVisible => None,
-        },
-    })
+        })
+    }
 }
 
 /// The server and its plugins: the pods that were spoken of; else the directory of the flag, else what the server says where that is a

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rollout::{Binary, MountPath, ProbeOutcome, Refusal, Version};
+use rollout::{Binary, DesiredMount, DesiredWrite, MountPath, ProbeOutcome, Refusal, Version};
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
@@ -12,17 +12,33 @@ use crate::config::PluginYaml;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-pub(crate) fn binary_path(flag: Option<PathBuf>, yaml: &PluginYaml) -> Result<PathBuf, CommandError> {
-    match flag.or_else(|| yaml.plugin.binary.as_deref().map(|path| yaml.resolve_path(path))) {
-        Some(path) => std::path::absolute(&path).map_err(|error| {
+/// The absolute path of the binary that was given, if any.
+pub(crate) fn binary_path(flag: Option<&Path>, yaml: &PluginYaml) -> Result<Option<PathBuf>, CommandError> {
+    let in_file = || yaml.plugin.binary.as_deref().map(|path| yaml.resolve_path(path));
+    let given = flag.map(Path::to_owned).or_else(in_file);
+    let absolute = given.map(|path| {
+        std::path::absolute(&path).map_err(|error| {
             CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
-        }),
-        None => std::env::current_exe().map_err(|error| {
-            CommandError::failed("could not find this program")
-                .caused_by(error)
-                .hint("Name it with --binary.")
-        }),
+        })
+    });
+    absolute.transpose()
+}
+
+/// The mounts of the file, with what is written to each.
+pub(crate) fn mounts_from_file(yaml: &PluginYaml) -> Result<Vec<DesiredMount>, CommandError> {
+    let mut mounts = Vec::new();
+    for section in &yaml.mounts {
+        let mut writes = Vec::new();
+        for (path, fields) in &section.write {
+            let mut data = BTreeMap::new();
+            for (key, value) in fields {
+                data.insert(key.clone(), yaml.resolve_value(key, value)?);
+            }
+            writes.push(DesiredWrite { path: path.trim_matches('/').to_owned(), data });
+        }
+        mounts.push(DesiredMount { path: parse_mount(&section.path)?, writes, smoke: section.smoke.clone() });
     }
+    Ok(mounts)
 }
 
 pub(crate) fn read_binary(program: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
@@ -58,8 +74,8 @@ pub(crate) fn plugin_version(
         None => yaml.plugin.version.clone().or(reported).or(own),
     };
     let text = text.ok_or_else(|| match probed {
-        ProbeOutcome::Failed { output: said } => {
-            Refusal::ProbeFailed { path: program.to_owned(), said: said.clone() }.into()
+        ProbeOutcome::Failed { output } => {
+            Refusal::ProbeFailed { path: program.to_owned(), output: output.clone() }.into()
         }
         ProbeOutcome::Ran(_) | ProbeOutcome::NotRun { .. } => {
             missing_value("the version, which the binary does not report", "--version")

@@ -1,11 +1,10 @@
 //! Starts a binary as Vault would, to learn what it is before anything is changed.
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rollout::{Architecture, Binary, Environment, ProbeOutcome, ProbedPlugin, Refusal};
+use rollout::{Architecture, Binary, Environment, ProbeOutcome, ProbedPlugin, Refusal, error_chain};
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 use vault_plugin::host::{
@@ -33,9 +32,9 @@ pub(crate) async fn probe_for_deployment(
         }
         Ok(()) => Ok(probe(plugin).await),
         // The nodes of a cluster say themselves what they are.
-        Err(Refusal::WrongArchitecture { binary, site, .. }) if world.deployment.is_some() => {
+        Err(Refusal::WrongArchitecture { binary, node, .. }) if world.deployment.is_some() => {
             Ok(ProbeOutcome::NotRun {
-                reason: format!("it is built for {binary} and this machine is {site}"),
+                reason: format!("it is built for {binary} and this machine is {node}"),
             })
         }
         Err(refusal) => Err(refusal),
@@ -87,14 +86,19 @@ pub(crate) async fn probe(plugin: PluginCommand) -> ProbeOutcome {
     match vault_plugin::probe(plugin).await {
         Ok(report) => ProbeOutcome::Ran(ProbedPlugin {
             version: Some(report.version).filter(|version| !version.is_empty()),
-            kind: Some(match report.kind {
-                BackendType::Secrets => PluginType::Secret,
-                BackendType::Credential => PluginType::Auth,
-            }),
+            kind: Some(plugin_type(report.kind)),
             protocol: report.protocol_version,
             multiplexing: report.multiplexed,
         }),
-        Err(error) => ProbeOutcome::Failed { output: explain_cookie_mismatch(error_with_causes(&error)) },
+        Err(error) => ProbeOutcome::Failed { output: explain_cookie_mismatch(error_chain(&error)) },
+    }
+}
+
+/// The type under which a plugin is registered.
+pub(crate) fn plugin_type(kind: BackendType) -> PluginType {
+    match kind {
+        BackendType::Secrets => PluginType::Secret,
+        BackendType::Credential => PluginType::Auth,
     }
 }
 
@@ -136,10 +140,4 @@ fn explain_cookie_mismatch(said: String) -> String {
         return said;
     }
     "it is a plugin of another kind than secrets engines and auth methods, such as one for databases (--type database)".into()
-}
-
-/// The error and its causes in one line: a refusal has room for one sentence.
-fn error_with_causes(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -2,15 +2,13 @@
 
 mod goal;
 
-pub(crate) use goal::{durability, mounts_from_file};
-
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
     Environment, Failover, Goal, LeaseLock, MountObserved, MountPath, Plugin, RegisterGoal, SmokeError,
-    SmokeReport, Step, Version, revoke_hint, roll_back, run_smoke_test,
+    SmokeReport, Step, Version, revoke_and_verify, revoke_hint, roll_back, run_smoke_test,
 };
 use serde::Serialize;
 
@@ -22,10 +20,13 @@ use crate::ui::{Report, Ui};
 
 /// What to register, and what to do with it.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Only missing steps are executed, so a second run has nothing to do. On a terminal, missing values are asked for."
+)]
 pub struct RegisterArgs {
     #[command(flatten)]
     flags: goal::RegisterFlags,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = None::<&'static str>)]
     consent: ConsentArgs,
 }
 
@@ -47,7 +48,7 @@ pub struct RegisterReport {
 /// When something is missing and nobody can be asked, and when it is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
     let RegisterArgs { flags: wanted, consent } = args;
-    let (world, register) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
+    let (world, register, _extracted) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
     let (carried, held) = carry_out_and_hold(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
@@ -122,8 +123,12 @@ async fn roll_back_after_failed_smoke_test(
 ) -> CommandError {
     let message = format!("{path} does not work");
     let (done, failover) = (&carried.done, Failover::of(&carried.observed));
+    // Before the mounts go back: the previous version may not be able to revoke it.
+    let lease = match error.unrevoked_lease() {
+        Some(lease) => revoke_and_verify(&world.client, lease).await.is_err().then(|| lease.to_owned()),
+        None => None,
+    };
     let back = roll_back(world, held, failover, done, &message, &mut |event| ui.show_event(event)).await;
-    let lease = error.unrevoked_lease().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {
             let stays = changes_not_rolled_back(&plugin.name, &plugin.version, done, &mounts);
@@ -159,9 +164,9 @@ fn changes_not_rolled_back(
         Step::EnableMount { path, .. } => Some(format!("{path} stays mounted.")),
         Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
         Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
-        Step::RestartNode { node } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
-        Step::RestartNode { node } => Some(format!(
-            "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload --plugin {plugin}` restarts it \
+        Step::RestartNode { node, .. } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
+        Step::RestartNode { node, .. } => Some(format!(
+            "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload {plugin}` restarts it \
              again."
         )),
         _ => None,
@@ -180,10 +185,10 @@ impl Report for RegisterReport {
             let MountObserved { running_version, running_sha256, .. } = mount;
             lines.push(format!("{path} runs {} {running_version} (sha256 {running_sha256})", mount.plugin));
         }
-        for trial in &self.smoke {
-            lines.push(match &trial.lease {
-                Some(_) => format!("{} works: issued, looked up and revoked", trial.path),
-                None => format!("{} works: {}", trial.path, trial.fields.join(", ")),
+        for test in &self.smoke {
+            lines.push(match &test.lease {
+                Some(_) => format!("{} works: issued, looked up and revoked", test.path),
+                None => format!("{} works: {}", test.path, test.fields.join(", ")),
             });
         }
         lines.join("\n") + "\n"
@@ -200,20 +205,21 @@ impl Report for RegisterReport {
 
 #[cfg(test)]
 mod tests {
-    use rollout::NodeName;
+    use rollout::{NodeName, UnreadyPodPolicy};
 
     use super::*;
 
     #[test]
     fn a_standby_that_was_restarted_with_the_version_that_does_not_work_is_named_with_the_command_that_restarts_it()
      {
-        let done = [Step::RestartNode { node: NodeName::new("bao-1") }];
+        let unready = UnreadyPodPolicy::Evict;
+        let done = [Step::RestartNode { node: NodeName::new("bao-1"), uid: None, unready }];
         let version = "1.2.3".parse().unwrap();
         let custom = ["custom".parse().unwrap()];
         assert_eq!(
             changes_not_rolled_back("ldap-x", &version, &done, &custom),
             [
-                "bao-1 was restarted before, and runs ldap-x 1.2.3 until `vault-token-plugin reload --plugin ldap-x` restarts it again."
+                "bao-1 was restarted before, and runs ldap-x 1.2.3 until `vault-token-plugin reload ldap-x` restarts it again."
             ]
         );
         assert_eq!(changes_not_rolled_back("ldap-x", &version, &done, &[]), ["bao-1 was restarted."]);

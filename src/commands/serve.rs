@@ -32,7 +32,7 @@ pub fn run(args: ServeArgs) -> Result<ServeReport, CommandError> {
         return Err(started_by_hand_error());
     }
     vault_plugin::serve(token_engine::engine).map(|()| ServeReport {}).map_err(|error| match error {
-        vault_plugin::ServeError::NotAPluginHost => started_by_hand_error(),
+        vault_plugin::ServeError::NotStartedByHost => started_by_hand_error(),
         error => CommandError::failed("could not serve the host").caused_by(error),
     })
 }

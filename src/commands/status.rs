@@ -2,14 +2,14 @@
 
 mod overview;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueHint};
 use rollout::{Environment, Observed, observe_health};
 use serde::Serialize;
 
-use crate::commands::plugin_dir;
+use crate::commands::plugin_args::PluginDirArgs;
+use crate::commands::{plugin_dir, plugin_name};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
@@ -17,13 +17,12 @@ use crate::ui::{Report, Ui};
 /// What to look at.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Plugin directory of the server on this machine; else what the server says, where that is readable
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
-    /// Only this plugin
-    #[arg(long, value_name = "NAME")]
+    /// Name of the plugin in the catalog [default: all plugins]
+    #[arg(value_name = "PLUGIN", value_parser = plugin_name::parse_registered, value_hint = ValueHint::Other)]
     plugin: Option<String>,
-    /// Look again every two seconds until an interrupt
+    #[command(flatten)]
+    directory: PluginDirArgs,
+    /// Refresh every two seconds until interrupted
     #[arg(short, long, action = ArgAction::SetTrue)]
     watch: bool,
 }
@@ -43,7 +42,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the server does not answer or the directory cannot be read. A watcher says so and looks again.
 pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<StatusReport, CommandError> {
-    let StatusArgs { plugin_dir, plugin, watch } = args;
+    let StatusArgs { plugin, directory: PluginDirArgs { plugin_dir }, watch } = args;
     let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
     let mut report = observe_status(&world, plugin.as_deref()).await?;
     if !watch {

@@ -2,7 +2,6 @@
 
 mod compatibility;
 mod goal;
-mod image;
 mod inherited_env;
 mod report;
 
@@ -15,15 +14,18 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-pub(crate) use goal::only_plugin;
 pub use report::VersionChangeReport;
 
 /// To what to upgrade, and how carefully.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "PLUGIN can be left out if only one plugin is mounted. Without --arg and --env, the new version gets the arguments of the \
+                       running one, and its environment if that can be read."
+)]
 pub struct UpgradeArgs {
     #[command(flatten)]
     flags: goal::UpgradeFlags,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = None::<&'static str>)]
     consent: ConsentArgs,
 }
 
@@ -39,7 +41,7 @@ pub async fn run(
 ) -> Result<VersionChangeReport, CommandError> {
     let UpgradeArgs { flags: wanted, consent } = args;
     ui.enable_event_stream();
-    let (world, upgrade, _taken) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
+    let (world, upgrade, _extracted) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
     let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;

@@ -118,7 +118,7 @@ impl AuthMethodServer {
         let server = VaultServer::builder().product(product).start().await;
         let description = server.directory().join("doorman.yaml");
         let text = format!(
-            "plugin: {{name: doorman, type: auth, binary: {}}}\nsite: {{local: {{plugin_dir: {}}}}}\n",
+            "plugin: {{name: doorman, type: auth, binary: {}}}\ndeployment: {{local: {{plugin_dir: {}}}}}\n",
             build::prebuilt_example("doorman").display(),
             server.plugin_directory().display(),
         );

@@ -73,7 +73,7 @@ async fn a_killed_dev_takes_the_server_and_its_plugins_with_it() {
     let scratch = tempfile::tempdir().unwrap();
     let program = Program::new(BINARY).env("TMPDIR", scratch.path().display().to_string());
     // Go's plugins do not notice the end of their host.
-    let plugin = ["--plugin", go_kv.to_str().unwrap(), "--mount", "kv"];
+    let plugin = ["--binary", go_kv.to_str().unwrap(), "--mount", "kv"];
     let args =
         [&["dev", "--server", vault.to_str().unwrap(), "--listen", "127.0.0.1:0"], &plugin[..]].concat();
     let mut dev = program.start(args);

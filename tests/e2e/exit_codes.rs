@@ -111,14 +111,14 @@ async fn an_upgrade_never_ends_1_with_a_mount_on_another_version() {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
     for mount in ["first", "second"] {
-        let register = ["register", "--name", NAME, "--binary", old.to_str().unwrap(), "--mount", mount];
+        let register = ["register", NAME, "--binary", old.to_str().unwrap(), "--mount", mount];
         lab.program.run(register).await.success();
         lab.vault.request("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
     }
-    let command = ["upgrade", new.to_str().unwrap(), "--name", NAME, "--no-canary", "--smoke", "kept"];
+    let command = ["upgrade", NAME, "--binary", new.to_str().unwrap(), "--no-canary", "--smoke", "kept"];
     assert_never_exits_1_after_change(&lab, &["first", "second"], &command, async || {
         // The first time there is nothing to go back from.
-        let _back = lab.program.run(["rollback", NAME, "--to", "1.0.0"]).await;
+        let _back = lab.program.run(["rollback", NAME, "--version", "1.0.0"]).await;
     })
     .await;
 }
@@ -126,7 +126,7 @@ async fn an_upgrade_never_ends_1_with_a_mount_on_another_version() {
 #[tokio::test]
 async fn a_mount_that_could_not_be_configured_is_left_to_a_person() {
     let lab = Lab::new().await;
-    let command = ["register", "--name", NAME, "--mount", "custom", "--config", "api_endpoint=nonsense"];
+    let command = ["register", NAME, "--mount", "custom", "--config", "api_endpoint=nonsense"];
     let output = lab.program.run(command).await;
     assert_eq!(output.code, Some(5), "{output:?}");
     for words in ["Error: could not write custom/config", "custom/ is mounted, and may not be configured"] {
@@ -137,11 +137,15 @@ async fn a_mount_that_could_not_be_configured_is_left_to_a_person() {
 #[tokio::test]
 async fn a_configuration_that_was_half_written_is_left_to_a_person() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
-    let command = ["register", "--name", NAME, "--args", "serve", "--mount", "custom"];
+    let command = ["register", NAME, "--arg", "serve", "--mount", "custom"];
     let data = ["--config", "metrics_prefix=other", "--role", "developer:ttl=soon"];
     let output = lab.program.run([&command[..], &data].concat()).await;
     assert_eq!(output.code, Some(5), "{output:?}");
-    assert!(output.stderr.contains("what was written to custom/config stays"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("the values written to custom/config were not reverted"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ async fn pausing_proxy(lab: &Lab, request: &'static str) -> PausingProxy {
 
 /// The flags that register a binary at `custom/`.
 fn register_flags(binary: &Path) -> Vec<&str> {
-    vec!["register", "--name", NAME, "--mount", "custom", "--binary", binary.to_str().unwrap()]
+    vec!["register", NAME, "--mount", "custom", "--binary", binary.to_str().unwrap()]
 }
 
 async fn mount_state(lab: &Lab) -> Value {
@@ -74,7 +74,7 @@ async fn an_interrupt_before_the_first_step_changes_nothing() {
     let lab = Lab::new().await;
     let writes = lab.writes();
     let door = pausing_proxy(&lab, "GET /v1/sys/plugins/catalog ").await;
-    let run = RunningCommand::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    let run = RunningCommand::start(&lab, &door, &["register", NAME, "--mount", "custom"]);
     door.wait_paused().await;
     run.interrupt();
     run.assert_exits(130, &["Error: interrupted before anything was changed", RERUN_HINT]).await;
@@ -85,7 +85,7 @@ async fn an_interrupt_before_the_first_step_changes_nothing() {
 async fn an_interrupt_lets_the_step_end_and_the_same_command_goes_on() {
     let lab = Lab::new().await;
     let door = pausing_proxy(&lab, "POST /v1/sys/plugins/catalog/secret/").await;
-    let command = ["register", "--name", NAME, "--mount", "custom"];
+    let command = ["register", NAME, "--mount", "custom"];
     let mut run = RunningCommand::start(&lab, &door, &command);
     run.wait_for_line("[2/3] register secret plugin").await;
     door.wait_paused().await;
@@ -108,7 +108,7 @@ async fn an_interrupt_lets_the_step_end_and_the_same_command_goes_on() {
 async fn a_second_interrupt_leaves_at_once_and_the_same_command_goes_on() {
     let lab = Lab::new().await;
     let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
-    let command = ["register", "--name", NAME, "--mount", "custom"];
+    let command = ["register", NAME, "--mount", "custom"];
     let mut run = RunningCommand::start(&lab, &door, &command);
     door.wait_paused().await;
     run.interrupt();
@@ -178,7 +178,7 @@ async fn a_termination_or_a_hang_up_never_leaves_a_mount_between_two_versions() 
 async fn a_cancelled_job_is_interrupted_then_terminated_and_still_finishes_the_step() {
     let lab = Lab::new().await;
     let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
-    let command = ["register", "--name", NAME, "--mount", "custom", "--config", "api_endpoint=http://x"];
+    let command = ["register", NAME, "--mount", "custom", "--config", "api_endpoint=http://x"];
     let mut run = RunningCommand::start(&lab, &door, &command);
     door.wait_paused().await;
     run.interrupt();
@@ -194,7 +194,7 @@ async fn a_cancelled_job_is_interrupted_then_terminated_and_still_finishes_the_s
 async fn only_a_second_interrupt_leaves_at_once_whatever_else_came_before() {
     let lab = Lab::new().await;
     let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
-    let mut run = RunningCommand::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    let mut run = RunningCommand::start(&lab, &door, &["register", NAME, "--mount", "custom"]);
     door.wait_paused().await;
     run.signal(Signal::TERM);
     run.wait_for_line("Stopping after this step; interrupt twice to leave at once.").await;
@@ -210,7 +210,7 @@ async fn a_termination_before_the_first_step_changes_nothing_and_says_so() {
     let lab = Lab::new().await;
     let writes = lab.writes();
     let door = pausing_proxy(&lab, "GET /v1/sys/plugins/catalog ").await;
-    let run = RunningCommand::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    let run = RunningCommand::start(&lab, &door, &["register", NAME, "--mount", "custom"]);
     door.wait_paused().await;
     run.signal(Signal::TERM);
     run.assert_exits(130, &["Error: interrupted before anything was changed", RERUN_HINT]).await;
@@ -223,8 +223,7 @@ async fn a_termination_while_doctor_looks_again_after_its_cure_ends_it() {
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
     lab.program.run(register_flags(&old)).await.success();
     // A mount that waits for its reload.
-    let registered =
-        [&["register", "--name", NAME, "--binary", new.to_str().unwrap()][..], &["--yes"]].concat();
+    let registered = [&["register", NAME, "--binary", new.to_str().unwrap()][..], &["--yes"]].concat();
     lab.program.run(registered).await.success();
     let tuned = serde_json::json!({"plugin_version": "v2.0.0"});
     lab.vault.request("POST", "sys/mounts/custom/tune", Some(tuned)).await.success();
@@ -247,7 +246,7 @@ async fn a_hang_up_that_the_caller_ignores_stays_ignored() {
     let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
     let program = program_behind_proxy_as(&lab, &door, build::busybox().await);
     let ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vault-token-plugin")];
-    let command = ["register", "--name", NAME, "--mount", "custom", "--smoke", "config"];
+    let command = ["register", NAME, "--mount", "custom", "--smoke", "config"];
     let run = RunningCommand::start_program(&program, &[&ignoring[..], &command].concat());
     door.wait_paused().await;
     run.signal(Signal::HUP);
@@ -280,10 +279,10 @@ async fn each_mount_is_reloaded_by_a_request_of_its_own_also_in_the_undo() {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
     for mount in ["first", "second"] {
-        let register = ["register", "--name", NAME, "--binary", old.to_str().unwrap(), "--mount", mount];
+        let register = ["register", NAME, "--binary", old.to_str().unwrap(), "--mount", mount];
         lab.program.run(register).await.success();
     }
-    let upgrade = ["upgrade", new.to_str().unwrap(), "--name", NAME, "--no-canary", "--smoke", "missing"];
+    let upgrade = ["upgrade", NAME, "--binary", new.to_str().unwrap(), "--no-canary", "--smoke", "missing"];
     let output = lab.program.run(upgrade).await;
     assert_eq!(output.code, Some(4), "{output:?}");
     for words in ["reload first/\n", "reload second/\n"] {
@@ -303,14 +302,14 @@ async fn each_mount_is_reloaded_by_a_request_of_its_own_also_in_the_undo() {
 #[tokio::test]
 async fn a_dry_run_says_by_number_whether_there_is_something_to_do() {
     let lab = Lab::new().await;
-    let command = ["register", "--name", NAME, "--mount", "custom", "--dry-run"];
+    let command = ["register", NAME, "--mount", "custom", "--dry-run"];
     let writes = lab.writes();
     let output = lab.program.run(command).await;
     assert_eq!(output.code, Some(3), "{output:?}");
     assert!(output.stderr.contains("Plan:\n  1. place "), "{}", output.stderr);
     assert_eq!(lab.writes(), writes);
     assert_eq!(std::fs::read_dir(lab.vault.plugin_directory()).unwrap().count(), 0);
-    lab.program.run(&command[..5]).await.success();
+    lab.program.run(&command[..4]).await.success();
     lab.program.run(command).await.success();
 }
 
@@ -321,7 +320,9 @@ async fn what_makes_no_sense_on_the_command_line_is_usage() {
         &["register", "--nmae", "x"][..],
         &["register", "--version", "1.2"],
         &["register", "--mount", "a b"],
-        &["reload"],
+        &["deregister", "x"],
+        &["register", "./my-plugin"],
+        &["rollback", "./my-plugin"],
         &["creds"],
         &["unregister"],
         &[],

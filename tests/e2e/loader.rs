@@ -81,7 +81,7 @@ async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("another build of the same version"), "{}", refused.stderr);
     assert!(fs::read(pod.plugin()).unwrap() == fs::read(&other).unwrap());
-    program.run(pod.arguments(&["--replace"])).await.success();
+    program.run(pod.arguments(&["--overwrite"])).await.success();
     assert!(pod.is_complete());
 
     // Whoever is not root gives nothing away.

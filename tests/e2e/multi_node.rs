@@ -112,7 +112,7 @@ async fn a_rollback_that_sees_no_plugin_directory_names_the_nodes_that_are_not_p
     let (lab, _second) = two_nodes().await;
     for version in ["v1.0.0", "v2.0.0"] {
         let binary = build::go_kv(version).await;
-        let plugin = ["register", "--name", NAME, "--mount", "custom", "--binary", binary.to_str().unwrap()];
+        let plugin = ["register", NAME, "--mount", "custom", "--binary", binary.to_str().unwrap()];
         lab.program.run([&plugin[..], &["--this-node-only", "--yes"]].concat()).await.success();
     }
     let policy = r#"

@@ -19,7 +19,7 @@ async fn the_api_key_and_the_tokens_appear_nowhere() {
 
     let endpoint = format!("api_endpoint={}", lab.upstream.endpoint());
     let key = format!("api_key=@{}", lab.api_key_file().display());
-    let register = ["register", "--name", NAME, "--mount", "custom", "--smoke", "creds/developer"];
+    let register = ["register", NAME, "--mount", "custom", "--smoke", "creds/developer"];
     let data = ["--config", &endpoint, "--config", &key, "--role", "developer:permissions=read"];
     let register: Vec<&str> = register.into_iter().chain(data).collect();
     let run = async |more: &[&str]| lab.program.run(register.iter().chain(more)).await;

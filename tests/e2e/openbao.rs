@@ -69,6 +69,13 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
         assert!(below.stderr.contains("root namespace"), "{}", below.stderr);
     }
 
+    // A name of kubectl's.
+    let mistaken = lab.program.run(["status", "--namespace", "vault-system"]).await;
+    assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
+    for words in ["namespace not found", "the server has none of that name", "-n/--kube-namespace"] {
+        assert!(mistaken.stderr.contains(words), "{}", mistaken.stderr);
+    }
+
     // Nor by a token that may not look there.
     let policy = r#"
         path "sys/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }

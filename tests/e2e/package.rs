@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use harness::{Output, Program, Registry, SecretScan, build};
-use serde_json::Value;
+use harness::{Output, Product, Program, Registry, SecretScan, Storage, VaultServer, build};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::lab::Lab;
@@ -205,31 +205,67 @@ async fn an_upgrade_takes_its_version_out_of_an_image() {
         mounts["notes/"]["running_plugin_version"].as_str().unwrap().to_owned()
     };
 
-    program.run(["register", "--name", "notes", "--mount", "notes", "--binary", &first]).await.success();
+    program.run(["register", "notes", "--mount", "notes", "--binary", &first]).await.success();
     assert_eq!(running().await, "v1.0.0");
     // The newest version that it carries.
     let whole = format!("{image}:2.0.0");
-    program.run(["upgrade", &whole]).await.success();
+    program.run(["upgrade", "--image", &whole]).await.success();
     assert_eq!(running().await, "v2.0.0");
-    let again = program.run(["upgrade", &whole]).await.success();
+    let again = program.run(["upgrade", "--image", &whole]).await.success();
     assert!(again.starts_with("Nothing to do"), "{again}");
-    let back = ["upgrade", &layout, "--version", "1.0.0", "--allow-downgrade"];
+    let back = ["upgrade", "--image", &layout, "--version", "1.0.0", "--allow-downgrade"];
     program.run(back).await.success();
     assert_eq!(running().await, "v1.0.0");
 
     for (args, says) in [
-        (vec!["upgrade", &layout, "--version", "3.0.0"], "the image carries no notes 3.0.0 for linux/"),
-        (vec!["upgrade", &format!("{image}:9.9.9")], "9.9.9 does not exist"),
-        (vec!["upgrade", &lab.folder().display().to_string()], "oci-layout"),
+        (
+            vec!["upgrade", "--image", &layout, "--version", "3.0.0"],
+            "the image carries no notes 3.0.0 for linux/",
+        ),
+        (vec!["upgrade", "--image", &format!("{image}:9.9.9")], "9.9.9 not found"),
+        (vec!["upgrade", "--image", &lab.folder().display().to_string()], "oci-layout"),
     ] {
         let refused = program.run(args).await;
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert!(refused.stderr.contains(says), "{}", refused.stderr);
     }
     fs::write(Path::new(&layout).join("blobs/sha256").join(largest(&layout)), "damaged").unwrap();
-    let damaged = program.run(["upgrade", &layout]).await;
-    assert!(damaged.stderr.contains("is damaged: sha256:"), "{}", damaged.stderr);
+    let damaged = program.run(["upgrade", "--image", &layout]).await;
+    assert!(damaged.stderr.contains("digest mismatch in image"), "{}", damaged.stderr);
     assert_eq!(running().await, "v1.0.0");
+}
+
+/// As docs/package.md describes it.
+#[tokio::test]
+async fn openbao_downloads_registers_and_mounts_the_plugin_of_an_image() {
+    let (workshop, registry) = (PackageFixture::new().await, Registry::start().await);
+    let config = workshop.path("docker");
+    fs::create_dir(&config).unwrap();
+    log_in(&registry, &config).await;
+    let config = config.display().to_string();
+    let (plugin, image) = (workshop.text("notes-1.0.0"), format!("{}/team/notes", registry.address()));
+    fs::copy(workshop.path("kv-1.0.0"), &plugin).unwrap();
+    let (loader, sums) = (workshop.loader.display().to_string(), workshop.text("SHA256SUMS"));
+    let package =
+        ["package", &plugin, "--loader", &loader, "--sums", &sums, "--push", &image, "--tag", "v1.0.0"];
+    Program::new(BINARY).env("DOCKER_CONFIG", &config).run(package).await.success();
+
+    let sha256 = fs::read_to_string(&sums).unwrap()[..64].to_owned();
+    let stanza =
+        json!({"image": image, "version": "v1.0.0", "binary_name": "notes-1.0.0", "sha256sum": sha256});
+    let openbao = VaultServer::builder().product(Product::OpenBao).storage(Storage::Raft);
+    let openbao = openbao
+        .env("DOCKER_CONFIG", config)
+        .setting("plugin_auto_download", json!(true))
+        .setting("plugin_auto_register", json!(true))
+        .setting("plugin", json!({"secret": {"notes": stanza}}));
+    let server = openbao.start().await;
+    server.request("POST", "sys/mounts/notes", Some(json!({"type": "notes"}))).await.success();
+    server.request("POST", "notes/first", Some(json!({"text": "kept"}))).await.success();
+    assert_eq!(server.request("GET", "notes/first", None).await.success()["data"]["text"], "kept");
+    let mounts = server.request("GET", "sys/mounts", None).await.success();
+    let running = ["running_plugin_version", "running_sha256"].map(|field| mounts["notes/"][field].clone());
+    assert_eq!(running, ["v1.0.0", &sha256]);
 }
 
 fn largest(layout: &str) -> String {

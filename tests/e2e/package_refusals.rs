@@ -114,7 +114,7 @@ async fn a_package_of_rust_is_built_static_and_its_binary_taken() {
 
     for (main, says) in [
         ("fn main() { nonsense }", &["cannot find value `nonsense`", "cargo failed"][..]),
-        ("fn main() {}", &["is not a plugin that works", "handshake"]),
+        ("fn main() {}", &["is not a working plugin", "handshake"]),
     ] {
         fs::write(folder.path().join("src/main.rs"), main).unwrap();
         let output = program.run(&args).await;

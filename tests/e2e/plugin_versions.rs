@@ -57,14 +57,14 @@ async fn a_builtin_that_runs_under_the_name_and_version_of_a_plugin_is_not_taken
     // Vault says that the mount runs v0.25.0, and runs its own kv; only the checksum is missing.
     let output = lab.register(&format!("{plugin}mounts: [{{path: notes}}]\n")).await;
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(output.stderr.contains("notes/ does not run what was mounted there"), "{}", output.stderr);
+    assert!(output.stderr.contains("notes/ does not run the version that was mounted"), "{}", output.stderr);
     assert_eq!(lab.vault.request("GET", "sys/mounts/notes", None).await.status, 400);
 }
 
 /// The description of a real Go plugin, without mounts.
 async fn go_plugin(lab: &Lab, name: &str) -> String {
     format!(
-        "plugin: {{name: {name}, type: secret, binary: {}}}\nsite: {{local: {{plugin_dir: {}}}}}\n",
+        "plugin: {{name: {name}, type: secret, binary: {}}}\ndeployment: {{local: {{plugin_dir: {}}}}}\n",
         build::go_kv("v0.25.0").await.display(),
         lab.vault.plugin_directory().display(),
     )

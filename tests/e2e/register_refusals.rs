@@ -48,7 +48,7 @@ async fn assert_refused(lab: &Lab, flags: &[&str], code: i32, says: &[&str]) {
 }
 
 async fn register(lab: &Lab, flags: &[&str]) -> Output {
-    lab.program.run(["register", "--name", NAME, "--mount", "custom", "--yes"].iter().chain(flags)).await
+    lab.program.run(["register", NAME, "--mount", "custom", "--yes"].iter().chain(flags)).await
 }
 
 #[track_caller]
@@ -90,28 +90,28 @@ async fn a_binary_that_cannot_be_a_plugin_is_refused() {
         &lab,
         &["--binary", &script],
         1,
-        &["is not a Linux executable", "the plugin's binary itself"],
+        &["is not a Linux executable", "the binary of the plugin itself"],
     )
     .await;
-    let arch = ["is built for arm64 and the server runs on", "Take the build for linux/"];
+    let arch = ["is built for arm64, but the server runs on", "Use the build for linux/"];
     assert_refused(&lab, &["--binary", &foreign], 1, &arch).await;
     assert_refused(&lab, &["--binary", &foreign, "--version", "1.0.0"], 1, &arch).await;
     assert_refused(&lab, &["--binary", &plain], 1, &["plain is not executable", "chmod +x "]).await;
-    let no_plugin = ["/bin/true is not a plugin that works", "vault-token-plugin inspect /bin/true"];
+    let no_plugin = ["/bin/true is not a working plugin", "vault-token-plugin inspect /bin/true"];
     assert_refused(&lab, &["--binary", "/bin/true"], 1, &no_plugin).await;
     assert_refused(&lab, &["--binary", "/bin/true", "--version", "1.0.0"], 1, &no_plugin).await;
     assert_refused(
         &lab,
         &["--version", "9.9.9"],
         1,
-        &["reports version", "and not 9.9.9", "Register it as v"],
+        &["version mismatch: ", "expected 9.9.9", "Register it as v"],
     )
     .await;
     assert_refused(
         &lab,
         &["--type", "auth"],
         1,
-        &["is of type secret and not auth", "Register it as type secret"],
+        &["is a plugin of type secret, expected auth", "Register it as type secret"],
     )
     .await;
     assert_refused(&lab, &["--config", "hunter2"], 2, &["--config", "key=value"]).await;
@@ -126,10 +126,8 @@ async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
     let lab = Lab::new().await;
     let busybox = build::busybox().await.display().to_string();
     let of = |kind| {
-        let plugin =
-            ["--binary", &busybox, "--args", "sh", "--args", "-c", "--args", COOKIE_MISMATCH_MESSAGE];
-        [&["register", "--name", "db", "--type", kind, "--version", "1.0.0", "--dry-run"], &plugin[..]]
-            .concat()
+        let plugin = ["--binary", &busybox, "--arg", "sh", "--arg", "-c", "--arg", COOKIE_MISMATCH_MESSAGE];
+        [&["register", "db", "--type", kind, "--version", "1.0.0", "--dry-run"], &plugin[..]].concat()
     };
     let as_database = lab.program.run(of("database")).await;
     assert_eq!(as_database.code, Some(3), "{as_database:?}");
@@ -137,7 +135,8 @@ async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
 
     let as_secret = lab.program.run(of("secret")).await;
     assert_output(&as_secret, 1, &["of another kind", "--type database"]);
-    let judged = ["doctor", &busybox, "--arg", "sh", "--arg", "-c", "--arg", COOKIE_MISMATCH_MESSAGE];
+    let judged =
+        ["doctor", "--binary", &busybox, "--arg", "sh", "--arg", "-c", "--arg", COOKIE_MISMATCH_MESSAGE];
     let judged = lab.program.run(judged).await;
     assert!(judged.stdout.contains("of another kind"), "{judged:?}");
     for said in [&as_secret.stderr, &judged.stdout, &judged.stderr] {
@@ -149,9 +148,13 @@ async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
 async fn no_flag_is_named_that_the_command_does_not_have() {
     let lab = Lab::new().await;
     let rollback = lab.program.run(["rollback"]).await;
-    assert_output(&rollback, 2, &["the name of the plugin is missing", "rollback NAME"]);
+    assert_output(
+        &rollback,
+        2,
+        &["the name of the plugin is missing", "`vault-token-plugin rollback PLUGIN`"],
+    );
     let upgrade = lab.program.run(["upgrade"]).await;
-    assert_output(&upgrade, 2, &["the name of the plugin is missing", "--name"]);
+    assert_output(&upgrade, 2, &["the name of the plugin is missing", "`vault-token-plugin upgrade PLUGIN`"]);
     for said in [rollback.stderr, upgrade.stderr] {
         assert!(!said.contains("asked for"), "{said}");
     }
@@ -162,11 +165,11 @@ async fn a_version_never_changes_its_content() {
     let lab = Lab::new().await;
     register(&lab, &[]).await.success();
     let other = patched_binary(&lab, "other", |content| content.push(0));
-    let taken = ["exists with another content (sha256 ", "give this build another version"];
+    let taken = ["exists with a different content (sha256 ", "give this build another version"];
     assert_refused(&lab, &["--binary", &other], 1, &taken).await;
 
     fs::remove_file(&files(lab.vault.plugin_directory())[0].0).unwrap();
-    let registered = ["is already registered with another sha256 (", "give this build another version"];
+    let registered = ["is already registered with a different sha256 (", "give this build another version"];
     assert_refused(&lab, &["--binary", &other], 1, &registered).await;
 }
 
@@ -174,11 +177,19 @@ async fn a_version_never_changes_its_content() {
 async fn a_mount_path_that_is_taken_is_refused() {
     let lab = Lab::new().await;
     lab.vault.cli(["secrets", "enable", "-path=custom", "kv"]).await.success();
-    assert_refused(&lab, &[], 1, &["custom/ is taken by kv", "Choose another path."]).await;
+    assert_refused(&lab, &[], 1, &["custom/ is a mount of the plugin kv", "Choose another path."]).await;
     lab.vault.cli(["secrets", "disable", "custom"]).await.success();
     lab.vault.cli(["secrets", "enable", "-path=custom/team", "kv"]).await.success();
-    assert_refused(&lab, &[], 1, &["custom/ cannot be mounted beside custom/team/", "Choose another path."])
-        .await;
+    assert_refused(
+        &lab,
+        &[],
+        1,
+        &[
+            "custom/ cannot be mounted, because it overlaps with the mount custom/team/",
+            "Choose another path.",
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -196,7 +207,7 @@ async fn a_pin_and_a_newer_version_are_not_overruled() {
     // The cure that was named.
     lab.vault.cli(["delete", &pin]).await.success();
     register(&lab, &new).await.success();
-    let downgrade = ["custom/ is at v2.0.0, which is newer than 1.0.0", "--allow-downgrade"];
+    let downgrade = ["custom/ has version v2.0.0, which is newer than 1.0.0", "--allow-downgrade"];
     assert_refused(&lab, &old, 1, &downgrade).await;
     register(&lab, &[&old[..], &["--allow-downgrade"]].concat()).await.success();
 }
@@ -212,14 +223,14 @@ async fn a_token_that_may_not_do_it_is_told_the_policy_that_lets_it() {
         .env("VAULT_ADDR", lab.vault.address())
         .env("VAULT_TOKEN", token["auth"]["client_token"].as_str().unwrap());
     let directory = lab.vault.plugin_directory().display().to_string();
-    let command = ["register", "--name", NAME, "--mount", "custom", "--plugin-dir", &directory];
+    let command = ["register", NAME, "--mount", "custom", "--plugin-dir", &directory];
 
     let before = take_snapshot(&lab).await;
     let output = limited.run(command).await;
     assert_output(
         &output,
         1,
-        &["the token may not do what this needs: ", "sudo on sys/plugins/catalog/secret/"],
+        &["the token does not have the required permissions: ", "sudo on sys/plugins/catalog/secret/"],
     );
     assert_eq!(take_snapshot(&lab).await, before);
 
@@ -237,7 +248,7 @@ async fn a_plugin_directory_that_will_not_do_is_refused() {
     let (missing, other) = (lab.folder().join("missing"), lab.folder().join("other"));
     fs::create_dir(&other).unwrap();
     let path = |path: &Path| path.display().to_string();
-    let elsewhere = ["the server looks for plugins in ", "Name "];
+    let elsewhere = ["the plugin directory of the server is ", "Set the directory "];
     assert_refused(
         &lab,
         &["--plugin-dir", &path(&missing)],
@@ -246,17 +257,17 @@ async fn a_plugin_directory_that_will_not_do_is_refused() {
     )
     .await;
     assert_refused(&lab, &["--plugin-dir", &path(&other)], 1, &elsewhere).await;
-    assert_refused(&lab, &["--plugin-dir", BINARY], 1, &["is not a directory", "Name the directory"]).await;
+    assert_refused(&lab, &["--plugin-dir", BINARY], 1, &["is not a directory", "Set the directory"]).await;
     mode(0o777);
-    assert_refused(&lab, &[], 1, &["everybody may write to the plugin directory", "chmod go-w "]).await;
+    assert_refused(&lab, &[], 1, &[" is world-writable", "chmod go-w "]).await;
     mode(0o755);
 
     let before = take_snapshot(&lab).await;
-    let output = as_nobody(&lab, &["register", "--name", NAME, "--mount", "custom"]).await;
+    let output = as_nobody(&lab, &["register", NAME, "--mount", "custom"]).await;
     assert_output(
         &output,
         1,
-        &["the plugin directory ", " cannot be written to", "Run this as the directory's owner"],
+        &["the plugin directory ", " is not writable", "Run this as the owner of the directory"],
     );
     assert_eq!(take_snapshot(&lab).await, before);
 }
@@ -282,7 +293,10 @@ async fn as_nobody(lab: &Lab, args: &[&str]) -> Output {
 async fn a_server_without_a_plugin_directory_or_with_a_link_for_one_is_refused() {
     let none = Lab::with_vault(VaultServer::builder().without_plugin_directory()).await;
     let writes = none.writes();
-    let says = ["the server has no plugin directory", "Set plugin_directory in the server's configuration"];
+    let says = [
+        "the server has no plugin directory configured",
+        "Set plugin_directory in the server's configuration",
+    ];
     assert_output(&register(&none, &[]).await, 1, &says);
     assert_eq!(none.writes(), writes);
 
@@ -292,7 +306,7 @@ async fn a_server_without_a_plugin_directory_or_with_a_link_for_one_is_refused()
     std::os::unix::fs::symlink(&real, &link).unwrap();
     let linked = Lab::with_vault(VaultServer::builder().plugin_directory(&link)).await;
     let cure = format!("Set plugin_directory in the server's configuration to {}", real.display());
-    assert_refused(&linked, &[], 1, &["leads over a symbolic link to ", &cure]).await;
+    assert_refused(&linked, &[], 1, &[" contains a symbolic link; its real path is ", &cure]).await;
 }
 
 #[tokio::test]

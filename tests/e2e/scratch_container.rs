@@ -15,7 +15,7 @@ async fn the_static_binary_needs_nothing_but_itself() {
     // Both halves of it run there: the tool that registers, and the plugin.
     let program = Program::new("/vault-token-plugin").chroot(root).vault(&vault);
     let endpoint = format!("api_endpoint={}", upstream.endpoint());
-    let plugin = ["register", "--name", "custom-plugin", "--mount", "custom", "--smoke", "creds/developer"];
+    let plugin = ["register", "custom-plugin", "--mount", "custom", "--smoke", "creds/developer"];
     // Without /proc a program cannot find itself.
     let binary = ["--binary", "/vault-token-plugin"];
     let config = ["--config", &endpoint, "--config", "api_key=@/api-key"];

@@ -71,7 +71,8 @@ async fn a_namespace_is_refused_by_a_server_that_would_ignore_it() {
     let lab = Lab::new().await;
     let expected = format!(
         "Error: the server at {} has no namespaces, so it would ignore \"team\"\n\n\
-         Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server.\n",
+         Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server.\n\n\
+         The Kubernetes namespace of the server's pods is given with -n/--kube-namespace.\n",
         lab.vault.address()
     );
     let writes = lab.writes();

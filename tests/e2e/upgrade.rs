@@ -135,7 +135,7 @@ async fn the_trial_mount_gets_the_configuration_of_the_live_one_unless_it_is_tol
         written.filter(|path| path.starts_with("vault-token-plugin-canary/")).collect::<Vec<_>>()
     };
     let plan = lab.program.run([upgrade(&file), vec!["--dry-run"]].concat()).await;
-    let said = "copy config, roles/developer of first/ to it and try creds/developer";
+    let said = "copy config, roles/developer from first/, then smoke-test creds/developer";
     assert!(plan.stderr.contains(said), "{plan:?}");
 
     let output = lab.program.run([upgrade(&file), vec!["--canary-config", "none"]].concat()).await;
@@ -163,7 +163,7 @@ async fn go_kv_twice(lab: &Lab) {
     let binary = build::go_kv("v1.0.0").await;
     for mount in ["first", "second"] {
         let binary = binary.to_str().unwrap();
-        let args = ["register", "--name", "go-kv", "--mount", mount, "--binary", binary];
+        let args = ["register", "go-kv", "--mount", mount, "--binary", binary];
         lab.program.run(args).await.success();
         lab.vault.request("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
     }
@@ -173,7 +173,7 @@ async fn go_kv_twice(lab: &Lab) {
 async fn kill_after_every_step(lab: &Lab, steps: usize) {
     go_kv_twice(lab).await;
     let binary = build::go_kv("v2.0.0").await;
-    let command = ["upgrade", binary.to_str().unwrap(), "--smoke", "kept", "--output", "json"];
+    let command = ["upgrade", "--binary", binary.to_str().unwrap(), "--smoke", "kept", "--output", "json"];
     let plan = lab.program.run([&command[..], &["--dry-run"]].concat()).await;
     assert_eq!(events(&plan.stdout)[0]["steps"].as_array().unwrap().len(), steps, "{plan:?}");
     for step in 0..=steps {
@@ -186,7 +186,7 @@ async fn kill_after_every_step(lab: &Lab, steps: usize) {
             let kept = lab.vault.request("GET", &format!("{mount}/kept"), None).await.success();
             assert_eq!(kept["data"]["a"], "b", "after step {step}");
         }
-        lab.program.run(["rollback", "--to", "1.0.0"]).await.success();
+        lab.program.run(["rollback", "--version", "1.0.0"]).await.success();
         assert_eq!(running_versions(lab).await, only("1.0.0"), "after step {step}");
         lab.program.run(["deregister", "go-kv", "--version", "2.0.0"]).await.success();
         assert_eq!(files(lab), ["go-kv-1.0.0"]);
@@ -245,7 +245,7 @@ async fn a_version_that_fails_on_its_trial_mount_never_reaches_a_real_one() {
     lab.upstream.fail(Operation::Mint, Fault::Status(401));
     let output = lab.program.run(upgrade(&file)).await;
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(output.stderr.contains("could not prove vault-token-plugin-canary/"), "{}", output.stderr);
+    assert!(output.stderr.contains("could not verify vault-token-plugin-canary/"), "{}", output.stderr);
     assert_eq!(events(&output.stdout).last().unwrap()["event"], "failed");
     assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
@@ -286,13 +286,13 @@ async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_b
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     for (args, words) in [
         (vec![text(&other_machine)], "is built for"),
-        (vec![text(&cut)], "is not a plugin that works"),
+        (vec![text(&cut)], "is not a working plugin"),
         (vec![text(&other_field)], "clients of custom-plugin would fail with this version"),
-        (vec![text(&binary), "--version".into(), "8.0.0".into()], "reports version"),
-        (vec![text(&binary), "--name".into(), "nothing".into()], "no mount runs the secret plugin nothing"),
+        (vec![text(&binary), "--version".into(), "8.0.0".into()], "version mismatch: "),
+        (vec![text(&binary), "nothing".into()], "no mount runs the secret plugin nothing"),
         (vec![text(&binary), "--mount".into(), "sys".into()], "nothing is mounted at sys/"),
     ] {
-        let args = std::iter::once("upgrade".to_owned()).chain(args);
+        let args = ["upgrade", "--binary"].map(str::to_owned).into_iter().chain(args);
         let output = lab.program.run(args).await;
         assert_eq!(output.code, Some(1), "{output:?}");
         assert!(output.stderr.contains(words), "{words:?} is not in: {}", output.stderr);
@@ -312,12 +312,11 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
         binaries.push(build::go_kv(version).await);
     }
     let binary = |number: usize| binaries[number].to_str().unwrap().to_owned();
-    let first = ["register", "--name", "go-kv", "--mount", "notes", "--binary"].map(str::to_owned);
+    let first = ["register", "go-kv", "--mount", "notes", "--binary"].map(str::to_owned);
     lab.program.run(first.into_iter().chain([binary(0)])).await.success();
     lab.vault.request("POST", "notes/kept", Some(json!({"a": "b"}))).await.success();
     for number in [1, 2] {
-        let args = ["upgrade".to_owned(), binary(number), "--smoke".to_owned(), "kept".to_owned()];
-        lab.program.run(args).await.success();
+        lab.program.run(["upgrade", "--binary", &binary(number), "--smoke", "kept"]).await.success();
     }
     assert_eq!(configured_and_running(&lab, &["notes"]).await, only("3.0.0"));
     lab.program.run(["gc"]).await.success();
@@ -327,16 +326,16 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
 
     let needed = lab.program.run(["deregister", "go-kv", "--all"]).await;
     assert_eq!(needed.code, Some(1), "{needed:?}");
-    assert!(needed.stderr.contains("is still needed: notes/ runs it"), "{}", needed.stderr);
+    assert!(needed.stderr.contains("is in use: notes/ runs it"), "{}", needed.stderr);
 
     lab.program.run(["rollback", "--smoke", "kept"]).await.success();
     assert_eq!(configured_and_running(&lab, &["notes"]).await, only("2.0.0"));
     let last = lab.program.run(["rollback"]).await;
     assert_eq!(last.code, Some(1), "{last:?}");
-    assert!(last.stderr.contains("there is no version of go-kv before v2.0.0"), "{}", last.stderr);
-    let older = lab.program.run(["upgrade".to_owned(), binary(0)]).await;
+    assert!(last.stderr.contains("no version of go-kv before v2.0.0 is registered"), "{}", last.stderr);
+    let older = lab.program.run(["upgrade", "--binary", &binary(0)]).await;
     assert!(older.stderr.contains("which is newer than 1.0.0"), "{}", older.stderr);
-    lab.program.run(["upgrade".to_owned(), binary(0), "--allow-downgrade".to_owned()]).await.success();
+    lab.program.run(["upgrade", "--binary", &binary(0), "--allow-downgrade"]).await.success();
     let kept = lab.vault.request("GET", "notes/kept", None).await.success();
     assert_eq!(kept["data"]["a"], "b");
 }
@@ -367,7 +366,7 @@ async fn the_environment_of_the_running_plugin_is_not_forgotten() {
 
     let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let next = next.to_str().unwrap();
-    let output = lab.program.run(["upgrade", next, "--name", NAME, "--env", "ENGINE_MODE=lax"]).await;
+    let output = lab.program.run(["upgrade", NAME, "--binary", next, "--env", "ENGINE_MODE=lax"]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stderr.contains("takes over ENGINE_PASSWORD from"), "{}", output.stderr);
     for shown in [&output.stdout, &output.stderr] {
@@ -388,7 +387,7 @@ async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken(
     lab.read_credential("custom").await;
 
     let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
-    let output = lab.program.run(["upgrade", next.to_str().unwrap(), "--name", NAME]).await;
+    let output = lab.program.run(["upgrade", NAME, "--binary", next.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(!output.stderr.contains("SERVERS_SECRET"), "{}", output.stderr);
     drop(orphan);
@@ -399,8 +398,8 @@ async fn where_the_environment_cannot_be_seen_that_is_said() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     lab.kill_plugin().await;
     let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
-    let output = lab.program.run(["upgrade", next.to_str().unwrap(), "--name", NAME]).await;
+    let output = lab.program.run(["upgrade", NAME, "--binary", next.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stderr.contains("--env"), "{}", output.stderr);
-    assert!(output.stderr.contains("no process of custom-plugin-"), "{}", output.stderr);
+    assert!(output.stderr.contains("no server on this machine runs custom-plugin-"), "{}", output.stderr);
 }

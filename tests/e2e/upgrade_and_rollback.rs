@@ -70,7 +70,7 @@ async fn long_each_version_renews_revokes_and_rolls_back_what_the_other_has_stor
     lab.leave_unrevoked_token().await;
     assert_eq!(lab.wal_tokens("custom").await.len(), 2);
 
-    lab.program.run(["rollback", "--to", "0.0.9"]).await.success();
+    lab.program.run(["rollback", "--version", "0.0.9"]).await.success();
     lab.renew_and_revoke(&renewed_by_old).await;
     lab.renew_and_revoke(&kept).await;
     lab.roll_back_wal_in_place("custom").await;

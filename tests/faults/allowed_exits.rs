@@ -1,4 +1,4 @@
-//! How a command may end at each fault, as README and docs/upgrade.md say it.
+//! How a command may end at each fault, as docs/output.md and docs/upgrade.md say it.
 
 use crate::fault_point::{Command, Disturbance, Fault, FaultPoint, InjectionPoint, Obstacle};
 

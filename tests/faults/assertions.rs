@@ -83,7 +83,7 @@ pub(crate) fn with_recovery_times(
 }
 
 /// OpenBao 2.7 refuses to renew a lease in the instant in which it reloads the lease's mount, where Vault waits for the reload.
-/// README says so under "Limits"; nothing else of a reload is excused.
+/// docs/limits.md says so; nothing else of a reload is excused.
 fn is_openbao_reload_error(pods: PodKind, request: &FailedRequest) -> bool {
     pods == PodKind::OpenBao
         && request.request.ends_with("sys/leases/renew")

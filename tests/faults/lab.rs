@@ -135,10 +135,13 @@ impl Lab {
             Command::Upgrade => format!("upgrade -f {} --output json", file()),
             Command::UpgradeFromImage => {
                 let image = self.folder.path().join("image");
-                format!("upgrade {} --name {NAME} {pods} --smoke {SMOKE_PATH} --output json", image.display())
+                format!(
+                    "upgrade {NAME} --image {} {pods} --smoke {SMOKE_PATH} --output json",
+                    image.display()
+                )
             }
             Command::Rollback => {
-                format!("rollback {NAME} --to {OLD} {pods} --smoke {SMOKE_PATH} --output json")
+                format!("rollback {NAME} --version {OLD} {pods} --smoke {SMOKE_PATH} --output json")
             }
             Command::Register => format!("register -f {}", file()),
             Command::Reload => format!("reload --mount {} --mount {} {pods}", MOUNTS[0], MOUNTS[1]),
@@ -161,7 +164,7 @@ impl Lab {
             format!(
                 "- path: {path}\n  write:\n    config: {{api_endpoint: \"{}\", api_key: {{file: ./api-key}}}}\n    \
                  roles/developer: {{permissions: read, ttl: 1h}}\n    roles/trial: {{permissions: read, ttl: 1h}}\n  \
-                 smoke: {{read: {SMOKE_PATH}}}\n",
+                 smoke: {SMOKE_PATH}\n",
                 self.upstream.endpoint()
             )
         };
@@ -171,7 +174,7 @@ impl Lab {
         };
         let text = format!(
             "plugin: {{name: {NAME}, binary: {}, args: [serve]}}\nmounts:\n{}\
-             site: {{kubernetes: {{namespace: {}, statefulset: vault{image}}}}}\n",
+             deployment: {{kubernetes: {{namespace: {}, statefulset: vault{image}}}}}\n",
             binary.display(),
             MOUNTS.map(mount).concat(),
             self.pods.namespace(),

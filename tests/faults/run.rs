@@ -162,7 +162,7 @@ async fn run_undisturbed(lab: &Lab, start: Snapshot, args: &[String]) -> Command
         events.iter().filter(is_trial).map(|event| event["step"]["path"].as_str().unwrap().to_owned());
     CommandRun {
         exit: CommandExit::from_code(output.code)
-            .unwrap_or_else(|| panic!("no exit code of README: {output:?}")),
+            .unwrap_or_else(|| panic!("no exit code of docs/output.md: {output:?}")),
         expected_states: expected_states(&start, &steps),
         start,
         paused_after: None,

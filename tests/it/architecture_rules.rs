@@ -19,10 +19,20 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("dev-vault", &["go-plugin", "vault-plugin"]),
     ("oci-image", &[]),
     ("rollout", &["vault-api"]),
+    ("deployment", &["rollout", "vault-api"]),
     (HARNESS_CRATE, &[]),
     (
         ROOT_CRATE,
-        &["dev-vault", "lease-keeper", "oci-image", "rollout", "token-engine", "vault-api", "vault-plugin"],
+        &[
+            "deployment",
+            "dev-vault",
+            "lease-keeper",
+            "oci-image",
+            "rollout",
+            "token-engine",
+            "vault-api",
+            "vault-plugin",
+        ],
     ),
 ];
 
@@ -34,7 +44,7 @@ const RESTRICTED_CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &[ROOT_CRATE]),
     ("docker_credential", &["oci-image"]),
     ("landlock", &["go-plugin"]),
-    ("kube", &["rollout", HARNESS_CRATE]),
+    ("kube", &["deployment", HARNESS_CRATE]),
     ("oci-client", &["oci-image"]),
     ("prost", &["go-plugin", "vault-plugin"]),
     ("prost-types", &["go-plugin", "vault-plugin"]),
@@ -216,7 +226,9 @@ fn deciding_is_pure() {
     files.push(room.join("diagnose.rs"));
 
     let decide = code(&room.join("decide.rs"));
-    assert!(decide.contains("pub fn decide(observed: &Observed, goal: &Goal) -> Decision"));
+    assert!(
+        decide.contains("pub fn decide(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision")
+    );
 
     let room = repository().join("engine/lease-keeper/src");
     files.extend(["decide.rs", "lease_term.rs"].map(|file| room.join(file)));

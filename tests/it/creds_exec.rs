@@ -26,7 +26,7 @@ async fn a_command_has_the_credential_and_nothing_of_ours_and_its_exit_code_is_o
 #[tokio::test]
 async fn a_field_goes_into_the_variable_or_the_file_that_was_named() {
     let lab = Lab::with_mounted_plugin("1h", "2h").await;
-    let options = ["--env", "MINE=token", "--file", "all=json"];
+    let options = ["--set-env", "MINE=token", "--write-file", "all=json"];
     let script = r#"printf %s "$MINE" > mine; cat all > copy; stat -c %a all; printf %s "${TOKEN-none}""#;
     let args =
         ["creds", "exec", CREDENTIAL_PATH].into_iter().chain(options).chain(["--", "sh", "-c", script]);
@@ -153,7 +153,7 @@ async fn a_command_is_told_by_a_signal_that_its_file_holds_another_credential() 
     let lab = Lab::with_mounted_plugin("3s", "4s").await;
     let script = "trap 'cat now >> seen; echo >> seen' HUP; trap 'exit 0' TERM; cat now >> seen; echo >> seen; \
                   while :; do sleep 0.05; done";
-    let exec = lab.exec(&["--file", "now=token", "--on-change", "HUP"], script);
+    let exec = lab.exec(&["--write-file", "now=token", "--on-change", "HUP"], script);
     let seen = eventually("the signal", async || {
         let text = fs::read_to_string(lab.file("seen")).unwrap_or_default();
         let seen: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -190,7 +190,7 @@ async fn without_a_credential_no_command_runs() {
     }
     assert!(!lab.file("ran").exists());
     for wrong in [
-        vec!["--env", "NO-NAME=token"],
+        vec!["--set-env", "NO-NAME=token"],
         vec!["--on-change", "HUP"],
         vec!["--auth-role", "app"],
         vec!["--auth", "kubernetes"],

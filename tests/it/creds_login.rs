@@ -94,6 +94,6 @@ async fn a_login_that_is_refused_says_where_and_as_whom() {
     fs::remove_file(pod.program.home().join("jwt")).unwrap();
     let (code, said) = wait_exited(pod.exec("touch ran")).await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("service account's token jwt"), "{said}");
+    assert!(said.contains("service account token jwt"), "{said}");
     assert!(!pod.program.home().join("ran").exists());
 }

@@ -12,8 +12,15 @@ use crate::lab::{CREDENTIAL_PATH, Lab};
 #[tokio::test]
 async fn a_file_holds_a_live_credential_until_an_interrupt_and_events_are_lines() {
     let lab = Lab::with_mounted_plugin("3s", "4s").await;
-    let watch =
-        lab.program.start(["creds", "watch", CREDENTIAL_PATH, "--file", "now=token", "--output", "json"]);
+    let watch = lab.program.start([
+        "creds",
+        "watch",
+        CREDENTIAL_PATH,
+        "--write-file",
+        "now=token",
+        "--output",
+        "json",
+    ]);
     let first = lab.text("now").await;
     assert_eq!(fs::metadata(lab.file("now")).unwrap().permissions().mode() & 0o777, 0o600);
     let second = eventually("another credential", async || {
@@ -45,7 +52,7 @@ async fn a_file_that_cannot_be_written_ends_it_and_leaves_no_lease() {
     let lab = Lab::with_mounted_plugin("1h", "2h").await;
     let output = lab
         .program
-        .run(["creds", "watch", CREDENTIAL_PATH, "--file", "/nonexistent/directory/now=token"])
+        .run(["creds", "watch", CREDENTIAL_PATH, "--write-file", "/nonexistent/directory/now=token"])
         .await;
     assert_eq!(output.code, Some(1), "{}", output.stderr);
     assert!(output.stderr.contains("/nonexistent/directory/now"), "{}", output.stderr);

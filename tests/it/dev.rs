@@ -170,7 +170,7 @@ async fn a_killed_host_takes_its_plugin_with_it() {
 async fn an_auth_method_is_refused_with_the_way_it_goes() {
     let command = DevCommand::new();
     let doorman = build::prebuilt_example("doorman");
-    let refused = command.run(&["--plugin", doorman.to_str().unwrap(), "--", "true"]).await;
+    let refused = command.run(&["--binary", doorman.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("is an auth method, and `dev` works on secrets engines"), "{refused:?}");
     assert!(refused.stderr.contains("`vault auth enable` mounts it"), "{refused:?}");
@@ -214,17 +214,17 @@ async fn a_plugin_that_does_not_work_is_told_before_anything_else() {
     let crashes = "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n";
     executable_script(command.program.home(), "crashes", crashes);
     assert_snapshot(
-        "dev --plugin that crashes",
-        &command.snapshot_text(&command.run(&["--plugin", "./crashes"]).await),
+        "dev --binary that crashes",
+        &command.snapshot_text(&command.run(&["--binary", "./crashes"]).await),
     );
     assert_snapshot(
-        "dev --plugin that is missing",
-        &command.snapshot_text(&command.run(&["--plugin", "./missing"]).await),
+        "dev --binary that is missing",
+        &command.snapshot_text(&command.run(&["--binary", "./missing"]).await),
     );
     let refused =
-        command.run(&["--plugin", BINARY, "--arg", "serve", "--read", "creds/developer", "--", "true"]);
+        command.run(&["--binary", BINARY, "--arg", "serve", "--smoke", "creds/developer", "--", "true"]);
     let output = refused.await;
-    assert_snapshot("dev --read of what does not work", &command.snapshot_text(&output));
+    assert_snapshot("dev --smoke of what does not work", &command.snapshot_text(&output));
     assert_eq!(command.leftovers(), [""; 0]);
 }
 
@@ -273,7 +273,7 @@ async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
     };
     let mut binary = fs::read(BINARY).unwrap();
     replace(&binary);
-    let args = ["--plugin", "./engine", "--arg", "serve", "--watch"];
+    let args = ["--binary", "./engine", "--arg", "serve", "--watch"];
     let mut dev = command.start(&args).await;
     // What follows the sections of an ELF file is nobody's, and changes the checksum.
     binary.push(0);
@@ -292,8 +292,8 @@ async fn a_go_engine_is_at_work_as_ours_is() {
     let command = DevCommand::new();
     let kv = build::go_kv("v0.25.0").await;
     // Its first version, which is what a mount without options is.
-    let args = ["--plugin", kv.to_str().unwrap(), "--name", "kv", "--mount", "one"];
-    let dev = command.start(&[&args[..], &["--write", "app", "user=ann", "--read", "app"]].concat()).await;
+    let args = ["--binary", kv.to_str().unwrap(), "--name", "kv", "--mount", "one"];
+    let dev = command.start(&[&args[..], &["--write", "app", "user=ann", "--smoke", "app"]].concat()).await;
     let client = client(dev.field("address"), dev.field("token"));
     let ask = async |method, path: &str, body| send_raw(&client, method, path, body).await;
     let (status, read) = ask("GET", "one/app", Value::Null).await;
@@ -342,11 +342,11 @@ async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did()
     let sdk = sdk.to_str().unwrap();
     let faulty = async |fault: &str| {
         let fault = format!("GO_SDK_FAULT={fault}");
-        command.run(&["--plugin", sdk, "--env", &fault, "--write", "notes/a", "text=b", "--", "true"]).await
+        command.run(&["--binary", sdk, "--env", &fault, "--write", "notes/a", "text=b", "--", "true"]).await
     };
     let crashed = faulty("crash").await;
     assert_eq!(crashed.code, Some(1));
-    for seen in ["while it was asked what it is: exit status: 2;", "panic: cannot open the database"] {
+    for seen in ["while its type and version were read: exit status: 2;", "panic: cannot open the database"] {
         assert!(crashed.stderr.contains(seen), "{}", crashed.stderr);
     }
     let deaf = faulty("deaf").await;
@@ -354,7 +354,7 @@ async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did()
     let seen = "a plugin did not exit after the shutdown request, and was killed: go-sdk";
     assert!(deaf.stderr.contains(seen), "{}", deaf.stderr);
     let old = build::go_sdk("v0.1.13").await;
-    let old = command.run(&["--plugin", old.to_str().unwrap(), "--", "true"]).await;
+    let old = command.run(&["--binary", old.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(old.code, Some(1));
     assert!(old.stderr.contains("rebuild it with vault/sdk 0.7 or later"), "{}", old.stderr);
     assert_eq!(command.plugin_pids(), []);

@@ -48,7 +48,7 @@ impl DurableDev {
 
     async fn start_on(command: &DevCommand, upstream: &Upstream) -> RunningDev {
         let endpoint = format!("api_endpoint={}", upstream.endpoint());
-        let mut args = vec!["--data", "data", "--plugin", BINARY, "--arg", "serve", "--mount", "custom"];
+        let mut args = vec!["--data", "data", "--binary", BINARY, "--arg", "serve", "--mount", "custom"];
         for pair in [endpoint.as_str(), "api_key=@api-key"] {
             args.extend(["--write", "config", pair]);
         }

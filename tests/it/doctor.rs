@@ -33,8 +33,11 @@ async fn doctor_judges_files_and_explains_texts() {
     let lab = Lab::new().await;
     let no_plugin = executable_script(lab.program.home(), "no-plugin", "#!/bin/sh\nexit 1\n");
     let no_plugin = no_plugin.to_str().unwrap();
-    assert_snapshot("doctor of no plugin", &lab.snapshot_text(&lab.program.run(["doctor", no_plugin]).await));
-    let json = ["doctor", no_plugin, "--output", "json"];
+    assert_snapshot(
+        "doctor of no plugin",
+        &lab.snapshot_text(&lab.program.run(["doctor", "--binary", no_plugin]).await),
+    );
+    let json = ["doctor", "--binary", no_plugin, "--output", "json"];
     assert_snapshot("doctor of no plugin --output json", &lab.snapshot_text(&lab.program.run(json).await));
     let text = "error fetching plugin: checksums did not match";
     assert_snapshot(

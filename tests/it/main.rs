@@ -4,8 +4,11 @@
 
 mod dev_command;
 mod lab;
+mod markdown;
+mod shell_commands;
 
 mod architecture_rules;
+mod cli_reference;
 mod creds_exec;
 mod creds_login;
 mod creds_watch;
@@ -13,6 +16,7 @@ mod dev;
 mod dev_durability;
 mod dev_host;
 mod doctor;
+mod documents;
 mod go_parity;
 mod hardening;
 mod import_circles;
@@ -21,8 +25,10 @@ mod install;
 mod manifests;
 mod offline_commands;
 mod plugin_directory;
+mod prompts;
 mod proxy;
 mod sensitive_fields;
 mod server_commands;
 mod untrusted_binary;
 mod upgrade;
+mod upgrade_picture;

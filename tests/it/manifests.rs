@@ -147,7 +147,7 @@ async fn a_stream_is_yaml_of_objects_only() {
     let stream = manifests(&["--image", IMAGE]).await.success();
     let kinds: Vec<String> = stream
         .split("---\n")
-        .filter_map(|text| serde_norway::from_str::<Value>(text).ok())
+        .filter_map(|text| serde_saphyr::from_str::<Value>(text).ok())
         .filter(|value| !value.is_null())
         .map(|value| value["kind"].as_str().expect("an object of the cluster").to_owned())
         .collect();
@@ -167,7 +167,7 @@ async fn what_cannot_be_used_is_refused_with_its_cure() {
         vec!["scrape", "--server-address", "vault:8200"],
         vec!["statefulset", "--image", IMAGE, "--plugin-dir", "plugins"],
         vec!["rules", "--prefix", "a23456789-123456789-123456789-123456789-123456789-123456789-123"],
-        vec!["rbac", "--force"],
+        vec!["rbac", "--overwrite"],
         vec!["nonsense"],
     ] {
         let output = manifests(&args).await;
@@ -192,7 +192,7 @@ async fn a_kustomization_is_made_again_and_keeps_what_is_not_its_own() {
     insta::assert_snapshot!("kustomize_refused", output_text(&refused));
     assert_eq!(fs::read_to_string(file("rbac.yaml")).expect("kept"), "# mine\n");
 
-    let _ = run(&["--image", IMAGE, "--force", "--base", "../vault"]).await.success();
+    let _ = run(&["--image", IMAGE, "--overwrite", "--base", "../vault"]).await.success();
     let made = fs::read_to_string(file("kustomization.yaml")).expect("made");
     assert!(made.contains("kind: Kustomization\n") && made.contains("- ../vault\n"), "{made}");
 }

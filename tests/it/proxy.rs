@@ -61,7 +61,7 @@ async fn requests_to_this_machine_never_go_to_a_proxy() {
     let program = program.env("VAULT_TOKEN", lab.vault.root_token());
     program.run(["status"]).await.success();
     // A registry, which is told a password.
-    let image = ["upgrade", "127.0.0.1:1/team/custom-plugin:1.0.0", "--name", "custom-plugin"];
+    let image = ["upgrade", "custom-plugin", "--image", "127.0.0.1:1/team/custom-plugin:1.0.0"];
     let output = program.run(image).await;
     assert_eq!((output.code, proxy.requests().as_str()), (Some(2), ""), "{output:?}");
     // The token service, which is told its key.

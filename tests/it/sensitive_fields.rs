@@ -46,7 +46,7 @@ async fn a_sensitive_field_that_is_written_out_in_the_file_is_refused_before_any
 async fn a_sensitive_field_that_is_written_out_on_the_command_line_warns_and_is_not_shown() {
     let lab = Lab::new().await;
     let greeter = build::prebuilt_example("greeter");
-    let command = ["register", "--name", "greeter", "--mount", "hall", "--binary", greeter.to_str().unwrap()];
+    let command = ["register", "greeter", "--mount", "hall", "--binary", greeter.to_str().unwrap()];
     let data = format!("password={SECRET}");
     let write = ["--write", "greetings/ann", &data, "--write", "greetings/ann", "text=hi"];
     let output = lab.program.run([&command[..], &write].concat()).await;
@@ -98,7 +98,7 @@ async fn where_nobody_says_which_fields_are_secrets_one_warning_says_so() {
 const UNKNOWN_FIELDS_WARNING: &str = "Warning: it is not known which fields of greeter are secrets";
 
 /// Registers a binary that does not say its version.
-fn flags(binary: &Path) -> [&str; 9] {
+fn flags(binary: &Path) -> [&str; 8] {
     let binary = binary.to_str().unwrap();
-    ["register", "--name", "greeter", "--mount", "hall", "--version", "9.9.9", "--binary", binary]
+    ["register", "greeter", "--mount", "hall", "--version", "9.9.9", "--binary", binary]
 }

@@ -51,7 +51,7 @@ async fn status_shows_disk_catalog_mounts_and_processes() {
 async fn reload_proves_what_runs() {
     let lab = Lab::with_registered_plugin().await;
     assert_snapshot("reload", &lab.snapshot_text(&lab.program.run(["reload", "--mount", "custom"]).await));
-    let json = lab.program.run(["reload", "--plugin", "custom-plugin", "-q", "--output", "json"]).await;
+    let json = lab.program.run(["reload", "custom-plugin", "-q", "--output", "json"]).await;
     assert_snapshot("reload --output json", &lab.snapshot_text(&json));
     let unknown = lab.program.run(["reload", "--mount", "nowhere"]).await;
     assert_snapshot("reload of a mount that is not there", &lab.snapshot_text(&unknown));

@@ -97,7 +97,7 @@ fn snooping_plugin() -> String {
 async fn a_binary_that_is_looked_at_sees_no_secret_of_the_operator() {
     let operator = OperatorWithSecrets::new(Program::new(BINARY).env("VAULT_TOKEN", SECRETS[0]));
     let snoop = snooping_plugin();
-    let commands: [&[&str]; 2] = [&["inspect", &snoop], &["doctor", &snoop]];
+    let commands: [&[&str]; 2] = [&["inspect", &snoop], &["doctor", "--binary", &snoop]];
     for command in commands {
         let output = operator.run_on_plugin(command, "--arg").await;
         operator.assert_nothing_was_seen(command[0], &output);
@@ -127,11 +127,11 @@ async fn a_binary_that_is_to_be_registered_sees_no_secret_of_the_operator() {
     let snoop = snooping_plugin();
     let scan = SecretScan::new().add_secret("the operator's token", vault.root_token());
     let commands: [&[&str]; 2] = [
-        &["register", "--dry-run", "--name", "snoop", "--binary", &snoop],
-        &["upgrade", "--dry-run", "--name", "custom-plugin", &snoop],
+        &["register", "--dry-run", "snoop", "--binary", &snoop],
+        &["upgrade", "--dry-run", "custom-plugin", "--binary", &snoop],
     ];
     for command in commands {
-        let output = operator.run_on_plugin(command, "--args").await;
+        let output = operator.run_on_plugin(command, "--arg").await;
         scan.assert_no_secret_in(command[0], operator.plugin_report());
         operator.assert_nothing_was_seen(command[0], &output);
     }
@@ -143,16 +143,16 @@ async fn a_binary_that_is_to_be_registered_cannot_read_the_files_of_its_secrets(
     let Lab { vault: _vault, upstream: _upstream, program, plugins: _plugins } = Lab::new().await;
     let operator = OperatorWithSecrets::new(program);
     let snoop = snooping_plugin();
-    let register = ["register", "--dry-run", "--name", "snoop", "--mount", "a", "--binary", &snoop];
+    let register = ["register", "--dry-run", "snoop", "--mount", "a", "--binary", &snoop];
     let key = format!("api_key=@{}", operator.elsewhere.path().join("api-key").display());
     for data in [["--config", &key], ["--role", &format!("dev:{key}")]] {
-        let output = operator.run(&register, "--args", &data).await;
+        let output = operator.run(&register, "--arg", &data).await;
         operator.assert_nothing_was_seen(data[0], &output);
     }
     let file = operator.elsewhere.path().join("with-api-key.yaml");
     fs::write(&file, "mounts: [{path: a, write: {config: {api_key: {file: ./api-key}}}}]\n").unwrap();
-    let register = ["register", "--dry-run", "--name", "snoop", "--binary", &snoop];
-    let output = operator.run(&register, "--args", &["-f", &file.display().to_string()]).await;
+    let register = ["register", "--dry-run", "snoop", "--binary", &snoop];
+    let output = operator.run(&register, "--arg", &["-f", &file.display().to_string()]).await;
     operator.assert_nothing_was_seen("a reference in the file", &output);
 }
 
@@ -185,7 +185,7 @@ fn home_of_this_user() -> String {
 async fn a_plugin_in_development_sees_what_it_is_given_and_no_secret() {
     let operator = OperatorWithSecrets::new(Program::new(BINARY).env("VAULT_TOKEN", SECRETS[0]));
     let command =
-        ["dev", "--listen", "127.0.0.1:0", "--plugin", &snooping_plugin(), "--env", "GIVEN=by-the-caller"];
+        ["dev", "--listen", "127.0.0.1:0", "--binary", &snooping_plugin(), "--env", "GIVEN=by-the-caller"];
     let output = operator.run(&command, "--arg", &["--", "true"]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(operator.plugin_report().contains("own GIVEN=by-the-caller\n"), "{}", operator.plugin_report());

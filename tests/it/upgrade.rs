@@ -35,9 +35,9 @@ async fn run_in_dev(script: &str) -> String {
 #[tokio::test]
 async fn an_upgrade_and_a_rollback_say_what_they_did() {
     let said = run_in_dev(
-        "\"$0\" upgrade \"$1\" --smoke creds/developer --dry-run 2>&1; echo code $?
-         \"$0\" upgrade \"$1\" --smoke creds/developer 2>/dev/null; echo code $?
-         \"$0\" upgrade \"$1\"; echo code $?
+        "\"$0\" upgrade --binary \"$1\" --smoke creds/developer --dry-run 2>&1; echo code $?
+         \"$0\" upgrade --binary \"$1\" --smoke creds/developer 2>/dev/null; echo code $?
+         \"$0\" upgrade --binary \"$1\"; echo code $?
          \"$0\" status
          \"$0\" rollback 2>/dev/null; echo code $?",
     )
@@ -46,24 +46,24 @@ async fn an_upgrade_and_a_rollback_say_what_they_did() {
         said,
         "\
 Plan:
-  1. place vault-token-plugin-9.9.9 in DIRECTORY
+  1. copy vault-token-plugin-9.9.9 to DIRECTORY
   2. register secret plugin vault-token-plugin v9.9.9
-  3. mount vault-token-plugin v9.9.9 for a trial at vault-token-plugin-canary/vault-token-plugin-9.9.9/
-  4. prove vault-token-plugin-canary/vault-token-plugin-9.9.9/
+  3. mount vault-token-plugin v9.9.9 as a canary at vault-token-plugin-canary/vault-token-plugin-9.9.9/
+  4. verify vault-token-plugin-canary/vault-token-plugin-9.9.9/
   5. remove vault-token-plugin-canary/vault-token-plugin-9.9.9/
   6. move custom/ from v0.0.0 to v9.9.9
   7. reload custom/
-  8. try custom/creds/developer
+  8. smoke-test custom/creds/developer
 Nothing was done: this was a dry run
 code 3
-Done: place vault-token-plugin-9.9.9 in DIRECTORY
+Done: copy vault-token-plugin-9.9.9 to DIRECTORY
 Done: register secret plugin vault-token-plugin v9.9.9
-Done: mount vault-token-plugin v9.9.9 for a trial at vault-token-plugin-canary/vault-token-plugin-9.9.9/
-Done: prove vault-token-plugin-canary/vault-token-plugin-9.9.9/
+Done: mount vault-token-plugin v9.9.9 as a canary at vault-token-plugin-canary/vault-token-plugin-9.9.9/
+Done: verify vault-token-plugin-canary/vault-token-plugin-9.9.9/
 Done: remove vault-token-plugin-canary/vault-token-plugin-9.9.9/
 Done: move custom/ from v0.0.0 to v9.9.9
 Done: reload custom/
-Done: try custom/creds/developer
+Done: smoke-test custom/creds/developer
 custom/ runs vault-token-plugin v9.9.9 (sha256 SHA256)
 code 0
 Nothing to do
@@ -89,12 +89,12 @@ code 0
 #[tokio::test]
 async fn what_is_removed_is_said_and_what_is_needed_is_refused() {
     let said = run_in_dev(
-        "\"$0\" upgrade \"$1\" --no-canary >/dev/null 2>&1
+        "\"$0\" upgrade --binary \"$1\" --no-canary >/dev/null 2>&1
          \"$0\" gc; echo code $?
          \"$0\" gc --keep 0 2>/dev/null; echo code $?
          \"$0\" deregister vault-token-plugin --all 2>&1; echo code $?
          \"$0\" rollback 2>&1; echo code $?
-         \"$0\" rollback --to 1.0.0 2>&1; echo code $?",
+         \"$0\" rollback --version 1.0.0 2>&1; echo code $?",
     )
     .await;
     assert_eq!(
@@ -105,17 +105,17 @@ code 0
 Done: deregister secret plugin vault-token-plugin v0.0.0
 Done: remove vault-token-plugin-0.0.0 from DIRECTORY
 code 0
-Error: vault-token-plugin v9.9.9 is still needed: custom/ runs it
+Error: vault-token-plugin v9.9.9 is in use: custom/ runs it
 
 Move the mounts to another version first (`upgrade`, `rollback`), or disable them.
 code 1
-Error: there is no version of vault-token-plugin before v9.9.9 that is registered and in place on every node
+Error: no version of vault-token-plugin before v9.9.9 is registered and installed on every node
 
-Bring the version to go to: `vault-token-plugin upgrade BINARY --allow-downgrade`.
+Install the older version with `vault-token-plugin upgrade --binary FILE --allow-downgrade`.
 code 1
 Error: vault-token-plugin 1.0.0 is not registered
 
-`vault-token-plugin status` shows what is; `upgrade BINARY` brings a new one.
+`vault-token-plugin status` shows the registered versions; `upgrade --binary FILE` installs another one.
 code 1
 "
     );
@@ -123,7 +123,7 @@ code 1
 
 #[tokio::test]
 async fn programs_get_one_event_a_line_and_the_end_is_one_of_them() {
-    let said = run_in_dev("\"$0\" upgrade \"$1\" --no-canary --output json 2>/dev/null").await;
+    let said = run_in_dev("\"$0\" upgrade --binary \"$1\" --no-canary --output json 2>/dev/null").await;
     let events: Vec<serde_json::Value> =
         said.lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect();
     assert!(events.iter().all(|event| event["schema_version"] == 2), "{said}");

@@ -69,12 +69,12 @@ async fn assert_image_content_known(shell: &Program) {
     let ours = build::static_binary("vault-token-plugin").await;
     let next = build::with_patched_version(&ours, "0.1.0", "0.1.7", shell.home());
     let register = format!(
-        "vault-token-plugin register --kube-namespace vault --name custom-plugin --mount custom --binary {} 2>&1 || \
+        "vault-token-plugin register custom-plugin --kube-namespace vault --mount custom --binary {} 2>&1 || \
          echo refused with $?\n",
         next.display()
     );
     let said = with_token(shell, &[register]).await;
-    assert!(said.contains("does not bring it") && said.contains("refused with"), "{said}");
+    assert!(said.contains("does not contain it") && said.contains("refused with"), "{said}");
 }
 
 /// The token service, as a pod: what it is asked goes on to the one that this test looks into.

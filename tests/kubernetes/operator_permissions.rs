@@ -118,15 +118,14 @@ impl OperatorLab {
         let binary = binary.display().to_string();
         let args = [
             "register",
+            NAME,
             "-n",
             self.pods.namespace(),
-            "--name",
-            NAME,
             "--mount",
             "custom",
             "--binary",
             &binary,
-            "--args",
+            "--arg",
             "serve",
             "--config",
             &endpoint,
@@ -145,10 +144,10 @@ impl OperatorLab {
     async fn upgrade(&self, binary: &Path) -> Output {
         let args = [
             "upgrade",
-            &*binary.display().to_string(),
-            "--name",
             NAME,
-            "--args",
+            "--binary",
+            &*binary.display().to_string(),
+            "--arg",
             "serve",
             "-n",
             self.pods.namespace(),
@@ -164,7 +163,7 @@ impl OperatorLab {
 
 /// The cluster as the administrator's kubeconfig has it, for somebody else.
 fn kubeconfig(near: &Program, administrators: &Path, token: &str) -> String {
-    let mut config: Value = serde_norway::from_str(&fs::read_to_string(administrators).unwrap()).unwrap();
+    let mut config: Value = serde_saphyr::from_str(&fs::read_to_string(administrators).unwrap()).unwrap();
     config["users"][0]["user"] = json!({ "token": token });
     let path = near.home().join("operator.kubeconfig");
     fs::write(&path, config.to_string()).unwrap();

@@ -150,7 +150,7 @@ async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
     let register = ["register", "-f", file.to_str().unwrap()];
     let refused = lab.program.run(register).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("would be gone when a node is started anew"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("a restart of a node would remove "), "{}", refused.stderr);
     lab.program.run([&register[..], &["--allow-ephemeral"]].concat()).await.success();
     assert_eq!(lab.running_versions().await, only(VERSION));
 }
@@ -173,7 +173,7 @@ async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
     lab.pods.active().await;
     let refused = lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    for words in [&*sealed, "its server is sealed", "Unseal it, or take the node away."] {
+    for words in [&*sealed, "its server is sealed", "Unseal it, or remove the node."] {
         assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
     }
     assert_eq!(lab.running_versions().await, only(VERSION));

@@ -70,7 +70,7 @@ async fn token_without_raft(lab: &Pods) -> String {
     token["auth"]["client_token"].as_str().unwrap().to_owned()
 }
 
-/// What OpenBao answers in the instant in which it reloads the mount of a lease; see the README's limits.
+/// What OpenBao answers in the instant in which it reloads the mount of a lease; see docs/limits.md.
 const RENEW_DURING_RELOAD_ERROR: &str = "unable to retrieve system view from router";
 
 /// Every request that may be repeated is answered; others fail only at a standby that is away itself.
@@ -96,7 +96,7 @@ async fn standbys_that_are_slow_to_return_are_restarted_one_at_a_time_and_never_
     let namespace = lab.pods.namespace().to_owned();
     let load = LoadGenerator::start(&lab.pods, &lab.upstream, &MOUNTS);
     load.wait_progress().await;
-    let reload = ["reload", "--plugin", NAME, "-n", &namespace];
+    let reload = ["reload", NAME, "-n", &namespace];
 
     lab.pods.set_disruption_budget(3).await;
     let before = uids(&lab).await;
@@ -104,8 +104,8 @@ async fn standbys_that_are_slow_to_return_are_restarted_one_at_a_time_and_never_
         Program::new(BINARY).pods(&lab.pods).env("VAULT_TOKEN", token_without_raft(&lab).await);
     let refused = without_raft.run([&reload[..], &["--timeout", "10s"]].concat()).await;
     assert_eq!(refused.code, Some(5), "{refused:?}");
-    let hidden = "the token may not read sys/storage/raft/autopilot/state";
-    for words in [hidden, "PodDisruptionBudget keep-quorum", "still run the version before", "--timeout"] {
+    let hidden = "the token has no permission to read sys/storage/raft/autopilot/state";
+    for words in [hidden, "PodDisruptionBudget keep-quorum", "still run the previous version", "--timeout"] {
         assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
     }
     assert_eq!(uids(&lab).await, before, "no pod was restarted");
@@ -133,11 +133,11 @@ async fn long_twenty_rollbacks_and_reloads_in_a_row_never_restart_two_standbys_a
     load.wait_progress().await;
     let absences = AbsenceRecorder::start(&lab.pods);
     for round in 0..10 {
-        lab.program.run(["reload", "--plugin", NAME, "-n", &namespace]).await.success();
+        lab.program.run(["reload", NAME, "-n", &namespace]).await.success();
         for pod in lab.pods.names() {
             assert_eq!(lab.running_on(pod).await, only(&next()), "{pod} in round {round}");
         }
-        lab.program.run(["rollback", NAME, "--to", VERSION, "-n", &namespace]).await.success();
+        lab.program.run(["rollback", NAME, "--version", VERSION, "-n", &namespace]).await.success();
         for pod in lab.pods.names() {
             assert_eq!(lab.running_on(pod).await, only(VERSION), "{pod} in round {round}");
         }
@@ -151,7 +151,7 @@ async fn long_twenty_rollbacks_and_reloads_in_a_row_never_restart_two_standbys_a
 
 /// Raft gives a server that has joined a vote when it has been stable for a while; none without a vote can become active.
 #[tokio::test]
-async fn long_a_failover_rehearsed_right_after_a_pod_has_joined_waits_until_it_has_a_vote() {
+async fn long_a_failover_test_right_after_a_pod_has_joined_waits_until_it_has_a_vote() {
     let mut lab =
         Pods::new(|pods| pods.replicas(2).plugin_volume(PluginVolume::Persistent).stabilization_time("60s"))
             .await;
@@ -160,7 +160,7 @@ async fn long_a_failover_rehearsed_right_after_a_pod_has_joined_waits_until_it_h
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
     lab.pods.scale(3).await;
     lab.pods.wait_ready("vault-2").await;
-    let upgrade = ["upgrade", "-f", file.to_str().unwrap(), "--no-canary", "--rehearse-failover"];
+    let upgrade = ["upgrade", "-f", file.to_str().unwrap(), "--no-canary", "--test-failover"];
     let said = lab.program.run(upgrade).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.stderr.contains("waiting for the raft server vault-2"), "{}", said.stderr);

@@ -12,7 +12,7 @@ async fn start_servers(change: impl FnOnce(&mut Value, &str)) -> (VaultPods, Pro
     let cluster = Cluster::shared().await;
     let pods = VaultPods::builder(cluster).replicas(1).start().await;
     let mut kubeconfig: Value =
-        serde_norway::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
+        serde_saphyr::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
     change(&mut kubeconfig, pods.namespace());
     let program = Program::new(BINARY).pods(&pods);
     let file = program.home().join("kubeconfig");
@@ -58,6 +58,22 @@ async fn an_address_that_leads_to_a_standby_is_as_good_as_any() {
     assert!(reload.stderr.contains("nowhere"), "{reload:?}");
 }
 
+/// `-n` is kubectl's, and `--namespace` is Vault's.
+#[tokio::test]
+async fn a_wrong_kind_of_namespace_is_said() {
+    let (pods, program) = start_servers(|_, _| {}).await;
+    let mistaken = program.run(["status", "-n", "team"]).await;
+    assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
+    for words in ["in the namespace team", "-n team is a Kubernetes namespace", "give it with --namespace"] {
+        assert!(mistaken.stderr.contains(words), "{mistaken:?}");
+    }
+    let mistaken = program.run(["status", "-n", pods.namespace(), "--namespace", pods.namespace()]).await;
+    assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
+    for words in ["has no namespaces", "-n/--kube-namespace"] {
+        assert!(mistaken.stderr.contains(words), "{mistaken:?}");
+    }
+}
+
 /// Only the root namespace of OpenBao answers for the servers of raft.
 #[tokio::test]
 async fn a_mount_in_a_namespace_of_openbao_is_found() {
@@ -86,9 +102,9 @@ async fn of_two_stateful_sets_the_one_that_is_named_or_owns_the_selected_pods_is
         async |chosen: &[&str]| program.run(["status", "-n", pods.namespace()].iter().chain(chosen)).await;
     let unclear = status(&[]).await;
     assert_eq!(unclear.code, Some(1), "{unclear:?}");
-    let asked = "it is not clear which StatefulSet in the namespace";
+    let asked = "could be the StatefulSet";
     assert!(
-        unclear.stderr.contains(asked) && unclear.stderr.contains("(there is other, vault)"),
+        unclear.stderr.contains(asked) && unclear.stderr.contains("(found: other, vault)"),
         "{unclear:?}"
     );
 

@@ -102,7 +102,7 @@ impl Broker {
                 // Held until the TLS handshake has shown that the host assigned the stream to the right service.
                 let _guard = self.shared.dial_lock.lock().await;
                 self.knock(service_id).await?;
-                let connection = opener.open().await.ok_or(DialError::HostGone { service_id })?;
+                let connection = opener.open().await.ok_or(DialError::HostDisconnected { service_id })?;
                 let channel = self.open_channel(service_id, Ok(connection)).await?;
                 if self.shared.tls.is_none() {
                     // Without TLS the host has not responded yet and may not have seen the stream. Any response will do.
@@ -166,8 +166,8 @@ impl Broker {
         loop {
             let knock = Knock { knock: true, ..Knock::default() };
             let request = ConnInfo { service_id, knock: Some(knock), ..ConnInfo::default() };
-            let to_host = self.wait_host_stream().await.ok_or(DialError::HostGone { service_id })?;
-            to_host.send(Ok(request)).await.map_err(|_| DialError::HostGone { service_id })?;
+            let to_host = self.wait_host_stream().await.ok_or(DialError::HostDisconnected { service_id })?;
+            to_host.send(Ok(request)).await.map_err(|_| DialError::HostDisconnected { service_id })?;
 
             let response = self.wait_conn_info(service_id).await?.knock.unwrap_or_default();
             match response.error {
@@ -233,7 +233,7 @@ pub enum DialError {
     },
     /// The connection to the host is closed.
     #[error("cannot connect to service {service_id} of the host: the host has disconnected")]
-    HostGone {
+    HostDisconnected {
         /// The service's number.
         service_id: u32,
     },
@@ -302,7 +302,7 @@ mod tests {
             service_id = host => assert_eq!(service_id, 7),
         }
         let error = broker.dial(7).await.err().unwrap();
-        assert!(matches!(error, DialError::HostGone { service_id: 7 }), "{error}");
+        assert!(matches!(error, DialError::HostDisconnected { service_id: 7 }), "{error}");
     }
 
     #[tokio::test(start_paused = true)]

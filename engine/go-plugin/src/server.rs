@@ -77,7 +77,7 @@ pub enum StopReason {
     /// the process exits. The caller has to exit immediately with [`std::process::exit`], without dropping the runtime.
     Shutdown,
     /// The host closed the broker's stream or exited.
-    HostGone,
+    HostDisconnected,
 }
 
 impl Server {
@@ -88,12 +88,12 @@ impl Server {
     /// Must be called in a Tokio runtime with I/O and time enabled.
     ///
     /// # Errors
-    /// [`ServerStartError::NotAPluginHost`] if no host has started the program. Then print its purpose on stderr and exit with
+    /// [`ServerStartError::NotStartedByHost`] if no host has started the program. Then print its purpose on stderr and exit with
     /// code 1: Vault starts a binary with the cookies of several plugin types. The other errors report what is missing in the
     /// environment or the system.
     pub async fn start(handshake: &Handshake, env: Environment) -> Result<Self, ServerStartError> {
         if !env.has_cookie(handshake.cookie_key, handshake.cookie_value) {
-            return Err(ServerStartError::NotAPluginHost);
+            return Err(ServerStartError::NotStartedByHost);
         }
         let parent = ParentWatcher::watch();
         let protocol_version = handshake.negotiate(&env.offered_versions());
@@ -212,15 +212,15 @@ impl Server {
         let reason = tokio::select! {
             () = shutdown.notified() => StopReason::Shutdown,
             _ = terminations.recv() => StopReason::Shutdown,
-            () = &mut parent_exited => StopReason::HostGone,
+            () = &mut parent_exited => StopReason::HostDisconnected,
             () = host_disconnected.notified() => tokio::select! {
                 () = shutdown.notified() => StopReason::Shutdown,
-                () = &mut parent_exited => StopReason::HostGone,
-                () = tokio::time::sleep(SHUTDOWN_CALL_GRACE_PERIOD) => StopReason::HostGone,
+                () = &mut parent_exited => StopReason::HostDisconnected,
+                () = tokio::time::sleep(SHUTDOWN_CALL_GRACE_PERIOD) => StopReason::HostDisconnected,
             },
             stopped = &mut server => {
                 stopped.map_err(ServerError::Stopped)?.map_err(ServerError::Server)?;
-                StopReason::HostGone
+                StopReason::HostDisconnected
             }
         };
         if reason == StopReason::Shutdown {
@@ -250,7 +250,7 @@ impl Server {
 pub enum ServerStartError {
     /// The cookie is missing or has another value: no host has started this process as this plugin.
     #[error("not started by a plugin host")]
-    NotAPluginHost,
+    NotStartedByHost,
     /// Standard output could not be redirected.
     #[error("cannot redirect standard output")]
     Stdout(#[source] io::Error),

@@ -12,10 +12,10 @@ pub enum CredentialError {
     #[error(transparent)]
     Login(#[from] LoginError),
     /// The server refused the request, or could not be reached.
-    #[error("could not {what}")]
+    #[error("could not {operation}")]
     Call {
         /// The operation in the imperative: "renew lease …".
-        what: String,
+        operation: String,
         /// The error of the request.
         #[source]
         source: CallError,
@@ -27,10 +27,10 @@ pub enum CredentialError {
         path: String,
     },
     /// The server did not respond within the timeout of the operation.
-    #[error("could not {what}: the request timed out")]
+    #[error("could not {operation}: the request timed out")]
     TimedOut {
         /// The operation in the imperative: "renew lease …".
-        what: String,
+        operation: String,
     },
     /// A previous credential could not be revoked.
     #[error("{0}")]
@@ -58,7 +58,7 @@ mod tests {
     fn a_failed_revocation_names_the_secret_and_its_cause() {
         let secret = UnrevokedSecret {
             subject: "lease custom/creds/a/1".to_owned(),
-            revocation: RevocationStatus::LeftToServer,
+            revocation: RevocationStatus::Queued,
             cause: "permission denied".to_owned(),
         };
         assert_eq!(

@@ -267,7 +267,7 @@ impl WatchTask {
         let now = self.now();
         let (Some(term), Some(lease)) = (&mut self.held.lease, &self.lease) else { return };
         let lease_id = lease.lease_id.clone();
-        let what = || format!("renew lease {lease_id}");
+        let operation = || format!("renew lease {lease_id}");
         let renew = Renew { lease_id: lease_id.clone(), increment: None };
         let error = match timeout(renewal_timeout(term, now), self.client.send(&renew)).await {
             Ok(Ok(renewed)) => {
@@ -276,8 +276,8 @@ impl WatchTask {
                 self.emit(Event::Renewed { lease_id, ttl });
                 return;
             }
-            Ok(Err(source)) => failed_renewal(term, now, what(), Some(source)),
-            Err(_) => failed_renewal(term, now, what(), None),
+            Ok(Err(source)) => failed_renewal(term, now, operation(), Some(source)),
+            Err(_) => failed_renewal(term, now, operation(), None),
         };
         self.invalidate_login_if_unknown(&error);
         self.emit(Event::RetryableError { operation: "renew the lease", error });
@@ -287,7 +287,7 @@ impl WatchTask {
         let now = self.now();
         let path = self.path.clone();
         let response = self.client.send(&logical::Read { path: path.clone() }).await;
-        let failed = |source| CredentialError::Call { what: format!("read {path}"), source };
+        let failed = |source| CredentialError::Call { operation: format!("read {path}"), source };
         let reply =
             response.map_err(failed)?.ok_or_else(|| CredentialError::NotFound { path: path.clone() })?;
         let previous_expiry = self.held.lease.map(|term| term.expires_at()).unwrap_or_default();
@@ -387,7 +387,7 @@ impl WatchTask {
 fn failed_renewal(
     term: &mut LeaseTerm,
     now: Elapsed,
-    what: String,
+    operation: String,
     error: Option<CallError>,
 ) -> CredentialError {
     if error.as_ref().is_some_and(is_permanent) {
@@ -396,8 +396,8 @@ fn failed_renewal(
         term.record_failure(now, jitter());
     }
     match error {
-        Some(source) => CredentialError::Call { what, source },
-        None => CredentialError::TimedOut { what },
+        Some(source) => CredentialError::Call { operation, source },
+        None => CredentialError::TimedOut { operation },
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) const REVOKE_TIMEOUT: Duration = Duration::from_secs(12);
 #[serde(rename_all = "snake_case")]
 pub enum RevocationStatus {
     /// The server has queued the revocation and retries it.
-    LeftToServer,
+    Queued,
     /// Nothing retries the revocation; the secret is valid until it expires.
     Failed,
 }
@@ -40,7 +40,7 @@ impl fmt::Display for UnrevokedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { subject, revocation, cause } = self;
         let outlook = match revocation {
-            RevocationStatus::LeftToServer => "the server retries the revocation",
+            RevocationStatus::Queued => "the server retries the revocation",
             RevocationStatus::Failed => "revoke it manually, or wait until it expires",
         };
         write!(f, "{subject} is still valid ({cause}); {outlook}")
@@ -115,8 +115,7 @@ impl ActiveLease {
             Err(_) => (TIMED_OUT.to_owned(), PermissionDenied::No),
         };
         let queued = with_deadline(deadline, self.client.send(&RevokeAsync { lease_id: lease_id() })).await;
-        let revocation =
-            if queued.is_ok() { RevocationStatus::LeftToServer } else { RevocationStatus::Failed };
+        let revocation = if queued.is_ok() { RevocationStatus::Queued } else { RevocationStatus::Failed };
         Err((UnrevokedSecret { subject: format!("lease {}", self.lease_id), revocation, cause }, denied))
     }
 }

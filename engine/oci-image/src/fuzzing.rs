@@ -3,7 +3,7 @@
 //! Compiled for tests, and with the feature `fuzzing`, which release builds do not enable.
 
 /// Extracts the message of an error response. The result is one line of limited length.
-pub fn registry_answer(bytes: &[u8]) {
+pub fn registry_response(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let message = crate::registry_error::one_line_message(text);
     assert!(!message.contains('\n') && message.chars().count() <= 200, "{message:?}");
@@ -16,7 +16,7 @@ mod tests {
 
     #[test]
     fn no_response_of_a_registry_breaks_the_parser() {
-        replay("registry_answer", registry_answer);
+        replay("registry_response", registry_response);
     }
 }
 

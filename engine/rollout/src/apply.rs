@@ -10,51 +10,50 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::time::Instant;
-
 use crate::compare::Comparison;
 use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
-use crate::deployment::DeploymentError;
-use crate::deployment::lease_lock::{LeaseLock, LockLost};
+use crate::deployment::{DeploymentError, LeaseLock, LockLost};
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::Goal;
 use crate::mount_path::MountPath;
 use crate::observe::{Environment, observe, observe_cached};
+use crate::observed::Observed;
 use crate::observed::deployment::NodeName;
-use crate::observed::{Observed, ThisRun};
+use crate::poll::Poll;
+use crate::progress::Progress;
 use crate::smoke::{revoke_and_verify, revoke_hint};
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL, Poll};
+use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT};
 use crate::undo::VersionSwitch;
 use execute_step::StepError;
 pub use outcome::Outcome;
 use standby_restart::wait_timeout;
 
-/// Asks a run to stop after the step it is at. Clones are the same flag.
+/// Requests that a run stops after its current step. Clones share the flag.
 #[derive(Clone, Debug, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
 
 impl CancelFlag {
-    /// A flag that is not set.
+    /// Creates an unset flag.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks for the stop.
+    /// Requests the stop.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the stop was asked for.
+    /// Whether the stop was requested.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Applies `plan` step by step. Before each step it observes and decides again; a step that the plan does not have is not done.
+/// Applies `plan` step by step. Observes and decides again before each step, and applies no step that is not in the plan.
 ///
-/// Do not drop the future before it ends: use `cancel`, which never stops between a version being switched and its reload.
+/// Do not drop the future before it ends. Use `cancel`, which does not stop a run between the switch to a version and its reload.
 pub async fn apply(
     environment: &Environment,
     goal: &Goal,
@@ -62,12 +61,12 @@ pub async fn apply(
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> Outcome {
-    let (outcome, held) = apply_and_hold(environment, goal, plan, listener, cancel).await;
-    held.release().await;
+    let (outcome, lock) = apply_and_hold(environment, goal, plan, listener, cancel).await;
+    lock.release().await;
     outcome
 }
 
-/// As [`apply`], and leaves the right to change the site to the caller, who releases it when what belongs to the change is done too.
+/// As [`apply`], but returns the lock, so that the caller can release it after further changes.
 pub async fn apply_and_hold(
     environment: &Environment,
     goal: &Goal,
@@ -75,10 +74,10 @@ pub async fn apply_and_hold(
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> (Outcome, LeaseLock) {
-    // Before the first look: what another operator does until then is seen.
-    let held = match &environment.deployment {
-        Some(site) => match site.acquire_lock().await {
-            Ok(held) => held,
+    // Before the first observation, which then includes all changes of other operators.
+    let lock = match &environment.deployment {
+        Some(deployment) => match deployment.acquire_lock().await {
+            Ok(lock) => lock,
             Err(error) => {
                 let outcome = Outcome::Failed { done: Vec::new(), step: None, error: error_chain(&error) };
                 return (outcome, LeaseLock::noop());
@@ -86,18 +85,18 @@ pub async fn apply_and_hold(
         },
         None => LeaseLock::noop(),
     };
-    let unproven_pull = match verify_image_pull(environment, plan).await {
-        Ok(unproven) => unproven,
+    let untested_pull = match verify_image_pull(environment, plan).await {
+        Ok(untested) => untested,
         Err((step, error)) => {
             let outcome = Outcome::Failed { done: Vec::new(), step: Some(step), error: error_chain(&error) };
-            return (outcome, held);
+            return (outcome, lock);
         }
     };
     let run = Run {
         environment,
         goal,
         listener,
-        this_run: ThisRun::default(),
+        progress: Progress::default(),
         total_steps: plan.steps.len(),
         done: Vec::new(),
         remaining: plan.steps.iter().cloned().collect(),
@@ -105,27 +104,27 @@ pub async fn apply_and_hold(
         last_observed: None,
         led_nodes: BTreeSet::new(),
         unrevoked_leases: Vec::new(),
-        refused_since: None,
+        refusal: None,
         interrupted_step: None,
         nodes_are_fresh: false,
-        lock: &held,
-        unproven_pull,
+        lock: &lock,
+        untested_pull,
     };
     let outcome = run.execute(cancel).await;
-    (outcome, held)
+    (outcome, lock)
 }
 
-/// How often a step is done that the loss of a node cuts off. A node that has lost the leadership takes a moment to know.
+/// Attempts of a step that the loss of a node interrupts. A node notices with a delay that it is no longer the leader.
 const MAX_STEP_ATTEMPTS: usize = 10;
 
-/// What became of a step when a run fails.
+/// The effect of a step at which a run fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StepEffect {
-    /// It was carried out, and what follows failed.
+    /// It was applied; the failure came later.
     Applied,
-    /// The answer was lost, or says that something went wrong on the server.
+    /// The response was lost, or is an error of the server itself.
     Unknown,
-    /// It was refused, or not begun.
+    /// It was refused, or not started.
     None,
 }
 
@@ -133,40 +132,40 @@ struct Run<'a> {
     environment: &'a Environment,
     goal: &'a Goal,
     listener: &'a mut dyn FnMut(&Event),
-    this_run: ThisRun,
+    progress: Progress,
     total_steps: usize,
     done: Vec<Step>,
     remaining: VecDeque<Step>,
     switched: Vec<VersionSwitch>,
-    /// The latest look.
+    /// The last observation.
     last_observed: Option<Observed>,
     /// Nodes that have been active.
     led_nodes: BTreeSet<NodeName>,
-    /// Leases of trials that may live on.
+    /// Leases of smoke tests that may not be revoked.
     unrevoked_leases: Vec<String>,
-    /// Since when a step is refused by what passes by itself.
-    refused_since: Option<Instant>,
-    /// The step that the loss of a node cut off, and how often: it may have been carried out.
+    /// The wait for the end of a temporary refusal of a step.
+    refusal: Option<Poll>,
+    /// The step that the loss of a node has interrupted, and how often. It may have been applied.
     interrupted_step: Option<(Step, usize)>,
-    /// Nothing was done to nodes since they were looked at.
+    /// Whether no node was changed since the last observation.
     nodes_are_fresh: bool,
-    /// The right to change the site.
+    /// The lock.
     lock: &'a LeaseLock,
-    /// Why it is not proven that nodes can pull the image that the plan names.
-    unproven_pull: Option<String>,
+    /// Why it was not tested whether nodes can pull the image of the plan.
+    untested_pull: Option<String>,
 }
 
-/// Has a node pull the image that the plan names, before anything is done: under its name every node waits for it when it is restarted.
+/// Makes a node pull the image of the plan before the first step. If it cannot be pulled, no node could be restarted with it.
 async fn verify_image_pull(
     environment: &Environment,
     plan: &Plan,
 ) -> Result<Option<String>, (Step, DeploymentError)> {
-    let named = plan.steps.iter().find_map(|step| match step {
+    let patch = plan.steps.iter().find_map(|step| match step {
         Step::PatchInitImage { to, .. } => Some((step, to)),
         _ => None,
     });
-    let (Some((step, image)), Some(site)) = (named, &environment.deployment) else { return Ok(None) };
-    site.verify_image_pull(image).await.map_err(|error| (step.clone(), error))
+    let (Some((step, image)), Some(deployment)) = (patch, &environment.deployment) else { return Ok(None) };
+    deployment.verify_image_pull(image).await.map_err(|error| (step.clone(), error))
 }
 
 impl Run<'_> {
@@ -177,8 +176,8 @@ impl Run<'_> {
                 Err(error) => return self.failed_between_steps(None, error, StepEffect::None).await,
             };
             let step = match decision {
-                // What was cut off may make more due: what was moved is tried.
-                Decision::Do(due) if self.resolve_interrupted_step(Some(&due)) => continue,
+                // After an interrupted step other steps may be due: a mount that was moved is smoke-tested.
+                Decision::Do(next) if self.resolve_interrupted_step(Some(&next)) => continue,
                 Decision::Done if self.resolve_interrupted_step(None) => continue,
                 Decision::Do(step) => step,
                 Decision::Done => {
@@ -196,7 +195,7 @@ impl Run<'_> {
                     return Outcome::Interrupted { done: self.done, remaining: self.remaining.into() };
                 }
                 Decision::Wait(on) => {
-                    let due = due_restart(&observed, self.goal);
+                    let due = due_restart(&observed, self.goal, &self.decision_progress());
                     return self.failed_between_steps(due, on.to_string(), StepEffect::None).await;
                 }
             };
@@ -212,13 +211,12 @@ impl Run<'_> {
             if let Err(error) = self.run_step(&step).await {
                 if error.is_node_loss() && self.has_other_nodes() && self.may_retry_interrupted_step(&step) {
                     (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                    Poll::new(FAILOVER_TIMEOUT).pause().await;
                     continue;
                 }
                 if let Some(on) = error.wait_condition()
-                    && self.may_retry_refused_step(on)
+                    && self.pause_before_retry(on).await
                 {
-                    tokio::time::sleep(POLL_INTERVAL).await;
                     continue;
                 }
                 let effect =
@@ -228,59 +226,56 @@ impl Run<'_> {
         }
     }
 
-    /// Why this run may not change anything any more.
+    /// Why this run must not change anything any more.
     fn lock_lost(&self) -> Option<LockLost> {
-        let taken = || {
+        let taken_by_other = || {
             let holder = self.last_observed.as_ref()?.deployment.as_ref()?.lock_holder.as_ref()?.name.clone();
             Some(LockLost::Taken { holder })
         };
-        self.lock.lost_reason().or_else(taken)
+        self.lock.lost_reason().or_else(taken_by_other)
     }
 
-    /// The decision on a fresh look, once what it needs is there.
+    /// Observes and decides, and waits for the conditions of the next step.
     async fn next_decision(&mut self, cancel: &CancelFlag) -> Result<(Decision, Observed), String> {
-        let started = Instant::now();
-        let mut told = None;
+        let mut poll = Poll::new(NODE_RETURN_TIMEOUT);
+        let mut reported = None;
         loop {
             let observed = self.observe_with_retry().await?;
             if let (Goal::Upgrade(upgrade), true) = (self.goal, self.has_changed_nothing()) {
                 self.switched = VersionSwitch::unreloaded(&observed, upgrade);
             }
-            let decision = decide(&observed, self.goal);
+            let decision = decide(&observed, self.goal, &self.decision_progress());
             self.report_read_back_mismatch(&observed);
             self.last_observed = Some(observed.clone());
             match decision {
                 Decision::Wait(on)
-                    if started.elapsed() < wait_timeout(&on)
+                    if poll.elapsed() < wait_timeout(&on)
                         && (!cancel.is_cancelled() || self.must_not_interrupt())
                         && self.lock_lost().is_none() =>
                 {
-                    if told.as_ref() != Some(&on) {
+                    if reported.as_ref() != Some(&on) {
                         (self.listener)(&Event::Waiting { reason: on.clone() });
-                        told = Some(on);
+                        reported = Some(on);
                     }
                     self.nodes_are_fresh = false;
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                    poll.pause().await;
                 }
                 decision => return Ok((decision, observed)),
             }
         }
     }
 
-    /// Takes a snapshot. Where there are other nodes, it waits until one has taken over from a lost one.
+    /// Observes. If the active node is lost and there are others, waits until one has taken over.
     async fn observe_with_retry(&mut self) -> Result<Observed, String> {
-        let poll = Poll::new(FAILOVER_TIMEOUT);
-        let mut told = false;
-        // A node that was lost during the first step is waited for as after it.
-        let steps = self.this_run.steps + usize::from(self.interrupted_step.is_some());
-        let this_run = ThisRun { steps, ..self.this_run.clone() };
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut reported = false;
         loop {
-            let looked = if std::mem::replace(&mut self.nodes_are_fresh, false) {
-                observe_cached(self.environment, Some(self.goal), &this_run).await
+            let result = if std::mem::replace(&mut self.nodes_are_fresh, false) {
+                observe_cached(self.environment, Some(self.goal)).await
             } else {
-                observe(self.environment, Some(self.goal), &this_run).await
+                observe(self.environment, Some(self.goal)).await
             };
-            let error = match looked {
+            let error = match result {
                 Ok(observed) => {
                     self.nodes_are_fresh = true;
                     return Ok(observed);
@@ -291,46 +286,54 @@ impl Run<'_> {
             if !error.is_transient() || !self.has_other_nodes() || gives_up {
                 return Err(error_chain(&error));
             }
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut reported, true) {
                 (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
             }
             poll.pause().await;
         }
     }
 
-    fn has_other_nodes(&self) -> bool {
-        let site = self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref());
-        site.is_some_and(|site| site.nodes.len() > 1)
+    /// The progress on which the next step is decided. An interrupted step counts: a node that was lost during the first one is waited
+    /// for as after it.
+    fn decision_progress(&self) -> Progress {
+        let steps = self.progress.steps + usize::from(self.interrupted_step.is_some());
+        Progress { steps, ..self.progress.clone() }
     }
 
-    /// Notes that `step` was cut off. Another node takes over, and the next look shows whether it was carried out.
+    fn has_other_nodes(&self) -> bool {
+        let deployment = self.last_observed.as_ref().and_then(|observed| observed.deployment.as_ref());
+        deployment.is_some_and(|deployment| deployment.nodes.len() > 1)
+    }
+
+    /// Records that `step` was interrupted. Another node takes over, and the next observation shows whether the step was applied.
     fn may_retry_interrupted_step(&mut self, step: &Step) -> bool {
         let times = match self.interrupted_step.take() {
-            Some((cut_off, times)) if cut_off == *step => times + 1,
+            Some((interrupted, times)) if interrupted == *step => times + 1,
             _ => 1,
         };
         self.interrupted_step = Some((step.clone(), times));
         times < MAX_STEP_ATTEMPTS
     }
 
-    /// A step that was cut off and is not due any more was carried out. Whether it was counted as done just now.
+    /// Counts an interrupted step as done if it is no longer due. Returns whether it did.
     fn resolve_interrupted_step(&mut self, due: Option<&Step>) -> bool {
-        let is_due = |cut_off: &Step| due.is_some_and(|due| is_same_step(cut_off, due));
-        let settled = self.interrupted_step.take_if(|(cut_off, _)| !is_due(cut_off));
-        let Some((cut_off, _)) = settled.filter(|(cut_off, _)| self.remaining.front() == Some(cut_off))
+        let is_due = |interrupted: &Step| due.is_some_and(|due| is_same_step(interrupted, due));
+        let settled = self.interrupted_step.take_if(|(interrupted, _)| !is_due(interrupted));
+        let Some((interrupted, _)) =
+            settled.filter(|(interrupted, _)| self.remaining.front() == Some(interrupted))
         else {
             return false;
         };
-        self.mark_done(&cut_off);
+        self.mark_done(&interrupted);
         true
     }
 
-    /// Whether no step was done, nor cut off, as such a step may have been carried out.
+    /// Whether no step was applied or interrupted.
     fn has_changed_nothing(&self) -> bool {
         self.done.is_empty() && self.interrupted_step.is_none()
     }
 
-    /// Ends a run that cannot go on after a snapshot: as at `step`, unless another one was cut off before that look.
+    /// Ends a run that cannot continue after an observation: at `step`, or at a step that was interrupted before.
     async fn failed_between_steps(
         mut self,
         step: Option<Step>,
@@ -338,31 +341,31 @@ impl Run<'_> {
         effect: StepEffect,
     ) -> Outcome {
         match self.interrupted_step.take() {
-            // Its file stays, as the entry may be there.
+            // The file must stay, because the entry may exist.
             Some((Step::RegisterVersion { .. }, _)) if !matches!(self.goal, Goal::Upgrade(_)) => {
                 self.fail(None, error, StepEffect::None).await
             }
-            Some((cut_off, _)) => self.fail(Some(cut_off), error, StepEffect::Unknown).await,
+            Some((interrupted, _)) => self.fail(Some(interrupted), error, StepEffect::Unknown).await,
             None => self.fail(step, error, effect).await,
         }
     }
 
-    /// Nothing can be undone on a node that is lost; another takes over in seconds.
+    /// Waits until another node has taken over, because an undo needs an active node.
     async fn wait_for_failover(&mut self) {
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         while self.has_other_nodes() && !poll.timed_out() && self.lock_lost().is_none() {
             match self.observe_with_retry().await {
-                Ok(seen) if seen.is_failing_over() => {}
+                Ok(observed) if observed.is_failing_over() => {}
                 Ok(_) | Err(_) => return,
             }
             poll.pause().await;
         }
     }
 
-    /// True for the next step of the plan. What has become needless is passed over: a new version may show what the old
-    /// one did not, and a failover starts what a reload would have started.
+    /// Whether `step` is the next step of the plan. Skips steps that are no longer needed: a new version may show fields that the old one did
+    /// not, and a failover starts what a reload would have started.
     fn is_planned(&mut self, step: &Step) -> bool {
-        let may_pass = |step: &Step| match self.goal {
+        let may_skip = |step: &Step| match self.goal {
             Goal::Upgrade(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => !matches!(
                 step,
                 Step::MountCanary { .. } | Step::VerifyCanary { .. } | Step::SmokeTestMount { .. }
@@ -372,11 +375,11 @@ impl Run<'_> {
             }
         };
         let at = self.remaining.iter().position(|planned| is_same_step(planned, step));
-        if let Some(at) = at.filter(|at| self.remaining.iter().take(*at).all(may_pass)) {
+        if let Some(at) = at.filter(|at| self.remaining.iter().take(*at).all(may_skip)) {
             self.remaining.drain(..at);
             return true;
         }
-        // A node that has come, or come back empty, gets what the others have got.
+        // A node that was added, or came back with an empty directory, gets the file too.
         if let (Step::PlaceBinary { .. }, Goal::Upgrade(_)) = (step, self.goal)
             && !self.done.is_empty()
         {
@@ -387,13 +390,13 @@ impl Run<'_> {
         false
     }
 
-    /// A wait is not given up while a run is amid something, or may be: what was cut off may have been carried out.
+    /// Whether a wait must not be interrupted, because the run is in a critical section, or may be after an interrupted step.
     fn must_not_interrupt(&self) -> bool {
         self.in_critical_section() || self.interrupted_step.is_some()
     }
 
-    /// Between a switch and its reload the next failover would start what was never proven; and a canary that is left
-    /// behind is one more mount.
+    /// Whether the run must not stop now. Between a switch and its reload, a failover would start a version that was not verified; and a
+    /// canary mount must be removed.
     fn in_critical_section(&self) -> bool {
         let canary = matches!(
             self.remaining.front(),
@@ -405,16 +408,16 @@ impl Run<'_> {
             )
         ) && matches!(self.goal, Goal::Upgrade(_))
             && self.done.iter().any(|step| matches!(step, Step::MountCanary { .. }));
-        // The mounts of one plugin are reloaded one after the other, and the last of them ends it.
+        // It ends with the last reload of the plugin's mounts.
         let is_switch = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
         let is_reload = |step: &Step| matches!(step, Step::ReloadMount { .. });
-        let half = self.done.iter().any(is_switch) && self.remaining.iter().any(is_reload);
-        canary || half || self.done.last().is_some_and(is_switch)
+        let is_unreloaded = self.done.iter().any(is_switch) && self.remaining.iter().any(is_reload);
+        canary || is_unreloaded || self.done.last().is_some_and(is_switch)
     }
 
     async fn run_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
-        if self.refused_since.is_none() {
+        if self.refusal.is_none() {
             (self.listener)(&Event::StepStarted {
                 number,
                 total_steps: self.total_steps,
@@ -422,18 +425,18 @@ impl Run<'_> {
             });
         }
         self.nodes_are_fresh &= !step.affects_nodes();
-        // Noted before it is done: a call that was cut off may have been carried out.
+        // Recorded before it is applied, because an interrupted request may have been applied.
         let switched = VersionSwitch::from_step(step, &self.mounts_of_pin(step));
         if let Some(switched) = switched {
-            self.switched.retain(|known| !known.is_same_subject(&switched));
+            self.switched.retain(|earlier| !earlier.is_same_subject(&switched));
             self.switched.push(switched);
         }
         self.revoke_left_leases().await;
-        let acted = self.execute_step(step).await;
-        self.nodes_are_fresh &= acted.is_ok();
+        let result = self.execute_step(step).await;
+        self.nodes_are_fresh &= result.is_ok();
         self.unrevoked_leases
-            .extend(acted.as_ref().err().and_then(StepError::unrevoked_lease).map(str::to_owned));
-        let mut warnings = acted?;
+            .extend(result.as_ref().err().and_then(StepError::unrevoked_lease).map(str::to_owned));
+        let mut warnings = result?;
         self.mark_done(step);
         if self.remaining.is_empty() {
             self.revoke_left_leases().await;
@@ -448,28 +451,28 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Revokes the credentials of smoke tests that the loss of a node interrupted. What fails is tried again before the next step.
+    /// Revokes the credentials that smoke tests have left. Those that fail are tried again before the next step.
     async fn revoke_left_leases(&mut self) {
-        let mut left = Vec::new();
+        let mut unrevoked = Vec::new();
         for lease in std::mem::take(&mut self.unrevoked_leases) {
             if revoke_and_verify(&self.environment.client, &lease).await.is_err() {
-                left.push(lease);
+                unrevoked.push(lease);
             }
         }
-        self.unrevoked_leases = left;
+        self.unrevoked_leases = unrevoked;
     }
 
     fn mark_done(&mut self, step: &Step) {
-        self.refused_since = None;
+        self.refusal = None;
         self.remaining.pop_front();
-        self.this_run = std::mem::take(&mut self.this_run).with_step(step);
+        self.progress = std::mem::take(&mut self.progress).with_step(step);
         self.done.push(step.clone());
     }
 
     fn mounts_of_pin(&self, step: &Step) -> Vec<MountPath> {
         match (step, &self.last_observed) {
-            (Step::SetPin { kind, name, .. }, Some(seen)) => {
-                seen.mounts_of(*kind, name).map(|(path, _)| path).collect()
+            (Step::SetPin { kind, name, .. }, Some(observed)) => {
+                observed.mounts_of(*kind, name).map(|(path, _)| path).collect()
             }
             _ => Vec::new(),
         }
@@ -486,13 +489,14 @@ impl Run<'_> {
     }
 }
 
-/// Whether a planned step is the one that is due. A node that has gone needs no file.
+/// Whether a planned step is the one that is due. Nodes may have been removed, and pods recreated.
 fn is_same_step(planned: &Step, due: &Step) -> bool {
     match (planned, due) {
         (
             Step::PlaceBinary { file: planned, binary: planned_binary, .. },
             Step::PlaceBinary { file, binary, .. },
         ) => planned == file && planned_binary.sha256 == binary.sha256,
+        (Step::RestartNode { node: planned, .. }, Step::RestartNode { node, .. }) => planned == node,
         (planned, due) => planned == due,
     }
 }

@@ -1,4 +1,4 @@
-//! What a plugin binary is: what its file says, and what it said when it was started.
+//! A plugin binary: its file, its format, and what it reports when it is started.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,32 +17,32 @@ use crate::digest::hex;
 /// A plugin binary on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Binary {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Hex sha256 of the whole file.
     pub sha256: String,
-    /// Whether its owner may execute it.
+    /// Whether its owner can execute it.
     pub executable: bool,
-    /// What kind of file it is.
+    /// Its format.
     pub format: Format,
 }
 
-/// What kind of file it is.
+/// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// A Linux executable.
     Elf(Elf),
-    /// Anything else.
+    /// Any other format.
     Other,
 }
 
-/// What an ELF header says.
+/// The properties in an ELF header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Elf {
-    /// What it runs on.
+    /// Architecture on which it runs.
     pub architecture: Architecture,
     /// What it needs to be started.
     pub linkage: Linkage,
@@ -60,7 +60,7 @@ pub enum Architecture {
     Arm,
     /// 32 bit x86.
     X86,
-    /// Another; the number of `e_machine`.
+    /// Any other, as the number in `e_machine`.
     Other(u16),
 }
 
@@ -72,39 +72,39 @@ pub enum Linkage {
     Static,
     /// The dynamic linker.
     Dynamic {
-        /// Path of the linker; where it is missing the kernel says that the binary itself does not exist.
+        /// Path of the linker. If it does not exist, the kernel reports that the binary does not exist.
         interpreter: PathBuf,
     },
 }
 
-/// What became of starting it as Vault would.
+/// The result of starting a binary as Vault does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeOutcome {
-    /// It is a plugin.
+    /// It is a working plugin.
     Ran(ProbedPlugin),
-    /// It was started and is no plugin, or does not work.
+    /// It was started, and is not a working plugin.
     Failed {
-        /// What it said.
+        /// Its output.
         output: String,
     },
     /// It was not started.
     NotRun {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What a plugin says of itself.
+/// What a plugin reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProbedPlugin {
-    /// As reported, with or without a `v`; `None` when it reports none.
+    /// The version, with or without a `v`; `None` if the plugin reports none.
     pub version: Option<String>,
-    /// `None` when it does not tell before it is configured.
+    /// Its type; `None` if it reports no type before it is configured.
     pub kind: Option<PluginType>,
     /// Plugin protocol version.
     pub protocol: u32,
-    /// Whether mounts can share its process.
+    /// Whether several mounts can share one process.
     pub multiplexing: bool,
 }
 
@@ -117,14 +117,14 @@ pub struct BinaryError {
     source: io::Error,
 }
 
-/// Permission bits of a placed binary: the server's user may differ from ours and must be able to start it.
-pub(crate) const BINARY_MODE: u32 = 0o755;
+/// Mode of an installed binary. The server may run as another user, who must be able to start it.
+pub const BINARY_MODE: u32 = 0o755;
 
-/// Bytes read at once.
+/// Size of a read.
 const CHUNK_SIZE: usize = 256 * 1024;
 
 impl Binary {
-    /// Reads the whole file; `progress` is called with bytes done and bytes in all. Blocks.
+    /// Reads the whole file. `progress` is called with the bytes read and the bytes in total. Blocks.
     pub fn read(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, BinaryError> {
         let failed = |source| BinaryError { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(failed)?;
@@ -154,13 +154,13 @@ impl Binary {
 }
 
 impl Format {
-    /// Reads no more of a file than says it.
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+    /// Reads the format of a file, without its other content.
+    pub fn read(path: &Path) -> io::Result<Self> {
         Ok(detect_format(&ReadCache::new(File::open(path)?)))
     }
 
-    /// What an executable needs to be started.
-    pub(crate) fn linkage(&self) -> Option<&Linkage> {
+    /// Returns what an executable needs to be started.
+    pub fn linkage(&self) -> Option<&Linkage> {
         match self {
             Self::Elf(elf) => Some(&elf.linkage),
             Self::Other => None,
@@ -169,7 +169,7 @@ impl Format {
 }
 
 impl Architecture {
-    /// What this process runs on.
+    /// Returns the architecture of this process.
     pub fn host() -> Self {
         match std::env::consts::ARCH {
             "x86_64" => Self::X86_64,
@@ -202,38 +202,34 @@ pub(crate) fn detect_format<'data>(content: impl ReadRef<'data>) -> Format {
     elf.map_or(Format::Other, Format::Elf)
 }
 
-/// What the first bytes of a file tell of it.
+/// The format of a file, as far as its first bytes show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum FilePrefix {
+pub enum FilePrefix {
     /// A Linux executable.
     Elf {
-        /// What it runs on.
+        /// Architecture on which it runs.
         architecture: Architecture,
-        /// The dynamic linker that it names, as far as that is among these bytes.
+        /// Its dynamic linker, if these bytes contain the path.
         interpreter: Option<PathBuf>,
     },
-    /// A script, which the program that its first line names starts.
+    /// A script.
     Script,
-    /// Nothing that can be started.
+    /// Not an executable.
     Other,
 }
 
-/// The beginning of a file is enough for most of what its whole would tell.
-pub(crate) fn parse_prefix(bytes: &[u8]) -> FilePrefix {
+/// Returns the format of a file from its first bytes.
+pub fn parse_prefix(bytes: &[u8]) -> FilePrefix {
     match detect_format(bytes) {
-        Format::Elf(Elf { architecture: machine, linkage }) => {
+        Format::Elf(Elf { architecture, linkage }) => {
             let interpreter = match linkage {
                 Linkage::Dynamic { interpreter } => Some(interpreter),
                 Linkage::Static => None,
             };
-            FilePrefix::Elf { architecture: machine, interpreter }
+            FilePrefix::Elf { architecture, interpreter }
         }
-        Format::Other if bytes.starts_with(b"\x7fELF") => {
-            architecture_from_header(bytes).map_or(FilePrefix::Other, |machine| FilePrefix::Elf {
-                architecture: machine,
-                interpreter: None,
-            })
-        }
+        Format::Other if bytes.starts_with(b"\x7fELF") => architecture_from_header(bytes)
+            .map_or(FilePrefix::Other, |architecture| FilePrefix::Elf { architecture, interpreter: None }),
         Format::Other if bytes.starts_with(b"#!") => FilePrefix::Script,
         Format::Other => FilePrefix::Other,
     }
@@ -294,15 +290,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell_what_a_file_is() {
+    fn the_first_bytes_show_the_format_of_a_file() {
         let path = std::env::current_exe().expect("a path");
         let content = std::fs::read(path).expect("readable");
-        let FilePrefix::Elf { architecture: machine, interpreter: _ } = parse_prefix(&content[..4096]) else {
+        let FilePrefix::Elf { architecture, interpreter: _ } = parse_prefix(&content[..4096]) else {
             panic!("not ELF")
         };
-        assert_eq!(machine, Architecture::host());
+        assert_eq!(architecture, Architecture::host());
         let bare = FilePrefix::Elf { architecture: Architecture::host(), interpreter: None };
-        assert_eq!(parse_prefix(&content[..64]), bare, "its segments are further on");
+        assert_eq!(parse_prefix(&content[..64]), bare, "the segments are not part of these bytes");
         assert_eq!(parse_prefix(b"#!/bin/sh\n"), FilePrefix::Script);
         for other in [b"<html>".as_slice(), b"", b"\x7fELF\x02cut off", b"\x7fELF\x09"] {
             assert_eq!(parse_prefix(other), FilePrefix::Other);
@@ -310,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_executable_is_told() {
+    fn a_file_that_is_not_an_executable_is_recognized() {
         for content in [b"#!/bin/sh\n".as_slice(), b"\x7fELF\x02cut off", b""] {
             assert_eq!(detect_format(content), Format::Other);
         }

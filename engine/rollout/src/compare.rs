@@ -1,4 +1,4 @@
-//! Whether what is read back is what is wanted.
+//! Compares what was read back with what is desired.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -6,28 +6,27 @@ use serde_json::{Map, Value};
 use crate::digest::{decode_hex, hex_sha256};
 use crate::goal::DesiredValue;
 
-/// How a wanted field stands to what is there.
+/// The result of comparing a desired field with the field that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
-    /// The same.
+    /// Equal values.
     Equal,
-    /// Something else.
+    /// Different values.
     Differs,
-    /// The server does not show it, not even as a hash.
+    /// The server shows neither the value nor its hash.
     Unreadable,
 }
 
-/// Compares one field with what a path returned.
+/// Compares a desired field with what a path returned.
 ///
-/// Servers show what was meant, not what was typed: `1h` comes back as `3600`, `a,b` as a list, `"5"` as a number. A secret that is
-/// shown as `<field>_sha256` is compared by its hash: of the text alone in hexadecimal, or salted as `sha256:SALT:DIGEST`, where the
-/// digest is that of the salt's bytes and the text.
-pub(crate) fn compare(field: &str, wanted: &DesiredValue, shown: &Map<String, Value>) -> Comparison {
-    let value = wanted.value();
+/// Servers return normalized values: `1h` as `3600`, `a,b` as a list, `"5"` as a number. A secret that is shown as `<field>_sha256` is
+/// compared by its hash: the hexadecimal sha256 of the text, or `sha256:SALT:DIGEST`, the digest of the bytes of the salt and the text.
+pub(crate) fn compare(field: &str, desired: &DesiredValue, shown: &Map<String, Value>) -> Comparison {
+    let value = desired.value();
     match shown.get(field) {
-        Some(there) if !is_masked(there) => {
-            if is_equivalent(&value, there) {
+        Some(actual) if !is_masked(actual) => {
+            if is_equivalent(&value, actual) {
                 Comparison::Equal
             } else {
                 Comparison::Differs
@@ -37,9 +36,9 @@ pub(crate) fn compare(field: &str, wanted: &DesiredValue, shown: &Map<String, Va
     }
 }
 
-fn compare_hash(field: &str, wanted: &Value, shown: &Map<String, Value>) -> Comparison {
+fn compare_hash(field: &str, desired: &Value, shown: &Map<String, Value>) -> Comparison {
     let hash = shown.get(&format!("{field}_sha256")).and_then(Value::as_str);
-    match (hash.filter(|hash| !hash.is_empty()), scalar_text(wanted)) {
+    match (hash.filter(|hash| !hash.is_empty()), scalar_text(desired)) {
         (Some(hash), Some(text)) => match matches_hash(hash, text.as_bytes()) {
             Some(true) => Comparison::Equal,
             Some(false) => Comparison::Differs,
@@ -49,7 +48,7 @@ fn compare_hash(field: &str, wanted: &Value, shown: &Map<String, Value>) -> Comp
     }
 }
 
-/// Whether `hash` is that of `text`; `None` if it has another form.
+/// Whether `hash` is the hash of `text`; `None` if it has another format.
 fn matches_hash(hash: &str, text: &[u8]) -> Option<bool> {
     let (salt, digest) = match hash.split(':').collect::<Vec<_>>()[..] {
         [digest] => (Vec::new(), digest),
@@ -59,45 +58,44 @@ fn matches_hash(hash: &str, text: &[u8]) -> Option<bool> {
     Some(digest.eq_ignore_ascii_case(&hex_sha256(&[&salt, text].concat())))
 }
 
-fn is_equivalent(wanted: &Value, there: &Value) -> bool {
-    if wanted == there {
+fn is_equivalent(desired: &Value, actual: &Value) -> bool {
+    if desired == actual {
         return true;
     }
-    match (wanted, there) {
-        (Value::Array(wanted), Value::Array(there)) => {
-            wanted.len() == there.len()
-                && wanted.iter().zip(there).all(|(wanted, there)| is_equivalent(wanted, there))
+    match (desired, actual) {
+        (Value::Array(desired), Value::Array(actual)) => {
+            desired.len() == actual.len()
+                && desired.iter().zip(actual).all(|(desired, actual)| is_equivalent(desired, actual))
         }
-        (Value::Object(wanted), Value::Object(there)) => {
-            wanted.len() == there.len()
-                && wanted
-                    .iter()
-                    .all(|(key, wanted)| there.get(key).is_some_and(|there| is_equivalent(wanted, there)))
+        (Value::Object(desired), Value::Object(actual)) => {
+            desired.len() == actual.len()
+                && desired.iter().all(|(key, desired)| {
+                    actual.get(key).is_some_and(|actual| is_equivalent(desired, actual))
+                })
         }
         (Value::String(listed), Value::Array(list)) | (Value::Array(list), Value::String(listed)) => {
             let parts: Vec<&str> = listed.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
             parts.len() == list.len()
-                && parts.iter().zip(list).all(|(part, there)| scalar_text(there).as_deref() == Some(*part))
+                && parts.iter().zip(list).all(|(part, actual)| scalar_text(actual).as_deref() == Some(*part))
         }
         (Value::Null, Value::Array(list)) | (Value::Array(list), Value::Null) => list.is_empty(),
         (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => false,
-        _ => scalar_text(wanted) == scalar_text(there) || same_duration(wanted, there),
+        _ => scalar_text(desired) == scalar_text(actual) || same_duration(desired, actual),
     }
 }
 
-/// Two durations are only taken for the same when one is a plain number or both have a unit: `5m` and `300` as texts
-/// may be names.
-fn same_duration(wanted: &Value, there: &Value) -> bool {
-    let both_text = wanted.is_string() && there.is_string();
-    let comparable = !both_text || (has_unit(wanted) && has_unit(there));
-    comparable && duration_millis(wanted).is_some_and(|wanted| Some(wanted) == duration_millis(there))
+/// Whether two durations are equal. One must be a number or both must have a unit, because the texts `5m` and `300` may be names.
+fn same_duration(desired: &Value, actual: &Value) -> bool {
+    let both_text = desired.is_string() && actual.is_string();
+    let comparable = !both_text || (has_unit(desired) && has_unit(actual));
+    comparable && duration_millis(desired).is_some_and(|desired| Some(desired) == duration_millis(actual))
 }
 
 fn has_unit(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.ends_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// A number means seconds; a text is Go's form (`1h30m`, `1.5h`) or, as Vault allows too, whole days (`1d`).
+/// Parses a duration: a number of seconds, a duration of Go (`1h30m`, `1.5h`) or, as Vault allows, days (`1d`).
 fn duration_millis(value: &Value) -> Option<u64> {
     let text = scalar_text(value)?;
     if let Ok(seconds) = text.parse::<u64>() {
@@ -121,11 +119,11 @@ fn duration_millis(value: &Value) -> Option<u64> {
         total += number.parse::<f64>().ok()? * unit;
         rest = after;
     }
-    // Durations of leases are far below 2^53 ms, where a float is still exact.
+    // A float is exact up to 2^53 ms, which no lease reaches.
     (!text.is_empty() && total < 9.0e15).then_some(total.round() as u64)
 }
 
-/// A scalar as text: `5`, `"5"`; `true`, `"true"`.
+/// Returns a scalar as text, for example `5` for `5` and for `"5"`.
 fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -136,7 +134,7 @@ fn scalar_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Some engines answer stars in place of a secret.
+/// Whether a value consists of asterisks, which some engines return instead of a secret.
 fn is_masked(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.is_empty() && text.chars().all(|c| c == '*'))
 }
@@ -148,19 +146,19 @@ mod tests {
     use vault_api::SecretString;
 
     #[track_caller]
-    fn check(wanted: Value, there: Value, expected: Comparison) {
-        let shown = json!({ "f": there });
+    fn check(desired: Value, actual: Value, expected: Comparison) {
+        let shown = json!({ "f": actual });
         let shown = shown.as_object().expect("an object");
         assert_eq!(
-            compare("f", &DesiredValue::Plain(wanted.clone()), shown),
+            compare("f", &DesiredValue::Plain(desired.clone()), shown),
             expected,
-            "{wanted} against {shown:?}"
+            "{desired} against {shown:?}"
         );
     }
 
     #[test]
-    fn what_was_meant_counts_not_what_was_typed() {
-        for (wanted, there) in [
+    fn normalized_values_are_equal() {
+        for (desired, actual) in [
             (json!("1h"), json!(3600)),
             (json!(3600), json!("1h0m0s")),
             (json!("90m"), json!("1h30m")),
@@ -176,13 +174,13 @@ mod tests {
             (json!({"ttl": "1h"}), json!({"ttl": 3600})),
             (json!("https://a"), json!("https://a")),
         ] {
-            check(wanted, there, Comparison::Equal);
+            check(desired, actual, Comparison::Equal);
         }
     }
 
     #[test]
-    fn what_is_different_is_seen() {
-        for (wanted, there) in [
+    fn different_values_differ() {
+        for (desired, actual) in [
             (json!("1h"), json!(60)),
             (json!("5m"), json!("300")),
             (json!("5"), json!(6)),
@@ -194,7 +192,7 @@ mod tests {
             (json!(0), json!("")),
             (json!(false), json!(null)),
         ] {
-            check(wanted, there, Comparison::Differs);
+            check(desired, actual, Comparison::Differs);
         }
     }
 
@@ -202,10 +200,10 @@ mod tests {
     fn a_secret_is_compared_by_its_hash() {
         let shown = json!({ "api_key_sha256": hex_sha256(b"hunter2") });
         let shown = shown.as_object().expect("an object");
-        let wanted = |text: &str| DesiredValue::Secret(SecretString::new(text));
-        assert_eq!(compare("api_key", &wanted("hunter2"), shown), Comparison::Equal);
-        assert_eq!(compare("api_key", &wanted("hunter3"), shown), Comparison::Differs);
-        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::Unreadable);
+        let desired = |text: &str| DesiredValue::Secret(SecretString::new(text));
+        assert_eq!(compare("api_key", &desired("hunter2"), shown), Comparison::Equal);
+        assert_eq!(compare("api_key", &desired("hunter3"), shown), Comparison::Differs);
+        assert_eq!(compare("other", &desired("hunter2"), shown), Comparison::Unreadable);
     }
 
     #[test]
@@ -214,10 +212,10 @@ mod tests {
         let shown =
             json!({ "api_key_sha256": format!("sha256:01ff:{digest}"), "other_sha256": "argon2:01ff:00" });
         let shown = shown.as_object().expect("an object");
-        let wanted = |text: &str| DesiredValue::Secret(SecretString::new(text));
-        assert_eq!(compare("api_key", &wanted("hunter2"), shown), Comparison::Equal);
-        assert_eq!(compare("api_key", &wanted("hunter3"), shown), Comparison::Differs);
-        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::Unreadable);
+        let desired = |text: &str| DesiredValue::Secret(SecretString::new(text));
+        assert_eq!(compare("api_key", &desired("hunter2"), shown), Comparison::Equal);
+        assert_eq!(compare("api_key", &desired("hunter3"), shown), Comparison::Differs);
+        assert_eq!(compare("other", &desired("hunter2"), shown), Comparison::Unreadable);
     }
 
     #[test]
@@ -225,13 +223,13 @@ mod tests {
         for salt in ["+f", "f", "01f", "0x", "g0"] {
             let shown = json!({ "api_key_sha256": format!("sha256:{salt}:{}", hex_sha256(b"\x0fhunter2")) });
             let shown = shown.as_object().expect("an object");
-            let wanted = DesiredValue::Secret(SecretString::new("hunter2"));
-            assert_eq!(compare("api_key", &wanted, shown), Comparison::Unreadable, "{salt}");
+            let desired = DesiredValue::Secret(SecretString::new("hunter2"));
+            assert_eq!(compare("api_key", &desired, shown), Comparison::Unreadable, "{salt}");
         }
     }
 
     #[test]
-    fn stars_cannot_be_compared() {
+    fn a_masked_value_cannot_be_compared() {
         check(json!("hunter2"), json!("*****"), Comparison::Unreadable);
     }
 }

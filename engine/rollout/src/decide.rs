@@ -1,4 +1,4 @@
-//! The next step, given what is seen and what is wanted. Pure: no clock, no client, nothing awaited.
+//! Decides the next step from the observed state, the goal and the progress. Pure: no clock, no client, no await.
 
 mod check;
 mod nodes;
@@ -21,8 +21,9 @@ use crate::goal::{
 use crate::mount_path::MountPath;
 use crate::observed::deployment::{HolderLiveness, LockHolder, NodeName, PluginFile, Readiness};
 use crate::observed::{MountObserved, Observed, ReadState};
+use crate::progress::Progress;
 use crate::refusal::Refusal;
-use crate::step::{Step, VersionFrom};
+use crate::step::{Step, UnreadyPodPolicy, VersionFrom};
 
 pub(crate) use nodes::failover_blocker;
 pub(crate) use permission::capability_paths as permission_paths;
@@ -31,15 +32,15 @@ pub(crate) use upgrade_view::unreloaded_mounts;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a decision that nobody reads is not taken"]
+#[must_use = "a decision has no effect until it is applied"]
 pub enum Decision {
-    /// This.
+    /// Apply this step.
     Do(Step),
-    /// Nothing yet.
+    /// Wait.
     Wait(WaitingOn),
-    /// Nothing any more.
+    /// The goal is reached.
     Done,
-    /// Nothing at all.
+    /// The goal is refused.
     Refuse(Refusal),
 }
 
@@ -47,155 +48,155 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingOn {
-    /// After unsealing or a step-down it takes a while.
+    /// A node becomes active, after unsealing or a step-down.
     #[error("waiting for a node to become active")]
     ActiveNode,
-    /// Somebody who may be changing plugins: it shows within seconds whether that is still so.
-    #[error("waiting to see whether {holder} is still changing plugins here")]
+    /// It is unknown whether another operator still holds the lock.
+    #[error("waiting to see whether {holder} is still changing plugins of this deployment")]
     Lock {
-        /// Who.
+        /// The operator.
         holder: String,
     },
-    /// A node that was there before, and may come back.
+    /// A node returns.
     #[error("waiting for {node}: {reason}")]
     Node {
-        /// Which one.
+        /// The node.
         node: NodeName,
-        /// What it lacks.
+        /// What it is missing.
         reason: String,
     },
-    /// A server of raft that cannot take part in an election, or holds up commits.
+    /// A raft server becomes a healthy voter.
     #[error("waiting for the raft server {server}: {reason}")]
     RaftServer {
-        /// Its id, which need not be the name of its node.
+        /// Its id, which can differ from the name of its node.
         server: String,
-        /// What it lacks.
+        /// What it is missing.
         reason: String,
     },
-    /// Nodes that are no servers of raft yet.
+    /// All nodes join raft.
     #[error("waiting for every node to join raft: {joined} of {nodes} have")]
     RaftJoin {
-        /// How many have.
+        /// Number of nodes that have joined.
         joined: usize,
-        /// How many there are.
+        /// Number of all nodes.
         nodes: usize,
     },
-    /// A disruption budget that does not let a pod be evicted now.
-    #[error("waiting for the PodDisruptionBudget {budget} to let {pod} be evicted: {message}")]
+    /// A disruption budget allows the eviction of a pod.
+    #[error("waiting until the PodDisruptionBudget {budget} allows {pod} to be evicted: {message}")]
     DisruptionBudget {
-        /// Its name.
+        /// Name of the budget.
         budget: String,
-        /// Which pod.
+        /// The pod.
         pod: NodeName,
-        /// What the cluster says.
+        /// Message of the cluster.
         message: String,
     },
 }
 
-/// What will be done, in this order.
+/// The steps of a run, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Steps; empty when there is nothing to do.
+    /// The steps; empty if there is nothing to do.
     pub steps: Vec<Step>,
-    /// What should be known before it is confirmed.
+    /// What the user should read before confirming.
     pub notices: Vec<Notice>,
 }
 
-/// Something that is not wrong and may surprise.
+/// Something that the user should know before confirming a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Notice {
-    /// The binary was not started before it is registered.
+    /// The binary was not started.
     NotProbed {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// An entry without a version is what mounts without a version run.
+    /// Mounts without a version run the unversioned entry.
     UnversionedEntry {
         /// Name of the plugin.
         name: String,
     },
-    /// Fields that the server does not show are neither compared nor written.
+    /// The server does not show fields, so they are neither compared nor written.
     FieldsUnreadable {
         /// Full path.
         path: String,
-        /// Fields.
+        /// The fields.
         fields: Vec<String>,
     },
-    /// Mounts that cannot go back, because "no version" cannot be configured again.
+    /// A mount cannot be moved back, because "no version" cannot be configured again.
     CannotRollBack {
-        /// Where.
+        /// The mount.
         path: MountPath,
     },
-    /// The token may not see the servers of raft.
+    /// The token has no permission to read the raft servers.
     RaftStateUnknown,
-    /// Nodes that somebody vouches for, or has left out.
+    /// Nodes whose plugin directories cannot be observed.
     OtherNodes {
-        /// Which ones.
+        /// The nodes.
         nodes: Vec<String>,
-        /// Whether the binary is said to be there.
-        confirmed_by_flag: bool,
+        /// Whether the user has confirmed that they have the binary.
+        confirmed: bool,
     },
-    /// Nodes that the server does not name.
+    /// The server has other nodes, and does not list them.
     UnnamedNodes {
-        /// Those that somebody says have the binary.
-        said_to_have_it: Vec<String>,
+        /// Nodes that have the binary, as the user has confirmed.
+        confirmed_nodes: Vec<String>,
     },
-    /// Nobody has looked whether a file is in place: the active node proves it by starting it, and no other does.
+    /// No plugin directory was observed, so the file is verified only on the active node, when it is started.
     ActiveNodeAlone {
-        /// The others; `None` where the server does not name them.
+        /// The other nodes; `None` if the server does not list them.
         nodes: Option<Vec<String>>,
         /// The file.
         file: String,
     },
-    /// What keeps standbys from being restarted now. Mounts are moved back all the same.
+    /// Standbys cannot be restarted now. Mounts are moved back anyway.
     Unsettled {
-        /// What is waited for before the first restart.
+        /// What the first restart waits for.
         on: WaitingOn,
     },
-    /// An image that takes the place of another, and was not read.
+    /// The new image was not read.
     ImageNotInspected {
-        /// Its name.
+        /// The image.
         image: String,
-        /// The files of the other one that are registered.
+        /// Registered files of the previous image.
         required_files: Vec<String>,
     },
-    /// Mounts that any restart moves as soon as a version is registered.
+    /// Mounts follow the latest version, so any restart moves them once the version is registered.
     FollowsLatest {
-        /// Where.
+        /// The mounts.
         paths: Vec<MountPath>,
     },
-    /// A node that cannot be looked at; it runs what is configured once it is active.
+    /// A node could not be observed; it runs the configured version once it is active.
     NodeUnobserved {
-        /// Which one.
+        /// The node.
         node: NodeName,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Why there is no plan.
+/// The reason for which no plan is made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// It is refused.
+    /// The goal is refused.
     #[error(transparent)]
     Refused(Refusal),
-    /// It is too early.
+    /// The first step has to wait.
     #[error(transparent)]
     Waiting(WaitingOn),
 }
 
 impl Plan {
-    /// True when there is nothing to do.
+    /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 }
 
-/// The next step. Everything that would be refused later is refused now, before anything has changed.
-pub fn decide(observed: &Observed, goal: &Goal) -> Decision {
-    match decide_next(observed, goal) {
-        Decision::Do(step) => match plan(observed, goal) {
+/// Decides the next step. Refuses now what would be refused at a later step, before the first change.
+pub fn decide(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
+    match decide_next(observed, goal, progress) {
+        Decision::Do(step) => match remaining_plan(observed, goal, progress) {
             Ok(_) => Decision::Do(step),
             Err(PlanError::Refused(refusal)) => Decision::Refuse(refusal),
             Err(PlanError::Waiting(on)) => Decision::Wait(on),
@@ -204,17 +205,29 @@ pub fn decide(observed: &Observed, goal: &Goal) -> Decision {
     }
 }
 
-/// All steps, found by deciding again on what each step would lead to.
+/// Plans all steps of a run, by deciding again on the state that each step would lead to.
+///
+/// # Errors
+/// [`PlanError`] if the goal is refused, or has to wait.
 pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, PlanError> {
+    remaining_plan(observed, goal, &Progress::default())
+}
+
+/// Plans the remaining steps of a run.
+fn remaining_plan(observed: &Observed, goal: &Goal, progress: &Progress) -> Result<Plan, PlanError> {
     let mut steps = Vec::new();
-    let mut then = observed.clone();
+    let (mut next, mut made) = (observed.clone(), progress.clone());
     loop {
-        // What is waited for between later steps is seen when they are due.
-        let decision =
-            if steps.is_empty() { decide_next(&then, goal) } else { decide_ignoring_waits(&then, goal) };
+        // Waits of later steps are decided when they are due.
+        let decision = if steps.is_empty() {
+            decide_next(&next, goal, &made)
+        } else {
+            decide_ignoring_waits(&next, goal, &made)
+        };
         match decision {
             Decision::Do(step) => {
-                then = then.after(&step);
+                next = next.after(&step, &made);
+                made = made.with_step(&step);
                 steps.push(step);
             }
             Decision::Done => break,
@@ -228,38 +241,39 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, PlanError> {
     if let Some(refusal) = permission::refuse_missing_capabilities(observed, &steps) {
         return Err(PlanError::Refused(refusal));
     }
-    if let Some(on) = nodes::in_the_way(observed, goal, &steps).filter(|_| !goal.is_rollback()) {
+    if let Some(on) = nodes::restart_blocker(observed, goal, progress, &steps).filter(|_| !goal.is_rollback())
+    {
         return Err(PlanError::Waiting(on));
     }
-    let notices = notices(observed, goal, &steps);
+    let notices = notices(observed, goal, progress, &steps);
     Ok(Plan { steps, notices })
 }
 
-/// What is due, once the nodes are in a state for it.
-fn decide_next(observed: &Observed, goal: &Goal) -> Decision {
-    let decision = decide_ignoring_waits(observed, goal);
-    match nodes::pending_wait(observed, goal, &decision) {
+/// Decides the next step, and waits until the nodes are ready for it.
+fn decide_next(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
+    let decision = decide_ignoring_waits(observed, goal, progress);
+    match nodes::pending_wait(observed, goal, progress, &decision) {
         Some(on) => Decision::Wait(on),
         None => decision,
     }
 }
 
-/// The restart that is due whatever it waits for, so that the active node is proven.
-pub(crate) fn due_restart(observed: &Observed, goal: &Goal) -> Option<Step> {
-    match decide_ignoring_waits(observed, goal) {
+/// The restart that is due, ignoring waits. If there is one, the active node is verified.
+pub(crate) fn due_restart(observed: &Observed, goal: &Goal, progress: &Progress) -> Option<Step> {
+    match decide_ignoring_waits(observed, goal, progress) {
         Decision::Do(step @ Step::RestartNode { .. }) => Some(step),
         _ => None,
     }
 }
 
-fn decide_ignoring_waits(observed: &Observed, goal: &Goal) -> Decision {
+fn decide_ignoring_waits(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
     if observed.is_failing_over() {
         return Decision::Wait(WaitingOn::ActiveNode);
     }
     if let Err(refusal) = check::server(observed) {
         return Decision::Refuse(refusal);
     }
-    match observed.deployment.as_ref().and_then(|site| site.lock_holder.as_ref()) {
+    match observed.deployment.as_ref().and_then(|deployment| deployment.lock_holder.as_ref()) {
         Some(LockHolder { name, liveness: HolderLiveness::Confirmed }) => {
             return Decision::Refuse(Refusal::LockHeld { holder: name.clone() });
         }
@@ -273,24 +287,23 @@ fn decide_ignoring_waits(observed: &Observed, goal: &Goal) -> Decision {
     }
     if let Err(refusal) = nodes::check_readiness(observed, goal) {
         return match refusal {
-            // What was there when the run began may come back.
-            Refusal::OnNode { node, why } if observed.this_run.steps > 0 => {
-                Decision::Wait(WaitingOn::Node { node, reason: why.to_string() })
+            // A node that was ready at the start may return.
+            Refusal::OnNode { node, reason } if progress.steps > 0 => {
+                Decision::Wait(WaitingOn::Node { node, reason: reason.to_string() })
             }
             refusal => Decision::Refuse(refusal),
         };
     }
     let step = match goal {
-        Goal::Register(register) => {
-            check::register(observed, register).map(|()| register_step(observed, register))
-        }
-        Goal::Upgrade(upgrade) => upgrade::step(observed, upgrade),
-        Goal::Reload(reload) => reload_step(observed, reload),
+        Goal::Register(register) => check::register(observed, register, progress)
+            .map(|()| register_step(observed, register, progress)),
+        Goal::Upgrade(upgrade) => upgrade::step(observed, upgrade, progress),
+        Goal::Reload(reload) => reload_step(observed, reload, progress),
         Goal::Deregister(deregister) => removal::deregister_step(observed, deregister),
         Goal::GarbageCollect(collect) => removal::garbage_collect_step(observed, collect),
     };
     match step {
-        Ok(Some(step)) => match nodes::refuse_restart(observed, goal, &step) {
+        Ok(Some(step)) => match nodes::refuse_restart(observed, goal, progress, &step) {
             Some(refusal) => Decision::Refuse(refusal),
             None => Decision::Do(step),
         },
@@ -299,35 +312,38 @@ fn decide_ignoring_waits(observed: &Observed, goal: &Goal) -> Decision {
     }
 }
 
-fn register_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
+fn register_step(observed: &Observed, register: &RegisterGoal, progress: &Progress) -> Option<Step> {
     place_step(observed, &register.plugin)
         .or_else(|| register_version_step(observed, &register.plugin))
         .or_else(|| register.mounts.iter().find_map(|mount| enable_step(observed, register, mount)))
         .or_else(|| register.mounts.iter().find_map(|mount| tune_step(observed, register, mount)))
         .or_else(|| reload_stale_step(observed, register))
-        .or_else(|| nodes::restart_stale_standby(observed, register.mounts.iter().map(|mount| &mount.path)))
+        .or_else(|| {
+            let mounts = register.mounts.iter().map(|mount| &mount.path);
+            nodes::restart_stale_standby(observed, progress, mounts, UnreadyPodPolicy::Evict)
+        })
         .or_else(|| {
             register
                 .mounts
                 .iter()
                 .flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)))
-                .find_map(|(mount, write)| write_step(observed, register, mount, write))
+                .find_map(|(mount, write)| write_step(observed, register, progress, mount, write))
         })
 }
 
 fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
-    let site = observed.deployment.as_ref()?;
+    let deployment = observed.deployment.as_ref()?;
     let file = plugin.file_name();
-    let nodes = site.nodes_lacking(&file, has_safe_mode);
+    let nodes = deployment.nodes_lacking(&file, has_safe_mode);
     (!nodes.is_empty()).then(|| Step::PlaceBinary {
         nodes,
-        directory: site.directory.clone(),
+        directory: deployment.directory.clone(),
         file,
         binary: plugin.binary.clone(),
     })
 }
 
-/// Everybody may read and execute it, only its owner may change it: what Vault's own permission check asks for.
+/// Whether all users can read and execute a file, and only its owner can change it, as Vault's permission check requires.
 fn has_safe_mode(file: &PluginFile) -> bool {
     file.mode & 0o555 == 0o555 && file.mode & 0o022 == 0
 }
@@ -342,6 +358,7 @@ fn register_version_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
         sha256: plugin.binary.sha256.clone(),
         command: plugin.file_name(),
         args: plugin.args.clone(),
+        env: plugin.env.clone(),
     })
 }
 
@@ -356,28 +373,28 @@ fn enable_step(observed: &Observed, register: &RegisterGoal, mount: &DesiredMoun
     })
 }
 
-/// A pin overrules the mount, and under one the server refuses to tune.
+/// None under a pin, which overrides the mount and makes the server refuse the request.
 fn tune_step(observed: &Observed, register: &RegisterGoal, mount: &DesiredMount) -> Option<Step> {
     let plugin = &register.plugin;
     if observed.pinned_version(plugin.kind, &plugin.name).is_some() {
         return None;
     }
-    let there = observed.mounts.get(mount.path.as_str())?;
-    (observed.configured_version(there) != plugin.version.v_prefixed()).then(|| Step::TuneMount {
+    let current = observed.mounts.get(mount.path.as_str())?;
+    (observed.configured_version(current) != plugin.version.v_prefixed()).then(|| Step::TuneMount {
         path: mount.path.clone(),
-        from: there.configured_version.clone(),
+        from: current.configured_version.clone(),
         to: plugin.version.clone(),
     })
 }
 
 fn reload_stale_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
     let is_stale = |mount: &&DesiredMount| {
-        observed.mounts.get(mount.path.as_str()).is_some_and(|there| !runs_version(there, register))
+        observed.mounts.get(mount.path.as_str()).is_some_and(|current| !runs_version(current, register))
     };
     register.mounts.iter().find(is_stale).map(|mount| Step::ReloadMount { path: mount.path.clone() })
 }
 
-/// The version alone proves nothing: an entry can have been registered again with another binary.
+/// Whether a mount runs the version with the right binary, because an entry can be registered again with another one.
 fn runs_version(mount: &MountObserved, register: &RegisterGoal) -> bool {
     mount.running_version == register.plugin.version.v_prefixed()
         && mount.running_sha256 == register.plugin.binary.sha256
@@ -386,28 +403,36 @@ fn runs_version(mount: &MountObserved, register: &RegisterGoal) -> bool {
 fn write_step(
     observed: &Observed,
     register: &RegisterGoal,
+    progress: &Progress,
     mount: &DesiredMount,
     write: &DesiredWrite,
 ) -> Option<Step> {
     let path = mount.path.join(&write.path);
-    if observed.this_run.written.contains(&path) {
+    if progress.written.contains(&path) {
         return None;
     }
-    let there = observed.writes.iter().find(|there| there.path == path);
-    let has = |comparison| there.is_some_and(|there| there.fields.values().any(|field| *field == comparison));
-    let needed = match there.map(|there| there.read_state) {
+    // A path may be written in several parts.
+    let parts = mount.writes.iter().filter(|other| other.path == write.path);
+    let current = observed.writes.iter().find(|write| write.path == path);
+    let has =
+        |comparison| current.is_some_and(|current| current.fields.values().any(|field| *field == comparison));
+    let needed = match current.map(|current| current.read_state) {
         None | Some(ReadState::Absent | ReadState::NotRead) => true,
         Some(ReadState::Present | ReadState::Unreadable) => {
-            // What a mount answers that nobody has configured is a default, not a setting.
-            observed.this_run.enabled.contains(&mount.path)
+            // The values of a new mount are defaults, not settings.
+            progress.enabled.contains(&mount.path)
                 || has(Comparison::Differs)
                 || (register.rewrite == RewritePolicy::Unreadable && has(Comparison::Unreadable))
         }
     };
-    needed.then(|| Step::Write { path, fields: write.data.keys().cloned().collect() })
+    needed.then(|| Step::Write { path, data: parts.flat_map(|part| part.data.clone()).collect() })
 }
 
-fn reload_step(observed: &Observed, reload: &ReloadGoal) -> Result<Option<Step>, Refusal> {
+fn reload_step(
+    observed: &Observed,
+    reload: &ReloadGoal,
+    progress: &Progress,
+) -> Result<Option<Step>, Refusal> {
     let paths = match &reload.target {
         ReloadTarget::Mounts(paths) => paths.clone(),
         ReloadTarget::Plugin { kind, name } => {
@@ -421,20 +446,20 @@ fn reload_step(observed: &Observed, reload: &ReloadGoal) -> Result<Option<Step>,
         }
     };
     for path in &paths {
-        check::reloaded(observed, path)?;
+        check::reloaded(observed, progress, path)?;
     }
-    let next = paths.iter().find(|path| !observed.this_run.reloaded.contains(*path));
+    let next = paths.iter().find(|path| !progress.reloaded.contains(*path));
     Ok(match next {
         Some(path) => Some(Step::ReloadMount { path: path.clone() }),
-        None => nodes::restart_stale_standby(observed, paths.iter()),
+        None => nodes::restart_stale_standby(observed, progress, paths.iter(), UnreadyPodPolicy::Evict),
     })
 }
 
-fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
+fn notices(observed: &Observed, goal: &Goal, progress: &Progress, steps: &[Step]) -> Vec<Notice> {
     let mut notices = Vec::new();
     if let Some(plugin) = goal.provided_plugin() {
-        if let ProbeOutcome::NotRun { reason: why } = &plugin.probe {
-            notices.push(Notice::NotProbed { reason: why.clone() });
+        if let ProbeOutcome::NotRun { reason } = &plugin.probe {
+            notices.push(Notice::NotProbed { reason: reason.clone() });
         }
         if observed.catalog_entry(plugin.kind, &plugin.name, "").is_some() {
             notices.push(Notice::UnversionedEntry { name: plugin.name.clone() });
@@ -443,9 +468,9 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     if let Goal::Upgrade(upgrade) = goal
         && let Target::Registered { .. } = upgrade.target
     {
-        for (node, there) in observed.deployment.iter().flat_map(|site| &site.nodes) {
-            if let Readiness::NotReady { reason: why } = &there.readiness {
-                notices.push(Notice::NodeUnobserved { node: node.clone(), reason: why.clone() });
+        for (name, node) in observed.deployment.iter().flat_map(|deployment| &deployment.nodes) {
+            if let Readiness::NotReady { reason } = &node.readiness {
+                notices.push(Notice::NodeUnobserved { node: name.clone(), reason: reason.clone() });
             }
         }
     }
@@ -453,9 +478,9 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     if nodes::raft_is_hidden(observed) && steps.iter().any(moves_nodes) {
         notices.push(Notice::RaftStateUnknown);
     }
-    // A node that cannot be looked at is named above.
-    let on = nodes::in_the_way(observed, goal, steps)
-        .filter(|on| !matches!(on, WaitingOn::Node { node, .. } if is_not_seen(&notices, node)));
+    // Nodes that could not be observed have a notice already.
+    let on = nodes::restart_blocker(observed, goal, progress, steps)
+        .filter(|on| !matches!(on, WaitingOn::Node { node, .. } if has_unobserved_notice(&notices, node)));
     notices.extend(on.map(|on| Notice::Unsettled { on }));
     notices.extend(follows_latest(observed, goal, steps));
     notices.extend(nodes::other_nodes_notice(observed, goal, steps));
@@ -481,11 +506,11 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     notices
 }
 
-fn is_not_seen(notices: &[Notice], name: &NodeName) -> bool {
+fn has_unobserved_notice(notices: &[Notice], name: &NodeName) -> bool {
     notices.iter().any(|notice| matches!(notice, Notice::NodeUnobserved { node, .. } if node == name))
 }
 
-/// A version that is registered is what such mounts run from the next start on, tried or not.
+/// Such mounts run a registered version from their next start on, tested or not.
 fn follows_latest(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
     let plugin = goal.provided_plugin()?;
     let mounts = observed.mounts_of(plugin.kind, &plugin.name).filter(|(_, mount)| mount.follows_latest());
@@ -497,74 +522,73 @@ fn follows_latest(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<No
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotProbed { reason: why } => write!(f, "the binary was not started to check it: {why}"),
+            Self::NotProbed { reason } => write!(f, "the binary was not started to check it: {reason}"),
             Self::UnversionedEntry { name } => write!(
                 f,
-                "{name} is also registered without a version; mounts that have none go on running that entry"
+                "{name} is also registered without a version; mounts without a version keep running that entry"
             ),
             Self::FieldsUnreadable { path, fields } => write!(
                 f,
-                "{path} does not show {}, so it was neither compared nor written",
+                "{path} does not show {}, which is neither compared nor written",
                 fields.join(", ")
             ),
             Self::RaftStateUnknown => f.write_str(
-                "the token may not read sys/storage/raft/autopilot/state, so whether a node votes is not known: the next one is \
-                 restarted once the one before is unsealed and close to the active node's log",
+                "the token has no permission to read sys/storage/raft/autopilot/state, so it is unknown whether a node votes: the next node \
+                 is restarted once the previous one is unsealed and close to the log of the active node",
             ),
-            Self::NodeUnobserved { node, reason: why } => {
-                write!(f, "{node} cannot be looked at ({why}); it runs what is configured once it is active")
+            Self::NodeUnobserved { node, reason } => {
+                write!(f, "{node} could not be observed ({reason}); it runs the configured version once it is active")
             }
-            Self::OtherNodes { nodes, confirmed_by_flag: true } => write!(
+            Self::OtherNodes { nodes, confirmed: true } => write!(
                 f,
-                "not proven: {} {} the binary, as --placed-on says. It is proven once each has been the active node \
-                 (`vault operator step-down`) and `vault-token-plugin status` shows what runs",
+                "not verified: {} {} the binary, according to --placed-on. To verify it, make each the active node \
+                 (`vault operator step-down`), and check the running version with `vault-token-plugin status`",
                 nodes.join(", "),
                 if nodes.len() == 1 { "has" } else { "have" }
             ),
-            Self::OtherNodes { nodes, confirmed_by_flag: false } => write!(
+            Self::OtherNodes { nodes, confirmed: false } => write!(
                 f,
-                "nothing is placed on {}: the plugin's mounts fail when one of them becomes active",
+                "nothing is copied to {}: the plugin's mounts fail when one of them becomes active",
                 nodes.join(", ")
             ),
-            Self::UnnamedNodes { said_to_have_it } if said_to_have_it.is_empty() => f.write_str(
-                "the server is one of several nodes and does not name the others: nothing is placed on them, and the plugin's mounts \
-                 fail when one of them becomes active",
+            Self::UnnamedNodes { confirmed_nodes } if confirmed_nodes.is_empty() => f.write_str(
+                "the server has other nodes, which it does not list: nothing is copied to them, and the plugin's mounts fail when one of \
+                 them becomes active",
             ),
-            Self::UnnamedNodes { said_to_have_it } => write!(
+            Self::UnnamedNodes { confirmed_nodes } => write!(
                 f,
-                "the server is one of several nodes and does not name the others, so it is not known whether {} {} all that need the binary",
-                said_to_have_it.join(", "),
-                if said_to_have_it.len() == 1 { "is" } else { "are" }
+                "the server has other nodes, which it does not list, so it is unknown whether {} {} all that need the binary",
+                confirmed_nodes.join(", "),
+                if confirmed_nodes.len() == 1 { "is" } else { "are" }
             ),
             Self::ActiveNodeAlone { nodes, file } => {
-                write!(f, "the plugin directory was not looked at: that {file} is in place is proven on the active node alone, by the \
-                           reload. ")?;
+                write!(f, "the plugin directory was not observed: {file} is verified on the active node only, by the reload. ")?;
                 match nodes {
-                    Some(nodes) => write!(f, "Where {} {} it", nodes.join(", "), if nodes.len() == 1 { "lacks" } else { "lack" }),
-                    None => f.write_str("Where another node, which the server does not name, lacks it"),
+                    Some(nodes) => write!(f, "If {} {} it", nodes.join(", "), if nodes.len() == 1 { "lacks" } else { "lack" }),
+                    None => f.write_str("If another node, which the server does not list, lacks it"),
                 }?;
                 f.write_str(", the plugin's mounts fail when that node becomes active")
             }
             Self::Unsettled { on } => write!(
                 f,
-                "mounts are moved back now, and standbys are restarted once this has passed: {on}. After 5 minutes the command ends with \
-                 exit code 5, and the same command goes on"
+                "mounts are moved back now, and standbys are restarted later: {on}. After 5 minutes the command stops with exit code 5; \
+                 the same command continues"
             ),
-            Self::ImageNotInspected { image, required_files: needed } => write!(
+            Self::ImageNotInspected { image, required_files } => write!(
                 f,
-                "{image} was not read: if it does not bring {} too, a pod that is made anew has not got that",
-                needed.join(", ")
+                "{image} was not read: if it does not contain {} too, a recreated pod does not have that file",
+                required_files.join(", ")
             ),
             Self::FollowsLatest { paths } => {
                 let paths: Vec<&str> = paths.iter().map(MountPath::as_str).collect();
                 write!(
                     f,
-                    "{} is configured to run the latest version: once this one is registered, any restart starts it there, tried or not",
+                    "{} is configured to run the latest version: once this one is registered, any restart starts it, tested or not",
                     paths.join(", ")
                 )
             }
             Self::CannotRollBack { path } => {
-                write!(f, "{path} has no version so far and cannot be given \"no version\" again")
+                write!(f, "{path} has no version, which cannot be configured again")
             }
         }
     }

@@ -1,14 +1,10 @@
-//! Where plugin binaries live: one directory on every node.
+//! The directories in which plugin binaries are located, one on every node, and what a rollout asks of them.
 
-pub(crate) mod kubernetes;
-pub(crate) mod lease_lock;
-pub(crate) mod local;
-mod processes;
-mod syncing_writer;
+mod error;
+mod lease_lock;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::path::PathBuf;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
@@ -17,28 +13,34 @@ use vault_api::Client;
 use crate::binary::Binary;
 use crate::observed::PluginDirectory;
 use crate::observed::deployment::{DeploymentObserved, NodeName};
-use kubernetes::error::KubernetesError;
-use lease_lock::LeaseLock;
+use crate::step::UnreadyPodPolicy;
 
-/// Path of this program in the images that it makes.
-pub(crate) const PROGRAM_PATH: &str = "/vault-token-plugin";
+pub use error::{DeploymentError, DisruptionBudget};
+pub use lease_lock::{LeaseLock, LockLost};
 
-/// A place of plugins that can be looked at and changed.
+/// Path of this program in the images that it builds.
+pub const PROGRAM_PATH: &str = "/vault-token-plugin";
+
+/// The nodes of a server and their plugin directories.
+///
+/// A rollout depends on this trait only. The crate `deployment` implements it for the pods of a StatefulSet and for a directory of this
+/// machine.
 #[async_trait]
 pub trait Deployment: Debug + Send + Sync {
-    /// Finds the active node anew, where the way to the server is the site's.
+    /// Looks for the active node again, if the connection to the server is made through the deployment.
     async fn find_active(&self) -> Result<(), DeploymentError>;
 
-    /// Whether the way to the server is the site's, so that it leads to another node when the active one is lost.
+    /// Whether the connection to the server is made through the deployment, so that it follows the active node after a failover.
     fn follows_active_node(&self) -> bool {
         false
     }
 
-    /// Looks at every node. What a node lacks is part of the answer; an error means that the site itself cannot be looked at.
-    async fn observe(&self, question: &Query) -> Result<DeploymentObserved, DeploymentError>;
+    /// Observes every node. A node that is incomplete or not reachable is part of the result; an error means that the deployment as a
+    /// whole could not be observed.
+    async fn observe(&self, query: &Query) -> Result<DeploymentObserved, DeploymentError>;
 
-    /// Puts a binary onto nodes, all at once: under a temporary name, verified there against the binary's own sha256, renamed. `Ok` means that
-    /// all of them have it. A node that has it already is left as it is.
+    /// Copies a binary to nodes, in parallel: under a temporary name, verified there against the binary's sha256, then renamed. Nodes that
+    /// have the file already are not changed. Returns `Ok` only if all nodes have it.
     async fn place(
         &self,
         binary: &Binary,
@@ -47,20 +49,20 @@ pub trait Deployment: Debug + Send + Sync {
         progress: UnboundedSender<CopyProgress>,
     ) -> Result<(), DeploymentError>;
 
-    /// What the server of each node has logged lately, or why that is not known.
+    /// Returns the recent log of the server of each node, or why it could not be read.
     async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, DeploymentError>;
 
-    /// Takes a file away from nodes. One that has no such file is as wanted.
+    /// Removes a file from nodes. A node without the file is not an error.
     async fn remove(&self, file: &str, nodes: &[NodeName]) -> Result<(), DeploymentError>;
 
-    /// The server on one node; `None` where the site has no way to it of its own.
+    /// Returns a client of the server on one node; `None` if the deployment has no connection to it.
     async fn node_client(&self, node: &NodeName) -> Result<Option<Client>, DeploymentError>;
 
-    /// Holds the right to change until the answer is released or dropped.
+    /// Acquires the lock that allows one operator at a time to change the deployment.
     async fn acquire_lock(&self) -> Result<LeaseLock, DeploymentError>;
 
-    /// Restarts a node, if it is still the one with this uid: one that was recreated meanwhile needs no restart. Returns when that was
-    /// asked for, not when it serves again.
+    /// Requests the restart of a node, if its pod still has this uid: a pod that was recreated in the meantime needs no restart. Does not
+    /// wait until the node serves again.
     async fn restart_node(
         &self,
         node: &NodeName,
@@ -68,13 +70,14 @@ pub trait Deployment: Debug + Send + Sync {
         unready: UnreadyPodPolicy,
     ) -> Result<(), DeploymentError>;
 
-    /// Has a node pull an image as its init container would. Returns why that could not be tried; `None` when it is proven.
+    /// Makes a node pull an image the way its init container would. Returns `None` if the node has pulled it, else why that could not be
+    /// tested.
     ///
     /// # Errors
-    /// When the node cannot pull it: the next start of any node would wait for it.
+    /// If the node cannot pull the image: with it, no node could be restarted.
     async fn verify_image_pull(&self, image: &str) -> Result<Option<String>, DeploymentError>;
 
-    /// Names the image from which nodes that are started anew get their binaries, and `files` as what is in it. Starts none anew.
+    /// Sets the image from which restarted nodes get their binaries, and records `files` as its content. Does not restart a node.
     async fn set_init_image(
         &self,
         image: &str,
@@ -82,48 +85,38 @@ pub trait Deployment: Debug + Send + Sync {
     ) -> Result<(), DeploymentError>;
 }
 
-/// Whether a pod that is not ready, so that its absence costs nothing more, is restarted though a disruption budget forbids it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnreadyPodPolicy {
-    /// It is not: the budget is waited for.
-    Evict,
-    /// It is deleted: what goes back to a version that works must be able to end.
-    Delete,
-}
-
-/// What is asked of a site.
+/// What a snapshot asks of a deployment.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// Where the server looks for binaries.
+    /// The server's plugin directory.
     pub plugin_directory: PluginDirectory,
-    /// The plugin whose files matter; `None` for all.
+    /// The plugin whose files are read; `None` for all plugins.
     pub plugin: Option<String>,
-    /// The binary that shall run there.
+    /// The binary that the nodes are to run.
     pub binary: Option<Binary>,
-    /// How closely files are looked at.
+    /// Level of detail.
     pub detail: Detail,
-    /// Files whose content matters; `None` for all. A site may read others too.
+    /// Files whose content is read; `None` for all. A deployment may read more.
     pub needed_files: Option<BTreeSet<String>>,
-    /// How new the answer has to be.
+    /// Required freshness.
     pub freshness: Freshness,
 }
 
-/// How new what is said of files and processes has to be.
+/// Required freshness of what is reported about files and processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// Of this moment.
+    /// Read now.
     Now,
-    /// Of the latest look, where a node is still the same and nothing has been done to it since. A site that looks quickly
-    /// looks anew.
+    /// May be the previous result, if the node is the same and was not changed since. A deployment that reads quickly reads again.
     MayBeCached,
 }
 
-/// How closely files are looked at.
+/// Level of detail at which files are examined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// At those that are named as versions.
+    /// Files with the name of a version.
     Versions,
-    /// At these too, at what could keep one from being started, and at what was left behind.
+    /// Also these files, everything that could prevent a file from being started, and leftovers.
     Deep {
         /// File names in the plugin directory.
         files: BTreeSet<String>,
@@ -131,8 +124,8 @@ pub enum Detail {
 }
 
 impl Detail {
-    /// Whether a file is to be looked at though it is not named as a version.
-    pub(crate) fn includes(&self, file: &str) -> bool {
+    /// Whether a file is examined although it does not have the name of a version.
+    pub fn includes(&self, file: &str) -> bool {
         match self {
             Self::Versions => false,
             Self::Deep { files } => files.contains(file),
@@ -140,61 +133,13 @@ impl Detail {
     }
 }
 
-/// How much of a binary is on a node.
+/// Progress of a copy to one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyProgress {
-    /// Which node.
+    /// The node.
     pub node: NodeName,
-    /// Bytes so far.
+    /// Bytes copied.
     pub done: u64,
-    /// Bytes in all.
+    /// Bytes in total.
     pub total: u64,
-}
-
-/// What could not be seen or done at a site.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeploymentError {
-    /// The file system said no.
-    #[error("could not {what} {path}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Another run writes the same file.
-    #[error("another run is placing {path} at this moment")]
-    Busy {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// What was written is not what should have been.
-    #[error("{path} was read back with sha256 {read_back} and not {wanted}")]
-    Corrupt {
-        /// Which file.
-        path: PathBuf,
-        /// As read.
-        read_back: String,
-        /// As wanted.
-        wanted: String,
-    },
-    /// There is another file of that name.
-    #[error("{path} exists with another content")]
-    FileConflict {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// A cluster said no.
-    #[error(transparent)]
-    Kubernetes(#[from] KubernetesError),
-    /// This kind of site has no such thing.
-    #[error("a directory of this machine cannot {what}")]
-    Unsupported {
-        /// What was asked for.
-        what: &'static str,
-    },
 }

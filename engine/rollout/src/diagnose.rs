@@ -52,7 +52,7 @@ fn sort_key(finding: &Finding) -> (Severity, bool, &str, &str) {
 
 /// Returns all kinds of findings, sorted by id.
 pub fn finding_kinds() -> Vec<&'static FindingKind> {
-    let rooms = [
+    let groups = [
         binary::ALL,
         plugin::ALL,
         files::ALL,
@@ -65,7 +65,7 @@ pub fn finding_kinds() -> Vec<&'static FindingKind> {
         cluster::ALL,
         permissions::ALL,
     ];
-    let mut all: Vec<&FindingKind> = rooms.into_iter().flatten().copied().collect();
+    let mut all: Vec<&FindingKind> = groups.into_iter().flatten().copied().collect();
     all.sort_by_key(|kind| kind.id);
     all
 }

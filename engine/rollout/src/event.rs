@@ -1,4 +1,4 @@
-//! What happens while a plan is carried out.
+//! Events of a run.
 
 use serde::Serialize;
 
@@ -7,70 +7,70 @@ use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::step::Step;
 
-/// One thing that happened. Never holds a value that was written or read.
+/// An event of a run. Its JSON contains no values that were written or read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A step begins.
+    /// A step was started.
     StepStarted {
-        /// From 1.
+        /// Number of the step, from 1.
         number: usize,
-        /// Steps of the plan.
+        /// Number of steps in the plan.
         total_steps: usize,
         /// The step.
         step: Step,
     },
-    /// Part of the binary is on a node.
+    /// Part of the binary was copied to a node.
     CopyProgress {
-        /// Which node.
+        /// The node.
         node: NodeName,
-        /// Bytes so far.
+        /// Bytes copied.
         done: u64,
-        /// Bytes in all.
+        /// Bytes in total.
         total: u64,
     },
-    /// A step is done.
+    /// A step was applied.
     StepDone {
-        /// From 1.
+        /// Number of the step, from 1.
         number: usize,
-        /// Steps of the plan.
+        /// Number of steps in the plan.
         total_steps: usize,
         /// The step.
         step: Step,
-        /// The server's warnings.
+        /// Warnings of the server.
         warnings: Vec<String>,
     },
-    /// Nothing can be done yet.
+    /// The run waits before its next step.
     Waiting {
-        /// For what.
+        /// What it waits for.
         reason: WaitingOn,
     },
-    /// Mounts are moved back to the version before.
+    /// Mounts are moved back to the previous version.
     RollingBack {
-        /// Where.
+        /// The mounts.
         mounts: Vec<MountPath>,
-        /// Why.
+        /// Why they are moved back.
         cause: String,
     },
-    /// A step was taken back.
+    /// A step was undone.
     StepUndone {
-        /// Which one.
+        /// The step.
         step: Step,
     },
-    /// Written, and the server shows something else than was written.
+    /// The server returns other values than those that were written.
     ReadBackMismatch {
         /// Full path.
         path: String,
-        /// Fields.
+        /// The fields that differ.
         fields: Vec<String>,
     },
-    /// A credential was issued to try the mount.
+    /// The smoke test has issued a credential.
     SmokeCredentialIssued {
         /// Full path.
         path: String,
     },
-    /// That credential is revoked.
+    /// The credential of the smoke test was revoked.
     SmokeCredentialRevoked {
         /// Full path.
         path: String,

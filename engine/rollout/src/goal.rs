@@ -17,94 +17,94 @@ pub use removal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 pub(crate) use upgrade::CANARY_NAME_SUFFIX;
 pub use upgrade::{Canary, Durability, FailoverTest, SmokeTest, Target, UpgradeGoal};
 
-/// What an operation wants to be true. It has no `Serialize`: values to be written may be secret.
+/// The desired state of an operation. Not serializable, because it contains secrets.
 #[derive(Clone, Debug)]
 pub enum Goal {
-    /// A version in place, in the catalog, running at its mounts, configured.
+    /// A version that is installed, registered, and running on configured mounts.
     Register(Box<RegisterGoal>),
     /// Every mount of a plugin on one version, newer or older.
     Upgrade(Box<UpgradeGoal>),
-    /// Mounts started anew, running what they are configured to run.
+    /// Mounts that are reloaded and run their configured versions.
     Reload(ReloadGoal),
-    /// Versions gone.
+    /// Versions that are removed.
     Deregister(DeregisterGoal),
-    /// Everything gone that nothing can need any more.
+    /// All unused versions removed.
     GarbageCollect(GarbageCollectGoal),
 }
 
-/// Goal of `register`.
+/// The goal of `register`.
 #[derive(Clone, Debug)]
 pub struct RegisterGoal {
     /// The plugin.
     pub plugin: Plugin,
-    /// Where it should be mounted; only for secrets engines.
+    /// Its mounts; only for secrets engines.
     pub mounts: Vec<DesiredMount>,
-    /// Whether a mount may go to an older version.
+    /// Whether mounts may be moved to an older version.
     pub downgrade: DowngradePolicy,
-    /// What to do with values that cannot be compared.
+    /// What to do with values that the server does not show.
     pub rewrite: RewritePolicy,
-    /// Whether the version must still be there when a node is started anew.
+    /// Whether the version must survive a restart of a node.
     pub durability: Durability,
-    /// Which restarts of nodes somebody has agreed to.
+    /// Which restarts of nodes the user has accepted.
     pub restart_consent: RestartConsent,
-    /// What is known of nodes that this machine cannot look at.
+    /// What the user knows about nodes that this machine cannot observe.
     pub placement: Placement,
 }
 
 /// A version of a plugin.
 #[derive(Clone, Debug)]
 pub struct Plugin {
-    /// What it is for.
+    /// Type of the plugin.
     pub kind: PluginType,
     /// Name in the catalog.
     pub name: String,
-    /// Version.
+    /// The version.
     pub version: Version,
-    /// Arguments that the server starts it with.
+    /// Arguments with which the server starts it.
     pub args: Vec<String>,
-    /// Environment as `KEY=value`. Servers never show it, so it is not compared.
+    /// Environment as `KEY=value`. Servers do not show it, so it is not compared.
     pub env: Vec<SecretString>,
-    /// The file.
+    /// The binary.
     pub binary: Binary,
-    /// What it said when it was started.
+    /// The result of starting it.
     pub probe: ProbeOutcome,
 }
 
-/// A mount that should be.
+/// A desired mount.
 #[derive(Clone, Debug)]
 pub struct DesiredMount {
-    /// Where.
+    /// Its path.
     pub path: MountPath,
-    /// What should be written there, in this order.
+    /// What is written to it, in this order.
     pub writes: Vec<DesiredWrite>,
-    /// Path below the mount that must return a lease or data when read; not part of the plan.
+    /// Path below the mount for a smoke test, which is not part of the plan.
     pub smoke: Option<String>,
 }
 
-/// Fields that should be at a path.
-#[derive(Clone, Debug)]
+/// Desired fields of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredWrite {
-    /// Below the mount, for example `config`.
+    /// Path below the mount, for example `config`.
     pub path: String,
-    /// Fields.
+    /// The fields.
     pub data: BTreeMap<String, DesiredValue>,
 }
 
-/// A wanted value.
-#[derive(Clone, Debug)]
+/// A desired value.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DesiredValue {
-    /// May be shown.
+    /// A value that can be shown.
     Plain(Value),
-    /// May not.
+    /// A secret value.
     Secret(SecretString),
 }
 
-/// What somebody says of the nodes that this machine cannot look at.
+/// What the user knows about nodes that this machine cannot observe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// The binary is in place on these.
+    /// These have the binary.
     PlacedOn(Vec<String>),
-    /// It need not be on any: a failover may break the plugin's mounts.
+    /// They need not have it: a failover may break the plugin's mounts.
     ThisNodeOnly,
 }
 
@@ -114,7 +114,7 @@ impl Default for Placement {
     }
 }
 
-/// Whether a mount may go to an older version.
+/// Whether mounts may be moved to an older version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DowngradePolicy {
     /// No.
@@ -126,66 +126,66 @@ pub enum DowngradePolicy {
 /// What to do with values that the server does not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RewritePolicy {
-    /// Leave them once they were written.
+    /// Do not write them again.
     Never,
     /// Write them in every run.
     Unreadable,
 }
 
-/// Goal of `reload`.
+/// The goal of `reload`.
 #[derive(Clone, Debug)]
 pub struct ReloadGoal {
-    /// Which mounts.
+    /// The mounts.
     pub target: ReloadTarget,
-    /// Which restarts of nodes somebody has agreed to.
+    /// Which restarts of nodes the user has accepted.
     pub restart_consent: RestartConsent,
 }
 
-/// Which mounts to reload.
+/// The mounts to reload.
 #[derive(Clone, Debug)]
 pub enum ReloadTarget {
     /// Every mount of a plugin.
     Plugin {
-        /// What it is for; only secrets engines have mounts here.
+        /// Type of the plugin; only secrets engines have mounts.
         kind: PluginType,
         /// Name in the catalog.
         name: String,
     },
-    /// These.
+    /// These mounts.
     Mounts(Vec<MountPath>),
 }
 
-/// Whether nodes are restarted that people have to unseal afterwards.
+/// Whether nodes are restarted that have to be unsealed manually.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SealedRestart {
     /// No.
     #[default]
     Refuse,
-    /// Yes: somebody is there to unseal them.
+    /// Yes, the user will unseal them.
     Allow,
 }
 
-/// Whether a node is restarted without which the other voters of raft are no majority: until it is back, nothing can be written.
+/// Whether a node is restarted whose absence costs raft its quorum, so that writes fail until it is back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QuorumLoss {
     /// No.
     #[default]
     Refuse,
-    /// Yes: somebody accepts the pause.
+    /// Yes, the user accepts the interruption.
     Allow,
 }
 
-/// Which restarts of nodes somebody has agreed to that are refused otherwise.
+/// Which restarts of nodes the user has accepted that are refused by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RestartConsent {
-    /// Of nodes that do not unseal themselves.
+    /// Of nodes that have to be unsealed manually.
     pub sealed: SealedRestart,
     /// Of a node whose absence costs raft its quorum.
     pub quorum_loss: QuorumLoss,
 }
 
 impl Goal {
-    /// The mounts it names, with what is to be written there.
+    /// Its mounts, with what is written to them.
     pub(crate) fn mounts(&self) -> &[DesiredMount] {
         match self {
             Self::Register(register) => &register.mounts,
@@ -193,7 +193,7 @@ impl Goal {
         }
     }
 
-    /// The version that the caller brings.
+    /// The version that the caller provides.
     pub(crate) fn provided_plugin(&self) -> Option<&Plugin> {
         match self {
             Self::Register(register) => Some(&register.plugin),
@@ -205,7 +205,7 @@ impl Goal {
         }
     }
 
-    /// What somebody says of other nodes; `None` for what starts no other binary than before.
+    /// What the user knows about other nodes; `None` for goals that start no new binary.
     pub(crate) fn placement(&self) -> Option<&Placement> {
         match self {
             Self::Register(register) => Some(&register.placement),
@@ -214,12 +214,12 @@ impl Goal {
         }
     }
 
-    /// Whether it says which image nodes are started from next.
+    /// Whether it sets the image of the init container.
     pub(crate) fn sets_init_image(&self) -> bool {
         matches!(self, Self::Upgrade(upgrade) if matches!(upgrade.durability, Durability::Image { .. }))
     }
 
-    /// The one plugin that it is about; `None` when it is about any.
+    /// The plugin; `None` if the goal is not about a single one.
     pub(crate) fn plugin_name(&self) -> Option<&str> {
         match self {
             Self::Register(register) => Some(&register.plugin.name),
@@ -232,7 +232,7 @@ impl Goal {
 }
 
 impl Goal {
-    /// Which restarts of nodes somebody has agreed to.
+    /// Which restarts of nodes the user has accepted.
     pub(crate) fn restart_consent(&self) -> RestartConsent {
         match self {
             Self::Register(register) => register.restart_consent,
@@ -247,7 +247,7 @@ impl Goal {
         matches!(self, Self::Register(_) | Self::Upgrade(_) | Self::Reload(_))
     }
 
-    /// Whether it goes back to a version that is there already, which is for the hour in which things are broken.
+    /// Whether it moves mounts to a version that is installed already.
     pub(crate) fn is_rollback(&self) -> bool {
         matches!(self, Self::Upgrade(upgrade) if matches!(upgrade.target, Target::Registered { .. }))
     }
@@ -261,7 +261,7 @@ impl Plugin {
 }
 
 impl DesiredValue {
-    /// The value itself, for the request that writes it.
+    /// Returns the value for the request that writes it.
     pub(crate) fn value(&self) -> Value {
         match self {
             Self::Plain(value) => value.clone(),
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wanted_secret_is_not_shown() {
+    fn a_desired_secret_is_not_shown() {
         let write = DesiredWrite {
             path: "config".into(),
             data: BTreeMap::from([(

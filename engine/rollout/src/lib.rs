@@ -1,27 +1,87 @@
-//! Rolls plugins out: what is observed, what is wanted, the next step, and doing it.
+//! Installs, upgrades, rolls back and diagnoses the external plugins of a Vault or OpenBao server.
 //!
-//! [`decide`] is the only place with rules. The plan that is shown is its simulated run, and [`apply`] asks it again
-//! before each step, so what is done is what was shown or nothing.
+//! The crate works in a loop of pure decisions: [`observe()`] reads the state of the server and its nodes, [`decide()`] compares it with
+//! a [`Goal`] and returns the next [`Step`], and [`apply()`] executes the step and observes again. [`plan()`] runs the same decisions on
+//! the state that each step would lead to. A run therefore applies the plan that the user has confirmed, or stops with a [`Refusal`].
+//! [`roll_back()`] and the undo of a failed run move mounts back.
+//!
+//! The nodes are reached through the trait [`Deployment`], which the crate `deployment` implements. The server is reached with
+//! `vault-api`.
+//!
+//! # Example
+//!
+//! Reload every mount of a plugin, and print each step:
+//!
+//! ```no_run
+//! use rollout::{
+//!     CancelFlag, ConnectionMode, Environment, Event, Goal, Outcome, ReloadGoal, ReloadTarget, RestartConsent,
+//! };
+//! use vault_api::catalog::PluginType;
+//! use vault_api::{Client, ClientConfig};
+//!
+//! # async fn reload() -> Result<(), Box<dyn std::error::Error>> {
+//! let environment = Environment {
+//!     client: Client::new(&ClientConfig::new("http://127.0.0.1:8200"))?,
+//!     deployment: None,
+//!     connection_mode: ConnectionMode::Address,
+//! };
+//! let goal = Goal::Reload(ReloadGoal {
+//!     target: ReloadTarget::Plugin { kind: PluginType::Secret, name: "custom".into() },
+//!     restart_consent: RestartConsent::default(),
+//! });
+//! let observed = rollout::observe(&environment, Some(&goal)).await?;
+//! let plan = rollout::plan(&observed, &goal)?;
+//! let mut listener = |event: &Event| {
+//!     if let Event::StepDone { step, .. } = event {
+//!         println!("{step}");
+//!     }
+//! };
+//! let outcome = rollout::apply(&environment, &goal, &plan, &mut listener, &CancelFlag::new()).await;
+//! assert!(matches!(outcome, Outcome::Done { .. }));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! In reading order:
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `goal` | desired states: [`RegisterGoal`], [`UpgradeGoal`], [`ReloadGoal`], [`DeregisterGoal`], [`GarbageCollectGoal`] |
+//! | `observed` | the observed state of a server ([`Observed`]), its nodes ([`NodeObserved`]) and the nodes that cannot be observed ([`OtherNodes`]) |
+//! | `observe` | reads the state, and repeats reads that fail in a failover |
+//! | `deployment` | the trait [`Deployment`], its errors and its lock |
+//! | `decide` | the only rules: preconditions (`check`), the order of an upgrade (`upgrade`), restarts (`nodes`), removals (`removal`), permissions (`permission`) |
+//! | `step`, `refusal`, `progress` | the results and the third input of a decision |
+//! | `apply` | executes a plan: `execute_step`, `effect` (what a failed step may have changed), `standby_restart`, `failure`, `outcome` |
+//! | `undo` | moves mounts back and removes what a failed run has installed |
+//! | `smoke` | reads a credential, looks up its lease, renews and revokes it |
+//! | `diagnose` | findings about an observed state: problem, evidence, consequence and remediation |
+//! | `required_permissions` | the policy that an operator needs |
+//! | `binary`, `digest`, `compare`, `mount_path`, `plugin_file_name`, `version` | values and their formats |
+//! | `poll`, `timeouts`, `transient` | waiting, and errors that disappear in a failover |
+//! | `error_chain`, `printable`, `shell` | texts for people |
 
 mod apply;
 mod binary;
-mod bundle;
 mod compare;
 mod decide;
 mod deployment;
 mod diagnose;
 mod digest;
-mod drift;
 mod error_chain;
 mod event;
 mod goal;
 mod mount_path;
 mod observe;
 mod observed;
+mod plugin_file_name;
+mod poll;
 mod printable;
+mod progress;
 mod refusal;
 mod required_permissions;
-mod sha256sums;
 mod shell;
 mod smoke;
 mod step;
@@ -35,24 +95,22 @@ mod version;
 pub mod fuzzing;
 
 pub use apply::{CancelFlag, Outcome, apply, apply_and_hold};
-pub use binary::{Architecture, Binary, BinaryError, Elf, Format, Linkage, ProbeOutcome, ProbedPlugin};
-pub use bundle::{BundledPlugins, LoadAction, LoadError, LoadedPlugin, OverwritePolicy};
+pub use binary::{
+    Architecture, BINARY_MODE, Binary, BinaryError, Elf, FilePrefix, Format, Linkage, ProbeOutcome,
+    ProbedPlugin, parse_prefix,
+};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, PlanError, WaitingOn, decide, plan, rollback_version};
-pub use deployment::kubernetes::cluster::ClusterOptions;
-pub use deployment::kubernetes::error::KubernetesError;
-pub use deployment::kubernetes::find::PodSelector;
-pub use deployment::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
-pub use deployment::kubernetes::{KubernetesOptions, StatefulSetDeployment};
-pub use deployment::lease_lock::{LeaseLock, LockLost};
-pub use deployment::local::plugin_env::{PluginEnvError, read_plugin_env};
-pub use deployment::local::{LocalDeployment, Owner, parse_plugin_file_name};
-pub use deployment::{CopyProgress, Deployment, DeploymentError, Detail, Freshness, Query, UnreadyPodPolicy};
+pub use deployment::{
+    CopyProgress, Deployment, DeploymentError, Detail, DisruptionBudget, Freshness, LeaseLock, LockLost,
+    PROGRAM_PATH, Query,
+};
 pub use diagnose::{
     ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
     explain, explain_log, finding_kinds,
 };
-pub use drift::{ClusterConnection, Drift, DriftError, FieldDrift, ObjectDrift, compare_with_cluster};
+pub use digest::{decode_hex, hex, hex_sha256, sha256_of_reader};
+pub use error_chain::error_chain;
 pub use event::Event;
 pub use goal::{
     Canary, DeregisterGoal, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
@@ -70,17 +128,20 @@ pub use observed::deployment::{
     NodeName, NodeObserved, NodeRole, NodeServer, NotExecutable, PluginFile, PluginStorage,
     PodUpdateStrategy, Process, Readiness, RunningVersion, SealType, SharedDirectory,
 };
-pub use observed::other_nodes::{OtherNode, OtherNodes};
+pub use observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 pub use observed::{
     Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
-    Server, ThisRun, WriteObserved,
+    Server, WriteObserved,
 };
+pub use plugin_file_name::{is_version_file_of, parse_plugin_file_name};
+pub use poll::Poll;
 pub use printable::{printable, printable_line};
+pub use progress::Progress;
 pub use refusal::{InUse, Refusal};
-pub use required_permissions::{PolicyRule, RBAC_RULES, RbacRule, RuleScope, policy_rules};
-pub use sha256sums::{Sha256Sums, Sha256SumsError};
+pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
-pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_hint, run_smoke_test};
-pub use step::Step;
+pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_and_verify, revoke_hint, run_smoke_test};
+pub use step::{Step, UnreadyPodPolicy, VersionFrom};
+pub use transient::is_transient;
 pub use undo::{Failover, roll_back};
 pub use version::{Version, VersionError};

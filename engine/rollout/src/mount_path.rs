@@ -1,4 +1,4 @@
-//! Path of a mount.
+//! Paths of mounts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use serde::{Serialize, Serializer};
 
 use crate::version::Version;
 
-/// What every canary's path begins with.
+/// Prefix of the path of every canary mount.
 pub(crate) const CANARY_MOUNT_PREFIX: &str = "vault-token-plugin-canary/";
 
-/// Path of a mount, with its trailing slash.
+/// The path of a mount.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MountPath(String);
 
-/// Not a mount path.
+/// A text that is not a mount path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a mount path such as custom or team/custom")]
 pub struct MountPathError {
@@ -22,29 +22,29 @@ pub struct MountPathError {
 }
 
 impl MountPath {
-    /// The mount of the canary of one version of a plugin.
+    /// Returns the path of the canary mount of a version.
     pub(crate) fn canary(plugin: &str, version: &Version) -> Self {
-        // A plus sign in a path would have to be encoded by everybody who looks at it.
+        // A plus sign in a URL would have to be encoded.
         let version = version.to_string().replace('+', "_");
         Self(format!("{CANARY_MOUNT_PREFIX}{plugin}-{version}/"))
     }
 
-    /// Whether it is the mount of a canary, which no upgrade moves and nobody should use.
+    /// Whether it is a canary mount, which no client should use and no upgrade moves.
     pub fn is_canary(&self) -> bool {
         self.0.starts_with(CANARY_MOUNT_PREFIX)
     }
 
-    /// With its trailing slash, as servers list it.
+    /// Returns the path with a trailing slash, as servers list it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// A path below the mount.
+    /// Returns a path below the mount.
     pub fn join(&self, below: &str) -> String {
         format!("{}{}", self.0, below.trim_matches('/'))
     }
 
-    /// True when one of the two lies below the other, which Vault does not allow.
+    /// Whether one of the two paths is below the other, which Vault does not allow.
     pub(crate) fn overlaps(&self, other: &str) -> bool {
         self.0 != other && (self.0.starts_with(other) || other.starts_with(&self.0))
     }
@@ -54,11 +54,11 @@ impl FromStr for MountPath {
     type Err = MountPathError;
 
     fn from_str(text: &str) -> Result<Self, MountPathError> {
-        let bare = text.strip_suffix('/').unwrap_or(text);
-        let wrong = bare.is_empty()
-            || bare.split('/').any(|part| part.is_empty() || part == "." || part == "..")
-            || bare.chars().any(|c| c.is_whitespace() || c.is_control());
-        if wrong { Err(MountPathError { text: text.to_owned() }) } else { Ok(Self(format!("{bare}/"))) }
+        let path = text.strip_suffix('/').unwrap_or(text);
+        let invalid = path.is_empty()
+            || path.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+            || path.chars().any(|c| c.is_whitespace() || c.is_control());
+        if invalid { Err(MountPathError { text: text.to_owned() }) } else { Ok(Self(format!("{path}/"))) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Takes the snapshot. Changes nothing, except that a lease which a read turns out to issue is revoked at once.
+//! Takes a snapshot of server and nodes. Changes nothing, except that it revokes a lease that a read has issued.
 
 mod other_nodes;
 mod query;
@@ -25,62 +25,62 @@ use crate::observed::deployment::DeploymentKind;
 use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
     Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
-    Server, ThisRun, WriteObserved,
+    Server, WriteObserved,
 };
+use crate::poll::Poll;
 use crate::smoke::is_unrevocable_data_lease;
-use crate::timeouts::Poll;
 use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
-use other_nodes::LookedAt;
+use other_nodes::ObservedDirectory;
 use query::{ObserveScope, build_query, deep_capability_paths, needs_entry_detail};
 use raft::{RaftQuery, needs_raft_servers};
 
 pub use other_nodes::is_local_address;
 
-/// What can be looked at and changed: a server and, where files matter, the place of its plugins.
+/// A server and its nodes.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// The server.
+    /// Client of the server.
     pub client: Client,
-    /// The plugin directory.
+    /// The nodes and their plugin directories; `None` if they are unknown.
     pub deployment: Option<Arc<dyn Deployment>>,
     /// How the client reaches the server.
     pub connection_mode: ConnectionMode,
 }
 
-/// How a server is reached.
+/// How the client is connected to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionMode {
-    /// At an address that was given. Whatever answers there passes requests on to the active node.
+    /// To a given address, at which requests are forwarded to the active node.
     Address,
-    /// As the site does it, which looks for the active node by itself.
+    /// Through the deployment, which connects to the active node.
     PortForward,
 }
 
-/// A snapshot that could not be taken.
+/// A snapshot that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObserveError {
-    /// The server did not answer, or with an error that is no state.
-    #[error("could not observe {what}")]
+    /// A request failed with an error that is not part of the state.
+    #[error("could not observe {subject}")]
     Call {
-        /// What was asked for.
-        what: String,
-        /// Why not.
+        /// The object of the request.
+        subject: String,
+        /// The cause.
         #[source]
         source: CallError,
     },
-    /// The server does not know the token, so it shows nothing.
-    #[error("the server at {address} does not accept the token")]
+    /// The token is invalid.
+    #[error("the server at {address} rejected the token")]
     InvalidToken {
-        /// Of the server.
+        /// Address of the server.
         address: String,
     },
-    /// A namespace was named to a server that has none, and would act on the only one it has.
+    /// The server does not support namespaces, and would ignore the given one.
     #[error("the server at {address} has no namespaces, so it would ignore {namespace:?}")]
     NoNamespaces {
-        /// Of the server.
+        /// Address of the server.
         address: String,
-        /// As named.
+        /// The given namespace.
         namespace: String,
     },
     /// The plugin directory could not be read.
@@ -89,67 +89,61 @@ pub enum ObserveError {
 }
 
 impl ObserveError {
-    /// Whether it may be of a node that is about to be replaced by another.
+    /// Whether the error may disappear after a failover.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Call { source, .. } => is_transient(source),
-            Self::Deployment(DeploymentError::Kubernetes(error)) => error.is_transient(),
-            Self::Deployment(_) | Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
+            Self::Deployment(error) => matches!(error, DeploymentError::Transient(_)),
+            Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
         }
     }
 }
 
-/// The names of the one namespace that every server has.
+/// Names of the root namespace.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 
-/// Help takes a plugin that works some milliseconds.
+/// Timeout of a help request, which takes a healthy plugin some milliseconds.
 const MOUNT_HELP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// With Vault's default timeouts, raft notices after ten seconds that a leader is lost, and elects another in as many.
+/// Timeout of an election. With Vault's defaults, raft detects the loss of a leader within ten seconds, and elects another one within ten more.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Takes a snapshot of what concerns `goal`, or of everything.
+/// Takes a snapshot of what `goal` depends on, or of everything.
 ///
-/// A sealed server, a missing permission and a directory that is not there are part of the snapshot, not errors.
-pub async fn observe(
-    environment: &Environment,
-    goal: Option<&Goal>,
-    this_run: &ThisRun,
-) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::of(goal), Freshness::Now, this_run).await
+/// A sealed server, a missing permission and a missing directory are part of the snapshot, not errors.
+pub async fn observe(environment: &Environment, goal: Option<&Goal>) -> Result<Observed, ObserveError> {
+    take_snapshot(environment, ObserveScope::of(goal), Freshness::Now).await
 }
 
-/// As [`observe`], where nothing has been done to nodes since they were looked at: what is known of them may be some seconds old.
+/// As [`observe`], if no node was changed since the last snapshot: files and processes may be some seconds old.
 pub async fn observe_cached(
     environment: &Environment,
     goal: Option<&Goal>,
-    this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::of(goal), Freshness::MayBeCached, this_run).await
+    take_snapshot(environment, ObserveScope::of(goal), Freshness::MayBeCached).await
 }
 
-/// Takes a snapshot of the server alone, as if there were no site.
+/// Takes a snapshot of the server, without its nodes.
 pub async fn observe_server(environment: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::Server, Freshness::Now, &ThisRun::default()).await
+    take_snapshot(environment, ObserveScope::Server, Freshness::Now).await
 }
 
-/// Takes a snapshot of everything, and asks each external mount whether it answers.
+/// Takes a snapshot of everything, and checks that each external mount responds.
 pub async fn observe_health(environment: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::Health, Freshness::Now, &ThisRun::default()).await
+    take_snapshot(environment, ObserveScope::Health, Freshness::Now).await
 }
 
-/// As [`observe_health`], and looks closely at files, permissions and leases. During an election, which ends by itself, there is no
-/// snapshot, or one of a server that serves nothing: another is taken until a node is active, or none is for too long.
+/// As [`observe_health`], and examines files, permissions and leases in detail. Repeats the snapshot during an election, until a node is active
+/// or the timeout has passed.
 pub async fn observe_deep(environment: &Environment) -> Result<Observed, ObserveError> {
-    let poll = Poll::new(ELECTION_TIMEOUT);
+    let mut poll = Poll::new(ELECTION_TIMEOUT);
     loop {
-        let observed =
-            take_snapshot(environment, ObserveScope::Deep, Freshness::Now, &ThisRun::default()).await;
+        let observed = take_snapshot(environment, ObserveScope::Deep, Freshness::Now).await;
         let is_election = match &observed {
             Ok(observed) => observed.is_failing_over(),
             Err(error) => {
                 error.is_transient()
-                    && environment.deployment.as_ref().is_some_and(|site| site.follows_active_node())
+                    && environment.deployment.as_ref().is_some_and(|it| it.follows_active_node())
             }
         };
         if !is_election || poll.timed_out() {
@@ -163,16 +157,15 @@ async fn take_snapshot(
     environment: &Environment,
     scope: ObserveScope<'_>,
     freshness: Freshness,
-    this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
-    if let Some(site) = &environment.deployment {
-        site.find_active().await.map_err(ObserveError::Deployment)?;
+    if let Some(deployment) = &environment.deployment {
+        deployment.find_active().await.map_err(ObserveError::Deployment)?;
     }
     let health = environment
         .client
         .send(&health::Read)
         .await
-        .map_err(|source| ObserveError::Call { what: "the server's health".to_owned(), source })?;
+        .map_err(|source| ObserveError::Call { subject: "the server's health".to_owned(), source })?;
     if let Some(namespace) = environment.client.namespace()
         && !health.has_namespaces
         && !ROOT_NAMESPACE.contains(&namespace.trim_matches('/'))
@@ -187,12 +180,12 @@ async fn take_snapshot(
         initialized: health.initialized,
         sealed: health.sealed,
         standby: health.standby,
-        // The site's way leads to a node that stands by only while none is active, and that one is not shown the token.
+        // A port-forward leads to a standby only while no node is active. The token is not sent to that standby.
         has_active_node: !(health.standby && environment.connection_mode == ConnectionMode::PortForward),
     };
     let raft = match (scope.goal(), &environment.deployment) {
-        (Some(goal), Some(site))
-            if site.follows_active_node() && needs_raft_servers(goal, health.product) =>
+        (Some(goal), Some(deployment))
+            if deployment.follows_active_node() && needs_raft_servers(goal, health.product) =>
         {
             RaftQuery::Yes
         }
@@ -207,49 +200,47 @@ async fn take_snapshot(
         scope,
         server,
         denied: BTreeSet::new(),
-        this_run: this_run.clone(),
         has_namespaces,
         raft,
     };
-    let mut seen =
+    let mut snapshot =
         if observer.is_unsealed() { observer.read_server().await? } else { ServerSnapshot::default() };
-    let site = match &environment.deployment {
+    let deployment = match &environment.deployment {
         Some(_) if matches!(scope, ObserveScope::Server) => None,
-        Some(site) => {
-            let query = build_query(&seen, scope, freshness);
-            Some(site.observe(&query).await.map_err(ObserveError::Deployment)?)
+        Some(deployment) => {
+            let query = build_query(&snapshot, scope, freshness);
+            Some(deployment.observe(&query).await.map_err(ObserveError::Deployment)?)
         }
         None => None,
     };
-    let looked_at = match &site {
-        Some(site) if site.kind == DeploymentKind::Local && scope.needs_other_nodes() => {
-            Some(LookedAt::Directory)
+    let directory = match &deployment {
+        Some(deployment) if deployment.kind == DeploymentKind::Local && scope.needs_other_nodes() => {
+            Some(ObservedDirectory::ThisMachine)
         }
-        // What is brought needs a directory; what is there already need not be seen.
-        None if scope.goal().is_some_and(Goal::is_rollback) => Some(LookedAt::Nothing),
+        // A rollback copies nothing, so it needs no directory.
+        None if scope.goal().is_some_and(Goal::is_rollback) => Some(ObservedDirectory::None),
         _ => None,
     };
-    let other_nodes = match looked_at.filter(|_| observer.can_serve()) {
-        Some(looked_at) => observer.other_nodes(scope.goal().and_then(Goal::placement), looked_at).await?,
+    let other_nodes = match directory.filter(|_| observer.can_serve()) {
+        Some(directory) => observer.other_nodes(scope.goal().and_then(Goal::placement), directory).await?,
         None => OtherNodes::NotAsked,
     };
-    seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
-    let caller = Caller { capabilities: seen.capabilities, denied: observer.denied };
+    snapshot.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
+    let caller = Caller { capabilities: snapshot.capabilities, denied: observer.denied };
     Ok(Observed {
         server: observer.server,
         caller,
-        plugin_directory: seen.plugin_directory,
-        deployment: site,
+        plugin_directory: snapshot.plugin_directory,
+        deployment,
         other_nodes,
-        catalog: seen.catalog,
-        pins: seen.pins,
-        mounts: seen.mounts,
-        child_namespace_mounts: seen.child_namespace_mounts,
+        catalog: snapshot.catalog,
+        pins: snapshot.pins,
+        mounts: snapshot.mounts,
+        child_namespace_mounts: snapshot.child_namespace_mounts,
         namespace,
-        irrevocable_leases: seen.irrevocable_leases,
-        raft: seen.raft,
-        writes: seen.writes,
-        this_run: observer.this_run,
+        irrevocable_leases: snapshot.irrevocable_leases,
+        raft: snapshot.raft,
+        writes: snapshot.writes,
     })
 }
 
@@ -258,7 +249,6 @@ struct Observer<'a> {
     scope: ObserveScope<'a>,
     server: Server,
     denied: BTreeSet<String>,
-    this_run: ThisRun,
     raft: RaftQuery,
     has_namespaces: bool,
 }
@@ -304,11 +294,11 @@ impl Observer<'_> {
         if !self.server.has_active_node {
             return Ok(ServerSnapshot::default());
         }
-        let mut seen = ServerSnapshot { mounts: self.mounts().await?, ..ServerSnapshot::default() };
+        let mut snapshot = ServerSnapshot { mounts: self.mounts().await?, ..ServerSnapshot::default() };
         if !self.server.has_active_node {
-            return Ok(seen);
+            return Ok(snapshot);
         }
-        seen.plugin_directory =
+        snapshot.plugin_directory =
             match self.request("sys/config/state/sanitized", &config_state::ReadSanitized).await? {
                 Some(ConfigState::Available(config)) if config.plugin_directory.is_empty() => {
                     PluginDirectory::NotConfigured
@@ -318,40 +308,40 @@ impl Observer<'_> {
                 }
                 _ => PluginDirectory::NotVisible,
             };
-        seen.catalog = self.catalog().await?;
-        // OpenBao has no pins, and would answer a token that may not ask with "permission denied".
+        snapshot.catalog = self.catalog().await?;
+        // OpenBao has no pins, but returns "permission denied" for the path to tokens without permission.
         if self.server.product == Product::Vault
             && let Some(Some(pins)) = self.request("sys/plugins/pins", &pins::List).await?
         {
-            seen.pins = Pins::Set(pins);
+            snapshot.pins = Pins::Set(pins);
         }
-        if self.has_namespaces && self.scope.needs_namespaces(&seen.pins) {
-            seen.child_namespace_mounts = self.child_namespace_mounts().await?;
+        if self.has_namespaces && self.scope.needs_namespaces(&snapshot.pins) {
+            snapshot.child_namespace_mounts = self.child_namespace_mounts().await?;
         }
         if let ObserveScope::Health | ObserveScope::Deep = self.scope {
-            self.check_mounts_respond(&mut seen).await?;
+            self.check_mounts_respond(&mut snapshot).await?;
         }
         if let ObserveScope::Deep = self.scope {
-            self.read_deep(&mut seen).await?;
+            self.read_deep(&mut snapshot).await?;
         }
         if self.raft == RaftQuery::Yes {
-            seen.raft = self.raft().await?;
+            snapshot.raft = self.raft().await?;
         }
         if let Some(goal) = self.scope.goal() {
-            let asked = capabilities::CapabilitiesSelf { paths: permission_paths(goal, &seen.mounts) };
-            seen.capabilities = match self.client.send(&asked).await {
-                Ok(held) => Some(held),
+            let request = capabilities::CapabilitiesSelf { paths: permission_paths(goal, &snapshot.mounts) };
+            snapshot.capabilities = match self.client.send(&request).await {
+                Ok(capabilities) => Some(capabilities),
                 Err(CallError::Api(_)) => None,
                 Err(source) => return Err(call_error("the token's capabilities", source)),
             };
-            self.read_mount_warnings(goal, &mut seen.mounts).await?;
+            self.read_mount_warnings(goal, &mut snapshot.mounts).await?;
             for mount in goal.mounts() {
                 for write in &mount.writes {
-                    seen.writes.push(self.observe_write(mount, write, &seen.mounts).await?);
+                    snapshot.writes.push(self.observe_write(mount, write, &snapshot.mounts).await?);
                 }
             }
         }
-        Ok(seen)
+        Ok(snapshot)
     }
 
     async fn mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
@@ -359,28 +349,28 @@ impl Observer<'_> {
         Ok(listed.into_iter().map(|(path, mount)| (path, MountObserved::from(mount))).collect())
     }
 
-    /// What is mounted in every namespace below, however deep.
+    /// Reads the mounts of all child namespaces, recursively.
     async fn child_namespace_mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
-        let mut below = BTreeMap::new();
-        let mut left = vec![String::new()];
-        while let Some(within) = left.pop() {
-            let path = format!("{within}sys/namespaces");
-            let list = namespaces::List { namespace: within.clone() };
+        let mut all = BTreeMap::new();
+        let mut pending = vec![String::new()];
+        while let Some(parent) = pending.pop() {
+            let path = format!("{parent}sys/namespaces");
+            let list = namespaces::List { namespace: parent.clone() };
             let children = self.request(&path, &list).await?.unwrap_or_default();
             for child in children {
-                let child = format!("{within}{}/", child.trim_end_matches('/'));
+                let child = format!("{parent}{}/", child.trim_end_matches('/'));
                 let path = format!("{child}sys/mounts");
                 let mounts = namespaces::ListMounts { namespace: child.clone() };
                 let mounts = self.request(&path, &mounts).await?.unwrap_or_default();
-                below.extend(
+                all.extend(
                     mounts
                         .into_iter()
                         .map(|(path, mount)| (format!("{child}{path}"), MountObserved::from(mount))),
                 );
-                left.push(child);
+                pending.push(child);
             }
         }
-        Ok(below)
+        Ok(all)
     }
 
     async fn catalog(&mut self) -> Result<Vec<CatalogEntry>, ObserveError> {
@@ -401,16 +391,16 @@ impl Observer<'_> {
         Ok(entries)
     }
 
-    /// What the server says about the goal's mounts; a token that may list mounts but not read one goes without.
+    /// Reads the server's warnings about the goal's mounts. Skipped if the token can list mounts but not read them.
     async fn read_mount_warnings(
         &self,
         goal: &Goal,
         mounts: &mut BTreeMap<String, MountObserved>,
     ) -> Result<(), ObserveError> {
         for mount in goal.mounts() {
-            let Some(there) = mounts.get_mut(mount.path.as_str()) else { continue };
+            let Some(observed) = mounts.get_mut(mount.path.as_str()) else { continue };
             match self.client.send(&mounts::Read { path: mount.path.to_string() }).await {
-                Ok(Some(shown)) => there.warnings = shown.warnings,
+                Ok(Some(shown)) => observed.warnings = shown.warnings,
                 Ok(None) | Err(CallError::Api(_)) => {}
                 Err(source) => return Err(call_error(mount.path.as_str(), source)),
             }
@@ -418,24 +408,24 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether plugins answer.
-    async fn check_mounts_respond(&self, seen: &mut ServerSnapshot) -> Result<(), ObserveError> {
-        let ServerSnapshot { mounts, catalog, .. } = seen;
+    /// Checks whether plugins respond.
+    async fn check_mounts_respond(&self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
+        let ServerSnapshot { mounts, catalog, .. } = snapshot;
         for (path, mount) in mounts.iter_mut().filter(|(_, mount)| is_external(mount, catalog)) {
             mount.health = self.mount_health(path).await?;
         }
         Ok(())
     }
 
-    /// What only a closer look asks: what the token may do, and what was given up.
-    async fn read_deep(&mut self, seen: &mut ServerSnapshot) -> Result<(), ObserveError> {
-        let asked = capabilities::CapabilitiesSelf { paths: deep_capability_paths(&seen.catalog) };
-        seen.capabilities = match self.client.send(&asked).await {
-            Ok(held) => Some(held),
+    /// Reads what only a deep observation needs: permissions of the token, and irrevocable leases.
+    async fn read_deep(&mut self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
+        let request = capabilities::CapabilitiesSelf { paths: deep_capability_paths(&snapshot.catalog) };
+        snapshot.capabilities = match self.client.send(&request).await {
+            Ok(capabilities) => Some(capabilities),
             Err(CallError::Api(_)) => None,
             Err(source) => return Err(call_error("the token's capabilities", source)),
         };
-        seen.irrevocable_leases = match self.client.send(&leases::CountIrrevocable).await {
+        snapshot.irrevocable_leases = match self.client.send(&leases::CountIrrevocable).await {
             Ok(count) => Some(count),
             Err(CallError::Api(_)) => None,
             Err(source) => return Err(call_error("the count of leases", source)),
@@ -443,18 +433,18 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Whether the plugin of a mount answers; `None` when this token may not ask it.
+    /// Whether the plugin of a mount responds; `None` if the token has no permission to send it a request.
     async fn mount_health(&self, path: &str) -> Result<Option<MountHealth>, ObserveError> {
-        let asked = help::ReadMountHelp { path: path.to_owned() };
-        let Ok(answer) = tokio::time::timeout(MOUNT_HELP_TIMEOUT, self.client.send(&asked)).await else {
-            let said = format!("nothing in {} s", MOUNT_HELP_TIMEOUT.as_secs());
-            return Ok(Some(MountHealth::Error { message: said }));
+        let request = help::ReadMountHelp { path: path.to_owned() };
+        let Ok(response) = tokio::time::timeout(MOUNT_HELP_TIMEOUT, self.client.send(&request)).await else {
+            let message = format!("no response within {} s", MOUNT_HELP_TIMEOUT.as_secs());
+            return Ok(Some(MountHealth::Error { message }));
         };
-        match answer {
+        match response {
             Ok(_) => Ok(Some(MountHealth::Ok)),
-            Err(CallError::Api(answer)) if answer.is_permission_denied() => Ok(None),
-            Err(CallError::Api(answer)) if answer.is_nil_backend() => Ok(Some(MountHealth::NoBackend)),
-            Err(CallError::Api(answer)) => Ok(Some(MountHealth::Error { message: answer.to_string() })),
+            Err(CallError::Api(error)) if error.is_permission_denied() => Ok(None),
+            Err(CallError::Api(error)) if error.is_nil_backend() => Ok(Some(MountHealth::NoBackend)),
+            Err(CallError::Api(error)) => Ok(Some(MountHealth::Error { message: error.to_string() })),
             Err(source) => Err(call_error(path, source)),
         }
     }
@@ -466,21 +456,21 @@ impl Observer<'_> {
         mounts: &BTreeMap<String, MountObserved>,
     ) -> Result<WriteObserved, ObserveError> {
         let path = mount.path.join(&write.path);
-        let all = |read_back, comparison| WriteObserved {
+        let all = |read_state, comparison| WriteObserved {
             path: path.clone(),
-            read_state: read_back,
+            read_state,
             fields: write.data.keys().map(|field| (field.clone(), comparison)).collect(),
         };
         let Some(Goal::Register(register)) = self.scope.goal() else {
             return Ok(all(ReadState::NotRead, Comparison::Unreadable));
         };
-        if mounts.get(mount.path.as_str()).is_none_or(|there| there.plugin != register.plugin.name) {
+        if mounts.get(mount.path.as_str()).is_none_or(|current| current.plugin != register.plugin.name) {
             return Ok(all(ReadState::NotRead, Comparison::Unreadable));
         }
         let reply = match self.client.send(&logical::Read { path: path.clone() }).await {
             Ok(None) => return Ok(all(ReadState::Absent, Comparison::Differs)),
             Ok(Some(reply)) => reply,
-            // No read operation, no permission, or a plugin in trouble which the steps before may cure.
+            // No read operation, no permission, or a failing plugin that an earlier step may fix.
             Err(CallError::Api(_)) => return Ok(all(ReadState::Unreadable, Comparison::Unreadable)),
             Err(source) => return Err(call_error(&path, source)),
         };
@@ -490,12 +480,12 @@ impl Observer<'_> {
         let fields = write
             .data
             .iter()
-            .map(|(field, wanted)| (field.clone(), compare(field, wanted, &reply.data.0)))
+            .map(|(field, desired)| (field.clone(), compare(field, desired, &reply.data.0)))
             .collect();
         Ok(WriteObserved { path, read_state: ReadState::Present, fields })
     }
 
-    /// Revokes what a read has issued. False when it was no credential.
+    /// Revokes a lease that a read has issued. Returns false if the lease is not of a credential.
     async fn revoke_issued_lease(&self, path: &str, lease_id: String) -> Result<bool, ObserveError> {
         match self.client.send(&leases::Revoke { lease_id }).await {
             Ok(_) => Ok(true),
@@ -504,14 +494,14 @@ impl Observer<'_> {
         }
     }
 
-    /// `None` when the server is not in a state to answer, or may not answer this token; both are noted.
+    /// Sends a request. Returns `None` if the server is sealed or has no active node, or the token has no permission, and records that.
     async fn request<E: Endpoint>(
         &mut self,
         path: &str,
         endpoint: &E,
     ) -> Result<Option<E::Response>, ObserveError> {
         match self.client.send(endpoint).await {
-            Ok(answer) => Ok(Some(answer)),
+            Ok(response) => Ok(Some(response)),
             Err(CallError::Sealed { .. }) => {
                 self.server.sealed = true;
                 Ok(None)
@@ -524,8 +514,8 @@ impl Observer<'_> {
                 Ok(None)
             }
             Err(error)
-                if error.api_error_is(|answer| {
-                    NO_ACTIVE_NODE_ERRORS.iter().any(|words| answer.has_message(words))
+                if error.api_error_is(|error| {
+                    NO_ACTIVE_NODE_ERRORS.iter().any(|message| error.has_message(message))
                 }) =>
             {
                 self.server.has_active_node = false;
@@ -536,11 +526,11 @@ impl Observer<'_> {
     }
 }
 
-fn call_error(what: &str, source: CallError) -> ObserveError {
-    ObserveError::Call { what: what.to_owned(), source }
+fn call_error(subject: &str, source: CallError) -> ObserveError {
+    ObserveError::Call { subject: subject.to_owned(), source }
 }
 
-/// Whether a mount runs a binary from the plugin directory, or should.
+/// Whether a mount runs a binary from the plugin directory, or is configured to.
 fn is_external(mount: &MountObserved, catalog: &[CatalogEntry]) -> bool {
     !mount.running_sha256.is_empty()
         || catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)

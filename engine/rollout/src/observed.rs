@@ -1,4 +1,4 @@
-//! What is: one snapshot, never changed, safe to show.
+//! The observed state: one immutable snapshot without secrets.
 
 pub(crate) mod deployment;
 pub(crate) mod other_nodes;
@@ -17,6 +17,7 @@ use vault_api::raft::RaftServer;
 use crate::binary::BINARY_MODE;
 use crate::compare::Comparison;
 use crate::mount_path::MountPath;
+use crate::progress::Progress;
 use crate::step::Step;
 use crate::version::Version;
 use deployment::{
@@ -24,311 +25,235 @@ use deployment::{
 };
 use other_nodes::OtherNodes;
 
-/// Everything that decisions rest on. What could not be seen (a sealed server, a missing permission) is empty here and said in
-/// [`Server`] or [`Caller`].
+/// The state on which decisions are made. What could not be read (of a sealed server, or without permission) is empty, as [`Server`] and
+/// [`Caller`] show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Observed {
     /// The server.
     pub server: Server,
-    /// Who asks.
+    /// The permissions of the token.
     pub caller: Caller,
-    /// Where the server looks for binaries.
+    /// The plugin directory of the server.
     pub plugin_directory: PluginDirectory,
-    /// Where we put them; `None` when no site was given.
+    /// The nodes; `None` if the deployment is unknown.
     pub deployment: Option<DeploymentObserved>,
-    /// Nodes that the site does not show.
+    /// Nodes that the deployment does not show.
     pub other_nodes: OtherNodes,
-    /// Plugins of the catalog that do not come with the server.
+    /// The catalog, without built-in plugins.
     pub catalog: Vec<CatalogEntry>,
-    /// Pins.
+    /// The pinned versions.
     pub pins: Pins,
-    /// Every mount of the namespace.
+    /// All mounts of the namespace, by path.
     pub mounts: BTreeMap<String, MountObserved>,
-    /// What is mounted in namespaces below this one, which share its catalog; by path from here.
+    /// Mounts of child namespaces, which share the catalog; by path relative to this namespace.
     pub child_namespace_mounts: BTreeMap<String, MountObserved>,
-    /// The namespace, where it is not the root: what others above and beside it run cannot be seen.
+    /// The namespace, if it is not the root. Mounts of parent and sibling namespaces cannot be read.
     pub namespace: Option<String>,
-    /// Leases that the server has given up revoking; `None` when it was not asked, or did not say.
+    /// Number of irrevocable leases; `None` if it was not read.
     pub irrevocable_leases: Option<u64>,
-    /// The servers of raft, where a goal may restart nodes or make them active.
+    /// The raft servers, for goals that may restart nodes or make them active.
     pub raft: Raft,
-    /// What stands at the paths that the goal writes to.
+    /// The values at the paths that the goal writes.
     pub writes: Vec<WriteObserved>,
-    /// What this run has done already, as no server can tell it.
-    pub this_run: ThisRun,
 }
 
-/// A server.
+/// The server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Server {
-    /// As configured.
+    /// Its address.
     pub address: String,
-    /// Vault or OpenBao.
+    /// The product.
     pub product: Product,
-    /// Its own version.
+    /// Version of the server.
     pub version: String,
-    /// False before `operator init`.
+    /// Whether it is initialized.
     pub initialized: bool,
-    /// Sealed.
+    /// Whether it is sealed.
     pub sealed: bool,
-    /// A standby, which forwards.
+    /// Whether it is a standby.
     pub standby: bool,
-    /// False while no node is active, shortly after unsealing or a step-down.
+    /// Whether a node is active. False shortly after unsealing or a step-down.
     pub has_active_node: bool,
 }
 
-/// Who asks.
+/// The permissions of the token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Caller {
-    /// What the token may do on the paths that the goal needs; `None` when the server does not tell.
+    /// Capabilities on the paths that the goal needs; `None` if the server does not show them.
     pub capabilities: Option<BTreeMap<String, Capabilities>>,
-    /// Paths that it was not allowed to read just now.
+    /// Paths that could not be read without permission.
     pub denied: BTreeSet<String>,
 }
 
-/// Where the server looks for binaries.
+/// The plugin directory of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PluginDirectory {
-    /// Here.
+    /// Its path.
     At(PathBuf),
-    /// Nowhere: external plugins are off.
+    /// Not configured, so external plugins are disabled.
     NotConfigured,
-    /// The token may not see it, or the server does not show it.
+    /// The token has no permission to read it, or the server does not show it.
     NotVisible,
 }
 
-/// API path below which the entries of the catalog lie.
+/// Prefix of the API paths of catalog entries.
 pub(crate) const CATALOG_PREFIX: &str = "sys/plugins/catalog/";
 
-/// One entry of the catalog.
+/// An entry of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CatalogEntry {
-    /// What it is for.
+    /// Type of the plugin.
     #[serde(rename = "type")]
     pub kind: PluginType,
-    /// Name.
+    /// Name of the plugin.
     pub name: String,
-    /// With its `v`; empty when unversioned.
+    /// Version with its `v`; empty if unversioned.
     pub version: String,
-    /// Hex sha256; empty where the server does not list it.
+    /// Hex sha256; empty if the server does not list it.
     pub sha256: String,
-    /// File, relative to the plugin directory; only known for the wanted version.
+    /// File, relative to the plugin directory; only read if the goal needs it.
     pub command: Option<String>,
-    /// Arguments; only known for the wanted version.
+    /// Arguments; only read if the goal needs them.
     pub args: Option<Vec<String>>,
 }
 
-/// Pins.
+/// The pinned versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pins {
-    /// The server or the namespace has none.
+    /// The server or the namespace does not support pins.
     Unsupported,
-    /// These.
+    /// The pins.
     Set(Vec<Pin>),
 }
 
-/// One mount.
+/// A mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MountObserved {
     /// Name of the plugin.
     pub plugin: String,
-    /// What it is configured to run; empty when unversioned.
+    /// Configured version; empty if unversioned.
     pub configured_version: String,
-    /// What runs; empty when unversioned.
+    /// Running version; empty if unversioned.
     pub running_version: String,
-    /// Hex sha256 of what runs; empty for what comes with the server.
+    /// Hex sha256 of the running binary; empty for built-in plugins.
     pub running_sha256: String,
-    /// Identifies it across path changes.
+    /// Accessor, which identifies the mount across path changes.
     pub accessor: String,
-    /// Identifies its storage.
+    /// UUID, which identifies its storage.
     pub uuid: String,
-    /// The server's warnings; only for mounts of the goal.
+    /// Warnings of the server; only for mounts of the goal.
     pub warnings: Vec<String>,
-    /// Whether its plugin answers; `None` when it was not asked.
+    /// Whether its plugin responds; `None` if it was not checked.
     pub health: Option<MountHealth>,
 }
 
-/// OpenBao's word for the newest version of the catalog.
+/// OpenBao's configured version of mounts that run the newest version.
 const LATEST_VERSION: &str = "latest";
 
 impl MountObserved {
-    /// Whether it runs the newest version of the catalog, whichever that is when it is started (OpenBao).
+    /// Whether it runs the newest version of the catalog at each start (OpenBao).
     pub fn follows_latest(&self) -> bool {
         self.configured_version == LATEST_VERSION
     }
 
-    /// False when it was asked and its plugin did not answer.
+    /// Whether its plugin responds, or was not checked.
     pub fn may_answer(&self) -> bool {
         matches!(self.health, None | Some(MountHealth::Ok))
     }
 }
 
-/// Whether the plugin of a mount answers.
+/// Whether the plugin of a mount responds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MountHealth {
-    /// It does.
+    /// It responds.
     Ok,
-    /// The server has the mount and nothing behind it.
+    /// The mount has no backend.
     NoBackend,
-    /// The server says that it does not.
+    /// The server returns an error.
     Error {
-        /// In these words.
+        /// The message.
         message: String,
     },
 }
 
-/// The servers of raft, as the active node sees them.
+/// The raft servers, as the active node reports them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Raft {
-    /// It was not asked.
+    /// Not read.
     NotAsked,
     /// The storage is not raft.
     NotUsed,
-    /// The token may not see them.
+    /// The token has no permission to read them.
     NotShown,
-    /// These, by their ids, which need not be the names of nodes.
+    /// The servers by id, which can differ from the name of the node.
     Servers(BTreeMap<String, RaftServer>),
 }
 
-/// What stands at a path that the goal writes to. Values are compared when they are read and never kept.
+/// The state of a path that the goal writes. Values are compared when they are read, and not stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WriteObserved {
     /// Full path.
     pub path: String,
-    /// What reading it gave.
+    /// Result of reading it.
     pub read_state: ReadState,
-    /// Wanted fields.
+    /// Comparison of each field with its desired value.
     pub fields: BTreeMap<String, Comparison>,
 }
 
-/// What reading a path gave.
+/// The result of reading a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadState {
-    /// Nothing is there.
+    /// It does not exist.
     Absent,
-    /// Something is there.
+    /// It exists.
     Present,
-    /// It cannot be read, or not by this token.
+    /// It has no read operation, or the token has no permission.
     Unreadable,
-    /// Not read, because its mount is not ours or not there.
+    /// Not read, because its mount does not exist or has another plugin.
     NotRead,
 }
 
-/// What a run has done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ThisRun {
-    /// Mounts it made.
-    pub enabled: BTreeSet<MountPath>,
-    /// Mounts it moved to another version.
-    pub tuned: BTreeSet<MountPath>,
-    /// Names of plugins that it moved by their pin.
-    pub pinned: BTreeSet<String>,
-    /// Mounts it reloaded.
-    pub reloaded: BTreeSet<MountPath>,
-    /// Full paths it wrote.
-    pub written: BTreeSet<String>,
-    /// Files that it placed.
-    pub placed: BTreeSet<String>,
-    /// Names of plugins that it registered a version of.
-    pub registered: BTreeSet<String>,
-    /// Mounts and full paths that it tried.
-    pub smoke_tested: BTreeSet<String>,
-    /// Nodes that it started anew.
-    pub restarted: BTreeSet<NodeName>,
-    /// How often it made another node the active one.
-    pub step_downs: usize,
-    /// How many steps it has done.
-    pub steps: usize,
-}
-
-impl ThisRun {
-    /// With one more step done.
-    #[must_use]
-    pub fn with_step(mut self, step: &Step) -> Self {
-        self.steps += 1;
-        match step {
-            Step::EnableMount { path, .. } | Step::MountCanary { path, .. } => {
-                self.enabled.insert(path.clone());
-            }
-            Step::RegisterVersion { name, .. } => {
-                self.registered.insert(name.clone());
-            }
-            Step::VerifyCanary { path, .. } => {
-                self.smoke_tested.insert(path.to_string());
-            }
-            Step::SmokeTestMount { path } => {
-                self.smoke_tested.insert(path.clone());
-            }
-            Step::RestartNode { node } => {
-                self.restarted.insert(node.clone());
-            }
-            Step::StepDown { .. } => self.step_downs += 1,
-            Step::ReloadMount { path } => {
-                self.reloaded.insert(path.clone());
-            }
-            Step::Write { path, .. } => {
-                self.written.insert(path.clone());
-            }
-            Step::TuneMount { path, .. } => {
-                self.tuned.insert(path.clone());
-            }
-            Step::SetPin { name, .. } => {
-                self.pinned.insert(name.clone());
-            }
-            Step::PlaceBinary { file, .. } => {
-                self.placed.insert(file.clone());
-            }
-            Step::RemoveCanary { .. }
-            | Step::DeregisterVersion { .. }
-            | Step::RemoveBinary { .. }
-            | Step::PatchInitImage { .. } => {}
-        }
-        self
-    }
-}
-
 impl Observed {
-    /// Whether a node is about to become active: none is, or the one that was is sealed, and another takes over from it.
+    /// Whether a failover is in progress: no node is active, or the active one is sealed and another one can take over.
     pub fn is_failing_over(&self) -> bool {
         let mut servers = self
             .deployment
             .iter()
-            .flat_map(|site| site.nodes.values())
+            .flat_map(|deployment| deployment.nodes.values())
             .filter_map(|node| node.server.as_ref());
         !self.server.has_active_node || (self.server.sealed && servers.any(|server| !server.sealed))
     }
 
-    /// The version that `plugin` is pinned to, with its `v`.
+    /// The pinned version of `plugin`, with its `v`.
     pub fn pinned_version(&self, kind: PluginType, plugin: &str) -> Option<&str> {
         let Pins::Set(pins) = &self.pins else { return None };
         pins.iter().find(|pin| pin.kind == kind && pin.name == plugin).map(|pin| pin.version.as_str())
     }
 
-    /// The catalog entry; an empty version means the unversioned one.
+    /// The catalog entry; an empty version selects the unversioned one.
     pub fn catalog_entry(&self, kind: PluginType, name: &str, version: &str) -> Option<&CatalogEntry> {
         self.catalog.iter().find(|entry| entry.kind == kind && entry.name == name && entry.version == version)
     }
 
-    /// What would be seen when `step` has been done as it should.
+    /// The state after `step` has succeeded, in a run that has made `progress` before it.
     #[must_use]
-    pub fn after(&self, step: &Step) -> Self {
+    pub fn after(&self, step: &Step, progress: &Progress) -> Self {
         let mut next = self.clone();
-        next.this_run = next.this_run.with_step(step);
         match step {
             Step::PlaceBinary { nodes, file, binary, .. } => {
-                let site = next.deployment.iter_mut().flat_map(|site| &mut site.nodes);
-                for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
+                let all = next.deployment.iter_mut().flat_map(|deployment| &mut deployment.nodes);
+                for (_, node) in all.filter(|(name, _)| nodes.contains(name)) {
                     node.files.retain(|known| known.name != *file);
                     let (name, sha256) = (file.clone(), binary.sha256.clone());
                     node.files.push(PluginFile { name, sha256, mode: BINARY_MODE });
                 }
             }
-            Step::RegisterVersion { kind, name, version, sha256, command, args } => {
+            Step::RegisterVersion { kind, name, version, sha256, command, args, env: _ } => {
                 next.catalog.push(CatalogEntry {
                     kind: *kind,
                     name: name.clone(),
@@ -370,20 +295,20 @@ impl Observed {
                 next.catalog.retain(|entry| !is_it(entry));
             }
             Step::RemoveBinary { nodes, file, .. } => {
-                let site = next.deployment.iter_mut().flat_map(|site| &mut site.nodes);
-                for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
+                let all = next.deployment.iter_mut().flat_map(|deployment| &mut deployment.nodes);
+                for (_, node) in all.filter(|(name, _)| nodes.contains(name)) {
                     node.files.retain(|known| known.name != *file);
                 }
             }
-            Step::RestartNode { node } => next.simulate_restart(node),
+            Step::RestartNode { node, .. } => next.simulate_restart(node, progress),
             Step::PatchInitImage { to, files, .. } => {
                 if let Some(DeploymentObserved {
-                    plugin_storage: PluginStorage::InitContainer { image, files: brings, .. },
+                    plugin_storage: PluginStorage::InitContainer { image, files: image_files, .. },
                     ..
                 }) = &mut next.deployment
                 {
                     image.clone_from(to);
-                    brings.clone_from(files);
+                    image_files.clone_from(files);
                 }
             }
             Step::VerifyCanary { .. } | Step::SmokeTestMount { .. } | Step::StepDown { .. } => {}
@@ -397,7 +322,7 @@ impl Observed {
         next
     }
 
-    /// The version that a mount is configured to run; where it follows the latest one, that is the newest in the catalog.
+    /// The configured version of a mount; the newest of the catalog if the mount follows the latest one.
     pub fn configured_version<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
         if !mount.follows_latest() {
             return &mount.configured_version;
@@ -408,7 +333,7 @@ impl Observed {
         newest.map_or(&mount.configured_version, |entry| &entry.version)
     }
 
-    /// What a mount would run if it were started now: its pin, else what it is configured to run.
+    /// The version that a mount would run if it were started now: its pin, else its configured version.
     pub(crate) fn effective_version<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
         self.pinned_version(PluginType::Secret, &mount.plugin)
             .unwrap_or_else(|| self.configured_version(mount))
@@ -430,20 +355,20 @@ impl Observed {
         self.simulate_processes(path);
     }
 
-    /// Which processes run then, and what each node says of the mount.
+    /// Simulates the processes of a started mount, and what each node reports about it.
     fn simulate_processes(&mut self, path: &MountPath) {
         let Some(mount) = self.mounts.get(path.as_str()) else { return };
         let running =
             RunningVersion { version: mount.running_version.clone(), sha256: mount.running_sha256.clone() };
         let file = self.file_of(mount);
-        // Vault's standbys run nothing and forward the question; OpenBao's run what they have started.
-        let all_say_so = self.server.product == Product::Vault;
-        for node in self.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+        // Standbys of Vault run no plugins and forward the request; those of OpenBao keep running what they have started.
+        let all_report = self.server.product == Product::Vault;
+        for node in self.deployment.iter_mut().flat_map(|deployment| deployment.nodes.values_mut()) {
             let serves = node.server.as_ref().is_none_or(|vault| vault.role == NodeRole::Active);
-            if let Some(vault) = node.server.as_mut().filter(|_| serves || all_say_so) {
+            if let Some(vault) = node.server.as_mut().filter(|_| serves || all_report) {
                 vault.running.insert(path.to_string(), running.clone());
             }
-            // Where none can be seen, none will be.
+            // Processes stay invisible if none was visible before.
             if let Some(file) = file.as_ref().filter(|_| serves && !node.processes.is_empty()) {
                 let sha256 = Some(running.sha256.clone());
                 node.processes.push(Process { pid: 0, file: file.clone(), sha256 });
@@ -451,27 +376,29 @@ impl Observed {
         }
     }
 
-    /// Why a restart of a node takes a file from it; `None` where it is kept, or where that is not known.
-    pub(crate) fn lost_at_restart(&self, file: &str) -> Option<String> {
-        let keeping = &self.deployment.as_ref()?.plugin_storage;
-        // Which files came with the image of the container is not seen; what this run has placed did not.
+    /// Why a restart of a node removes a file; `None` if it is kept, or if that is unknown.
+    pub(crate) fn lost_at_restart(&self, file: &str, progress: &Progress) -> Option<String> {
+        let storage = &self.deployment.as_ref()?.plugin_storage;
+        // The files of the container's image are unknown, but those that this run has copied are not among them.
         let may_return =
-            matches!(keeping, PluginStorage::ContainerImage { .. }) && !self.this_run.placed.contains(file);
-        if may_return { None } else { keeping.loss_reason(file) }
+            matches!(storage, PluginStorage::ContainerImage { .. }) && !progress.placed.contains(file);
+        if may_return { None } else { storage.loss_reason(file) }
     }
 
-    /// The file that a mount executes; `None` for what comes with the server.
+    /// The file that a mount runs; `None` for built-in plugins.
     pub(crate) fn file_of(&self, mount: &MountObserved) -> Option<String> {
         let entry = self.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version);
         entry.map(CatalogEntry::file_name)
     }
 
-    /// The node comes back with the files that are kept, and runs what they are enough for.
-    fn simulate_restart(&mut self, node: &NodeName) {
-        let Some(there) = self.deployment.as_ref().and_then(|site| site.nodes.get(node)) else { return };
+    /// Simulates the restart of a node: it has the files that are kept, and runs the mounts whose files it has.
+    fn simulate_restart(&mut self, node: &NodeName, progress: &Progress) {
+        let Some(there) = self.deployment.as_ref().and_then(|deployment| deployment.nodes.get(node)) else {
+            return;
+        };
         let names = there.files.iter().map(|file| &file.name);
         let lost: BTreeSet<String> =
-            names.filter(|file| self.lost_at_restart(file).is_some()).cloned().collect();
+            names.filter(|file| self.lost_at_restart(file, progress).is_some()).cloned().collect();
         let starts = |mount: &MountObserved| self.file_of(mount).is_none_or(|file| !lost.contains(&file));
         let running = |mount: &MountObserved| RunningVersion {
             version: mount.running_version.clone(),
@@ -479,7 +406,10 @@ impl Observed {
         };
         let started = self.mounts.iter().filter(|(_, mount)| starts(mount));
         let started = started.map(|(path, mount)| (path.clone(), running(mount))).collect();
-        let Some(node) = self.deployment.as_mut().and_then(|site| site.nodes.get_mut(node)) else { return };
+        let Some(node) = self.deployment.as_mut().and_then(|deployment| deployment.nodes.get_mut(node))
+        else {
+            return;
+        };
         node.files.retain(|file| !lost.contains(&file.name));
         if let Some(vault) = &mut node.server {
             vault.running = started;

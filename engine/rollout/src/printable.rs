@@ -1,14 +1,13 @@
-//! Words of others, made harmless for a terminal: a plugin, a server or a container may write escape sequences, which would
-//! act on the terminal of whoever reads them.
+//! Removes control characters from the output of plugins, servers and containers, which could contain escape sequences of a terminal.
 
-/// The text without control characters. Line breaks and tabs stay.
+/// Returns the text without control characters, except for line breaks and tabs.
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+    text.chars().filter(|character| !character.is_control() || matches!(character, '\n' | '\t')).collect()
 }
 
-/// The text in one line without control characters, and at most this many characters of it.
-pub fn printable_line(text: &str, most: usize) -> String {
-    text.chars().filter(|letter| !letter.is_control()).take(most).collect()
+/// Returns the text in one line, without control characters, and cut after `max_chars`.
+pub fn printable_line(text: &str, max_chars: usize) -> String {
+    text.chars().filter(|character| !character.is_control()).take(max_chars).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Words of a shell, for commands that are shown to be copied.
+//! Quoting for commands that a user copies into a shell.
 
-/// Quotes `text` as one word of a POSIX shell, if it needs quotes.
+/// Quotes `text` as one word of a POSIX shell, if that is necessary.
 pub fn shell_quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/:@,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

@@ -1,4 +1,4 @@
-//! Tries a mount: issues a credential, looks at its lease, renews it, revokes it, and proves that it is gone.
+//! The smoke test of a mount: issues a credential, looks up its lease, renews it, revokes it, and verifies that it is revoked.
 
 use serde::Serialize;
 use vault_api::leases::{Lookup, Renew, Revoke};
@@ -6,27 +6,27 @@ use vault_api::{CallError, Client, logical};
 
 use crate::event::Event;
 
-/// What the trial showed. No value of the credential is in it.
+/// The result of a smoke test, without the values of the credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SmokeReport {
     /// Full path.
     pub path: String,
-    /// Names of the fields that came back.
+    /// Names of the returned fields.
     pub fields: Vec<String>,
-    /// The lease, where there was one.
+    /// The lease, if there was one.
     pub lease: Option<SmokeLease>,
 }
 
 /// A lease that was issued and is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SmokeLease {
-    /// As the server knew it after it was issued.
+    /// Its TTL after it was issued.
     pub ttl_seconds: u64,
-    /// After a renewal; `None` when it is not renewable.
+    /// Its TTL after a renewal; `None` if it is not renewable.
     pub renewed_seconds: Option<u64>,
 }
 
-/// A trial that failed.
+/// A smoke test that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SmokeError {
@@ -35,7 +35,7 @@ pub enum SmokeError {
     Read {
         /// Full path.
         path: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: CallError,
     },
@@ -45,7 +45,7 @@ pub enum SmokeError {
         /// Full path.
         path: String,
     },
-    /// The server does not know the lease it gave.
+    /// The server does not know the lease that it has returned.
     #[error("the server does not know the lease that {path} returned")]
     UnknownLease {
         /// Full path.
@@ -54,11 +54,11 @@ pub enum SmokeError {
     /// The lease could not be looked up or renewed. It is revoked.
     #[error("could not {what} the lease that {path} returned")]
     Lease {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// Full path.
         path: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: CallError,
     },
@@ -67,12 +67,12 @@ pub enum SmokeError {
     RevokeFailed {
         /// Which one.
         lease_id: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: CallError,
     },
-    /// The server said that the lease is revoked, and still has it.
-    #[error("the lease {lease_id} is still there after it was revoked")]
+    /// The server reported that the lease is revoked, and still has it.
+    #[error("the lease {lease_id} still exists after it was revoked")]
     NotRevoked {
         /// Which one.
         lease_id: String,
@@ -80,7 +80,7 @@ pub enum SmokeError {
 }
 
 impl SmokeError {
-    /// The call that failed; `None` where the server answered, and not as it should.
+    /// The request that failed; `None` if the response was unexpected.
     pub(crate) fn call_error(&self) -> Option<&CallError> {
         match self {
             Self::Read { source, .. } | Self::Lease { source, .. } | Self::RevokeFailed { source, .. } => {
@@ -90,7 +90,7 @@ impl SmokeError {
         }
     }
 
-    /// The lease that may live on.
+    /// The lease that may not be revoked.
     pub fn unrevoked_lease(&self) -> Option<&str> {
         match self {
             Self::RevokeFailed { lease_id, .. } | Self::NotRevoked { lease_id } => Some(lease_id),
@@ -99,13 +99,12 @@ impl SmokeError {
     }
 }
 
-/// What a person has to do about a [lease that may live on](SmokeError::unrevoked_lease), in a sentence or two.
+/// How to revoke a [lease that may not be revoked](SmokeError::unrevoked_lease).
 pub fn revoke_hint(lease: &str) -> String {
-    format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
+    format!("A credential may still be valid. Revoke it with `vault-token-plugin creds revoke {lease}`.")
 }
 
-/// Reads `path` (a full path) and undoes what that does. The lease is revoked on every way out; do not drop the future before
-/// it ends.
+/// Runs the smoke test of a full path. Revokes the lease also if the test fails; do not drop the future before it ends.
 pub async fn run_smoke_test(
     client: &Client,
     path: &str,
@@ -127,7 +126,7 @@ pub async fn run_smoke_test(
         };
     }
     listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
-    let tried = verify_lease(client, path, &lease_id, renewable).await;
+    let lease = verify_lease(client, path, &lease_id, renewable).await;
     match revoke_and_verify(client, &lease_id).await {
         Ok(()) => {}
         Err(SmokeError::RevokeFailed { source, .. }) if is_unrevocable_data_lease(&source) => {
@@ -136,11 +135,11 @@ pub async fn run_smoke_test(
         Err(error) => return Err(error),
     }
     listener(&Event::SmokeCredentialRevoked { path: path.to_owned() });
-    Ok(SmokeReport { path: path.to_owned(), fields, lease: Some(tried?) })
+    Ok(SmokeReport { path: path.to_owned(), fields, lease: Some(lease?) })
 }
 
-/// Whether a lease that could not be revoked was none of a credential: the server gives a lease to whatever a key-value
-/// engine returns that is not named `kv`, and the engine then knows of nothing to revoke.
+/// Whether a lease that could not be revoked is not of a credential: the server also creates leases for the data of a key-value engine that is
+/// not named `kv`, which the engine cannot revoke.
 pub(crate) fn is_unrevocable_data_lease(revoking: &CallError) -> bool {
     revoking.api_error_is(|answer| answer.has_message("secret is unsupported by this backend"))
 }
@@ -167,11 +166,14 @@ async fn verify_lease(
     Ok(SmokeLease { ttl_seconds: lease.ttl.as_secs(), renewed_seconds })
 }
 
-/// Revokes a lease and looks it up, as the server may have said too early that it is revoked.
-pub(crate) async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
-    let left = |source| SmokeError::RevokeFailed { lease_id: lease_id.to_owned(), source };
-    client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(left)?;
-    match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(left)? {
+/// Revokes a lease, and looks it up to verify that it is revoked.
+///
+/// # Errors
+/// If the lease may still be valid.
+pub async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
+    let failed = |source| SmokeError::RevokeFailed { lease_id: lease_id.to_owned(), source };
+    client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(failed)?;
+    match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(failed)? {
         None => Ok(()),
         Some(_) => Err(SmokeError::NotRevoked { lease_id: lease_id.to_owned() }),
     }

@@ -1,27 +1,30 @@
-//! The steps that there are.
+//! The steps of a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
+use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Binary;
+use crate::goal::{DesiredValue, DesiredWrite};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::version::Version;
 
-/// One change. A step never holds a value that is written, so it can be shown and saved.
+/// One change, with everything that is needed to apply it. Values that are written are not serialized, and secret ones are not part of
+/// the `Debug` output, so a step can be shown and saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// Put the binary into the plugin directory of nodes.
+    /// Copies the binary to the plugin directory of nodes.
     PlaceBinary {
-        /// Those that lack it.
+        /// The nodes without it.
         nodes: Vec<NodeName>,
-        /// Directory.
+        /// The plugin directory.
         directory: PathBuf,
         /// File name.
         file: String,
@@ -29,14 +32,14 @@ pub enum Step {
         #[serde(flatten, serialize_with = "as_digest_and_size")]
         binary: Binary,
     },
-    /// Make the version known to the server.
+    /// Registers the version in the catalog.
     RegisterVersion {
-        /// What it is for.
+        /// Type of the plugin.
         #[serde(rename = "type")]
         kind: PluginType,
-        /// Name.
+        /// Name in the catalog.
         name: String,
-        /// Version.
+        /// The version.
         version: Version,
         /// Hex sha256.
         sha256: String,
@@ -44,141 +47,161 @@ pub enum Step {
         command: String,
         /// Arguments.
         args: Vec<String>,
+        /// Environment as `KEY=value`.
+        #[serde(skip)]
+        env: Vec<SecretString>,
     },
-    /// Mount the plugin.
+    /// Enables a mount.
     EnableMount {
-        /// Where.
+        /// Path of the mount.
         path: MountPath,
         /// Name of the plugin.
         plugin: String,
-        /// What will run there.
+        /// The version that it runs.
         version: Version,
         /// Whether the version comes from the mount or from a pin.
         version_from: VersionFrom,
     },
-    /// Say which version a mount starts next.
+    /// Configures the version of a mount, which takes effect when it is reloaded.
     TuneMount {
-        /// Where.
+        /// Path of the mount.
         path: MountPath,
-        /// With its `v`; empty when unversioned.
+        /// The configured version so far, with its `v`; empty if unversioned.
         from: String,
-        /// Version.
+        /// The version.
         to: Version,
     },
-    /// Say which version every mount of a plugin starts next.
+    /// Sets the pin of a plugin, which takes effect when its mounts are reloaded.
     SetPin {
-        /// What it is for.
+        /// Type of the plugin.
         #[serde(rename = "type")]
         kind: PluginType,
         /// Name of the plugin.
         name: String,
-        /// With its `v`.
+        /// The pinned version so far, with its `v`.
         from: String,
-        /// Version.
+        /// The version.
         to: Version,
     },
-    /// Mount a version where nobody uses it, to see whether it works.
+    /// Enables the canary mount, on which a version is tested before other mounts use it.
     MountCanary {
-        /// Where.
+        /// Path of the mount.
         path: MountPath,
         /// Name of the plugin.
         plugin: String,
-        /// What will run there.
+        /// The version that it runs.
         version: Version,
         /// Whether the version comes from the mount or from a pin.
         version_from: VersionFrom,
     },
-    /// Write and read there.
+    /// Configures and smoke-tests the canary mount.
     VerifyCanary {
-        /// Where.
+        /// Path of the mount.
         path: MountPath,
-        /// Paths below it that are written.
-        writes: Vec<String>,
-        /// The mount whose configuration that is; `None` when it is the trial's own.
+        /// What is written below the mount; only the paths in JSON.
+        #[serde(serialize_with = "as_paths")]
+        writes: Vec<DesiredWrite>,
+        /// The mount whose configuration is copied; `None` if the canary has a separate one.
         #[serde(skip_serializing_if = "Option::is_none")]
         source_mount: Option<MountPath>,
-        /// Path below it that is read.
+        /// Path below the mount that is smoke-tested.
         smoke_path: Option<String>,
     },
-    /// Unmount it.
+    /// Disables the canary mount.
     RemoveCanary {
-        /// Where.
+        /// Path of the mount.
         path: MountPath,
     },
-    /// Start the plugin of a mount anew. One mount a step, so that each has the whole time limit of a request.
+    /// Reloads the plugin of a mount. One mount per step, so that each has the full timeout of a request.
     ReloadMount {
-        /// Where.
+        /// Path of the mount.
         path: MountPath,
     },
-    /// Write fields.
+    /// Writes fields.
     Write {
         /// Full path.
         path: String,
-        /// Names of the fields.
-        fields: Vec<String>,
+        /// What is written; only the names of the fields in JSON.
+        #[serde(rename = "fields", serialize_with = "as_field_names")]
+        data: BTreeMap<String, DesiredValue>,
     },
-    /// Read a path that must return a lease or data, and revoke the lease.
+    /// Reads a path that must return a lease or data, and revokes the lease.
     SmokeTestMount {
         /// Full path.
         path: String,
     },
-    /// Let the server forget a version.
+    /// Removes a version from the catalog.
     DeregisterVersion {
-        /// What it is for.
+        /// Type of the plugin.
         #[serde(rename = "type")]
         kind: PluginType,
-        /// Name.
+        /// Name in the catalog.
         name: String,
-        /// With its `v`; empty for the unversioned entry.
+        /// The version with its `v`; empty for the unversioned entry.
         version: String,
     },
-    /// Take a binary away from nodes.
+    /// Removes a file from the plugin directory of nodes.
     RemoveBinary {
-        /// Those that have it.
+        /// The nodes that have it.
         nodes: Vec<NodeName>,
-        /// Directory.
+        /// The plugin directory.
         directory: PathBuf,
         /// File name.
         file: String,
     },
-    /// Start a node anew, so that it runs what the active one runs.
+    /// Restarts a node, so that it runs the same versions as the active one.
     RestartNode {
-        /// Which one.
+        /// The node.
         node: NodeName,
+        /// Uid of its pod, so that a pod that was recreated in the meantime is not restarted.
+        #[serde(skip)]
+        uid: Option<String>,
+        /// What to do if its disruption budget does not allow the restart.
+        #[serde(skip)]
+        unready: UnreadyPodPolicy,
     },
-    /// Name the image from which nodes that are started anew get their binaries.
+    /// Sets the image from which restarted nodes get their binaries.
     PatchInitImage {
         /// Name of the init container.
         container: String,
-        /// Its image so far.
+        /// The image so far.
         from: String,
-        /// Its image from now on.
+        /// The new image.
         to: String,
-        /// The files in that one, where it was read.
+        /// The files of the new image, if it was read.
         #[serde(skip_serializing_if = "Option::is_none")]
         files: Option<BTreeSet<String>>,
     },
-    /// Make another node the active one, to see that it serves too.
+    /// Makes another node active, to test that it serves.
     StepDown {
-        /// From 1.
+        /// Number of the step-down, from 1.
         turn: usize,
-        /// How many there will be.
+        /// Number of all step-downs.
         total: usize,
     },
 }
 
-/// Who says which version a mount runs.
+/// What determines the version of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionFrom {
-    /// The mount itself.
+    /// Its configuration.
     Mount,
-    /// A pin; then the mount must not be given one.
+    /// A pin. Then no version must be configured.
     Pin,
 }
 
+/// Whether a pod that is not ready is restarted against its disruption budget. Its absence changes nothing for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnreadyPodPolicy {
+    /// Evict the pod, which respects the budget.
+    Evict,
+    /// Delete the pod if the eviction is refused. A rollback must be able to finish.
+    Delete,
+}
+
 impl Step {
-    /// Whether it changes files or processes that are looked at.
+    /// Whether it changes files or processes that are observed.
     pub(crate) fn affects_nodes(&self) -> bool {
         match self {
             Self::PlaceBinary { .. }
@@ -187,7 +210,7 @@ impl Step {
             | Self::RestartNode { .. }
             | Self::StepDown { .. }
             | Self::PatchInitImage { .. } => true,
-            // What these start is proven by what the server says, and where it is a reload by the next look.
+            // What these start is verified by the response of the server.
             Self::EnableMount { .. }
             | Self::MountCanary { .. }
             | Self::VerifyCanary { .. }
@@ -206,7 +229,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PlaceBinary { nodes, directory, file, .. } => {
-                write!(f, "place {file} in {}{}", directory.display(), on_nodes(nodes))
+                write!(f, "copy {file} to {}{}", directory.display(), on_nodes(nodes))
             }
             Self::RegisterVersion { kind, name, version, .. } => {
                 write!(f, "register {kind} plugin {name} {}", version.v_prefixed())
@@ -222,33 +245,37 @@ impl fmt::Display for Step {
                 write!(f, "pin {name} to {} instead of {from}", to.v_prefixed())
             }
             Self::MountCanary { path, plugin, version, .. } => {
-                write!(f, "mount {plugin} {} for a trial at {path}", version.v_prefixed())
+                write!(f, "mount {plugin} {} as a canary at {path}", version.v_prefixed())
             }
-            Self::VerifyCanary { path, writes, source_mount: live, smoke_path: read } => {
-                write!(f, "prove {path}")?;
-                let writes = writes.join(", ");
-                match live {
-                    _ if writes.is_empty() => {}
-                    Some(live) => write!(f, ", copy {writes} of {live} to it")?,
-                    None => write!(f, ", write {writes} to it")?,
-                }
-                match read {
-                    Some(read) => write!(f, " and try {read}"),
-                    None => Ok(()),
-                }
+            Self::VerifyCanary { path, writes, source_mount, smoke_path } => {
+                let writes: Vec<&str> = writes.iter().map(|write| write.path.as_str()).collect();
+                let configure = match source_mount {
+                    _ if writes.is_empty() => None,
+                    Some(source) => Some(format!("copy {} from {source}", writes.join(", "))),
+                    None => Some(format!("write {}", writes.join(", "))),
+                };
+                let test = smoke_path.as_ref().map(|path| format!("smoke-test {path}"));
+                let parts: Vec<String> = configure.into_iter().chain(test).collect();
+                let separator = if parts.is_empty() { "" } else { ": " };
+                write!(f, "verify {path}{separator}{}", parts.join(", then "))
             }
             Self::RemoveCanary { path } => write!(f, "remove {path}"),
             Self::ReloadMount { path } => write!(f, "reload {path}"),
-            Self::Write { path, fields } => write!(f, "write {path} ({})", fields.join(", ")),
-            Self::SmokeTestMount { path } => write!(f, "try {path}"),
+            Self::Write { path, data } => {
+                let fields: Vec<&str> = data.keys().map(String::as_str).collect();
+                write!(f, "write {path} ({})", fields.join(", "))
+            }
+            Self::SmokeTestMount { path } => write!(f, "smoke-test {path}"),
             Self::RemoveBinary { nodes, directory, file } => {
                 write!(f, "remove {file} from {}{}", directory.display(), on_nodes(nodes))
             }
-            Self::RestartNode { node } => write!(f, "restart {node}, which still runs the version before"),
-            Self::PatchInitImage { container, to, .. } => {
-                write!(f, "take {to} as image of init container {container}")
+            Self::RestartNode { node, .. } => {
+                write!(f, "restart {node}, which still runs the previous version")
             }
-            Self::StepDown { turn, total: of } => write!(f, "hand over to another node ({turn} of {of})"),
+            Self::PatchInitImage { container, to, .. } => {
+                write!(f, "set the image of init container {container} to {to}")
+            }
+            Self::StepDown { turn, total } => write!(f, "make another node active ({turn} of {total})"),
             Self::DeregisterVersion { kind, name, version } if version.is_empty() => {
                 write!(f, "deregister {kind} plugin {name} without a version")
             }
@@ -266,7 +293,18 @@ fn as_digest_and_size<S: Serializer>(binary: &Binary, serializer: S) -> Result<S
     fields.end()
 }
 
-/// Where, unless it is this machine.
+fn as_paths<S: Serializer>(writes: &[DesiredWrite], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(writes.iter().map(|write| &write.path))
+}
+
+fn as_field_names<S: Serializer>(
+    data: &BTreeMap<String, DesiredValue>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(data.keys())
+}
+
+/// The names of nodes, unless it is this machine.
 fn on_nodes(nodes: &[NodeName]) -> String {
     let named: Vec<&str> = nodes.iter().filter(|node| !node.is_local()).map(NodeName::as_str).collect();
     if named.is_empty() { String::new() } else { format!(" on {}", named.join(", ")) }
@@ -283,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_step_that_places_a_binary_shows_no_path_of_this_machine() {
-        let path = PathBuf::from("/home/somebody/custom");
+        let path = PathBuf::from("/home/user/custom");
         let (sha256, size) = ("ab".to_owned(), 1000);
         let step = Step::PlaceBinary {
             nodes: vec![NodeName::local()],
@@ -300,5 +338,39 @@ mod tests {
             "size": 1000,
         });
         assert_eq!(serde_json::to_value(&step).expect("a step is JSON"), expected);
+    }
+
+    #[test]
+    fn a_step_holds_what_it_writes_and_shows_none_of_it() {
+        let secret = || DesiredValue::Secret(SecretString::new("hunter2"));
+        let data = BTreeMap::from([("api_key".to_owned(), secret())]);
+        let path: MountPath = "custom".parse().expect("a path");
+        let steps = [
+            Step::RegisterVersion {
+                kind: PluginType::Secret,
+                name: "custom".into(),
+                version: "1.2.3".parse().expect("a version"),
+                sha256: "ab".into(),
+                command: "custom-1.2.3".into(),
+                args: Vec::new(),
+                env: vec![SecretString::new("TOKEN=hunter2")],
+            },
+            Step::VerifyCanary {
+                path: path.clone(),
+                writes: vec![DesiredWrite { path: "config".into(), data: data.clone() }],
+                source_mount: None,
+                smoke_path: None,
+            },
+            Step::Write { path: path.join("config"), data },
+        ];
+        for step in &steps {
+            let json = serde_json::to_string(step).expect("a step is JSON");
+            let shown = format!("{step} {step:?} {json}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert_eq!(
+            serde_json::to_value(&steps[2]).expect("a step is JSON"),
+            json!({"step": "write", "path": "custom/config", "fields": ["api_key"]})
+        );
     }
 }

@@ -1,42 +1,9 @@
-//! How long a run waits for nodes, and how often it looks meanwhile.
+//! Timeouts of waits for nodes.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-/// Limit of a failover, during which no node is active: it takes seconds.
+/// Timeout of a failover, during which no node is active. It takes seconds.
 pub(crate) const FAILOVER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Limit for the return of a node: its pod has to be scheduled, started and unsealed.
+/// Timeout of the restart of a node: its pod has to be scheduled, started and unsealed.
 pub(crate) const NODE_RETURN_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// Interval between two looks at what is waited for.
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
-
-/// A wait that looks again and again until its timeout has passed.
-pub(crate) struct Poll {
-    deadline: Instant,
-    interval: Duration,
-}
-
-impl Poll {
-    /// Starts a wait that looks every [`POLL_INTERVAL`].
-    pub(crate) fn new(timeout: Duration) -> Self {
-        Self::every(POLL_INTERVAL, timeout)
-    }
-
-    /// Starts a wait with an interval of its own.
-    pub(crate) fn every(interval: Duration, timeout: Duration) -> Self {
-        Self { deadline: Instant::now() + timeout, interval }
-    }
-
-    /// Whether the timeout has passed.
-    pub(crate) fn timed_out(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
-
-    /// Sleeps until the next look.
-    pub(crate) async fn pause(&self) {
-        tokio::time::sleep(self.interval).await;
-    }
-}

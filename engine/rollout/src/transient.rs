@@ -1,22 +1,22 @@
-//! Failures of Vault that pass when another node has taken over.
+//! Errors that disappear when another node becomes active.
 
 use vault_api::{CallError, TransportErrorKind};
 
-/// What a standby answers while no node is active (Vault's and OpenBao's words).
+/// Messages of a standby while no node is active, of Vault and OpenBao.
 pub(crate) const NO_ACTIVE_NODE_ERRORS: [&str; 2] =
     ["active cluster node not found", "local node not active"];
 
-/// What a node answers that has lost the leadership and does not know it yet (raft's words, which Vault passes on).
+/// Messages of raft from a node that has just lost the leadership, which Vault returns.
 const LOST_LEADERSHIP: [&str; 2] = ["node is not the leader", "leadership lost while committing log"];
 
-/// Whether a call may have failed on a node that is about to be replaced by another.
-pub(crate) fn is_transient(error: &CallError) -> bool {
+/// Whether a call may succeed when another node is active.
+pub fn is_transient(error: &CallError) -> bool {
     match error {
         CallError::Sealed { .. } => true,
         CallError::Api(answer) => answer.status.is_server_error(),
-        CallError::Transport { kind: trouble, .. } => {
+        CallError::Transport { kind, .. } => {
             matches!(
-                trouble,
+                kind,
                 TransportErrorKind::NoConnection
                     | TransportErrorKind::ConnectionLost
                     | TransportErrorKind::TimedOut
@@ -27,16 +27,16 @@ pub(crate) fn is_transient(error: &CallError) -> bool {
     }
 }
 
-/// Whether a call failed on a node that another one takes over from. It may have been carried out.
+/// Whether a call failed because its node is no longer active. The node may have executed the request.
 pub(crate) fn is_node_loss(call: &CallError) -> bool {
     match call {
         CallError::Sealed { .. } => true,
         CallError::Api(answer) => {
-            LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE_ERRORS).any(|words| answer.has_message(words))
+            LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE_ERRORS).any(|message| answer.has_message(message))
         }
-        CallError::Transport { kind: trouble, .. } => {
+        CallError::Transport { kind, .. } => {
             matches!(
-                trouble,
+                kind,
                 TransportErrorKind::NoConnection
                     | TransportErrorKind::ConnectionLost
                     | TransportErrorKind::Standby

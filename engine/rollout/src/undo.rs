@@ -1,4 +1,4 @@
-//! Takes back what a failed run has done: mounts run the version before, proven, and nothing new is left.
+//! Undoes a failed run: mounts run the previous version, verified, and everything that was added is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,8 +9,7 @@ use vault_api::pins::{Pin, Set};
 use vault_api::{CallError, Client, Endpoint, reload};
 
 use crate::decide::unreloaded_mounts;
-use crate::deployment::lease_lock::{LeaseLock, LockLost};
-use crate::deployment::{Deployment, Detail, Freshness, Query};
+use crate::deployment::{Deployment, Detail, Freshness, LeaseLock, LockLost, Query};
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::UpgradeGoal;
@@ -18,42 +17,43 @@ use crate::mount_path::MountPath;
 use crate::observe::Environment;
 use crate::observed::deployment::{NodeName, Readiness};
 use crate::observed::{Observed, PluginDirectory};
+use crate::poll::Poll;
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, Poll};
+use crate::timeouts::FAILOVER_TIMEOUT;
 use crate::transient::is_node_loss;
 
-/// Whether another node takes over when the active one is lost.
+/// Whether another node takes over if the active one is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failover {
-    /// A call that the loss of a node cuts off is repeated at its successor.
+    /// Yes: requests that the loss interrupts are repeated.
     Possible,
-    /// There is no other node.
+    /// No: there is no other node.
     Impossible,
 }
 
 impl Failover {
-    /// Among the nodes that were seen.
+    /// Derives it from the observed nodes.
     pub fn of(observed: &Observed) -> Self {
-        let others = observed.deployment.as_ref().is_some_and(|site| site.nodes.len() > 1);
+        let others = observed.deployment.as_ref().is_some_and(|deployment| deployment.nodes.len() > 1);
         if others { Self::Possible } else { Self::Impossible }
     }
 }
 
-/// Mounts that were moved.
+/// Mounts that were moved to another version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum VersionSwitch {
-    /// One, by its own setting.
+    /// One mount, by its configuration.
     Mount {
         path: MountPath,
-        /// With its `v`; empty when it had none.
+        /// The previous version with its `v`; empty if it had none.
         from: String,
     },
-    /// All of a plugin, by its pin.
+    /// All mounts of a plugin, by its pin.
     Pin { pin: Pin, mounts: Vec<MountPath> },
 }
 
 impl VersionSwitch {
-    /// What a step moves, where `mounts` are those of its plugin.
+    /// The mounts that a step moves; `mounts` are those of its plugin.
     pub(crate) fn from_step(step: &Step, mounts: &[MountPath]) -> Option<VersionSwitch> {
         match step {
             Step::TuneMount { path, from, .. } => {
@@ -67,21 +67,21 @@ impl VersionSwitch {
         }
     }
 
-    /// What a run that was killed has moved towards a goal and not started: it goes back to what it runs.
+    /// The mounts that a killed run has moved and not reloaded. They go back to the version that they run.
     pub(crate) fn unreloaded(observed: &Observed, upgrade: &UpgradeGoal) -> Vec<VersionSwitch> {
-        let half = unreloaded_mounts(observed, upgrade);
-        let Some((_, running)) = half.first() else { return Vec::new() };
+        let unreloaded = unreloaded_mounts(observed, upgrade);
+        let Some((_, running)) = unreloaded.first() else { return Vec::new() };
         if observed.pinned_version(upgrade.kind(), upgrade.name()).is_some() {
             let pin = Pin { kind: upgrade.kind(), name: upgrade.name().to_owned(), version: running.clone() };
             return vec![VersionSwitch::Pin {
                 pin,
-                mounts: half.into_iter().map(|(path, _)| path).collect(),
+                mounts: unreloaded.into_iter().map(|(path, _)| path).collect(),
             }];
         }
-        half.into_iter().map(|(path, from)| VersionSwitch::Mount { path, from }).collect()
+        unreloaded.into_iter().map(|(path, from)| VersionSwitch::Mount { path, from }).collect()
     }
 
-    /// Whether it is the same mount or pin, wherever it comes from.
+    /// Whether it is the same mount or pin, with any previous version.
     pub(crate) fn is_same_subject(&self, other: &VersionSwitch) -> bool {
         match (self, other) {
             (VersionSwitch::Mount { path, .. }, VersionSwitch::Mount { path: other, .. }) => path == other,
@@ -90,7 +90,7 @@ impl VersionSwitch {
         }
     }
 
-    /// The mounts, each with what it ran before.
+    /// The mounts, with their previous versions.
     pub(crate) fn mounts(&self) -> Vec<(&MountPath, &str)> {
         match self {
             VersionSwitch::Mount { path, from } => vec![(path, from)],
@@ -101,7 +101,7 @@ impl VersionSwitch {
     }
 }
 
-/// The mounts of all of them.
+/// The mounts of all switches, sorted.
 pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<MountPath> {
     let mut paths: Vec<MountPath> =
         switched.iter().flat_map(VersionSwitch::mounts).map(|(path, _)| path.clone()).collect();
@@ -110,39 +110,38 @@ pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<MountPath> {
     paths
 }
 
-/// Moves back every mount that `done` has moved, because a version that runs turned out not to do its work. Returns the
-/// mounts, none if none was moved; on failure what is where, a sentence each. `lock` is the right to change of the run that has moved
-/// them: once it is lost, nothing is moved back.
+/// Moves back every mount that `done` has moved, because its new version has failed. Returns the mounts, or on failure the remaining effects,
+/// one sentence each. `lock` is that of the run that has moved them: once it is lost, nothing is moved back.
 ///
 /// Do not drop the future before it ends.
 pub async fn roll_back(
-    world: &Environment,
+    environment: &Environment,
     lock: &LeaseLock,
     failover: Failover,
     done: &[Step],
-    because: &str,
+    cause: &str,
     listener: &mut dyn FnMut(&Event),
 ) -> Result<Vec<MountPath>, Vec<String>> {
     let switched: Vec<VersionSwitch> =
         done.iter().filter_map(|step| VersionSwitch::from_step(step, &[])).collect();
     let mounts = switched_mounts(&switched);
     if !mounts.is_empty() {
-        listener(&Event::RollingBack { mounts: mounts.clone(), cause: because.to_owned() });
-        let undo = UndoContext { client: world.client.clone(), failover, lock };
+        listener(&Event::RollingBack { mounts: mounts.clone(), cause: cause.to_owned() });
+        let undo = UndoContext { client: environment.client.clone(), failover, lock };
         undo.switch_back(&switched).await?;
     }
     Ok(mounts)
 }
 
-/// How things are taken back.
+/// The context of an undo.
 pub(crate) struct UndoContext<'a> {
     pub(crate) client: Client,
     pub(crate) failover: Failover,
-    /// The right to change the site. Once it is lost nothing is changed, as another operator may have begun.
+    /// The lock. Once it is lost, nothing is changed, because another operator may have started.
     pub(crate) lock: &'a LeaseLock,
 }
 
-/// What was not taken back.
+/// Why a change was not undone.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UndoError {
     #[error(transparent)]
@@ -152,16 +151,15 @@ pub(crate) enum UndoError {
 }
 
 impl UndoContext<'_> {
-    /// Moves every mount back, reloads them, and reads back what runs. A mount that is gone needs nothing.
-    /// On failure: what is where, a sentence each.
+    /// Moves every mount back, reloads it, and verifies the version that it runs. Skips mounts that no longer exist.
+    /// Returns the remaining effects on failure, one sentence each.
     pub(crate) async fn switch_back(&self, switched: &[VersionSwitch]) -> Result<(), Vec<String>> {
-        let mut left = Vec::new();
+        let mut remaining = Vec::new();
         let mut paths = Vec::new();
         for switched in switched {
             match switched {
-                VersionSwitch::Mount { path, from } if from.is_empty() => left.push(format!(
-                    "{path} had no version before, and \"no version\" cannot be configured again; \
-                 move it to a version that works, and reload it"
+                VersionSwitch::Mount { path, from } if from.is_empty() => remaining.push(format!(
+                    "{path} had no version before, which cannot be configured again: move it to a working version, and reload it"
                 )),
                 VersionSwitch::Mount { path, from } => {
                     if self.is_gone(path).await {
@@ -173,7 +171,7 @@ impl UndoContext<'_> {
                     {
                         Ok(_) => paths.push(path.to_string()),
                         Err(error) => {
-                            left.push(format!(
+                            remaining.push(format!(
                                 "{path} could not be moved back to {from} ({})",
                                 error_chain(&error)
                             ));
@@ -190,7 +188,7 @@ impl UndoContext<'_> {
                     }
                     Err(error) => {
                         let Pin { name, version, .. } = pin;
-                        left.push(format!(
+                        remaining.push(format!(
                             "{name} could not be pinned to {version} again ({})",
                             error_chain(&error)
                         ));
@@ -198,10 +196,10 @@ impl UndoContext<'_> {
                 },
             }
         }
-        // One request a mount: each has the whole time limit, and one that fails does not keep the others from it.
+        // One request per mount: each has the full timeout, and one failure does not affect the others.
         for path in paths {
             if let Err(error) = self.send_change(&reload::ReloadMounts { paths: vec![path.clone()] }).await {
-                left.push(format!("{path} could not be reloaded ({})", error_chain(&error)));
+                remaining.push(format!("{path} could not be reloaded ({})", error_chain(&error)));
             }
         }
         for (path, from) in
@@ -210,31 +208,32 @@ impl UndoContext<'_> {
             match self.send_read(&Read { path: path.to_string() }).await {
                 Ok(Some(shown)) if shown.mount.running_version == *from => {}
                 Ok(Some(shown)) => {
-                    left.push(format!("{path} runs {:?} and not {from}", shown.mount.running_version));
+                    remaining.push(format!("{path} runs {:?}, expected {from}", shown.mount.running_version));
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    left.push(format!("it is not known what {path} runs ({})", error_chain(&error)));
+                    remaining
+                        .push(format!("the version that {path} runs is unknown ({})", error_chain(&error)));
                 }
             }
         }
-        if left.is_empty() { Ok(()) } else { Err(left) }
+        if remaining.is_empty() { Ok(()) } else { Err(remaining) }
     }
 
-    /// Whether nothing is mounted there; what cannot be asked may be there.
+    /// Whether nothing is mounted at the path. False if that is unknown.
     pub(crate) async fn is_gone(&self, path: &MountPath) -> bool {
         matches!(self.send_read(&Read { path: path.to_string() }).await, Ok(None))
     }
 
-    /// Removes what `steps` have brought: canaries, catalog entries, files. The last of them may have failed half way.
-    /// On failure: what is where, a sentence each.
+    /// Removes what `steps` have added: canary mounts, catalog entries, files. The last step may have failed halfway.
+    /// Returns the remaining effects on failure, one sentence each.
     pub(crate) async fn remove_created(
         &self,
-        world: &Environment,
+        environment: &Environment,
         steps: &[Step],
         listener: &mut dyn FnMut(&Event),
     ) -> Result<(), Vec<String>> {
-        let mut left = Vec::new();
+        let mut remaining = Vec::new();
         for step in steps.iter().rev() {
             let undone = match step {
                 Step::MountCanary { path, .. } => {
@@ -244,40 +243,40 @@ impl UndoContext<'_> {
                     self.remove_canary(path).await
                 }
                 Step::RegisterVersion { kind, name, version, .. } => {
-                    let (gone, version) = (steps, version.v_prefixed());
+                    let version = version.v_prefixed();
                     let removal =
                         Step::DeregisterVersion { kind: *kind, name: name.clone(), version: version.clone() };
-                    if gone.contains(&removal) {
+                    if steps.contains(&removal) {
                         continue;
                     }
                     let name = PluginRef { kind: *kind, name: name.clone(), version: Some(version) };
                     self.send_change(&Deregister(name)).await.map(|_| ()).map_err(|error| error_chain(&error))
                 }
-                Step::PlaceBinary { nodes, directory, file, binary } => match &world.deployment {
-                    Some(site) => {
-                        self.remove_binary(site.as_ref(), directory, file, &binary.sha256, nodes).await
+                Step::PlaceBinary { nodes, directory, file, binary } => match &environment.deployment {
+                    Some(deployment) => {
+                        self.remove_binary(deployment.as_ref(), directory, file, &binary.sha256, nodes).await
                     }
                     None => Ok(()),
                 },
-                Step::PatchInitImage { from, .. } => match &world.deployment {
-                    Some(site) => self.restore_init_image(site.as_ref(), from).await,
+                Step::PatchInitImage { from, .. } => match &environment.deployment {
+                    Some(deployment) => self.restore_init_image(deployment.as_ref(), from).await,
                     None => Ok(()),
                 },
                 _ => continue,
             };
             match undone {
                 Ok(()) => listener(&Event::StepUndone { step: step.clone() }),
-                // What is registered needs its file, so nothing before a failure is taken away.
-                Err(why) => {
-                    left.push(format!("this could not be undone: {step} ({why})"));
+                // Later steps depend on earlier ones: a registered version needs its file.
+                Err(error) => {
+                    remaining.push(format!("this step could not be undone: {step} ({error})"));
                     break;
                 }
             }
         }
-        if left.is_empty() { Ok(()) } else { Err(left) }
+        if remaining.is_empty() { Ok(()) } else { Err(remaining) }
     }
 
-    /// Unmounts it, and looks whether it is gone: it may have been mounted by a call whose answer was lost.
+    /// Disables the canary mount, and verifies that it is gone. It may have been enabled by a request whose response was lost.
     async fn remove_canary(&self, path: &MountPath) -> Result<(), String> {
         let disabled = self.send_change(&Disable { path: path.to_string() }).await;
         match self.send_read(&Read { path: path.to_string() }).await {
@@ -290,26 +289,24 @@ impl UndoContext<'_> {
         }
     }
 
-    /// Names the image of before again.
-    async fn restore_init_image(&self, site: &dyn Deployment, image: &str) -> Result<(), String> {
+    /// Sets the previous image again.
+    async fn restore_init_image(&self, deployment: &dyn Deployment, image: &str) -> Result<(), String> {
         self.check_lock().map_err(|lost| lost.to_string())?;
-        site.set_init_image(image, None).await.map_err(|error| error_chain(&error))
+        deployment.set_init_image(image, None).await.map_err(|error| error_chain(&error))
     }
 
-    /// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another. A node
-    /// that is restarted at this moment is waited for, as it comes back with it. A copy that died with its container has left a
-    /// partial file.
+    /// Removes a file from the nodes to which it was copied, if it has the copied content, and partial files of killed copies. Waits for nodes
+    /// that are restarting, because they come back with the file.
     async fn remove_binary(
         &self,
-        site: &dyn Deployment,
+        deployment: &dyn Deployment,
         directory: &Path,
         file: &str,
         sha256: &str,
         nodes: &[NodeName],
     ) -> Result<(), String> {
-        let servers = PluginDirectory::At(directory.to_owned());
-        let question = Query {
-            plugin_directory: servers,
+        let query = Query {
+            plugin_directory: PluginDirectory::At(directory.to_owned()),
             plugin: None,
             binary: None,
             detail: Detail::Deep { files: BTreeSet::new() },
@@ -317,22 +314,22 @@ impl UndoContext<'_> {
             freshness: Freshness::Now,
         };
         let partial = format!(".{file}.");
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
-            let observed = site.observe(&question).await.map_err(|error| error_chain(&error))?;
-            let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
-            let mut unseen = Vec::new();
+            let observed = deployment.observe(&query).await.map_err(|error| error_chain(&error))?;
+            let affected = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
+            let mut not_ready = Vec::new();
             let mut to_remove: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
-            for (name, node) in there {
+            for (name, node) in affected {
                 match &node.readiness {
-                    Readiness::NotReady { reason: why } => {
-                        unseen.push(format!("{name} cannot be looked at: {why}"));
+                    Readiness::NotReady { reason } => {
+                        not_ready.push(format!("{name} could not be observed: {reason}"));
                     }
                     Readiness::Ready => {
                         let placed = node.files.iter().any(|it| it.name == file && it.sha256 == sha256);
-                        let left = node.file_issues.partial_files.iter().map(String::as_str);
-                        let left = left.filter(|name| name.starts_with(&partial));
-                        for file in placed.then_some(file).into_iter().chain(left) {
+                        let partial_files = node.file_issues.partial_files.iter().map(String::as_str);
+                        let leftovers = partial_files.filter(|name| name.starts_with(&partial));
+                        for file in placed.then_some(file).into_iter().chain(leftovers) {
                             to_remove.entry(file).or_default().push(name.clone());
                         }
                     }
@@ -340,13 +337,13 @@ impl UndoContext<'_> {
             }
             for (file, nodes) in to_remove {
                 self.check_lock().map_err(|lost| lost.to_string())?;
-                site.remove(file, &nodes).await.map_err(|error| error_chain(&error))?;
+                deployment.remove(file, &nodes).await.map_err(|error| error_chain(&error))?;
             }
-            if unseen.is_empty() {
+            if not_ready.is_empty() {
                 return Ok(());
             }
             if poll.timed_out() {
-                return Err(unseen.join("; "));
+                return Err(not_ready.join("; "));
             }
             poll.pause().await;
         }
@@ -356,23 +353,23 @@ impl UndoContext<'_> {
         self.lock.lost_reason().map_or(Ok(()), Err)
     }
 
-    /// Sends a request that changes something, while this run has the right to.
+    /// Sends a request that changes something, if this run still holds the lock.
     async fn send_change<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, UndoError> {
         self.send_with_failover(endpoint, || self.check_lock()).await
     }
 
-    /// Sends a request that changes nothing.
+    /// Sends a read request.
     async fn send_read<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, UndoError> {
         self.send_with_failover(endpoint, || Ok(())).await
     }
 
-    /// Sends a request, at the successor too if the node is lost that has it. Before each attempt it must be `allowed`.
+    /// Sends a request, and repeats it after a failover. It must be `allowed` before each attempt.
     async fn send_with_failover<E: Endpoint>(
         &self,
         endpoint: &E,
         allowed: impl Fn() -> Result<(), LockLost>,
     ) -> Result<E::Response, UndoError> {
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             allowed()?;
             match self.client.send(endpoint).await {

@@ -1,16 +1,16 @@
-//! The version of a plugin: semver, written with and without its `v`.
+//! Versions of plugins.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
-/// A semantic version. File names have it bare (`custom-1.2.3`), Vault has it tagged (`v1.2.3`).
+/// A semantic version. File names contain it without a prefix (`custom-1.2.3`), Vault prefixes it (`v1.2.3`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Version(semver::Version);
 
-/// Not a semantic version.
+/// A text that is not a semantic version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a semantic version such as 1.2.3")]
 pub struct VersionError {
@@ -18,12 +18,12 @@ pub struct VersionError {
 }
 
 impl Version {
-    /// As Vault writes it, for example `v1.2.3`.
+    /// Returns the version as in Vault, for example `v1.2.3`.
     pub fn v_prefixed(&self) -> String {
         format!("v{}", self.0)
     }
 
-    /// True for a version that comes with the server, such as `v0.25.0+builtin.vault`.
+    /// Whether the version is part of the server, such as `v0.25.0+builtin.vault`.
     pub fn is_builtin(&self) -> bool {
         self.0.build.split('.').any(|part| part == "builtin")
     }
@@ -32,11 +32,10 @@ impl Version {
 impl FromStr for Version {
     type Err = VersionError;
 
-    /// With or without the `v`. All three numbers are needed: Vault would fill them up and then call the version
-    /// something else than was said.
+    /// Parses a version with or without a `v`. All three numbers are required, because Vault would append missing ones.
     fn from_str(text: &str) -> Result<Self, VersionError> {
-        let bare = text.strip_prefix('v').unwrap_or(text);
-        bare.parse().map(Self).map_err(|_| VersionError { text: text.to_owned() })
+        let version = text.strip_prefix('v').unwrap_or(text);
+        version.parse().map(Self).map_err(|_| VersionError { text: text.to_owned() })
     }
 }
 
@@ -61,14 +60,14 @@ mod tests {
     }
 
     #[test]
-    fn half_versions_are_refused() {
+    fn incomplete_versions_are_refused() {
         for text in ["", "v", "1", "1.2", "latest", "1.2.3.4", "vv1.2.3", "01.2.3"] {
             assert!(text.parse::<Version>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn builtins_say_so() {
+    fn builtin_versions_are_recognized() {
         assert!("v0.25.0+builtin.vault".parse::<Version>().expect("a version").is_builtin());
         assert!("v1.21.4+builtin".parse::<Version>().expect("a version").is_builtin());
         assert!(!"v1.0.0+mybuiltin".parse::<Version>().expect("a version").is_builtin());

@@ -1,9 +1,9 @@
 //! A token between the request that mints it and the response that returns it, with its write-ahead entry.
 //!
-//! The entry is deleted before the response, because the host does not report whether it has stored the lease. If the process or the
-//! request ends while the response is on its way, a token is left that nobody has received and no lease revokes; it expires by itself
-//! (README, Limits; docs/performance.md has how long that is). In the other order, the next rollback would revoke tokens whose lease the
-//! host has stored.
+//! The entry is deleted before the response is returned, because the host does not report whether it has stored the lease. If the process
+//! or the request ends while the response is on its way, the token was neither received nor is it revoked by a lease. It expires
+//! (docs/limits.md; docs/performance.md has how long that takes). In the opposite order, the next rollback would revoke tokens with
+//! a stored lease.
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 /// A secret string. It cannot be displayed or serialized, and its memory is wiped when it is dropped.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct SecretString(Zeroizing<String>);
 
 impl SecretString {

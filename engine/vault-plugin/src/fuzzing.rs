@@ -3,7 +3,7 @@
 //! Compiled only for tests and with the feature `fuzzing`.
 
 pub use crate::framework::fuzzing::{fields, pattern, wal_entry};
-pub use crate::wire::fuzzing::{wire_answer, wire_request};
+pub use crate::wire::fuzzing::{wire_request, wire_response};
 
 #[cfg(test)]
 mod tests {
@@ -13,7 +13,7 @@ mod tests {
     #[test]
     fn no_input_of_a_host_or_its_clients_breaks_its_parser() {
         replay("wire_request", wire_request);
-        replay("wire_answer", wire_answer);
+        replay("wire_response", wire_response);
         replay("fields", fields);
         replay("pattern", pattern);
         replay("wal_entry", wal_entry);

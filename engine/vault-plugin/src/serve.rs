@@ -34,7 +34,7 @@ pub(crate) const HANDSHAKE: Handshake = Handshake {
 /// ```
 ///
 /// # Errors
-/// [`ServeError::NotAPluginHost`] if no host has started the process, and [`ServeError::InsideRuntime`] if it is called in async code.
+/// [`ServeError::NotStartedByHost`] if no host has started the process, and [`ServeError::InsideRuntime`] if it is called in async code.
 pub fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>) -> Result<(), ServeError> {
     if Handle::try_current().is_ok() {
         return Err(ServeError::InsideRuntime);
@@ -60,7 +60,7 @@ async fn serve_host<S: Send + Sync + 'static>(
     // OpenBao also sets Vault's variables, for plugins that do not know its own.
     let product = if environment.has("BAO_VERSION") { Product::OpenBao } else { Product::Vault };
     let server = match Server::start(&HANDSHAKE, environment).await {
-        Err(ServerStartError::NotAPluginHost) => return Err(ServeError::NotAPluginHost),
+        Err(ServerStartError::NotStartedByHost) => return Err(ServeError::NotStartedByHost),
         other => other.map_err(ServeError::Start)?,
     };
     let engine = declare().build().map_err(ServeError::Build)?;
@@ -74,7 +74,7 @@ async fn serve_host<S: Send + Sync + 'static>(
     );
     match server.serve(routes).await.map_err(ServeError::Serve)? {
         StopReason::Shutdown => std::process::exit(0),
-        StopReason::HostGone => Ok(()),
+        StopReason::HostDisconnected => Ok(()),
     }
 }
 
@@ -83,13 +83,13 @@ async fn serve_host<S: Send + Sync + 'static>(
 /// ```
 /// # use vault_plugin::{ServeError, framework::Engine};
 /// let result = vault_plugin::serve(|| Engine::new(|| ()));
-/// assert!(matches!(result, Err(ServeError::NotAPluginHost)));
+/// assert!(matches!(result, Err(ServeError::NotStartedByHost)));
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// No host has started the process.
     #[error("this process was not started by a Vault or OpenBao server")]
-    NotAPluginHost,
+    NotStartedByHost,
     /// `serve` was called in async code, for example in a function with `#[tokio::main]`.
     #[error("`serve` must not be called inside an async runtime: call it in a `main` that is not async")]
     InsideRuntime,

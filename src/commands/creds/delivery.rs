@@ -91,7 +91,7 @@ pub(super) fn env_variables(
     match variables.iter().find(|(_, secret)| secret.expose().contains('\0')) {
         Some((name, _)) => {
             Err(CommandError::failed(format!("{name} cannot be a variable: it holds a zero byte"))
-                .hint("Have it written to a file with --file PATH=field."))
+                .hint("Have it written to a file with --write-file PATH=field."))
         }
         None => Ok(variables),
     }
@@ -108,7 +108,7 @@ fn default_variable_name(field: &str) -> Result<String, CommandError> {
         return Err(CommandError::usage(format!(
             "the field {field} cannot become the variable {name:?} by itself"
         ))
-        .hint(format!("Say which fields are to be variables: --env NAME={field}, for one.")));
+        .hint(format!("Say which fields are to be variables: --set-env NAME={field}, for one.")));
     }
     Ok(name)
 }

@@ -23,29 +23,32 @@ use crate::ui::{Report as _, Ui};
 /// Which credential, for which command, and how it gets there.
 #[derive(Debug, Args)]
 pub struct ExecArgs {
-    /// Full path, such as custom/creds/developer
+    /// Path with the mount, such as custom/creds/developer
     path: String,
-    /// Put this field into this variable; may be repeated [default: every field, as its name in capital letters, unless there
-    /// is a --file]
-    #[arg(long = "env", value_name = "NAME=FIELD")]
+    /// Set a variable to a field [default: all]
+    ///
+    /// By default every field becomes a variable with its name in capitals, unless there is a --write-file. The flag is repeatable.
+    #[arg(long = "set-env", value_name = "NAME=FIELD")]
     variables: Vec<EnvMapping>,
-    /// Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated
-    #[arg(long = "file", value_name = "PATH=FIELD")]
+    /// Write a field, or json for all, to a file
+    ///
+    /// The file has mode 0600, and is removed at the end. The flag is repeatable.
+    #[arg(long = "write-file", value_name = "PATH=FIELD")]
     files: Vec<FileMapping>,
-    /// What the command is told when there is another credential: restart, none, or a signal such as HUP
-    #[arg(long, default_value = "restart", value_name = "HOW")]
+    /// Reaction to a new credential: restart, none or a signal
+    #[arg(long, default_value = "restart", value_name = "HOW", hide_short_help = true)]
     on_change: OnChange,
-    /// Time that the command has to end when it is asked to, before it is killed
-    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = duration::parse)]
+    /// Time to exit after a signal, before the command is killed
+    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = duration::parse, hide_short_help = true)]
     grace: Duration,
-    /// Leave VAULT_TOKEN and BAO_TOKEN in the command's environment
-    #[arg(long, action = ArgAction::SetTrue)]
+    /// Keep VAULT_TOKEN and BAO_TOKEN in the command's environment
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     keep_vault_token: bool,
-    #[command(flatten)]
-    login: LoginArgs,
-    /// Command to run; its exit code is ours
+    /// Command to run; its exit code is returned
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten)]
+    login: LoginArgs,
 }
 
 /// How a command learns of another credential.
@@ -84,8 +87,9 @@ pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<ExitR
     let ExecArgs { path, variables, files, on_change, grace, keep_vault_token, login, command } = args;
     let by_variables = files.is_empty() || !variables.is_empty();
     if by_variables && on_change != OnChange::Restart {
-        return Err(CommandError::usage("a running command does not see a change of its variables")
-            .hint("Leave out --env and use --file with --on-change, or have the command restarted."));
+        return Err(CommandError::usage("a running command does not see a change of its variables").hint(
+            "Leave out --set-env and use --write-file with --on-change, or have the command restarted.",
+        ));
     }
     let tokens = if keep_vault_token { TokenForwarding::Forward } else { TokenForwarding::Withhold };
     let mut signals = SignalListener::new()?;

@@ -1,6 +1,7 @@
 //! What happens to a credential, said to people and to programs. No value of it is here.
 
 use lease_keeper::{Event, IssueReason};
+use rollout::error_chain;
 use serde::Serialize;
 
 use crate::ui::Report;
@@ -39,7 +40,7 @@ impl LeaseEvent {
                 LeaseEvent::Renewed { lease_id: lease_id.clone(), lease_duration_seconds: lasts.as_secs() }
             }
             Event::RetryableError { operation, error } => {
-                LeaseEvent::Retrying { operation, error: error_with_causes(error) }
+                LeaseEvent::Retrying { operation, error: error_chain(error) }
             }
             Event::Failed { error: _ } => return None,
         })
@@ -78,15 +79,4 @@ impl Report for LeaseEvent {
             LeaseEvent::Revoked { path } => format!("revoked {path}\n"),
         }
     }
-}
-
-/// An error with its causes, on one line.
-fn error_with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

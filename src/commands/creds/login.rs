@@ -12,17 +12,24 @@ use crate::error::CommandError;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Login")]
 pub(super) struct LoginArgs {
-    /// With the token of VAULT_TOKEN or ~/.vault-token, or by Vault's Kubernetes auth method
-    #[arg(long, value_enum, default_value_t = LoginMethod::Token, value_name = "METHOD")]
+    /// Login method: token or kubernetes
+    ///
+    /// `token` takes VAULT_TOKEN or ~/.vault-token, `kubernetes` logs in to Vault's Kubernetes auth method.
+    #[arg(long, value_enum, default_value_t = LoginMethod::Token, value_name = "METHOD", hide_possible_values = true)]
     auth: LoginMethod,
     /// Role of the auth method
     #[arg(long, required_if_eq("auth", "kubernetes"), value_name = "ROLE")]
     auth_role: Option<String>,
-    /// Where the auth method is mounted
+    /// Mount path of the auth method
     #[arg(long, default_value = "kubernetes", value_name = "PATH")]
     auth_mount: String,
-    /// The service account's token; it is read at each login
-    #[arg(long, default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token", value_name = "FILE")]
+    /// Token of the service account; read again at each login
+    #[arg(
+        long,
+        default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        value_name = "FILE",
+        hide_short_help = true
+    )]
     auth_token_path: PathBuf,
 }
 

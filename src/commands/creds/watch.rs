@@ -17,10 +17,12 @@ use crate::ui::Ui;
 /// Which credential, and where it goes.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Full path, such as custom/creds/developer
+    /// Path with the mount, such as custom/creds/developer
     path: String,
-    /// Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated
-    #[arg(long = "file", required = true, value_name = "PATH=FIELD")]
+    /// Write a field, or json for all, to a file
+    ///
+    /// The file has mode 0600, and is removed at the end. The flag is repeatable.
+    #[arg(long = "write-file", required = true, value_name = "PATH=FIELD")]
     files: Vec<FileMapping>,
     #[command(flatten)]
     login: LoginArgs,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args};
+use clap::Args;
 use dev_vault::TokenService;
 use rollout::{
     Binary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, MountPath, Placement,
@@ -13,7 +13,8 @@ use rollout::{
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
-use crate::commands::mount_data::{self, parse_writes};
+use crate::commands::mount_data::{self, MountData, MountDataArgs};
+use crate::commands::plugin_args::{LaunchArgs, SmokeArgs};
 use crate::commands::probe::{probe, untrusted_launch};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -23,27 +24,21 @@ use crate::ui::Ui;
 /// The plugin, and what it is given.
 #[derive(Debug, Args)]
 pub(super) struct DevPluginArgs {
-    /// The plugin's binary, in any language [default: this program, with a sample token service to work against]
+    /// Plugin binary [default: this program]
+    ///
+    /// A plugin in any language. This program gets a sample token service, and a role to issue tokens.
     #[arg(long, value_name = "FILE")]
-    plugin: Option<PathBuf>,
-    /// Name in the catalog [default: that of the file]
+    binary: Option<PathBuf>,
+    /// Name of the plugin [default: the file name]
     #[arg(long)]
     name: Option<String>,
-    /// Argument of the plugin; can be given more than once
-    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
-    args: Vec<String>,
-    /// Environment of the plugin; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
-    /// Where to mount it [default: custom for this program, or the name of the plugin]
+    #[command(flatten)]
+    launch: LaunchArgs,
+    /// Path to mount the plugin at [default: from the name]
     #[arg(long, value_name = "PATH")]
     mount: Option<MountPath>,
-    /// Data of a path of the mount; the value can be @FILE or - (standard input)
-    #[arg(long, num_args = 2, value_names = ["PATH", "KEY=VALUE"], action = ArgAction::Append)]
-    write: Vec<String>,
-    /// Path of the mount to read as proof; a lease is revoked again
-    #[arg(long, value_name = "PATH")]
-    read: Option<String>,
+    #[command(flatten)]
+    smoke: SmokeArgs,
 }
 
 /// What is registered, and the service that it works against if it is our own engine.
@@ -66,13 +61,15 @@ impl DevPlugin {
     /// `kept` is the directory in which an earlier one may have left the address of its sample service.
     pub(super) async fn resolve(
         args: DevPluginArgs,
+        data: &MountDataArgs,
         kept: Option<&Path>,
         context: &Context,
         ui: &mut Ui,
     ) -> Result<DevPlugin, CommandError> {
-        let DevPluginArgs { plugin, name, mut args, env, mount, write, read } = args;
-        let own = plugin.is_none();
-        let program = match plugin {
+        let DevPluginArgs { binary, name, launch, mount, smoke: SmokeArgs { smoke } } = args;
+        let LaunchArgs { mut args, env } = launch;
+        let own = binary.is_none();
+        let program = match binary {
             Some(path) => std::path::absolute(&path).map_err(|error| {
                 CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
             })?,
@@ -84,7 +81,7 @@ impl DevPlugin {
         }
         let env = mount_data::parse_env(BTreeMap::new(), &env)?;
         // Before the binary is started, so that it cannot read the files of secrets.
-        let mut data = parse_writes(&[], &[], &write)?;
+        let MountData { writes: mut data, typed: _ } = data.parse()?;
         // A thread of the runtime starts it while this one reads it.
         let probing = tokio::spawn(probe(untrusted_launch(&program, &args, &env, context, ui)));
         let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
@@ -119,7 +116,7 @@ impl DevPlugin {
         } else {
             None
         };
-        let smoke = read.or_else(|| sample.as_ref().map(|_| SAMPLE_CREDENTIAL.to_owned()));
+        let smoke = smoke.or_else(|| sample.as_ref().map(|_| SAMPLE_CREDENTIAL.to_owned()));
         let writes = data.into_iter().map(|(path, data)| DesiredWrite { path, data }).collect();
         let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probe: probed };
         let register = RegisterGoal {

@@ -1,7 +1,7 @@
 //! From an empty host to a plugin that is proven to work, by the same steps as on any server.
 
 use rollout::{
-    CancelFlag, Environment, Goal, RegisterGoal, SmokeReport, ThisRun, apply, observe, plan, run_smoke_test,
+    CancelFlag, Environment, Goal, RegisterGoal, SmokeReport, apply, observe, plan, run_smoke_test,
 };
 
 use crate::error::CommandError;
@@ -12,7 +12,7 @@ pub(super) async fn register_and_smoke_test(
     register: &RegisterGoal,
 ) -> Result<Vec<SmokeReport>, CommandError> {
     let goal = Goal::Register(Box::new(register.clone()));
-    let observed = observe(world, Some(&goal), &ThisRun::default()).await?;
+    let observed = observe(world, Some(&goal)).await?;
     let plan = plan(&observed, &goal)?;
     let outcome = apply(world, &goal, &plan, &mut |_| {}, &CancelFlag::new()).await;
     if let Some(error) = CommandError::from_outcome(outcome) {

@@ -104,10 +104,10 @@ impl Report for ReadyReport {
             token: _,
         } = self;
         let mut text = String::new();
-        for trial in smoke {
-            let _ = match &trial.lease {
-                Some(_) => writeln!(text, "{} works: issued, looked up and revoked", trial.path),
-                None => writeln!(text, "{} works: {}", trial.path, trial.fields.join(", ")),
+        for test in smoke {
+            let _ = match &test.lease {
+                Some(_) => writeln!(text, "{} works: issued, looked up and revoked", test.path),
+                None => writeln!(text, "{} works: {}", test.path, test.fields.join(", ")),
             };
         }
         let _ = writeln!(

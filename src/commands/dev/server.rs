@@ -7,8 +7,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deployment::LocalDeployment;
 use dev_vault::{BindScope, DevVault, LogEvent, ServerOptions, StartError, StoreError};
-use rollout::LocalDeployment;
 use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedSender;
 use vault_api::{Client, ClientConfig, SecretString, health};

@@ -27,7 +27,7 @@ pub(super) fn finding_by_id(text: &str) -> Result<Option<&'static FindingKind>, 
 pub(super) fn render_page(kind: &FindingKind) -> String {
     let FindingKind { id, title, severity, consequence, remediation, log_patterns, verified_by: _ } = kind;
     let mut text = format!(
-        "# {id}: {title}\n\n**Severity:** {severity}\n\n## Consequence\n\n{consequence}\n\n## Remediation\n\n{remediation}\n"
+        "# {id}: {title}\n\n**Severity:** {severity}\n\n## Remediation\n\n{remediation}\n\n## Consequence\n\n{consequence}\n"
     );
     if !log_patterns.is_empty() {
         text.push_str("\n## Messages\n\n```text\n");

@@ -34,9 +34,14 @@ fn render_page(kind: &FindingKind) -> String {
 }
 
 fn render_index() -> String {
-    let mut text = "# Findings of `doctor`\n\n| Finding | Problem | Severity |\n|---|---|---|\n".to_owned();
+    let mut text = "# Findings of `doctor`\n\n\
+        Run `vault-token-plugin doctor`, and open the page of each finding that it reports. \
+        `vault-token-plugin doctor --explain VTP-301` prints the same page.\n\n\
+        | Finding | Problem | Severity |\n|---|---|---|\n"
+        .to_owned();
     for known in finding_kinds() {
-        let _ = writeln!(text, "| [{0}]({0}.md) | {1} | {2} |", known.id, known.title, known.severity);
+        let _ =
+            writeln!(text, "| [{0}](findings/{0}.md) | {1} | {2} |", known.id, known.title, known.severity);
     }
     text
 }
@@ -67,7 +72,7 @@ fn the_pages_are_what_would_be_written() {
         .into_iter()
         .map(|known| (docs.join(format!("findings/{}.md", known.id)), render_page(known)))
         .collect();
-    pages.push((docs.join("findings/README.md"), render_index()));
+    pages.push((docs.join("findings.md"), render_index()));
     pages.push((docs.join("troubleshooting.md"), render_troubleshooting()));
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         fs::create_dir_all(docs.join("findings")).expect("a directory");

@@ -2,8 +2,19 @@
 
 use std::fmt::Write as _;
 
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rollout::{Finding, Severity, finding_kinds};
 use serde_json::json;
+
+use crate::context::OutputFormat;
+
+/// The formats of every command and, shown too, those of build servers.
+pub(super) fn every_output_format() -> impl TypedValueParser<Value = OutputFormat> {
+    let formats = OutputFormat::value_variants().iter().filter_map(OutputFormat::to_possible_value);
+    PossibleValuesParser::new(formats.map(|format| format.hide(false)))
+        .try_map(|text| OutputFormat::from_str(&text, false))
+}
 
 /// One test case for each finding, and one that passes where there is none.
 pub(super) fn junit(findings: &[Finding]) -> String {

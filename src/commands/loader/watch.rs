@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use deployment::{BundledPlugins, LoadAction, LoadError, LocalDeployment, OverwritePolicy};
 use notify::{RecommendedWatcher, RecursiveMode};
-use rollout::{BundledPlugins, LoadAction, LoadError, LocalDeployment, OverwritePolicy};
+use rollout::error_chain;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
@@ -101,6 +102,5 @@ fn repair(from: &Path, site: &LocalDeployment, ui: &mut Ui) -> Option<String> {
 }
 
 fn error_text(error: &LoadError) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    format!("{error}{source}. {}", error.hint())
+    format!("{}. {}", error_chain(error), error.hint())
 }

@@ -1,8 +1,9 @@
 //! Who may register and upgrade: in the cluster, and on the servers.
 
+use deployment::{RBAC_RULES, RbacRule, RuleScope};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use rollout::{RBAC_RULES, RbacRule, RuleScope, policy_rules};
+use rollout::policy_rules;
 
 use super::hcl;
 use super::manifest_file::{FileContent, ManifestFile, to_value};

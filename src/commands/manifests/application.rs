@@ -98,7 +98,7 @@ fn deployment(names: &ManifestValues) -> Result<Deployment, CommandError> {
     let mut brings = loader_container(names, &suffixed_name(&names.prefix, "tools")?, &tools, TOOLS_DIR)?;
     if let Some(command) = &mut brings.command {
         // Of all that the image holds, only the program itself.
-        command.push("--itself".to_owned());
+        command.push("--self".to_owned());
     }
     let container = Container {
         name: application.name.to_string(),

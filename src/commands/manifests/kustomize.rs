@@ -144,7 +144,7 @@ fn refuse_modified_files<'a>(
         directory.display(),
         foreign.join(", ")
     ))
-    .hint("Choose another directory, or give --force to replace them. Put your own changes into a kustomization above it."))
+    .hint("Choose another directory, or give --overwrite to replace them. Put your own changes into a kustomization above it."))
 }
 
 fn read_checksums(directory: &Path) -> Result<BTreeSet<(String, String)>, CommandError> {

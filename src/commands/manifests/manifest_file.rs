@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn only_objects_are_for_the_cluster_in_a_stream() {
-        check(FileContent::Objects(vec![json!({"a": "1"})]), "---\n# x.yaml\n# What it is.\na: '1'\n");
+        check(FileContent::Objects(vec![json!({"a": "1"})]), "---\n# x.yaml\n# What it is.\na: \"1\"\n");
         check(FileContent::Hcl("a = \"1\"\n".into()), "---\n# x.yaml\n# # What it is.\n# a = \"1\"\n");
         check(FileContent::Data(json!({"a": 1})), "---\n# x.yaml\n# {\n#   \"a\": 1\n# }\n");
     }

@@ -1,5 +1,7 @@
 //! The parts of `manifests`, and which of them are made when none is named.
 
+use std::fmt::Write as _;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -7,31 +9,31 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Part {
-    /// Three servers to try things on, where there are none (only when named)
+    /// Three servers for tests (only if named)
     Server,
-    /// What your StatefulSet gets: the init container that brings the plugin, and the directory
+    /// Patch of your StatefulSet: the plugin directory, and the init container that fills it
     Statefulset,
-    /// The line of the servers' configuration that names the directory
+    /// Setting of the plugin directory in the servers' configuration
     Config,
-    /// The same two as values of the official Helm chart (only when named)
+    /// The statefulset and config parts as values of the official Helm chart (only if named)
     Helm,
-    /// Account, role and binding of whoever registers and upgrades
+    /// Service account, role and binding of the operator
     Rbac,
-    /// Policy of the server for the same person
+    /// Policy of the operator's token
     Policy,
-    /// Who may reach the servers
+    /// NetworkPolicy of the servers
     NetworkPolicy,
-    /// How many servers may be away at once
+    /// PodDisruptionBudget of the servers
     DisruptionBudget,
     /// Alerts, as a ConfigMap for Prometheus
     Rules,
-    /// The same alerts as PrometheusRule for the Prometheus operator (only when named)
+    /// Alerts, as a PrometheusRule for the Prometheus operator (only if named)
     PrometheusRule,
-    /// How Prometheus gets the numbers, and the policy of its token
+    /// Scrape jobs of Prometheus, and the policy of its token
     Scrape,
-    /// An application that gets a credential with `creds exec`
+    /// Application that gets a credential with `creds exec`
     Application,
-    /// Every part
+    /// All parts
     All,
 }
 
@@ -49,6 +51,16 @@ const DEFAULT_PARTS: [Part; 9] = [
 ];
 
 impl Part {
+    /// The help of the argument: each part in a line.
+    pub(crate) fn long_help() -> String {
+        let mut text = "Parts to print [default: those that any cluster with servers can use]\n".to_owned();
+        for value in Part::value_variants().iter().filter_map(Part::to_possible_value) {
+            let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+            let _ = write!(text, "\n- {}: {help}", value.get_name());
+        }
+        text
+    }
+
     /// The parts that are meant, each once, in a fixed order.
     pub(crate) fn select(named: &[Part]) -> Vec<Part> {
         let mut parts = match named {

@@ -14,48 +14,48 @@ use crate::error::CommandError;
 /// The flags of `manifests` that name something.
 #[derive(Debug, Args)]
 pub(super) struct ManifestFlags {
-    /// Name of the plugin in the catalog [default: custom-plugin]
+    /// Name of the plugin [default: custom-plugin]
     #[arg(long)]
     name: Option<String>,
-    /// First part of the names of what is made [default: the name of the plugin]
-    #[arg(long, value_name = "NAME")]
+    /// Prefix of the names of all objects [default: the plugin's name]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     prefix: Option<ObjectName>,
-    /// Image with the plugin, as `package` made it
+    /// Image of the plugin, as made by `package`
     #[arg(long, value_name = "REF")]
     image: Option<ImageRef>,
-    /// The servers
-    #[arg(long, value_enum, default_value_t = Product::Vault)]
+    /// Server product: vault or openbao
+    #[arg(long, value_enum, default_value_t = Product::Vault, hide_possible_values = true)]
     product: Product,
     /// Labels of the servers' pods [default: those of the official chart]
-    #[arg(long, value_name = "KEY=VALUE,...")]
+    #[arg(long, value_name = "KEY=VALUE,...", hide_short_help = true)]
     pod_labels: Option<PodSelector>,
     /// Image of the servers, for the part `server` [default: hashicorp/vault:1.21.4, openbao/openbao:2.6.2]
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", hide_short_help = true)]
     server_image: Option<ImageRef>,
-    /// Plugin directory of the servers
+    /// Plugin directory
     #[arg(long, value_name = "DIR", default_value = "/vault/plugins")]
     plugin_dir: ContainerDirectory,
-    /// Where the plugin is mounted; can be given more than once [default: custom]
+    /// Path of a mount; repeatable [default: custom]
     #[arg(long, value_name = "PATH")]
     mount: Vec<MountPath>,
-    /// Account of the cluster that registers and upgrades [default: PREFIX-operator]
-    #[arg(long, value_name = "NAME")]
+    /// Service account of the operator [default: PREFIX-operator]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     service_account: Option<ObjectName>,
-    /// Address of the servers, as pods reach it [default: https://STATEFULSET.NAMESPACE.svc:8200]
-    #[arg(long, value_name = "URL")]
+    /// Address of the servers for pods [default: https://STATEFULSET.NAMESPACE.svc:8200]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
     server_address: Option<String>,
-    /// Secret with the key ca.crt, the authority of the servers' certificate, in the application's namespace
-    #[arg(long, value_name = "NAME")]
+    /// Secret with the CA of the servers' certificate, key ca.crt, in the application's namespace
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     ca_secret: Option<ObjectName>,
     /// Namespace of Prometheus
-    #[arg(long, value_name = "NAME", default_value = "monitoring")]
+    #[arg(long, value_name = "NAME", default_value = "monitoring", hide_short_help = true)]
     monitoring_namespace: ObjectName,
-    /// What the plugin's metrics are called: the metrics_prefix of its config
-    #[arg(long, value_name = "NAME", default_value = "custom_plugin")]
+    /// Prefix of the plugin's metrics: the metrics_prefix of its config
+    #[arg(long, value_name = "NAME", default_value = "custom_plugin", hide_short_help = true)]
     metrics_prefix: MetricsPrefix,
     #[command(flatten)]
     application: ApplicationFlags,
-    /// The description of the plugin that `register` takes; flags come before it
+    /// Read plugin.yaml; flags take precedence
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -63,25 +63,30 @@ pub(super) struct ManifestFlags {
 /// The application that uses credentials.
 #[derive(Debug, Args)]
 struct ApplicationFlags {
-    /// Name of the application that gets credentials
-    #[arg(long, value_name = "NAME", default_value = "app")]
+    /// Name of the application
+    #[arg(long, value_name = "NAME", default_value = "app", hide_short_help = true)]
     app: ObjectName,
-    /// Its namespace
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    /// Namespace of the application
+    #[arg(long, value_name = "NAME", default_value = "default", hide_short_help = true)]
     app_namespace: ObjectName,
-    /// Its image [default: busybox:1.37]
-    #[arg(long, value_name = "REF")]
+    /// Image of the application [default: busybox:1.37]
+    #[arg(long, value_name = "REF", hide_short_help = true)]
     app_image: Option<ImageRef>,
-    /// Number of the user that it runs as [default: the image's own; 65532 in the default image]
-    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i64).range(1..=i64::from(u32::MAX)))]
+    /// User that the application runs as [default: that of the image; 65532 in the default image]
+    #[arg(
+        long,
+        value_name = "UID",
+        value_parser = clap::value_parser!(i64).range(1..=i64::from(u32::MAX)),
+        hide_short_help = true
+    )]
     app_user: Option<i64>,
-    /// The credential it needs [default: MOUNT/creds/developer]
-    #[arg(long, value_name = "PATH")]
+    /// Credential of the application [default: MOUNT/creds/developer]
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
     creds: Option<String>,
-    /// Where the servers have their login for accounts of the cluster
-    #[arg(long, value_name = "PATH", default_value = "kubernetes")]
+    /// Mount path of the servers' Kubernetes auth method
+    #[arg(long, value_name = "PATH", default_value = "kubernetes", hide_short_help = true)]
     auth_mount: MountPath,
-    /// The application's command; the credential is in its environment
+    /// Command of the application; it gets the credential
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -220,7 +225,7 @@ pub(super) fn resolve(
         None => PluginType::Secret,
     };
     let mounts = resolve_mounts(flags.mount, yaml.mounts.iter().map(|mount| mount.path.as_str()))?;
-    let file = yaml.site.and_then(|site| site.kubernetes).unwrap_or_default();
+    let file = yaml.deployment.and_then(|deployment| deployment.kubernetes).unwrap_or_default();
     let word = |flag: &Option<String>, file: Option<String>| -> Result<ObjectName, CommandError> {
         parse_name(flag.as_deref().or(file.as_deref()).unwrap_or(product.chart_name()))
     };
@@ -235,7 +240,10 @@ pub(super) fn resolve(
         product,
         kind,
         plugin,
-        image: flags.image,
+        image: match flags.image {
+            Some(image) => Some(image),
+            None => yaml.plugin.image.as_deref().map(parse_name).transpose()?,
+        },
         container: word(&cluster.container, file.container)?,
         selector: match (flags.pod_labels, cluster.selector.as_ref().or(file.selector.as_ref())) {
             (Some(labels), _) => labels,

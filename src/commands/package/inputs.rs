@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use deployment::Sha256Sums;
 use oci_image::{ImageName, Platform};
 use rollout::{
-    Architecture, Binary, Format, Linkage, ProbeOutcome, Refusal, Sha256Sums, Version, parse_plugin_file_name,
+    Architecture, Binary, Format, Linkage, ProbeOutcome, Refusal, Version, parse_plugin_file_name,
 };
 use vault_api::SecretString;
 
@@ -45,7 +46,7 @@ impl PackageInputs {
         context: &Context,
         ui: &mut Ui,
     ) -> Result<Self, CommandError> {
-        let env = mount_data::parse_env(BTreeMap::new(), &args.env)?;
+        let env = mount_data::parse_env(BTreeMap::new(), &args.launch.env)?;
         let mut inputs = Vec::new();
         for path in built.iter().chain(&args.binaries) {
             inputs.push(load_input(path, args, &env, context, ui).await?);
@@ -173,7 +174,7 @@ async fn load_input(
         input_version(
             &binary,
             named,
-            probe(untrusted_launch(&binary.path, &args.args, env, context, ui)).await,
+            probe(untrusted_launch(&binary.path, &args.launch.args, env, context, ui)).await,
         )?
     } else {
         ui.warn(&format!(
@@ -194,8 +195,8 @@ fn input_version(
     let path = binary.path.clone();
     let reported = match probed {
         ProbeOutcome::Ran(probe) => probe.version,
-        ProbeOutcome::Failed { output: said } | ProbeOutcome::NotRun { reason: said } => {
-            return Err(Refusal::ProbeFailed { path, said }.into());
+        ProbeOutcome::Failed { output } | ProbeOutcome::NotRun { reason: output } => {
+            return Err(Refusal::ProbeFailed { path, output }.into());
         }
     };
     match (reported, named) {

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use deployment::Sha256Sums;
 use oci_image::{
     Digest, ImageName, ImageReference, Layout, PackError, RegistryError, RegistryProtocol, push,
 };
-use rollout::Sha256Sums;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 

@@ -1,25 +1,19 @@
 //! What is to be registered: flags before the file, the file before defaults, and the terminal for the rest.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use clap::{ArgAction, Args};
 use rollout::{
-    DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, Environment, MountPath, Observed,
-    Plugin, RegisterGoal, RewritePolicy, Version, observe_server,
+    DesiredMount, DesiredValue, DesiredWrite, Environment, MountPath, Observed, RegisterGoal, RewritePolicy,
 };
 use vault_api::catalog::PluginType;
 
 use crate::commands::execute::RestartArgs;
-use crate::commands::mount_data::{MountWrites, inline_values, parse_writes};
+use crate::commands::mount_data::{MountDataArgs, MountWrites};
 use crate::commands::placement::PlacementArgs;
-use crate::commands::plugin_source::{
-    binary_path, missing_value, parse_mount, plugin_env, plugin_type, plugin_version, read_binary,
-};
-use crate::commands::probe::{probe_for_deployment, untrusted_launch};
-use crate::commands::sensitive_fields::SensitiveFields;
-use crate::commands::{deployment, plugin_dir};
-use crate::config::PluginYaml;
+use crate::commands::plugin_args::{PluginArgs, SmokeArgs};
+use crate::commands::plugin_dir;
+use crate::commands::plugin_goal::{PluginRequest, PreparedPlugin, Registration};
+use crate::commands::plugin_image::ExtractedBinary;
+use crate::commands::plugin_source::{missing_value, parse_mount, plugin_type};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::key_value;
@@ -28,105 +22,59 @@ use crate::ui::Ui;
 /// The flags of `register` that say what is wanted.
 #[derive(Debug, Args)]
 pub(super) struct RegisterFlags {
-    /// Name in the catalog
-    #[arg(long)]
-    name: Option<String>,
-    /// Type of the plugin: secret, auth or database [default: secret]
+    #[command(flatten)]
+    plugin: PluginArgs,
+    /// Plugin type: secret, auth, database [default: secret]
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<PluginType>,
-    /// Version [default: what the binary reports]
-    #[arg(long)]
-    version: Option<Version>,
-    /// The plugin's binary [default: this program]
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
-    /// Argument of the plugin; can be given more than once
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
-    args: Vec<String>,
-    /// Environment of the plugin; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
-    /// Where to mount it
+    /// Path to mount the plugin at
     #[arg(long, value_name = "PATH")]
     mount: Option<MountPath>,
-    /// Plugin directory of the server on this machine [default: what the server says]
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
-    /// Data of `config`; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    config: Vec<String>,
-    /// Data of `roles/NAME`
-    #[arg(long, value_name = "NAME:KEY=VALUE")]
-    role: Vec<String>,
-    /// Data of any other path of the mount
-    #[arg(long, num_args = 2, value_names = ["PATH", "KEY=VALUE"], action = ArgAction::Append)]
-    write: Vec<String>,
-    /// Path of the mount to try at the end, such as creds/developer; a lease is revoked again
-    #[arg(long, value_name = "PATH")]
-    smoke: Option<String>,
-    /// All of the above in a file; flags come before it
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Move mounts to an older version
-    #[arg(long, action = ArgAction::SetTrue)]
-    allow_downgrade: bool,
-    /// Register though a node that is started anew loses the version
-    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "image")]
-    allow_ephemeral: bool,
-    /// Image of the init container, which brings this version
-    #[arg(long, value_name = "IMAGE")]
-    image: Option<String>,
     #[command(flatten)]
-    placement: PlacementArgs,
-    /// Write again what cannot be read back
-    #[arg(long, action = ArgAction::SetTrue)]
+    smoke: SmokeArgs,
+    /// Write data again that cannot be read back
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     rewrite: bool,
     #[command(flatten)]
+    placement: PlacementArgs,
+    #[command(flatten)]
     restarts: RestartArgs,
+    #[command(flatten, next_help_heading = "Data of the mount")]
+    data: MountDataArgs,
 }
 
 const DEFAULT_NAME: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
 
-/// Puts everything together. Nothing is changed; the binary is started and ended.
+/// Puts everything together. Nothing is changed; the binary is started and ended. A binary that was taken out of an image goes with
+/// the last part of the answer.
 pub(super) async fn resolve(
     flags: RegisterFlags,
     context: &Context,
     ui: &mut Ui,
-) -> Result<(Environment, RegisterGoal), CommandError> {
-    let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
-    let mut writes = parse_writes(&flags.config, &flags.role, &flags.write)?;
-    let typed = inline_values(&flags.config, &flags.role, &flags.write);
-    let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
-    let program = binary_path(flags.binary, &yaml)?;
-    let mut world = deployment::connect(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
-    let observed = observe_server(&world).await?;
-
-    let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
+) -> Result<(Environment, RegisterGoal, Option<ExtractedBinary>), CommandError> {
+    let RegisterFlags { plugin, kind, mount, smoke: SmokeArgs { smoke }, rewrite, placement, restarts, data } =
+        flags;
+    let request = PluginRequest::parse(plugin, &data, context)?;
+    let (mut world, observed) = request.connect().await?;
+    let name = match request.name() {
         Some(name) => name,
         None if ui.is_interactive() => ui.prompt("Name of the plugin", Some(DEFAULT_NAME))?,
         None => {
-            return Err(
-                missing_value("the name of the plugin", "--name").hint("On a terminal it is asked for.")
-            );
+            return Err(CommandError::usage("the name of the plugin is missing")
+                .hint("Name it: `vault-token-plugin register PLUGIN`, or plugin.name in the file of -f. On a terminal it is asked for."));
         }
     };
-    let kind = plugin_type(flags.kind, &yaml)?;
-    let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
-    let env = plugin_env(&flags.env, &yaml)?;
-    let binary = read_binary(&program, ui)?;
-    // Before the binary is started, so that it cannot read the files of secrets.
-    let mut mounts = mounts_from_file(&yaml)?;
-    let plugin = untrusted_launch(&program, &args, &env, context, ui);
-    let probed = probe_for_deployment(&world, &binary, kind, plugin.clone()).await?;
-    let version = plugin_version(flags.version, &yaml, &program, &probed, own)?;
+    let kind = plugin_type(kind, &request.yaml)?;
+    let args = request.args().unwrap_or_default();
+    let (env, own, has_data) = (request.env()?, request.is_own(), request.has_data() || smoke.is_some());
+    let directory = request.directory();
+    let registration = Registration { kind, name: name.clone(), args, env };
+    let prepared = request.prepare(registration, &world, &observed, ui).await?;
+    let PreparedPlugin { plugin, launch: _, mut mounts, mut writes, downgrade, durability, extracted } =
+        prepared;
 
-    if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
-        let sensitive = SensitiveFields::query(&name, &binary, plugin, &world.client, &observed).await;
-        sensitive.apply(&mounts, &mut writes, &typed, ui)?;
-    }
-    let has_data = !writes.is_empty() || flags.smoke.is_some();
-    let mount = match flags.mount {
+    let mount = match mount {
         Some(mount) => Some(mount),
         None if mounts.is_empty() && kind == PluginType::Secret && ui.is_interactive() => {
             Some(parse_mount(&ui.prompt("Where to mount it", Some(&default_mount(&observed, &name)))?)?)
@@ -139,64 +87,22 @@ pub(super) async fn resolve(
         if own && !mounts.iter().any(|mount| mount.path == path) {
             prompt_for_config(&observed, &path, &mut writes, ui)?;
         }
-        merge_mount_flags(&mut mounts, path, writes, flags.smoke);
+        merge_mount_flags(&mut mounts, path, writes, smoke);
     }
 
     if world.deployment.is_none() {
-        world.deployment = plugin_dir::local_deployment(plugin_dir::resolve_plugin_dir(
-            flags.plugin_dir,
-            &yaml,
-            &observed.plugin_directory,
-            ui,
-        )?);
+        world.deployment = plugin_dir::local_deployment(directory.resolve(&observed.plugin_directory, ui)?);
     }
-    let plugin = Plugin { kind, name, version, args, env, binary, probe: probed };
-    let downgrade = if flags.allow_downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse };
-    let rewrite = if flags.rewrite { RewritePolicy::Unreadable } else { RewritePolicy::Never };
-    let survival = durability(flags.image.map(|image| (image, None)), flags.allow_ephemeral);
-    let restarts = flags.restarts.consent();
-    let placement = flags.placement.placement();
-    Ok((
-        world,
-        RegisterGoal {
-            plugin,
-            mounts,
-            downgrade,
-            rewrite,
-            durability: survival,
-            restart_consent: restarts,
-            placement,
-        },
-    ))
-}
-
-/// What is to be there when a node is started anew, as flags say it.
-pub(crate) fn durability(
-    image: Option<(String, Option<BTreeMap<String, String>>)>,
-    allow_ephemeral: bool,
-) -> Durability {
-    match (image, allow_ephemeral) {
-        (Some((image, brings)), _) => Durability::Image { image, files: brings },
-        (None, true) => Durability::NotRequired,
-        (None, false) => Durability::Required,
-    }
-}
-
-pub(crate) fn mounts_from_file(yaml: &PluginYaml) -> Result<Vec<DesiredMount>, CommandError> {
-    let mut mounts = Vec::new();
-    for section in &yaml.mounts {
-        let mut writes = Vec::new();
-        for (path, fields) in &section.write {
-            let mut data = BTreeMap::new();
-            for (key, value) in fields {
-                data.insert(key.clone(), yaml.resolve_value(key, value)?);
-            }
-            writes.push(DesiredWrite { path: path.trim_matches('/').to_owned(), data });
-        }
-        let smoke = section.smoke.as_ref().map(|smoke| smoke.read.clone());
-        mounts.push(DesiredMount { path: parse_mount(&section.path)?, writes, smoke });
-    }
-    Ok(mounts)
+    let register = RegisterGoal {
+        plugin,
+        mounts,
+        downgrade,
+        rewrite: if rewrite { RewritePolicy::Unreadable } else { RewritePolicy::Never },
+        durability,
+        restart_consent: restarts.consent(),
+        placement: placement.placement(),
+    };
+    Ok((world, register, extracted))
 }
 
 /// Flags change single fields of what the file says about the same path.
@@ -251,7 +157,10 @@ fn default_mount(observed: &Observed, plugin: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::commands::mount_data::parse_writes;
 
     fn texts(list: &[&str]) -> Vec<String> {
         list.iter().map(|&text| text.to_owned()).collect()

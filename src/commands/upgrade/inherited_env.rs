@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rollout::{PluginEnvError, read_plugin_env};
+use deployment::{PluginEnvError, read_plugin_env};
 use vault_api::SecretString;
 
 use crate::error::CommandError;

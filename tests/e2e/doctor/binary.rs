@@ -35,14 +35,14 @@ impl BinaryUnderTest {
 
     /// Requires these findings, without a command where another binary is the cure; that binary is healthy.
     async fn assert_needs_replacement(&self, findings: &[&str]) {
-        let found = self.doctor.assert_finds(findings, &[&self.path()]).await;
+        let found = self.doctor.assert_finds(findings, &["--binary", &self.path()]).await;
         assert!(found.iter().all(|finding| finding["commands"] == serde_json::json!([])), "{found:#?}");
         fs::write(&self.file, working_plugin().await).unwrap();
         self.assert_healthy().await;
     }
 
     async fn assert_healthy(&self) {
-        let document = self.doctor.run(&[&self.path()]).await.json();
+        let document = self.doctor.run(&["--binary", &self.path()]).await.json();
         assert_eq!(document["healthy"], true, "{document:#}");
     }
 }
@@ -60,7 +60,7 @@ async fn vtp_101_a_file_is_no_executable() {
 #[tokio::test]
 async fn vtp_102_a_file_is_not_marked_as_executable() {
     let judged = BinaryUnderTest::new(&working_plugin().await, 0o644);
-    let findings = judged.doctor.assert_finds(&["VTP-102"], &[&judged.path()]).await;
+    let findings = judged.doctor.assert_finds(&["VTP-102"], &["--binary", &judged.path()]).await;
     judged.doctor.run_in_shell(findings[0]["commands"][0].as_str().unwrap()).await;
     judged.assert_healthy().await;
 }

@@ -21,14 +21,14 @@ impl DoctoredServer {
 #[tokio::test]
 async fn a_build_server_gets_every_finding_in_its_own_form() {
     let server = DoctoredServer::with_two_findings().await;
-    let junit = server.doctor.program.run(["doctor", "--format", "junit"]).await;
+    let junit = server.doctor.program.run(["doctor", "-o", "junit"]).await;
     assert_eq!(junit.code, Some(3), "{junit:?}");
     assert!(junit.stdout.contains("tests=\"2\" failures=\"2\""), "{}", junit.stdout);
     for id in ["VTP-204", "VTP-502"] {
         assert!(junit.stdout.contains(&format!("<testcase classname=\"{id}\"")), "{}", junit.stdout);
     }
 
-    let sarif = ["doctor", "--format", "sarif", "--fail-on", "breaks-at-restart"];
+    let sarif = ["doctor", "-o", "sarif", "--fail-on", "breaks-at-restart"];
     let sarif: Value = server.doctor.program.run(sarif).await.json();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     let named: Vec<&Value> = results.iter().map(|result| &result["ruleId"]).collect();

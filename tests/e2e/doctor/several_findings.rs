@@ -1,4 +1,4 @@
-//! Five failures at once, and somebody who knows nothing but the README.
+//! Five failures at once, for a user who has read only the README.
 
 use std::fs;
 use std::path::Path;

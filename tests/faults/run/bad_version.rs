@@ -93,10 +93,11 @@ pub(super) async fn repair(lab: &Lab, what: BadVersion) {
 
 /// An upgrade by flags alone.
 pub(super) async fn upgrade(lab: &Lab, binary: &Path, args: &[String], flags: Vec<String>) -> CommandRun {
-    let mut line = vec!["upgrade".to_owned(), binary.display().to_string()];
-    let pods = ["--name", NAME, "--statefulset", "vault", "-n", lab.pods.namespace(), "--output", "json"];
+    let mut line = ["upgrade", NAME, "--binary"].map(str::to_owned).to_vec();
+    line.push(binary.display().to_string());
+    let pods = ["--statefulset", "vault", "-n", lab.pods.namespace(), "--output", "json"];
     line.extend(pods.map(str::to_owned));
-    line.extend(args.iter().map(|arg| format!("--args={arg}")));
+    line.extend(args.iter().map(|arg| format!("--arg={arg}")));
     line.extend(flags);
     let start = Snapshot::take(lab).await;
     run_undisturbed(lab, start, &line).await

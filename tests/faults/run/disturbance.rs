@@ -91,7 +91,7 @@ pub(super) async fn run(
     }
     let exit = CommandExit::from_code(status.code());
     CommandRun {
-        exit: exit.unwrap_or_else(|| panic!("no exit code of README: {status}: {said}")),
+        exit: exit.unwrap_or_else(|| panic!("no exit code of docs/output.md: {status}: {said}")),
         expected_states: expected_states(&start, &steps),
         start,
         paused_after: match at {

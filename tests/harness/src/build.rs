@@ -52,6 +52,17 @@ pub async fn openbao() -> PathBuf {
     build_once("openbao", &[]).await
 }
 
+/// Path of mdBook with a small main: its arguments are the folder of a `book.toml` and where the book goes.
+///
+/// About a minute of one core when it is not cached yet.
+///
+/// # Panics
+///
+/// When that fails; the message has the end of its script's output.
+pub async fn mdbook() -> PathBuf {
+    build_once("mdbook", &[]).await
+}
+
 /// Path of a real Prometheus; `promtool` lies beside it.
 ///
 /// Debian's package is fetched when it is not cached yet.

@@ -95,10 +95,10 @@ impl Display for PluginYamlBuilder {
             let (endpoint, key) = (&self.endpoint, self.api_key_file.display());
             writeln!(f, "- path: {mount}\n  write:")?;
             writeln!(f, "    config: {{api_endpoint: \"{endpoint}\", api_key: {{file: {key}}}}}")?;
-            writeln!(f, "    roles/developer: {{{}}}\n  smoke: {{read: creds/developer}}", self.role)?;
+            writeln!(f, "    roles/developer: {{{}}}\n  smoke: creds/developer", self.role)?;
         }
         match &self.target {
-            Some(target) => writeln!(f, "site: {target}"),
+            Some(target) => writeln!(f, "deployment: {target}"),
             None => Ok(()),
         }
     }
@@ -117,11 +117,11 @@ mod tests {
         let mount = |path: &str| {
             format!(
                 "- path: {path}\n  write:\n    config: {{api_endpoint: \"http://tokens\", api_key: {{file: ./api-key}}}}\n    \
-                 roles/developer: {{permissions: read, ttl: 2h}}\n  smoke: {{read: creds/developer}}\n"
+                 roles/developer: {{permissions: read, ttl: 2h}}\n  smoke: creds/developer\n"
             )
         };
         let expected = format!(
-            "plugin: {{name: custom-plugin, binary: /bin/plugin, args: [serve]}}\nmounts:\n{}{}site: {{local: {{plugin_dir: \
+            "plugin: {{name: custom-plugin, binary: /bin/plugin, args: [serve]}}\nmounts:\n{}{}deployment: {{local: {{plugin_dir: \
              /plugins}}}}\n",
             mount("first"),
             mount("second"),

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::Output;
 use crate::running_program::RunningProgram;
+use crate::terminal::{TerminalProgram, TerminalStreams};
 use crate::{chroot, network};
 
 /// How long a program may run unless the test says something else; all but a few take less than ten seconds.
@@ -113,6 +114,17 @@ impl Program {
         RunningProgram::new(child, Arc::clone(&self.home), command_line, self.timeout)
     }
 
+    /// Starts the program on a terminal, to answer its prompts. It is killed when that is dropped.
+    pub fn start_on_terminal<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> TerminalProgram {
+        let args: Vec<Arg> = args.into_iter().collect();
+        let command_line = command_line(&self.binary, &args);
+        let spawn = |TerminalStreams { stdin, stdout, stderr }| self.spawn(args, stdin, stdout, stderr);
+        TerminalProgram::start(spawn, Arc::clone(&self.home), command_line, self.timeout)
+    }
+
     /// Starts the program with these as standard output and standard error, and its standard input piped. It is killed when the
     /// child is dropped. No wait for it has a deadline, unlike with [`Program::start`].
     pub fn spawn_into<Arg: AsRef<OsStr>>(
@@ -120,6 +132,16 @@ impl Program {
         args: impl IntoIterator<Item = Arg>,
         stdout: impl Into<Stdio>,
         stderr: impl Into<Stdio>,
+    ) -> Child {
+        self.spawn(args, Stdio::piped(), stdout.into(), stderr.into())
+    }
+
+    fn spawn<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+        stdin: Stdio,
+        stdout: Stdio,
+        stderr: Stdio,
     ) -> Child {
         reset_ignored_signals();
         let (command, home) = match &self.chroot {
@@ -139,7 +161,7 @@ impl Program {
             .env("TMPDIR", if self.chroot.is_none() { std::env::temp_dir() } else { "/tmp".into() })
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(stdout)
             .stderr(stderr)
             .kill_on_drop(true)

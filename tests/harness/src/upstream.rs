@@ -1,4 +1,4 @@
-//! A token service over real HTTP: the upstream contract that the README documents, and its bad days.
+//! A token service over real HTTP: the contract of docs/upstream.md, and its bad days.
 
 mod serve;
 mod state;

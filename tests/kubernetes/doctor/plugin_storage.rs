@@ -103,12 +103,12 @@ async fn an_upgrade_names_the_image_before_it_restarts_the_standbys_of_openbao()
     let binary = build::go_kv("v2.0.0").await;
     let namespace = pods.pods.namespace().to_owned();
     let upgrade =
-        ["upgrade", binary.to_str().unwrap(), "--name", PLUGIN, "--version", "2.0.0", "-n", &namespace];
+        ["upgrade", PLUGIN, "--binary", binary.to_str().unwrap(), "--version", "2.0.0", "-n", &namespace];
 
     let lossy = program.run([&upgrade[..], &["--allow-ephemeral"]].concat()).await;
     assert_eq!(lossy.code, Some(1), "{lossy:?}");
     assert!(
-        lossy.stderr.contains("a restart would lose notes-2.0.0, which notes/ needs"),
+        lossy.stderr.contains("a restart would remove notes-2.0.0, which notes/ requires"),
         "{}",
         lossy.stderr
     );
@@ -134,7 +134,7 @@ async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {
     let binary = build::go_kv("v2.0.0").await;
     let image = "localhost/plugins-that-nobody-has-made:2";
     let upgrade =
-        ["upgrade", binary.to_str().unwrap(), "--name", PLUGIN, "--version", "2.0.0", "--image", image];
+        ["upgrade", PLUGIN, "--binary", binary.to_str().unwrap(), "--version", "2.0.0", "--image", image];
     let refused = program.run([&upgrade[..], &["-n", pods.pods.namespace()]].concat()).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     for words in ["vault-0 could not pull", image, "ErrImageNeverPull"] {
@@ -157,7 +157,8 @@ async fn an_upgrade_tells_which_files_of_other_plugins_an_image_has_to_bring() {
     pods.write("sys/plugins/catalog/secret/other", other).await;
     let program = Program::new(BINARY).pods(&pods.pods);
     let binary = build::go_kv("v2.0.0").await;
-    let upgrade = ["upgrade", "--dry-run", binary.to_str().unwrap(), "--name", PLUGIN, "--version", "2.0.0"];
+    let upgrade =
+        ["upgrade", "--dry-run", PLUGIN, "--binary", binary.to_str().unwrap(), "--version", "2.0.0"];
     let flags = ["--image", IMAGE_WITH_BOTH_VERSIONS, "-n", pods.pods.namespace()];
     let planned = program.run([&upgrade[..], &flags].concat()).await;
     assert!(planned.stderr.contains("other-1.0.0") && planned.stderr.contains("was not read"), "{planned:?}");

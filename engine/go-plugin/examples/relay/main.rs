@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
             logger.info(format!("stopped: {reason:?}"));
             ExitCode::SUCCESS
         }
-        Err(error) if matches!(error.downcast_ref(), Some(ServerStartError::NotAPluginHost)) => {
+        Err(error) if matches!(error.downcast_ref(), Some(ServerStartError::NotStartedByHost)) => {
             logger.error("this program is a plugin and must be started by a plugin host");
             ExitCode::FAILURE
         }

@@ -165,7 +165,7 @@ pub enum BrokerError {
     Socket(#[from] SocketError),
     /// The plugin closed the broker's stream.
     #[error("cannot announce a service to the plugin: the plugin has disconnected")]
-    PluginGone,
+    PluginDisconnected,
 }
 
 /// An error from [`PluginProcess::shutdown`](super::PluginProcess::shutdown).

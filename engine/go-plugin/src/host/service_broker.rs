@@ -98,7 +98,7 @@ impl ServiceBroker {
                 tokio::spawn(serve_until_stopped(routes, incoming, stop.clone()));
                 if self.to_plugin.send(announcement).await.is_err() {
                     stop.cancel();
-                    return Err(BrokerError::PluginGone);
+                    return Err(BrokerError::PluginDisconnected);
                 }
                 Some(socket)
             }

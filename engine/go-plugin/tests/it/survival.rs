@@ -176,7 +176,7 @@ async fn a_plugin_exits_when_its_host_is_killed() {
     let directory = tempfile::tempdir().unwrap();
     let parent = ParentShell::start(directory.path()).await;
     parent.process.signal(Signal::KILL);
-    assert!(parent.wait_stderr().await.contains("stopped: HostGone"));
+    assert!(parent.wait_stderr().await.contains("stopped: HostDisconnected"));
     assert_eq!(entries(directory.path()), 0);
 }
 
@@ -197,7 +197,7 @@ async fn a_plugin_exits_when_the_brokers_stream_ends_though_its_parent_runs() {
     let stream = GrpcBrokerClient::new(channel).start_stream(request).await.unwrap();
     drop(announcements);
     drop(stream);
-    assert!(parent.wait_stderr().await.contains("stopped: HostGone"));
+    assert!(parent.wait_stderr().await.contains("stopped: HostDisconnected"));
 }
 
 /// A shell that has started the relay without TLS and waits for it.

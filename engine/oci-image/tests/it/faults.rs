@@ -33,7 +33,7 @@ async fn a_second_push_sends_nothing_and_a_new_version_sends_only_its_blobs() {
     let mut progress = Vec::new();
     let target = ImageReference::parse(&registry.image(), "1.2.3").unwrap();
     let report = push(&first, &target, &access(Credentials::anonymous()), &mut |done, total| {
-        progress.push((done, total))
+        progress.push((done, total));
     })
     .await
     .unwrap();

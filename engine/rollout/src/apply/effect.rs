@@ -1,14 +1,14 @@
-//! What steps leave behind, in words. Whatever people use is named when a run does not end well.
+//! Describes the effects that steps have left, for a run that does not succeed.
 
 use crate::mount_path::MountPath;
 use crate::step::Step;
 
-/// What the steps have changed that people use, a sentence each; without what is told of `mounts` otherwise.
+/// Describes what the steps have changed for clients, except the reloads of `mounts`.
 pub(crate) fn describe_effects(done: &[Step], mounts: &[MountPath]) -> Vec<String> {
     done.iter().filter(|step| !is_reload_of(step, mounts)).filter_map(describe_effect).collect()
 }
 
-/// The reloads among the steps, but those of `mounts`.
+/// Describes the reloads, except those of `mounts`.
 pub(crate) fn describe_reloads(done: &[Step], mounts: &[MountPath]) -> Vec<String> {
     let reloads = done.iter().filter(|step| matches!(step, Step::ReloadMount { .. }));
     reloads.filter(|step| !is_reload_of(step, mounts)).filter_map(describe_effect).collect()
@@ -18,23 +18,25 @@ fn is_reload_of(step: &Step, mounts: &[MountPath]) -> bool {
     matches!(step, Step::ReloadMount { path } if mounts.contains(path))
 }
 
-/// What a step has changed that people use. A move is told by whoever undoes it, a trial and a failover leave nothing.
+/// Describes what a step has changed for clients. The undo of a switch is reported separately, and tests and step-downs leave nothing.
 pub(crate) fn describe_effect(step: &Step) -> Option<String> {
     Some(match step {
         Step::EnableMount { path, .. } => format!(
-            "{path} is mounted, and may not be configured; run the same command again, or remove it with \
+            "{path} is mounted, and may not be configured: run the same command again, or remove it with \
              `vault secrets disable {path}`"
         ),
         Step::ReloadMount { path } => {
-            format!("{path} was reloaded, and what it runs is not proven")
+            format!("{path} was reloaded, and the version that it runs is not verified")
         }
-        Step::Write { path, .. } => format!("what was written to {path} stays"),
-        Step::RestartNode { node } => format!("{node} was restarted and is not proven to serve again"),
+        Step::Write { path, .. } => format!("the values written to {path} were not reverted"),
+        Step::RestartNode { node, .. } => {
+            format!("{node} was restarted, and it is not verified that it serves again")
+        }
         Step::PatchInitImage { container, to, .. } => {
             format!("the init container {container} has the image {to}")
         }
         Step::DeregisterVersion { name, version, .. } => {
-            format!("{name} {version} is no longer in the catalog, and its file may still be there")
+            format!("{name} {version} is no longer registered, and its file may still exist")
         }
         Step::RemoveBinary { file, nodes, .. } => {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
@@ -52,7 +54,7 @@ pub(crate) fn describe_effect(step: &Step) -> Option<String> {
     })
 }
 
-/// What a step has brought that nobody uses yet.
+/// Describes what a step has added that no client uses yet.
 pub(crate) fn describe_unused_effect(step: &Step) -> Option<String> {
     Some(match step {
         Step::PlaceBinary { nodes, file, .. } => {
@@ -62,25 +64,25 @@ pub(crate) fn describe_unused_effect(step: &Step) -> Option<String> {
         Step::RegisterVersion { kind, name, version, .. } => {
             format!("{name} {} is registered as {kind} plugin", version.v_prefixed())
         }
-        Step::MountCanary { path, .. } => format!("the trial mount {path} may still be there"),
+        Step::MountCanary { path, .. } => format!("the canary mount {path} may still exist"),
         _ => return None,
     })
 }
 
-/// What a step may have changed that was not answered, or was answered with an error of the server's own.
+/// Describes what a step may have changed whose response was lost, or is an error of the server itself.
 pub(crate) fn describe_uncertain(step: &Step) -> Option<String> {
     Some(match step {
         Step::ReloadMount { path } => format!(
-            "{path} was told to reload and is not proven to run what it is configured to run; the server's log says why its \
-             plugin does not start"
+            "{path} may have been reloaded, and it is not verified that it runs its configured version; the server's log shows why \
+             its plugin does not start"
         ),
-        // A trial changes nothing; a lease that it leaves is told by its own error.
+        // Tests change nothing; the lease of a smoke test is reported by its error.
         Step::SmokeTestMount { .. } | Step::StepDown { .. } => return None,
-        step => format!("it is not known whether this was done: {step}"),
+        step => format!("this step may have been applied: {step}"),
     })
 }
 
-/// Whether a step is of one of these mounts.
+/// Whether a step changes the version of one of these mounts.
 pub(crate) fn affects_mounts(step: Option<&Step>, mounts: &[MountPath]) -> bool {
     let path = match step {
         Some(Step::ReloadMount { path } | Step::TuneMount { path, .. }) => path,
@@ -91,6 +93,8 @@ pub(crate) fn affects_mounts(step: Option<&Step>, mounts: &[MountPath]) -> bool 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn path(text: &str) -> MountPath {
@@ -98,14 +102,17 @@ mod tests {
     }
 
     #[test]
-    fn what_people_use_is_named_and_what_nobody_runs_is_not() {
+    fn effects_for_clients_are_described_and_others_are_not() {
         let reload = |text| Step::ReloadMount { path: path(text) };
-        let write = Step::Write { path: "custom/config".into(), fields: vec!["api_key".into()] };
-        let trial = Step::SmokeTestMount { path: "custom/creds/dev".into() };
-        let done = [trial, reload("custom"), write, reload("team")];
+        let write = Step::Write { path: "custom/config".into(), data: BTreeMap::new() };
+        let test = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+        let done = [test, reload("custom"), write, reload("team")];
         assert_eq!(
             describe_effects(&done, &[path("custom")]),
-            ["what was written to custom/config stays", "team/ was reloaded, and what it runs is not proven"]
+            [
+                "the values written to custom/config were not reverted",
+                "team/ was reloaded, and the version that it runs is not verified"
+            ]
         );
         assert_eq!(describe_reloads(&done, &[path("custom"), path("team")]), Vec::<String>::new());
     }

@@ -1,5 +1,6 @@
-//! Does one step.
+//! Applies one step.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,41 +14,41 @@ use vault_api::{CallError, TransportErrorKind, reload};
 use super::Run;
 use crate::binary::Binary;
 use crate::decide::{WaitingOn, failover_blocker};
-use crate::deployment::kubernetes::error::KubernetesError;
-use crate::deployment::{CopyProgress, DeploymentError, UnreadyPodPolicy};
+use crate::deployment::{CopyProgress, DeploymentError, DisruptionBudget};
 use crate::event::Event;
-use crate::goal::{Canary, DesiredWrite, Goal};
+use crate::goal::{DesiredValue, DesiredWrite};
 use crate::mount_path::MountPath;
 use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
+use crate::poll::Poll;
 use crate::smoke::{SmokeError, run_smoke_test};
 use crate::step::{Step, VersionFrom};
-use crate::timeouts::{NODE_RETURN_TIMEOUT, Poll};
+use crate::timeouts::NODE_RETURN_TIMEOUT;
 use crate::transient::is_node_loss;
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StepError {
-    #[error("the server did not do it")]
+    #[error("the request to the server failed")]
     Call(#[from] CallError),
-    #[error("the nodes did not do it")]
+    #[error("the change of the nodes failed")]
     Deployment(#[from] DeploymentError),
-    #[error("there is no plugin directory to place it in")]
+    #[error("no plugin directory is known")]
     NoDeployment,
-    #[error("it does not work")]
+    #[error("the smoke test failed")]
     Smoke(#[from] SmokeError),
     #[error("no other node became active")]
     NoNewActiveNode,
-    #[error("not every node can become active: {0}")]
+    #[error("some nodes cannot become active: {0}")]
     NotReadyForFailover(WaitingOn),
-    #[error("{0} was not seen as a pod, so it cannot be restarted")]
+    #[error("{0} was not observed as a pod, so it cannot be restarted")]
     NoPod(NodeName),
-    #[error("the nodes cannot be looked at")]
+    #[error("the nodes could not be observed")]
     Observe(#[from] ObserveError),
 }
 
 impl StepError {
-    /// Whether it is of a node that another one takes over from. The step may have been carried out.
+    /// Whether the active node was lost, so that another one takes over. The step may have been applied.
     pub(super) fn is_node_loss(&self) -> bool {
         match self {
             Self::Call(call) => is_node_loss(call),
@@ -56,36 +57,28 @@ impl StepError {
         }
     }
 
-    /// Whether the step may have been carried out: its answer was lost, or tells of an error of the server's own.
+    /// Whether the step may have been applied: its response was lost, or is an error of the server itself.
     pub(super) fn may_have_been_applied(&self) -> bool {
         match self {
             Self::Call(CallError::Api(answer)) => answer.status.is_server_error(),
-            Self::Call(CallError::Transport { kind: trouble, .. }) => {
-                matches!(trouble, TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost)
+            Self::Call(CallError::Transport { kind, .. }) => {
+                matches!(kind, TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost)
             }
             Self::Call(_) => false,
-            Self::Deployment(DeploymentError::Kubernetes(KubernetesError::DisruptionBudget { .. }))
-            | Self::NotReadyForFailover(_) => false,
+            Self::Deployment(DeploymentError::DisruptionBudget(_)) | Self::NotReadyForFailover(_) => false,
             Self::Deployment(_) | Self::NoNewActiveNode | Self::Observe(_) => true,
             Self::NoDeployment | Self::NoPod(_) | Self::Smoke(_) => false,
         }
     }
 
-    /// What passes by itself, after which the step can be done.
+    /// The temporary condition after which the step can be applied.
     pub(super) fn wait_condition(&self) -> Option<WaitingOn> {
-        let Self::Deployment(DeploymentError::Kubernetes(KubernetesError::DisruptionBudget {
-            budget,
-            pod,
-            said,
-        })) = self
-        else {
-            return None;
-        };
-        let (budget, pod, said) = (budget.clone(), NodeName::new(pod), said.clone());
-        Some(WaitingOn::DisruptionBudget { budget, pod, message: said })
+        let Self::Deployment(DeploymentError::DisruptionBudget(refused)) = self else { return None };
+        let DisruptionBudget { budget, pod, message } = refused.clone();
+        Some(WaitingOn::DisruptionBudget { budget, pod, message })
     }
 
-    /// The lease that may live on.
+    /// The lease that may not be revoked.
     pub(super) fn unrevoked_lease(&self) -> Option<&str> {
         match self {
             Self::Smoke(error) => error.unrevoked_lease(),
@@ -94,10 +87,10 @@ impl StepError {
     }
 }
 
-/// How often nodes are asked to step down until one becomes active that was not: who wins an election is chance.
+/// Limit of step-downs until another node becomes active: the result of an election is random.
 const MAX_STEP_DOWNS: usize = 6;
 
-/// How long an election may take; servers give up their own after some ten seconds.
+/// Timeout of an election; servers abort theirs after about ten seconds.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 const ELECTION_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -109,11 +102,11 @@ impl Run<'_> {
                 self.copy_binary(binary, nodes, file).await?;
                 Vec::new()
             }
-            Step::RegisterVersion { kind, name, version, sha256, command, args } => {
-                let env = self.goal.provided_plugin().map(|plugin| plugin.env.clone()).unwrap_or_default();
+            Step::RegisterVersion { kind, name, version, sha256, command, args, env } => {
                 let entry =
                     PluginRef { kind: *kind, name: name.clone(), version: Some(version.v_prefixed()) };
-                let (sha256, command, args) = (sha256.clone(), command.clone(), args.clone());
+                let (sha256, command) = (sha256.clone(), command.clone());
+                let (args, env) = (args.clone(), env.clone());
                 client.send(&RegisterEntry { entry, sha256, command, args, env }).await?
             }
             Step::EnableMount { path, plugin, version, version_from }
@@ -121,8 +114,8 @@ impl Run<'_> {
                 let version = (*version_from == VersionFrom::Mount).then(|| version.v_prefixed());
                 client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
             }
-            Step::VerifyCanary { path, smoke_path: read, .. } => {
-                self.verify_canary(path, read.as_deref()).await?;
+            Step::VerifyCanary { path, writes, smoke_path, source_mount: _ } => {
+                self.verify_canary(path, writes, smoke_path.as_deref()).await?;
                 Vec::new()
             }
             Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
@@ -135,8 +128,8 @@ impl Run<'_> {
             Step::ReloadMount { path } => {
                 client.send(&reload::ReloadMounts { paths: vec![path.to_string()] }).await?
             }
-            Step::Write { path, .. } => {
-                client.send(&Write { path: path.clone(), data: self.data_for_path(path) }).await?.warnings
+            Step::Write { path, data } => {
+                client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }
             Step::SmokeTestMount { path } => {
                 run_smoke_test(&client, path, self.listener).await?;
@@ -147,12 +140,14 @@ impl Run<'_> {
                 client.send(&Deregister(PluginRef { kind: *kind, name: name.clone(), version })).await?
             }
             Step::RemoveBinary { nodes, file, .. } => {
-                let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
-                site.remove(file, nodes).await?;
+                let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                deployment.remove(file, nodes).await?;
                 Vec::new()
             }
-            Step::RestartNode { node } => {
-                self.restart_node(node).await?;
+            Step::RestartNode { node, uid, unready } => {
+                let uid = uid.as_deref().ok_or_else(|| StepError::NoPod(node.clone()))?;
+                let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                deployment.restart_node(node, uid, *unready).await?;
                 Vec::new()
             }
             Step::PatchInitImage { to, files, .. } => {
@@ -162,9 +157,9 @@ impl Run<'_> {
                     .ok_or(StepError::NoDeployment)?
                     .set_init_image(to, files.as_ref())
                     .await?;
-                let unproven = self.unproven_pull.take();
-                unproven
-                    .map(|why| format!("it is not proven that a node can pull {to}: {why}"))
+                let untested = self.untested_pull.take();
+                untested
+                    .map(|reason| format!("it was not tested whether a node can pull {to}: {reason}"))
                     .into_iter()
                     .collect()
             }
@@ -184,53 +179,49 @@ impl Run<'_> {
     ) -> Result<(), StepError> {
         let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
         let (sender, mut progress) = mpsc::unbounded_channel();
-        let placing = deployment.place(binary, file, nodes, sender);
+        let copying = deployment.place(binary, file, nodes, sender);
         let reporting = async {
             while let Some(CopyProgress { node, done, total }) = progress.recv().await {
                 (self.listener)(&Event::CopyProgress { node, done, total });
             }
         };
-        let (placed, ()) = tokio::join!(placing, reporting);
-        Ok(placed?)
+        let (copied, ()) = tokio::join!(copying, reporting);
+        Ok(copied?)
     }
 
-    async fn restart_node(&self, node: &NodeName) -> Result<(), StepError> {
-        let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
-        let seen = self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()?.nodes.get(node));
-        let uid = seen.and_then(|node| node.uid.as_deref()).ok_or_else(|| StepError::NoPod(node.clone()))?;
-        let unready =
-            if self.goal.is_rollback() { UnreadyPodPolicy::Delete } else { UnreadyPodPolicy::Evict };
-        Ok(site.restart_node(node, uid, unready).await?)
-    }
-
-    async fn verify_canary(&mut self, path: &MountPath, read: Option<&str>) -> Result<(), StepError> {
-        let Goal::Upgrade(upgrade) = self.goal else { return Ok(()) };
-        let Canary::Mount { writes, .. } = &upgrade.canary else { return Ok(()) };
+    /// Writes to the canary mount, and runs its smoke test.
+    async fn verify_canary(
+        &mut self,
+        path: &MountPath,
+        writes: &[DesiredWrite],
+        smoke_path: Option<&str>,
+    ) -> Result<(), StepError> {
         for write in writes {
-            let data = merge_fields(std::iter::once(write));
+            let data = logical_data(&write.data);
             self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
-        if let Some(read) = read {
-            run_smoke_test(&self.environment.client, &path.join(read), self.listener).await?;
+        if let Some(smoke_path) = smoke_path {
+            run_smoke_test(&self.environment.client, &path.join(smoke_path), self.listener).await?;
         }
         Ok(())
     }
 
-    /// Has nodes step down until one is active that was not active in this run.
+    /// Makes nodes step down until one is active that was not active in this run.
     async fn step_down(&mut self) -> Result<(), StepError> {
         for _ in 0..MAX_STEP_DOWNS {
             let active = self.active_node();
             self.led_nodes.extend(active);
-            let alone = self
+            let is_single_node = self
                 .last_observed
                 .as_ref()
-                .and_then(|seen| seen.deployment.as_ref())
-                .is_none_or(|site| site.nodes.len() < 2);
+                .and_then(|observed| observed.deployment.as_ref())
+                .is_none_or(|deployment| deployment.nodes.len() < 2);
             self.environment.client.send(&StepDown).await?;
             self.wait_for_active_node().await?;
-            let everybody_has = self.all_nodes_have_led();
+            let all_have_led = self.all_nodes_have_led();
             let now = self.active_node();
-            if alone || everybody_has || now.as_ref().is_some_and(|now| !self.led_nodes.contains(now)) {
+            if is_single_node || all_have_led || now.as_ref().is_some_and(|now| !self.led_nodes.contains(now))
+            {
                 self.led_nodes.extend(now);
                 return Ok(());
             }
@@ -239,19 +230,19 @@ impl Run<'_> {
         Err(StepError::NoNewActiveNode)
     }
 
-    /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
+    /// Waits until every node has a vote and a log close to that of the leader.
     async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
-        let poll = Poll::every(ELECTION_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
-        let mut told = None;
+        let mut poll = Poll::every(ELECTION_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
+        let mut reported = None;
         loop {
             self.wait_for_active_node().await?;
             let Some(on) = self.last_observed.as_ref().and_then(failover_blocker) else { return Ok(()) };
             if poll.timed_out() || self.lock_lost().is_some() {
                 return Err(StepError::NotReadyForFailover(on));
             }
-            if told.as_ref() != Some(&on) {
+            if reported.as_ref() != Some(&on) {
                 (self.listener)(&Event::Waiting { reason: on.clone() });
-                told = Some(on);
+                reported = Some(on);
             }
             poll.pause().await;
         }
@@ -266,17 +257,20 @@ impl Run<'_> {
     }
 
     fn all_nodes_have_led(&self) -> bool {
-        let nodes =
-            self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()).map(|site| &site.nodes);
+        let nodes = self
+            .last_observed
+            .as_ref()
+            .and_then(|observed| observed.deployment.as_ref())
+            .map(|deployment| &deployment.nodes);
         nodes.is_some_and(|nodes| nodes.keys().all(|name| self.led_nodes.contains(name)))
     }
 
-    /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
+    /// Waits until a node is active: after a step-down, all are standbys for a while.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
-        let poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
+        let mut poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
-            // Connections may be refused as well while the way to the active node changes.
-            match observe(self.environment, Some(self.goal), &self.this_run).await {
+            // Connections may be refused while the port-forward changes to the new active node.
+            match observe(self.environment, Some(self.goal)).await {
                 Ok(observed) if observed.server.has_active_node && !observed.server.sealed => {
                     self.last_observed = Some(observed);
                     return Ok(());
@@ -289,20 +283,9 @@ impl Run<'_> {
             poll.pause().await;
         }
     }
-
-    fn data_for_path(&self, path: &str) -> LogicalData {
-        let writes =
-            self.goal.mounts().iter().flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)));
-        merge_fields(
-            writes.filter(|(mount, write)| mount.path.join(&write.path) == path).map(|(_, write)| write),
-        )
-    }
 }
 
-fn merge_fields<'a>(writes: impl Iterator<Item = &'a DesiredWrite>) -> LogicalData {
-    LogicalData(
-        writes
-            .flat_map(|write| write.data.iter().map(|(field, value)| (field.clone(), value.value())))
-            .collect(),
-    )
+/// The values of a step, for the request that writes them.
+fn logical_data(data: &BTreeMap<String, DesiredValue>) -> LogicalData {
+    LogicalData(data.iter().map(|(field, value)| (field.clone(), value.value())).collect())
 }

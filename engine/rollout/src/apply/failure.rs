@@ -1,4 +1,4 @@
-//! How a run ends that cannot go on: what is undone, and what is named because it stays.
+//! Ends a run that cannot continue: undoes its changes, and reports those that remain.
 
 use vault_api::mounts::Disable;
 
@@ -11,30 +11,31 @@ use crate::step::Step;
 use crate::undo::{Failover, UndoContext, VersionSwitch, switched_mounts};
 
 impl<'a> Run<'a> {
-    /// A mount that this run made and that is not as it should be is removed again: nobody uses it yet.
+    /// Ends a run whose next step is not in the plan. A new mount that does not run its version is removed, because no client uses it yet.
     pub(super) async fn stop_at_unplanned_step(mut self, found: Step) -> Outcome {
-        let fresh = match self.done.last() {
+        let new_mount = match self.done.last() {
             Some(Step::EnableMount { path, .. }) => Some(path.clone()),
             _ => None,
         };
-        if let Some(path) = fresh {
-            let error = format!("{path} does not run what was mounted there");
+        if let Some(path) = new_mount {
+            let error = format!("{path} does not run the version that was mounted");
             let last = self.done.pop();
             let removed = self.environment.client.send(&Disable { path: path.to_string() }).await;
-            let mut left = effect::describe_effects(&self.done, &[]);
+            let mut remaining = effect::describe_effects(&self.done, &[]);
             if let Err(cause) = removed {
-                left.push(format!("{path} is mounted and could not be removed ({})", error_chain(&cause)));
+                remaining
+                    .push(format!("{path} is mounted, and could not be removed ({})", error_chain(&cause)));
             }
-            return outcome::failed_or_manual_intervention(self.done, last, error, left);
+            return outcome::failed_or_manual_intervention(self.done, last, error, remaining);
         }
         let undoes = matches!(self.goal, Goal::Upgrade(_)) && !self.done.is_empty();
         match &found {
             _ if undoes => {
-                let error = format!("something changed in between: the next step would be: {found}");
+                let error = format!("the state was changed by others: the next step would be: {found}");
                 let last = self.done.last().cloned();
                 self.fail(last, error, StepEffect::Applied).await
             }
-            // The mounts run what they should; only their configuration needs another plan.
+            // The mounts run their version; only their configuration needs another plan.
             Step::Write { .. } => self.stop_plan_changed(found),
             _ if self.switched.is_empty() => self.stop_plan_changed(found),
             _ => {
@@ -46,21 +47,23 @@ impl<'a> Run<'a> {
     }
 
     fn stop_plan_changed(mut self, found: Step) -> Outcome {
-        let left = effect::describe_effects(&self.done, &[]);
+        let remaining = effect::describe_effects(&self.done, &[]);
         Outcome::PlanChanged {
             done: self.done,
             expected: self.remaining.pop_front(),
             found,
-            remaining_effects: left,
+            remaining_effects: remaining,
         }
     }
 
-    /// Ends a run that cannot go on: what people use runs what it ran before, or is named. `effect` is that of `step`.
+    /// Ends a run that cannot continue: clients use what they used before, or the difference is reported. `effect` is that of `step`.
     pub(super) async fn fail(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
         if let Some(lost) = self.lock_lost() {
             return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
         }
         self.wait_for_failover().await;
+        // Before an undo: the previous version may not be able to revoke them.
+        self.revoke_left_leases().await;
         if self.is_restarting_standbys(step.as_ref()) {
             return self.stop_at_standby_restart(step, error, effect).await;
         }
@@ -72,27 +75,27 @@ impl<'a> Run<'a> {
         }
         let uncertain = self.describe_uncertain_step(step.as_ref(), effect).await;
         let mounts = switched_mounts(&self.switched);
-        let mut left = effect::describe_effects(&self.done, &mounts);
-        left.extend(uncertain.filter(|_| !effect::affects_mounts(step.as_ref(), &mounts)));
+        let mut remaining = effect::describe_effects(&self.done, &mounts);
+        remaining.extend(uncertain.filter(|_| !effect::affects_mounts(step.as_ref(), &mounts)));
         if self.switched.is_empty() {
-            return outcome::failed_or_manual_intervention(self.done, step, error, left);
+            return outcome::failed_or_manual_intervention(self.done, step, error, remaining);
         }
         let (undo, done) = (self.undo_context(), self.done);
         (self.listener)(&Event::RollingBack { mounts: mounts.clone(), cause: error.clone() });
         match undo.switch_back(&self.switched).await {
-            Ok(()) if left.is_empty() => Outcome::RolledBack { done, step, error, mounts },
+            Ok(()) if remaining.is_empty() => Outcome::RolledBack { done, step, error, mounts },
             Ok(()) => {
-                left.extend(mounts.iter().map(|path| format!("{path} runs the version before again")));
-                Outcome::ManualIntervention { done, step, error, remaining_effects: left }
+                remaining.extend(mounts.iter().map(|path| format!("{path} runs the previous version again")));
+                Outcome::ManualIntervention { done, step, error, remaining_effects: remaining }
             }
-            Err(stuck) => {
-                left.extend(stuck);
-                Outcome::ManualIntervention { done, step, error, remaining_effects: left }
+            Err(not_undone) => {
+                remaining.extend(not_undone);
+                Outcome::ManualIntervention { done, step, error, remaining_effects: remaining }
             }
         }
     }
 
-    /// What the step that failed may have changed.
+    /// Describes what the failed step may have changed.
     pub(super) async fn describe_uncertain_step(
         &self,
         step: Option<&Step>,
@@ -100,9 +103,9 @@ impl<'a> Run<'a> {
     ) -> Option<String> {
         let step = step.filter(|step| effect != StepEffect::Applied && self.done.last() != Some(step))?;
         match (step, effect) {
-            // It is told, and what runs then is not known.
+            // The version that runs after a failed reload is unknown.
             (Step::ReloadMount { .. }, _) => effect::describe_uncertain(step),
-            // Nobody runs what was only placed or registered.
+            // Not used by any mount yet.
             (Step::PlaceBinary { .. } | Step::RegisterVersion { .. }, _) => None,
             (_, StepEffect::None | StepEffect::Applied) => None,
             (Step::EnableMount { path, .. }, StepEffect::Unknown) => {
@@ -115,32 +118,34 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Ends a run whose right to change was lost: somebody else may be changing the same things, so nothing is undone here.
-    /// Everything that is there now is named; the same command, run again, goes on or undoes it.
+    /// Ends a run that has lost the lock. Another operator may be changing the same mounts, so nothing is undone. All changes are reported; the
+    /// same command continues or undoes them.
     pub(super) async fn stop_without_undo(
-        self,
+        mut self,
         step: Option<Step>,
         error: String,
         effect: StepEffect,
     ) -> Outcome {
-        let mut left = Vec::new();
+        self.revoke_left_leases().await;
+        let mut remaining: Vec<String> =
+            self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)).collect();
         for done in &self.done {
-            left.extend(effect::describe_effect(done).or_else(|| effect::describe_unused_effect(done)));
+            remaining.extend(effect::describe_effect(done).or_else(|| effect::describe_unused_effect(done)));
         }
         for (path, from) in self.switched.iter().flat_map(VersionSwitch::mounts) {
             let from = if from.is_empty() { "no version" } else { from };
-            left.push(format!("{path} was moved from {from}, and runs what it ran until it is reloaded"));
+            remaining.push(format!("{path} was moved from {from}, which it runs until it is reloaded"));
         }
         let attempted =
             step.as_ref().filter(|step| effect != StepEffect::None && self.done.last() != Some(step));
-        left.extend(attempted.and_then(effect::describe_uncertain));
-        if !left.is_empty() {
-            left.push(
-                "Run the same command again when nobody else changes plugins: it goes on, or undoes this."
+        remaining.extend(attempted.and_then(effect::describe_uncertain));
+        if !remaining.is_empty() {
+            remaining.push(
+                "Run the same command again when no other operator is changing plugins: it continues, or undoes this."
                     .to_owned(),
             );
         }
-        outcome::failed_or_manual_intervention(self.done, step, error, left)
+        outcome::failed_or_manual_intervention(self.done, step, error, remaining)
     }
 
     pub(super) fn undo_context(&self) -> UndoContext<'a> {
@@ -148,13 +153,13 @@ impl<'a> Run<'a> {
         UndoContext { client: self.environment.client.clone(), failover, lock: self.lock }
     }
 
-    /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.
+    /// Undoes the run: mounts first, because clients use them; then everything that was added, except what a node still runs.
     async fn undo(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
         let undo = self.undo_context();
-        // A reload of what was not moved cannot be undone: the binary of its version is another one now.
+        // A reload without a switch cannot be undone: the previous binary of the version no longer exists.
         let mounts = switched_mounts(&self.switched);
-        let mut stays = effect::describe_reloads(&self.done, &mounts);
-        stays.extend(
+        let mut remaining = effect::describe_reloads(&self.done, &mounts);
+        remaining.extend(
             self.describe_uncertain_step(step.as_ref(), effect)
                 .await
                 .filter(|_| matches!(&step, Some(Step::ReloadMount { path }) if !mounts.contains(path))),
@@ -164,27 +169,32 @@ impl<'a> Run<'a> {
         attempted.extend(step.clone().filter(|step| self.done.last() != Some(step)));
         if !mounts.is_empty() {
             (self.listener)(&Event::RollingBack { mounts: mounts.clone(), cause: error.clone() });
-            if let Err(left) = undo.switch_back(&self.switched).await {
-                let left = left.into_iter().chain(leases).collect();
-                return Outcome::ManualIntervention { done: self.done, step, error, remaining_effects: left };
+            if let Err(remaining) = undo.switch_back(&self.switched).await {
+                let remaining = remaining.into_iter().chain(leases).collect();
+                return Outcome::ManualIntervention {
+                    done: self.done,
+                    step,
+                    error,
+                    remaining_effects: remaining,
+                };
             }
             if let Some(needed) = self.needed_by_standbys().await {
                 attempted.retain(|step| !self.installs_target_version(step));
-                stays.push(needed);
+                remaining.push(needed);
             }
         }
-        let cleared =
+        let not_removed =
             undo.remove_created(self.environment, &attempted, self.listener).await.err().unwrap_or_default();
-        let (left, done): (Vec<String>, _) =
-            (cleared.into_iter().chain(stays).chain(leases).collect(), self.done);
-        match (left.is_empty(), mounts.is_empty()) {
-            (false, _) => Outcome::ManualIntervention { done, step, error, remaining_effects: left },
+        let (remaining, done): (Vec<String>, _) =
+            (not_removed.into_iter().chain(remaining).chain(leases).collect(), self.done);
+        match (remaining.is_empty(), mounts.is_empty()) {
+            (false, _) => Outcome::ManualIntervention { done, step, error, remaining_effects: remaining },
             (true, true) => Outcome::Failed { done, step, error },
             (true, false) => Outcome::RolledBack { done, step, error, mounts },
         }
     }
 
-    /// Whether a step brings the version that mounts were moved to: its file, or its entry under the plugin's own name.
+    /// Whether a step installs the version that mounts were moved to: its file, or its catalog entry.
     fn installs_target_version(&self, step: &Step) -> bool {
         match (step, self.goal) {
             (Step::PlaceBinary { .. }, _) => true,
@@ -193,17 +203,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A binary that the server refuses to know must not keep its file name from the right one.
+    /// Ends a run whose registration was refused: removes the file, so that the right binary can have its name.
     async fn fail_without_registration(mut self, step: Option<Step>, error: String) -> Outcome {
-        if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(site)) =
+        if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(deployment)) =
             (self.done.last(), &self.environment.deployment)
         {
-            if let Err(cause) = site.remove(file, nodes).await {
-                let left = vec![format!(
-                    "{file} is in the plugin directory and is not registered ({})",
+            if let Err(cause) = deployment.remove(file, nodes).await {
+                let remaining = vec![format!(
+                    "{file} is in the plugin directory, and is not registered ({})",
                     error_chain(&cause)
                 )];
-                return Outcome::ManualIntervention { done: self.done, step, error, remaining_effects: left };
+                return Outcome::ManualIntervention {
+                    done: self.done,
+                    step,
+                    error,
+                    remaining_effects: remaining,
+                };
             }
             self.done.pop();
         }

@@ -1,4 +1,4 @@
-//! How a run ends.
+//! The outcome of a run.
 
 use serde::Serialize;
 
@@ -7,85 +7,85 @@ use crate::observed::Observed;
 use crate::refusal::Refusal;
 use crate::step::Step;
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-#[must_use = "an outcome says whether somebody has to act"]
+#[must_use = "an outcome shows whether manual intervention is required"]
 pub enum Outcome {
-    /// Everything is as wanted and was read back.
+    /// The goal is reached and verified.
     Done {
-        /// What was done; empty when there was nothing to do.
+        /// Applied steps; empty if there was nothing to do.
         done: Vec<Step>,
-        /// The look on which that was decided.
+        /// The last observation.
         #[serde(skip)]
         observed: Box<Observed>,
     },
-    /// Stopped between two steps, as asked. The same run again goes on.
+    /// The run stopped between two steps, as requested. The same command continues.
     Interrupted {
-        /// What was done.
+        /// Applied steps.
         done: Vec<Step>,
-        /// What was not.
+        /// Steps that were not applied.
         remaining: Vec<Step>,
     },
-    /// Refused before anything was changed.
+    /// The goal was refused before the first change.
     Refused {
-        /// Why.
+        /// The reason.
         refusal: Refusal,
     },
-    /// Something else has to be done than was confirmed, because the world has changed. Nothing of it was done.
+    /// The next step is not the confirmed one, because the state has changed. It was not applied.
     PlanChanged {
-        /// What was done.
+        /// Applied steps.
         done: Vec<Step>,
-        /// What the plan said.
+        /// The confirmed step.
         expected: Option<Step>,
-        /// What would be next now.
+        /// The step that would be next now.
         found: Step,
-        /// What was changed that people use, a sentence each.
+        /// What the run has changed for clients, one sentence each.
         remaining_effects: Vec<String>,
     },
-    /// A step failed, and nothing that people use has changed.
+    /// A step failed, and nothing has changed for clients.
     Failed {
-        /// What was done.
+        /// Applied steps.
         done: Vec<Step>,
-        /// What failed; `None` when it was the look at the world.
+        /// The step that failed; `None` if the observation failed.
         step: Option<Step>,
-        /// Why.
+        /// The reason.
         error: String,
     },
-    /// A step failed after mounts had been moved, and they run the version before again.
+    /// A step failed after mounts had been moved, and they run the previous version again.
     RolledBack {
-        /// What was done, before it was undone.
+        /// Applied steps, which were undone.
         done: Vec<Step>,
-        /// What failed.
+        /// The step that failed.
         step: Option<Step>,
-        /// Why.
+        /// The reason.
         error: String,
-        /// What was moved back.
+        /// The mounts that were moved back.
         mounts: Vec<MountPath>,
     },
-    /// A step failed, and what is there now has to be looked at.
+    /// A step failed, and the remaining effects require manual intervention.
     ManualIntervention {
-        /// What was done.
+        /// Applied steps.
         done: Vec<Step>,
-        /// What failed.
+        /// The step that failed.
         step: Option<Step>,
-        /// Why.
+        /// The reason.
         error: String,
-        /// What is where, a sentence each.
+        /// The remaining effects, one sentence each.
         remaining_effects: Vec<String>,
     },
 }
 
-/// A failure, of which `left` says what has changed that people use.
+/// The outcome of a failure with these remaining effects.
 pub(super) fn failed_or_manual_intervention(
     done: Vec<Step>,
     step: Option<Step>,
     error: String,
-    left: Vec<String>,
+    remaining_effects: Vec<String>,
 ) -> Outcome {
-    if left.is_empty() {
+    if remaining_effects.is_empty() {
         Outcome::Failed { done, step, error }
     } else {
-        Outcome::ManualIntervention { done, step, error, remaining_effects: left }
+        Outcome::ManualIntervention { done, step, error, remaining_effects }
     }
 }

@@ -15,67 +15,67 @@ use vault_api::{Client, ClientConfig};
 use super::*;
 use crate::binary::Binary;
 use crate::decide::plan;
-use crate::decide::samples::{SHA, old_fleet, upgrade};
-use crate::deployment::kubernetes::error::KubernetesError;
-use crate::deployment::{CopyProgress, Deployment, DeploymentError, Query, UnreadyPodPolicy};
+use crate::decide::samples::{SHA, old_fleet, restart_step, simulate, upgrade};
+use crate::deployment::{CopyProgress, Deployment, DeploymentError, Query};
 use crate::goal::{Canary, SmokeTest, UpgradeGoal};
 use crate::observe::ConnectionMode;
 use crate::observed::deployment::{DeploymentObserved, NodeObserved};
+use crate::step::UnreadyPodPolicy;
 
 mod interrupted_step;
 mod undo;
 
-/// A server of three OpenBao nodes on which `custom` runs, and its nodes.
+/// A cluster of three OpenBao nodes that run `custom`: its server, and its deployment.
 #[derive(Clone, Debug)]
 struct FakeCluster(Arc<Mutex<FakeState>>);
 
 #[derive(Debug)]
 struct FakeState {
     observed: Observed,
-    /// What was asked that changes something.
+    /// The requests that have changed something.
     changes: Vec<String>,
-    /// How many tunes are carried out without an answer, because the active node dies: its successor starts what it is told.
+    /// How many tunes are executed without a response, because the active node fails. The next one starts the configured version.
     dropped_responses: usize,
-    /// What is changed while nobody has the right to.
+    /// Changes that were made without the lock.
     changes_without_lock: Vec<String>,
-    /// Who has the right to change; they learn here that they have lost it.
+    /// The held lock, to which its loss is sent.
     lock: Option<watch::Sender<Option<LockLost>>>,
-    /// After which change, counted from one, that right is lost.
+    /// Number of the change after which the lock is lost.
     lock_lost_after: Option<usize>,
-    /// For how many looks after the first change a standby does not say what it runs.
+    /// In how many observations after the first change a standby does not report what it runs.
     silent_observations: usize,
-    /// For how many looks the node that died is away then.
+    /// In how many of them the failed node is absent.
     absent_observations: usize,
-    /// The leases that are not revoked; none where the plugin issues no credential.
+    /// The leases that are not revoked; `None` if the plugin issues no credentials.
     leases: Option<BTreeSet<String>>,
-    /// How many requests about leases reach the node that was lost, which is back and still sealed.
+    /// How many requests about leases reach the failed node, which has returned sealed.
     sealed_responses: usize,
-    /// The servers of raft while autopilot is off; none where the storage is not raft.
+    /// How many revocations fail.
+    failing_revocations: usize,
+    /// The raft servers, while autopilot is off; `None` if the storage is not raft.
     raft: Option<Value>,
 }
 
 impl FakeCluster {
-    /// `custom` 1.0.0 serves; 1.2.3 is in place and registered.
+    /// A cluster that runs `custom` 1.0.0, with 1.2.3 installed and registered.
     fn new() -> Self {
         let mut observed = old_fleet();
         observed.server.product = Product::OpenBao;
         observed.mounts.remove("team/");
         let planned = plan(&observed, &goal()).expect("a plan");
-        let brought = planned.steps.iter().take(2).fold(observed, |then, step| then.after(step));
-        let observed = Observed { this_run: ThisRun::default(), ..brought };
-        let (changes, unheld) = (Vec::new(), Vec::new());
-        let (lease, lost_after) = (None, None);
+        let observed = simulate(&observed, &planned.steps[..2]).observed;
         let state = FakeState {
             observed,
-            changes,
-            changes_without_lock: unheld,
-            lock: lease,
-            lock_lost_after: lost_after,
+            changes: Vec::new(),
+            changes_without_lock: Vec::new(),
+            lock: None,
+            lock_lost_after: None,
             dropped_responses: 0,
             silent_observations: 0,
             absent_observations: 0,
             leases: None,
             sealed_responses: 0,
+            failing_revocations: 0,
             raft: None,
         };
         Self(Arc::new(Mutex::new(state)))
@@ -85,7 +85,7 @@ impl FakeCluster {
         then(&mut self.0.lock().expect("no test has panicked with it"))
     }
 
-    /// Its way in.
+    /// Starts the server, and returns the environment of a run.
     fn environment(&self) -> Environment {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
@@ -103,7 +103,7 @@ impl FakeCluster {
         }
     }
 
-    /// One request a connection; no answer where it is lost.
+    /// Serves one request per connection. A lost request has no response.
     fn serve(&self, stream: TcpStream) {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
@@ -122,14 +122,14 @@ impl FakeCluster {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).expect("a body");
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let mut words = line.split(' ');
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let mut parts = line.split(' ');
+        let (method, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         let path = path.strip_prefix("/v1/").unwrap_or(path);
-        if let Some((status, answer)) = self.with_state(|state| state.respond(method, path, &body)) {
-            let answer = answer.to_string();
+        if let Some((status, response)) = self.with_state(|state| state.respond(method, path, &body)) {
+            let response = response.to_string();
             let head =
-                format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}", answer.len());
-            write!(reader.get_mut(), "{head}\r\n\r\n{answer}").expect("it listens");
+                format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}", response.len());
+            write!(reader.get_mut(), "{head}\r\n\r\n{response}").expect("a connection");
         }
     }
 }
@@ -140,21 +140,21 @@ impl FakeState {
             self.changes_without_lock.push(change.clone());
         }
         self.changes.push(change);
-        if let Some(lease) = self.lock.as_ref().filter(|_| self.lock_lost_after == Some(self.changes.len())) {
-            lease.send_replace(Some(LockLost::Taken { holder: "somebody".into() }));
+        if let Some(lock) = self.lock.as_ref().filter(|_| self.lock_lost_after == Some(self.changes.len())) {
+            lock.send_replace(Some(LockLost::Taken { holder: "alice".into() }));
         }
     }
 
     fn apply_step(&mut self, step: &Step) {
-        self.observed = self.observed.after(step);
+        self.observed = self.observed.after(step, &Progress::default());
     }
 
     fn respond(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
         if method != "GET" && !path.starts_with("sys/capabilities") {
             self.record_change(format!("{method} {path} {body}"));
         }
-        let bare = path.split('?').next().unwrap_or_default();
-        let answer = match (method, bare) {
+        let endpoint = path.split('?').next().unwrap_or_default();
+        let response = match (method, endpoint) {
             (_, "sys/health") => {
                 json!({"initialized": true, "sealed": false, "standby": false, "version": "2.4.0"})
             }
@@ -201,6 +201,10 @@ impl FakeState {
                 }
                 json!({"data": {"id": body["lease_id"], "ttl": 60}})
             }
+            ("POST", "sys/leases/revoke") if self.failing_revocations > 0 => {
+                self.failing_revocations -= 1;
+                return Some((500, json!({"errors": ["the upstream does not respond"]})));
+            }
             ("POST", "sys/leases/revoke") => {
                 self.leases.as_mut()?.remove(body["lease_id"].as_str()?);
                 return Some((204, Value::Null));
@@ -220,9 +224,9 @@ impl FakeState {
                 self.apply_step(&Step::ReloadMount { path: custom_mount() });
                 json!({})
             }
-            _ => return Some((404, json!({"errors": ["there is no such path"]}))),
+            _ => return Some((404, json!({"errors": ["unsupported path"]}))),
         };
-        Some((200, answer))
+        Some((200, response))
     }
 
     fn mount_json(&self, path: &str) -> Value {
@@ -248,19 +252,21 @@ impl Deployment for FakeCluster {
         Ok(None)
     }
 
-    async fn observe(&self, _question: &Query) -> Result<DeploymentObserved, DeploymentError> {
+    async fn observe(&self, _query: &Query) -> Result<DeploymentObserved, DeploymentError> {
         self.with_state(|state| {
-            let mut site = state.observed.deployment.clone().expect("a site");
+            let mut deployment = state.observed.deployment.clone().expect("a deployment");
             if state.dropped_responses == 0 && state.absent_observations > 0 && !state.changes.is_empty() {
                 state.absent_observations -= 1;
-                site.nodes.insert(NodeName::new("vault-2"), NodeObserved::not_ready("the pod has failed"));
+                deployment
+                    .nodes
+                    .insert(NodeName::new("vault-2"), NodeObserved::not_ready("the pod has failed"));
             }
             if state.silent_observations > 0 && state.changes.len() > 1 {
                 state.silent_observations -= 1;
-                let node = site.nodes.get_mut(&NodeName::new("vault-1")).expect("a node");
+                let node = deployment.nodes.get_mut(&NodeName::new("vault-1")).expect("a node");
                 node.server.as_mut().expect("a server").running.clear();
             }
-            Ok(site)
+            Ok(deployment)
         })
     }
 
@@ -271,18 +277,18 @@ impl Deployment for FakeCluster {
         _nodes: &[NodeName],
         _progress: UnboundedSender<CopyProgress>,
     ) -> Result<(), DeploymentError> {
-        Err(DeploymentError::Unsupported { what: "place" })
+        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "place" })
     }
 
     async fn logs(
         &self,
     ) -> Result<std::collections::BTreeMap<NodeName, Result<String, String>>, DeploymentError> {
-        Err(DeploymentError::Unsupported { what: "show logs" })
+        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "show logs" })
     }
 
     async fn remove(&self, file: &str, nodes: &[NodeName]) -> Result<(), DeploymentError> {
         self.with_state(|state| {
-            state.record_change(format!("take {file} away"));
+            state.record_change(format!("remove {file}"));
             let directory = "/vault/plugins".into();
             state.apply_step(&Step::RemoveBinary { nodes: nodes.to_vec(), directory, file: file.to_owned() });
         });
@@ -297,24 +303,24 @@ impl Deployment for FakeCluster {
         let (lose, lost) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
         if self.with_state(|state| state.lock.replace(lose)).is_some() {
-            let (holder, lease) = ("somebody".into(), "vault-token-plugin-vault".into());
-            return Err(KubernetesError::LockHeld { holder, lease }.into());
+            return Err(DeploymentError::Other("alice is changing plugins of this deployment".into()));
         }
         let cluster = self.clone();
-        let keeper = tokio::spawn(async move {
-            let _told_or_dropped = stopped.await;
+        let task = tokio::spawn(async move {
+            let _released_or_dropped = stopped.await;
             cluster.with_state(|state| state.lock = None);
         });
-        Ok(LeaseLock::with_renew_task(keeper, stop, lost))
+        Ok(LeaseLock::with_renew_task(task, stop, lost))
     }
 
     async fn restart_node(
         &self,
         node: &NodeName,
-        _uid: &str,
-        _unready: UnreadyPodPolicy,
+        uid: &str,
+        unready: UnreadyPodPolicy,
     ) -> Result<(), DeploymentError> {
-        self.with_state(|state| state.apply_step(&Step::RestartNode { node: node.clone() }));
+        let step = Step::RestartNode { node: node.clone(), uid: Some(uid.to_owned()), unready };
+        self.with_state(|state| state.apply_step(&step));
         Ok(())
     }
 
@@ -323,15 +329,19 @@ impl Deployment for FakeCluster {
         _image: &str,
         _files: Option<&BTreeSet<String>>,
     ) -> Result<(), DeploymentError> {
-        Err(DeploymentError::Unsupported { what: "name an image" })
+        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "set an image" })
     }
+}
+
+fn running_version(cluster: &FakeCluster) -> String {
+    cluster.with_state(|state| state.observed.mounts["custom/"].running_version.clone())
 }
 
 fn custom_mount() -> MountPath {
     "custom".parse().expect("a path")
 }
 
-/// `custom/` to 1.2.3, tried there afterwards.
+/// Upgrades `custom/` to 1.2.3, and smoke-tests it.
 fn goal() -> Goal {
     upgrade_with_smoke_tests(vec![smoke_test()])
 }
@@ -340,11 +350,11 @@ fn smoke_test() -> SmokeTest {
     SmokeTest { mount: custom_mount(), path: "creds/dev".into() }
 }
 
-fn upgrade_with_smoke_tests(trials: Vec<SmokeTest>) -> Goal {
-    Goal::Upgrade(Box::new(UpgradeGoal { canary: Canary::Skip, smoke_tests: trials, ..upgrade() }))
+fn upgrade_with_smoke_tests(smoke_tests: Vec<SmokeTest>) -> Goal {
+    Goal::Upgrade(Box::new(UpgradeGoal { canary: Canary::Skip, smoke_tests, ..upgrade() }))
 }
 
-/// Nobody gives it a vote while autopilot is off, as with OpenBao's `retry_join_as_non_voter`.
+/// Without autopilot it does not become a voter, as with OpenBao's `retry_join_as_non_voter`.
 #[tokio::test]
 async fn a_raft_server_that_has_no_vote_while_autopilot_is_off_is_not_waited_for() {
     let cluster = FakeCluster::new();
@@ -353,11 +363,11 @@ async fn a_raft_server_that_has_no_vote_while_autopilot_is_off_is_not_waited_for
     cluster.with_state(|state| state.raft = Some(servers(false)));
     let goal = upgrade_with_smoke_tests(Vec::new());
     let environment = cluster.environment();
-    let observed = observe(&environment, Some(&goal), &ThisRun::default()).await.expect("seen");
+    let observed = observe(&environment, Some(&goal)).await.expect("observed");
     assert_eq!(crate::decide::failover_blocker(&observed), None);
     let stop = |observed: &Observed| plan(observed, &goal).expect_err("two voters are left").to_string();
-    assert!(stop(&observed).contains("it is one of 2 voters of raft"), "it does not count as one");
+    assert!(stop(&observed).contains("it is one of 2 raft voters"), "{}", stop(&observed));
     cluster.with_state(|state| state.raft = Some(servers(true)));
-    let observed = observe(&environment, Some(&goal), &ThisRun::default()).await.expect("seen");
+    let observed = observe(&environment, Some(&goal)).await.expect("observed");
     assert!(plan(&observed, &goal).is_ok());
 }

@@ -1,4 +1,4 @@
-//! What must hold before anything is changed.
+//! Preconditions of a change.
 
 use vault_api::catalog::PluginType;
 
@@ -8,6 +8,7 @@ use crate::goal::{DesiredMount, DowngradePolicy, Plugin, RegisterGoal};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::{DeploymentObserved, DirectoryState, NodeObserved, Readiness};
 use crate::observed::{Observed, PluginDirectory};
+use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::version::Version;
 
@@ -22,53 +23,61 @@ pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn register(observed: &Observed, register: &RegisterGoal) -> Result<(), Refusal> {
+pub(super) fn register(
+    observed: &Observed,
+    register: &RegisterGoal,
+    progress: &Progress,
+) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     provided_binary(observed, plugin)?;
-    // What is registered already is not made worse.
+    // A version that is registered already does not become less durable.
     if observed.catalog_entry(plugin.kind, &plugin.name, &plugin.version.v_prefixed()).is_none() {
         nodes::check_durability_unchanged(observed, &plugin.file_name(), &register.durability)?;
     }
     pin(observed, plugin)?;
-    register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
+    register.mounts.iter().try_for_each(|mount| self::mount(observed, register, progress, mount))
 }
 
-/// A binary that the caller brings fits every node, and takes no other's place.
+/// Checks that a binary of the caller runs on every node, and replaces no other.
 pub(super) fn provided_binary(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
-    let site = deployment(observed)?;
+    let deployment = deployment(observed)?;
     probe_outcome(plugin)?;
-    for (name, node) in &site.nodes {
-        self::node(plugin, site, node).map_err(|refusal| refusal.on_node(name))?;
+    for (name, node) in &deployment.nodes {
+        self::node(plugin, deployment, node).map_err(|refusal| refusal.on_node(name))?;
     }
     catalog(observed, plugin)
 }
 
-/// What this run has mounted for a trial must run what it was mounted for.
+/// Checks that the canary mount of this run runs the new version.
 pub(super) fn canary(
     observed: &Observed,
+    progress: &Progress,
     path: &MountPath,
-    tagged: &str,
+    version: &str,
     sha256: &str,
 ) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
-    let runs = mount.running_version == tagged && mount.running_sha256 == sha256;
-    if runs || !observed.this_run.enabled.contains(path) {
+    let runs = mount.running_version == version && mount.running_sha256 == sha256;
+    if runs || !progress.enabled.contains(path) {
         return Ok(());
     }
     Err(Refusal::RunningVersionMismatch {
         path: path.clone(),
         running: format!("{} {}", mount.running_version, mount.running_sha256).trim().to_owned(),
-        expected: tagged.to_owned(),
+        expected: version.to_owned(),
     })
 }
 
-/// After its reload a mount's version has a process that executes the file of the catalog, where processes can be seen.
-pub(super) fn has_process(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+/// Checks that a process runs the registered file of a reloaded mount, if processes are visible.
+pub(super) fn has_process(observed: &Observed, progress: &Progress, path: &MountPath) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
     let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version);
-    let (true, Some(entry)) = (observed.this_run.reloaded.contains(path), entry) else { return Ok(()) };
-    let mut processes =
-        observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.processes);
+    let (true, Some(entry)) = (progress.reloaded.contains(path), entry) else { return Ok(()) };
+    let mut processes = observed
+        .deployment
+        .iter()
+        .flat_map(|deployment| deployment.nodes.values())
+        .flat_map(|node| &node.processes);
     if processes.next().is_none() {
         return Ok(());
     }
@@ -80,12 +89,12 @@ pub(super) fn has_process(observed: &Observed, path: &MountPath) -> Result<(), R
     }
 }
 
-/// After its reload a mount must run what it is configured to run.
-pub(super) fn reloaded(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+/// Checks that a reloaded mount runs its configured version.
+pub(super) fn reloaded(observed: &Observed, progress: &Progress, path: &MountPath) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else {
         return Err(Refusal::MountNotFound { path: path.clone() });
     };
-    if !observed.this_run.reloaded.contains(path) {
+    if !progress.reloaded.contains(path) {
         return Ok(());
     }
     let expected = observed.effective_version(mount);
@@ -110,20 +119,20 @@ fn deployment(observed: &Observed) -> Result<&DeploymentObserved, Refusal> {
     observed.deployment.as_ref().ok_or(Refusal::PluginDirectoryUnknown)
 }
 
-fn node(plugin: &Plugin, site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
-    if let Readiness::NotReady { reason: why } = &node.readiness {
-        return Err(Refusal::NodeNotReady { why: why.clone() });
+fn node(plugin: &Plugin, deployment: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
+    if let Readiness::NotReady { reason } = &node.readiness {
+        return Err(Refusal::NodeNotReady { reason: reason.clone() });
     }
-    directory(site, node)?;
+    directory(deployment, node)?;
     binary(plugin, node)?;
-    file(plugin, site, node)
+    file(plugin, deployment, node)
 }
 
-/// In place of a checksum.
+/// Shown instead of a checksum.
 const UNREADABLE: &str = "that could not be read";
 
-fn directory(site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
-    let directory = site.directory.clone();
+fn directory(deployment: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
+    let directory = deployment.directory.clone();
     Err(match &node.directory {
         DirectoryState::Usable => return Ok(()),
         DirectoryState::Missing => Refusal::DirectoryMissing { directory },
@@ -137,25 +146,25 @@ fn directory(site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refus
         DirectoryState::Exposed { directory: exposed, by } => {
             Refusal::DirectoryExposed { directory, exposed: exposed.clone(), by: *by }
         }
-        DirectoryState::Symlinked { target: real } => {
-            Refusal::DirectorySymlinked { directory, real: real.clone() }
+        DirectoryState::Symlinked { target } => {
+            Refusal::DirectorySymlinked { directory, real: target.clone() }
         }
-        DirectoryState::NotPluginDirectory { plugin_directory: servers } => {
-            Refusal::DirectoryMismatch { directory, servers: servers.clone() }
+        DirectoryState::NotPluginDirectory { plugin_directory } => {
+            Refusal::DirectoryMismatch { directory, server_directory: plugin_directory.clone() }
         }
     })
 }
 
 impl Binary {
-    /// Whether it can be started on this machine at all, as far as its file tells.
+    /// Checks that the file can be started on a machine of this architecture.
     ///
     /// # Errors
     /// [`Refusal::NotExecutable`], [`Refusal::WrongArchitecture`] or [`Refusal::NoExecutePermission`].
-    pub fn check_runs_on(&self, site: Architecture) -> Result<(), Refusal> {
+    pub fn check_runs_on(&self, node: Architecture) -> Result<(), Refusal> {
         let path = self.path.clone();
         let Format::Elf(elf) = &self.format else { return Err(Refusal::NotExecutable { path }) };
-        if elf.architecture != site {
-            return Err(Refusal::WrongArchitecture { path, binary: elf.architecture, site });
+        if elf.architecture != node {
+            return Err(Refusal::WrongArchitecture { path, binary: elf.architecture, node });
         }
         if self.executable { Ok(()) } else { Err(Refusal::NoExecutePermission { path }) }
     }
@@ -176,33 +185,34 @@ fn probe_outcome(plugin: &Plugin) -> Result<(), Refusal> {
     let path = plugin.binary.path.clone();
     let probe = match &plugin.probe {
         ProbeOutcome::Ran(probe) => probe,
-        ProbeOutcome::Failed { output: said } => {
-            return Err(Refusal::ProbeFailed { path, said: said.clone() });
+        ProbeOutcome::Failed { output } => {
+            return Err(Refusal::ProbeFailed { path, output: output.clone() });
         }
         ProbeOutcome::NotRun { .. } => return Ok(()),
     };
     if let Some(reported) = probe.version.as_deref().filter(|version| !version.is_empty())
         && reported.parse::<Version>().ok().as_ref() != Some(&plugin.version)
     {
-        let wanted = plugin.version.clone();
-        return Err(Refusal::VersionMismatch { path, reported: reported.to_owned(), wanted });
+        let expected = plugin.version.clone();
+        return Err(Refusal::VersionMismatch { path, reported: reported.to_owned(), expected });
     }
     match probe.kind {
         Some(reported) if reported != plugin.kind => {
-            Err(Refusal::TypeMismatch { path, reported, wanted: plugin.kind })
+            Err(Refusal::TypeMismatch { path, reported, expected: plugin.kind })
         }
         _ => Ok(()),
     }
 }
 
-fn file(plugin: &Plugin, site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
+fn file(plugin: &Plugin, deployment: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
     let file = plugin.file_name();
-    let directory = site.directory.clone();
-    let wanted = &plugin.binary.sha256;
-    match node.files.iter().find(|there| there.name == file) {
-        Some(there) if there.sha256 != *wanted => {
-            let there = if there.sha256.is_empty() { UNREADABLE.to_owned() } else { there.sha256.clone() };
-            Err(Refusal::FileConflict { directory, file, there, wanted: wanted.clone() })
+    let directory = deployment.directory.clone();
+    let expected = &plugin.binary.sha256;
+    match node.files.iter().find(|existing| existing.name == file) {
+        Some(existing) if existing.sha256 != *expected => {
+            let found =
+                if existing.sha256.is_empty() { UNREADABLE.to_owned() } else { existing.sha256.clone() };
+            Err(Refusal::FileConflict { directory, file, found, expected: expected.clone() })
         }
         Some(_) => Ok(()),
         None => match node.free_bytes {
@@ -218,19 +228,19 @@ fn catalog(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
     let Some(entry) = observed.catalog_entry(plugin.kind, &plugin.name, &plugin.version.v_prefixed()) else {
         return Ok(());
     };
-    let taken = |what, there: String, wanted: String| {
+    let conflict = |property, found: String, expected: String| {
         let entry = format!("{} {}", plugin.name, plugin.version.v_prefixed());
-        Err(Refusal::VersionConflict { entry, what, there, wanted })
+        Err(Refusal::VersionConflict { entry, property, found, expected })
     };
     let file = plugin.file_name();
     if entry.sha256 != plugin.binary.sha256 {
-        return taken("sha256", entry.sha256.clone(), plugin.binary.sha256.clone());
+        return conflict("sha256", entry.sha256.clone(), plugin.binary.sha256.clone());
     }
     if let Some(command) = entry.command.as_ref().filter(|command| **command != file) {
-        return taken("command", command.clone(), file);
+        return conflict("command", command.clone(), file);
     }
     if let Some(args) = entry.args.as_ref().filter(|args| **args != plugin.args) {
-        return taken("list of arguments", format!("{args:?}"), format!("{:?}", plugin.args));
+        return conflict("list of arguments", format!("{args:?}"), format!("{:?}", plugin.args));
     }
     Ok(())
 }
@@ -241,13 +251,18 @@ fn pin(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
             kind: plugin.kind,
             name: plugin.name.clone(),
             pinned: pinned.to_owned(),
-            wanted: plugin.version.clone(),
+            version: plugin.version.clone(),
         }),
         _ => Ok(()),
     }
 }
 
-fn mount(observed: &Observed, register: &RegisterGoal, goal: &DesiredMount) -> Result<(), Refusal> {
+fn mount(
+    observed: &Observed,
+    register: &RegisterGoal,
+    progress: &Progress,
+    goal: &DesiredMount,
+) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     let path = goal.path.clone();
     if plugin.kind != PluginType::Secret {
@@ -259,15 +274,15 @@ fn mount(observed: &Observed, register: &RegisterGoal, goal: &DesiredMount) -> R
     if let Some(other) = register.mounts.iter().find(|other| path.overlaps(other.path.as_str())) {
         return Err(Refusal::MountsOverlap { path, other: other.path.to_string() });
     }
-    let Some(there) = observed.mounts.get(path.as_str()) else { return Ok(()) };
-    if there.plugin != plugin.name {
-        return Err(Refusal::MountConflict { path, plugin: there.plugin.clone() });
+    let Some(current) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    if current.plugin != plugin.name {
+        return Err(Refusal::MountConflict { path, plugin: current.plugin.clone() });
     }
-    let newer = [&there.configured_version, &there.running_version].into_iter().find(|version| {
+    let newer = [&current.configured_version, &current.running_version].into_iter().find(|version| {
         version.parse::<Version>().is_ok_and(|version| !version.is_builtin() && version > plugin.version)
     });
     if let (Some(newer), DowngradePolicy::Refuse) = (newer, register.downgrade) {
-        return Err(Refusal::Downgrade { path, there: newer.clone(), wanted: plugin.version.clone() });
+        return Err(Refusal::Downgrade { path, current: newer.clone(), target: plugin.version.clone() });
     }
-    reloaded(observed, &path)
+    reloaded(observed, progress, &path)
 }

@@ -1,5 +1,5 @@
-//! Whatever mixture of versions is on whatever nodes and mounts: an upgrade ends, takes nothing away that is needed, and can
-//! be killed anywhere.
+//! Properties of plans for any mixture of versions on nodes and mounts: a plan ends, removes nothing that is in use, and can be
+//! interrupted after any step.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,19 @@ use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, old_fleet, upgrade};
+use super::samples::{SHA, Simulation, decide, old_fleet, plan, simulate, upgrade};
 use super::*;
 use crate::goal::{
     Canary, DeregisterGoal, DowngradePolicy, FailoverTest, GarbageCollectGoal, SmokeTest, Target,
     UpgradeGoal, VersionSelector,
 };
 use crate::observed::deployment::{NodeName, Process, RunningVersion};
-use crate::observed::{CatalogEntry, Pins, ThisRun};
+use crate::observed::{CatalogEntry, Pins};
 
 const VERSIONS: [&str; 5] = ["0.9.0", "1.0.0", "1.2.3", "1.3.0-rc.1", "2.0.0"];
 const CANARY_MOUNT: &str = "vault-token-plugin-canary/custom-1.2.3/";
 
-/// What one mount is told to run and runs.
+/// The configured and the running version of a mount.
 type ConfiguredAndRunning = (&'static str, &'static str);
 
 fn version() -> impl Strategy<Value = &'static str> {
@@ -31,7 +31,7 @@ fn sha(version: &str) -> String {
     if version == "1.2.3" { SHA.to_owned() } else { format!("sha-{version}") }
 }
 
-/// One or three nodes, up to five mounts of any version, any files, perhaps a pin, perhaps what a killed run has left.
+/// One or three nodes, up to five mounts of any version, any files, and optionally a pin and the canary mount of a killed run.
 fn fleet() -> impl Strategy<Value = Observed> {
     (
         proptest::collection::vec((version(), version()), 1..6),
@@ -42,8 +42,8 @@ fn fleet() -> impl Strategy<Value = Observed> {
         any::<bool>(),
         proptest::option::of(version()),
     )
-        .prop_map(|(mounts, registered, pin, alone, openbao, canary, lacking)| {
-            build_fleet(&mounts, &registered, pin, (alone, openbao, canary), lacking)
+        .prop_map(|(mounts, registered, pin, single_node, openbao, canary, missing_on_last)| {
+            build_fleet(&mounts, &registered, pin, (single_node, openbao, canary), missing_on_last)
         })
 }
 
@@ -51,8 +51,8 @@ fn build_fleet(
     mounts: &[ConfiguredAndRunning],
     registered: &BTreeSet<&'static str>,
     pin: Option<&'static str>,
-    (alone, openbao, canary): (bool, bool, bool),
-    lacking: Option<&'static str>,
+    (single_node, openbao, canary): (bool, bool, bool),
+    missing_on_last: Option<&'static str>,
 ) -> Observed {
     let mut observed = old_fleet();
     if openbao {
@@ -60,12 +60,12 @@ fn build_fleet(
     }
     let pin = pin.filter(|_| !openbao);
     observed.mounts.clear();
-    for (number, (told, runs)) in mounts.iter().enumerate() {
+    for (number, (configured, running)) in mounts.iter().enumerate() {
         let mount = MountObserved {
             plugin: "custom".into(),
-            configured_version: format!("v{told}"),
-            running_version: format!("v{runs}"),
-            running_sha256: sha(runs),
+            configured_version: format!("v{configured}"),
+            running_version: format!("v{running}"),
+            running_sha256: sha(running),
             ..MountObserved::default()
         };
         observed.mounts.insert(format!("mount-{number}/"), mount);
@@ -74,7 +74,7 @@ fn build_fleet(
         let mount = observed.mounts["mount-0/"].clone();
         observed.mounts.insert(CANARY_MOUNT.into(), mount);
     }
-    let used = mounts.iter().flat_map(|(told, runs)| [*told, *runs]).chain(pin);
+    let used = mounts.iter().flat_map(|(configured, running)| [*configured, *running]).chain(pin);
     let all: BTreeSet<&str> = used.chain(registered.iter().copied()).collect();
     observed.catalog = all
         .iter()
@@ -99,15 +99,15 @@ fn build_fleet(
             (path.clone(), RunningVersion { version, sha256 })
         })
         .collect();
-    let site = observed.deployment.as_mut().expect("a site");
-    if alone {
-        site.nodes.retain(|name, _| *name == NodeName::new("vault-0"));
+    let deployment = observed.deployment.as_mut().expect("a deployment");
+    if single_node {
+        deployment.nodes.retain(|name, _| *name == NodeName::new("vault-0"));
     }
-    for (name, node) in &mut site.nodes {
+    for (name, node) in &mut deployment.nodes {
         let last = *name == NodeName::new("vault-2");
         node.files = all
             .iter()
-            .filter(|version| !last || lacking != Some(**version))
+            .filter(|version| !last || missing_on_last != Some(**version))
             .map(|version| PluginFile {
                 name: format!("custom-{version}"),
                 sha256: sha(version),
@@ -117,7 +117,7 @@ fn build_fleet(
         node.processes = if node.processes.is_empty() {
             Vec::new()
         } else {
-            let files: BTreeSet<&str> = mounts.iter().map(|(_, runs)| *runs).collect();
+            let files: BTreeSet<&str> = mounts.iter().map(|(_, running)| *running).collect();
             let process = |version: &&str| Process {
                 pid: 7,
                 file: format!("custom-{version}"),
@@ -139,16 +139,16 @@ fn any_goal() -> impl Strategy<Value = Goal> {
             version: version.parse().expect("a version"),
         })
     ];
-    let moving = (to, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(target, downgrade, canary, rehearse, only)| {
+    let upgrade_goal = (to, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(target, downgrade, canary, failover_test, only_first)| {
             let first: MountPath = "mount-0".parse().expect("a path");
             Goal::Upgrade(Box::new(UpgradeGoal {
                 target,
-                only_mounts: if only { vec![first.clone()] } else { Vec::new() },
+                only_mounts: if only_first { vec![first.clone()] } else { Vec::new() },
                 downgrade: if downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse },
                 canary: if canary { upgrade().canary } else { Canary::Skip },
                 smoke_tests: vec![SmokeTest { mount: first, path: "creds/dev".into() }],
-                failover_test: if rehearse { FailoverTest::EveryNode } else { FailoverTest::None },
+                failover_test: if failover_test { FailoverTest::EveryNode } else { FailoverTest::None },
                 ..upgrade()
             }))
         },
@@ -158,19 +158,20 @@ fn any_goal() -> impl Strategy<Value = Goal> {
         let versions = VersionSelector::Only(vec![version.parse().expect("a version")]);
         Goal::Deregister(DeregisterGoal { kind: PluginType::Secret, name: "custom".into(), versions })
     });
-    prop_oneof![4 => moving, 1 => gc, 1 => deregister]
+    prop_oneof![4 => upgrade_goal, 1 => gc, 1 => deregister]
 }
 
-/// What a step takes away must be needed by no mount that people use.
-fn check_harmless(before: &Observed, step: &Step) -> Result<(), TestCaseError> {
+/// Checks that a step removes nothing that a mount uses, other than a canary mount.
+fn check_harmless(state: &Simulation, step: &Step) -> Result<(), TestCaseError> {
+    let before = &state.observed;
     let mounts = || before.mounts_of(PluginType::Secret, "custom");
     match step {
         Step::RemoveCanary { path } => prop_assert!(path.is_canary(), "{step}"),
         Step::DeregisterVersion { name, version, .. } if name == "custom" => {
             for (path, mount) in mounts() {
-                let needed =
+                let used =
                     [&mount.running_version, &mount.configured_version, before.effective_version(mount)];
-                prop_assert!(!needed.contains(&version.as_str()), "{step}: {path}");
+                prop_assert!(!used.contains(&version.as_str()), "{step}: {path}");
             }
         }
         Step::RemoveBinary { file, .. } => {
@@ -183,27 +184,28 @@ fn check_harmless(before: &Observed, step: &Step) -> Result<(), TestCaseError> {
         }
         _ => {}
     }
-    let gone: Vec<&String> =
-        before.mounts.keys().filter(|path| !before.after(step).mounts.contains_key(*path)).collect();
-    let canaries = gone.iter().all(|path| path.parse::<MountPath>().is_ok_and(|path| path.is_canary()));
-    prop_assert!(canaries, "{step} removes {gone:?}");
+    let after = simulate(state, [step]).observed;
+    let removed: Vec<&String> =
+        before.mounts.keys().filter(|path| !after.mounts.contains_key(*path)).collect();
+    let canaries = removed.iter().all(|path| path.parse::<MountPath>().is_ok_and(|path| path.is_canary()));
+    prop_assert!(canaries, "{step} removes {removed:?}");
     Ok(())
 }
 
-/// What must hold when there is nothing left to do.
+/// Checks the state in which there is nothing left to do.
 fn check_end(end: &Observed, goal: &Goal) -> Result<(), TestCaseError> {
     let Goal::Upgrade(upgrade) = goal else { return Ok(()) };
-    let wanted = upgrade.version().v_prefixed();
+    let target = upgrade.version().v_prefixed();
     for (path, mount) in end.mounts_of(PluginType::Secret, "custom") {
         if upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(&path) {
-            prop_assert_eq!(&mount.running_version, &wanted, "{}", path);
-            prop_assert_eq!(end.effective_version(mount), wanted.as_str(), "{}", path);
+            prop_assert_eq!(&mount.running_version, &target, "{}", path);
+            prop_assert_eq!(end.effective_version(mount), target.as_str(), "{}", path);
         }
     }
     prop_assert!(!end.mounts.contains_key(CANARY_MOUNT));
     prop_assert!(end.catalog.iter().all(|entry| entry.name != "custom-canary"));
     if let Target::Provided(plugin) = &upgrade.target {
-        let nodes = end.deployment.iter().flat_map(|site| &site.nodes).count();
+        let nodes = end.deployment.iter().flat_map(|deployment| &deployment.nodes).count();
         prop_assert_eq!(end.nodes_with_file(&plugin.file_name()).len(), nodes);
     }
     Ok(())
@@ -215,14 +217,14 @@ proptest! {
         observed in fleet(), goal in any_goal()
     ) {
         if let Ok(made) = plan(&observed, &goal) {
-            let mut then = observed;
+            let mut then = simulate(&observed, []);
             for step in &made.steps {
                 prop_assert_eq!(decide(&then, &goal), Decision::Do(step.clone()));
                 check_harmless(&then, step)?;
-                then = then.after(step);
+                then = simulate(&then, [step]);
             }
             prop_assert_eq!(decide(&then, &goal), Decision::Done);
-            check_end(&then, &goal)?;
+            check_end(&then.observed, &goal)?;
         }
     }
 
@@ -231,27 +233,26 @@ proptest! {
         let Ok(made) = plan(&observed, &goal) else { return Ok(()) };
         let mut killed = observed;
         for step in &made.steps {
-            killed = killed.after(step);
-            killed.this_run = ThisRun::default();
+            killed = simulate(&killed, [step]).observed;
             let again = plan(&killed, &goal);
             prop_assert!(again.is_ok(), "after {step}: {again:?}");
-            let mut then = killed.clone();
-            for step in again.expect("looked at above").steps {
+            let mut then = simulate(&killed, []);
+            for step in again.expect("checked above").steps {
                 check_harmless(&then, &step)?;
-                then = then.after(&step);
+                then = simulate(&then, [&step]);
             }
-            check_end(&then, &goal)?;
+            check_end(&then.observed, &goal)?;
         }
     }
 
     #[test]
     fn whatever_a_killed_run_has_moved_is_known_with_what_it_runs(observed in fleet(), goal in any_goal()) {
         let Goal::Upgrade(upgrade) = &goal else { return Ok(()) };
-        let wanted = upgrade.version().v_prefixed();
+        let target = upgrade.version().v_prefixed();
         for (path, running) in unreloaded_mounts(&observed, upgrade) {
             let mount = &observed.mounts[path.as_str()];
             prop_assert_eq!(&mount.running_version, &running);
-            prop_assert!(running != wanted && observed.effective_version(mount) == wanted);
+            prop_assert!(running != target && observed.effective_version(mount) == target);
         }
     }
 }

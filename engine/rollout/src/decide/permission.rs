@@ -1,4 +1,4 @@
-//! What the steps need a token to be allowed.
+//! The permissions that the steps require of the token.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,10 +15,10 @@ const RELOAD_PATH: &str = "sys/plugins/reload/backend";
 const PINS_PREFIX: &str = "sys/plugins/pins/";
 const STEP_DOWN_PATH: &str = "sys/step-down";
 
-/// The server protects the entries of the catalog as it protects its root paths.
+/// Catalog entries require sudo, like root-protected paths.
 const CATALOG_CAPABILITIES: [&str; 3] = ["read", "update", "sudo"];
 
-/// The paths whose capabilities matter for a goal, where `mounts` are there.
+/// The paths whose capabilities a goal needs, with these mounts.
 pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<String, MountObserved>) -> Vec<String> {
     let mut paths = vec![RELOAD_PATH.to_owned()];
     match goal {
@@ -72,8 +72,8 @@ fn pin_api_path(kind: PluginType, name: &str) -> String {
     format!("sys/plugins/pins/{kind}/{name}")
 }
 
-/// Refused because reading was not allowed, so nothing can be known. The policy then holds all that the goal could
-/// need, so that one change of it is enough.
+/// Refuses if a required path could not be read without permission. The policy in the refusal contains everything that the goal could need, so
+/// that one change is enough.
 pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Refusal> {
     if observed.caller.denied.is_empty() {
         return None;
@@ -81,57 +81,61 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
     let mut needs: BTreeMap<String, Vec<&'static str>> =
         observed.caller.denied.iter().map(|path| (path.clone(), vec![read_capability(path)])).collect();
     for path in capability_paths(goal, &observed.mounts) {
-        let lacks = |capability| match observed.caller.capabilities.as_ref().and_then(|held| held.get(&path))
+        let lacks = |capability| match observed
+            .caller
+            .capabilities
+            .as_ref()
+            .and_then(|capabilities| capabilities.get(&path))
         {
-            Some(held) => !held.allows(capability),
+            Some(capabilities) => !capabilities.allows(capability),
             None => true,
         };
-        let wanted: &[&str] = match path.as_str() {
+        let required: &[&str] = match path.as_str() {
             path if path.starts_with(CATALOG_PREFIX) => &CATALOG_CAPABILITIES,
-            // Only where a plan asks for it.
+            // Only required by some plans.
             STEP_DOWN_PATH => continue,
             path if path.starts_with(PINS_PREFIX) => continue,
             _ => &["update"],
         };
-        if wanted.iter().any(|capability| lacks(capability)) {
-            needs.insert(path, wanted.to_vec());
+        if required.iter().any(|capability| lacks(capability)) {
+            needs.insert(path, required.to_vec());
         }
     }
     not_permitted(needs)
 }
 
-/// What it takes to read a path.
+/// The capability to read a path.
 fn read_capability(path: &str) -> &'static str {
     if path.ends_with("sys/namespaces") { "list" } else { "read" }
 }
 
-/// Refused because a step would not be allowed; `None` also where the server does not tell.
+/// Refuses if the token has no permission for a step. `None` if the server does not show the capabilities.
 pub(super) fn refuse_missing_capabilities(observed: &Observed, steps: &[Step]) -> Option<Refusal> {
-    let held = observed.caller.capabilities.as_ref()?;
+    let capabilities = observed.caller.capabilities.as_ref()?;
     let mut needs = BTreeMap::new();
-    for (path, wanted) in steps.iter().flat_map(required_capabilities) {
-        let Some(held) = held.get(&path) else { continue };
-        // A write is `create` or `update` depending on what the engine finds there; either will do to try.
-        let may_write = held.allows("update") || held.allows("create");
-        let lacks = wanted.iter().any(|capability| match *capability {
+    for (path, required) in steps.iter().flat_map(required_capabilities) {
+        let Some(capabilities) = capabilities.get(&path) else { continue };
+        // A write requires `create` or `update`, depending on the engine; either is enough to try.
+        let may_write = capabilities.allows("update") || capabilities.allows("create");
+        let lacks = required.iter().any(|capability| match *capability {
             "update" => !may_write,
-            other => !held.allows(other),
+            other => !capabilities.allows(other),
         });
         if lacks {
-            needs.insert(path, wanted);
+            needs.insert(path, required);
         }
     }
     not_permitted(needs)
 }
 
 fn required_capabilities(step: &Step) -> Vec<(String, Vec<&'static str>)> {
-    let one = |path: String, wanted: &[&'static str]| vec![(path, wanted.to_vec())];
+    let one = |path: String, required: &[&'static str]| vec![(path, required.to_vec())];
     match step {
         Step::PlaceBinary { .. }
         | Step::RemoveBinary { .. }
         | Step::RestartNode { .. }
         | Step::PatchInitImage { .. }
-        // What is below a canary's mount is tried with the right to do so or fails, and nothing has changed by then.
+        // If a request below the canary mount is denied, the verification fails before any other mount is changed.
         | Step::VerifyCanary { .. } => Vec::new(),
         Step::RegisterVersion { kind, name, .. } => one(catalog_api_path(*kind, name), &CATALOG_CAPABILITIES),
         Step::DeregisterVersion { kind, name, .. } => one(catalog_api_path(*kind, name), &["delete", "sudo"]),
@@ -151,20 +155,21 @@ fn not_permitted(needs: BTreeMap<String, Vec<&'static str>>) -> Option<Refusal> 
     if needs.is_empty() {
         return None;
     }
-    let missing = needs.iter().map(|(path, wanted)| format!("{} on {path}", wanted.join(" and "))).collect();
+    let missing =
+        needs.iter().map(|(path, required)| format!("{} on {path}", required.join(" and "))).collect();
     let mut policy = String::new();
-    for (path, wanted) in &needs {
-        let wanted: Vec<String> =
-            policy_capabilities(wanted).iter().map(|word| format!("\"{word}\"")).collect();
-        let _ = write!(policy, "path \"{path}\" {{\n  capabilities = [{}]\n}}\n", wanted.join(", "));
+    for (path, required) in &needs {
+        let required: Vec<String> =
+            policy_capabilities(required).iter().map(|word| format!("\"{word}\"")).collect();
+        let _ = write!(policy, "path \"{path}\" {{\n  capabilities = [{}]\n}}\n", required.join(", "));
     }
     Some(Refusal::NotPermitted { missing, policy })
 }
 
-/// A policy that lets the next run through whether the engine calls it a creation or an update.
-fn policy_capabilities(wanted: &[&'static str]) -> Vec<&'static str> {
-    let create = wanted.contains(&"update").then_some("create");
-    create.into_iter().chain(wanted.iter().copied()).collect()
+/// Adds `create` to `update`, because the engine decides which one a write requires.
+fn policy_capabilities(required: &[&'static str]) -> Vec<&'static str> {
+    let create = required.contains(&"update").then_some("create");
+    create.into_iter().chain(required.iter().copied()).collect()
 }
 
 fn catalog_api_path(kind: PluginType, name: &str) -> String {

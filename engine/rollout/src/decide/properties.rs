@@ -1,10 +1,10 @@
-//! Whatever the world looks like.
+//! Properties that hold for every observed state.
 
 use proptest::prelude::*;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, bare_server, goal, register, server_with};
+use super::samples::{SHA, bare_server, decide, goal, plan, register, server_with, simulate};
 use super::*;
 use crate::goal::{DowngradePolicy, RegisterGoal};
 use crate::observed::{CatalogEntry, Pins};
@@ -20,7 +20,7 @@ fn comparison() -> impl Strategy<Value = Comparison> {
     prop_oneof![Just(Comparison::Equal), Just(Comparison::Differs), Just(Comparison::Unreadable)]
 }
 
-fn read_back() -> impl Strategy<Value = ReadState> {
+fn read_state() -> impl Strategy<Value = ReadState> {
     prop_oneof![Just(ReadState::Absent), Just(ReadState::Present), Just(ReadState::Unreadable)]
 }
 
@@ -28,8 +28,8 @@ fn read_back() -> impl Strategy<Value = ReadState> {
 fn any_observed() -> impl Strategy<Value = Observed> {
     let mount = proptest::option::of((version(), version(), any::<bool>()));
     let catalog = proptest::collection::btree_set(version(), 0..4);
-    (mount, catalog, proptest::option::of(version()), any::<bool>(), read_back(), comparison()).prop_map(
-        |(mount, catalog, pin, placed, read_back, comparison)| {
+    (mount, catalog, proptest::option::of(version()), any::<bool>(), read_state(), comparison()).prop_map(
+        |(mount, catalog, pin, placed, read_state, comparison)| {
             let sha =
                 |version: &str| if version == "1.2.3" { SHA.to_owned() } else { format!("sha-{version}") };
             let mut observed = if placed { server_with("1.2.3", SHA) } else { bare_server() };
@@ -45,16 +45,16 @@ fn any_observed() -> impl Strategy<Value = Observed> {
                 })
                 .collect();
             observed.mounts.clear();
-            if let Some((configured, running, lying)) = mount {
-                let there = MountObserved {
+            if let Some((configured, running, other_binary)) = mount {
+                let mount = MountObserved {
                     plugin: "custom".into(),
                     configured_version: format!("v{configured}"),
                     running_version: format!("v{running}"),
-                    running_sha256: if lying { "other".into() } else { sha(running) },
+                    running_sha256: if other_binary { "other".into() } else { sha(running) },
                     ..MountObserved::default()
                 };
-                observed.mounts.insert("custom/".into(), there);
-                observed.writes[0].read_state = read_back;
+                observed.mounts.insert("custom/".into(), mount);
+                observed.writes[0].read_state = read_state;
                 observed.writes[0].fields.values_mut().for_each(|field| *field = comparison);
             }
             if let Some(version) = pin {
@@ -75,19 +75,19 @@ fn any_register_goal() -> impl Strategy<Value = RegisterGoal> {
     })
 }
 
-/// The most that a goal with one mount and one write can need.
+/// Maximum number of steps of a goal with one mount and one write.
 const MAX_STEPS: usize = 6;
 
 proptest! {
     #[test]
-    fn steps_end_and_lead_to_what_is_wanted(observed in any_observed(), wish in any_register_goal()) {
-        let goal = goal(wish);
-        let mut then = observed;
+    fn steps_end_and_lead_to_what_is_wanted(observed in any_observed(), register in any_register_goal()) {
+        let goal = goal(register);
+        let mut then = simulate(&observed, []);
         for _ in 0..=MAX_STEPS {
             match decide(&then, &goal) {
-                Decision::Do(step) => then = then.after(&step),
+                Decision::Do(step) => then = simulate(&then, [&step]),
                 Decision::Done => {
-                    let mount = &then.mounts["custom/"];
+                    let mount = &then.observed.mounts["custom/"];
                     prop_assert_eq!(mount.running_version.as_str(), "v1.2.3");
                     prop_assert_eq!(mount.running_sha256.as_str(), SHA);
                     return Ok(());
@@ -100,25 +100,24 @@ proptest! {
     }
 
     #[test]
-    fn a_second_run_has_nothing_to_do(observed in any_observed(), wish in any_register_goal()) {
-        let rewrites = wish.rewrite == RewritePolicy::Unreadable;
-        let goal = goal(wish);
+    fn a_second_run_has_nothing_to_do(observed in any_observed(), register in any_register_goal()) {
+        let rewrites = register.rewrite == RewritePolicy::Unreadable;
+        let goal = goal(register);
         if let Ok(made) = plan(&observed, &goal) {
-            let mut then = made.steps.iter().fold(observed, |then, step| then.after(step));
-            then.this_run = crate::observed::ThisRun::default();
+            let then = simulate(&observed, &made.steps).observed;
             let again = plan(&then, &goal).expect("what was possible stays possible");
             prop_assert!(again.is_empty() || rewrites, "{again:?}");
         }
     }
 
     #[test]
-    fn what_is_refused_is_refused_before_anything_is_done(observed in any_observed(), wish in any_register_goal()) {
-        let goal = goal(wish);
+    fn what_is_refused_is_refused_before_anything_is_done(observed in any_observed(), register in any_register_goal()) {
+        let goal = goal(register);
         if let Ok(made) = plan(&observed, &goal) {
-            let mut then = observed;
+            let mut then = simulate(&observed, []);
             for step in made.steps {
                 prop_assert_eq!(decide(&then, &goal), Decision::Do(step.clone()));
-                then = then.after(&step);
+                then = simulate(&then, [&step]);
             }
         }
     }

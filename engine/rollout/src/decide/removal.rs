@@ -1,4 +1,4 @@
-//! Which versions nothing needs, and the next step that takes one away.
+//! Finds unused versions, and decides the next step that removes one.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,12 @@ use vault_api::catalog::PluginType;
 use crate::goal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 use crate::observed::deployment::NodeName;
 use crate::observed::{CatalogEntry, Observed};
+use crate::plugin_file_name::parse_plugin_file_name;
 use crate::refusal::{InUse, Refusal};
 use crate::step::Step;
 use crate::version::Version;
 
-/// One version of one plugin; the text has its `v`, and is empty for the unversioned entry.
+/// A version of a plugin, with its `v`; empty for the unversioned entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct PluginVersion {
     kind: PluginType,
@@ -22,26 +23,26 @@ struct PluginVersion {
 pub(super) fn deregister_step(observed: &Observed, goal: &DeregisterGoal) -> Result<Option<Step>, Refusal> {
     let DeregisterGoal { kind, name, versions } = goal;
     check_root_namespace(observed)?;
-    // Only secrets engines are listed with what they run.
+    // Servers show the running versions of secrets engines only.
     if *kind != PluginType::Secret {
         return Err(Refusal::UseUnknown { kind: *kind, name: name.clone() });
     }
     let known =
         known_versions(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
-    let doomed: Vec<PluginVersion> = match versions {
+    let unused: Vec<PluginVersion> = match versions {
         VersionSelector::All => known.collect(),
         VersionSelector::Only(versions) => {
             let these: BTreeSet<String> = versions.iter().map(Version::v_prefixed).collect();
             known.filter(|known| these.contains(&known.version)).collect()
         }
     };
-    for doomed in &doomed {
-        if let Some(need) = find_use(observed, doomed) {
-            let PluginVersion { name, version, .. } = doomed.clone();
-            return Err(Refusal::InUse { name, version, need });
+    for unused in &unused {
+        if let Some(usage) = find_use(observed, unused) {
+            let PluginVersion { name, version, .. } = unused.clone();
+            return Err(Refusal::InUse { name, version, usage });
         }
     }
-    Ok(removal_step(observed, &doomed))
+    Ok(removal_step(observed, &unused))
 }
 
 pub(super) fn garbage_collect_step(
@@ -55,12 +56,12 @@ pub(super) fn garbage_collect_step(
         .map(|known| known.name)
         .filter(|name| goal.name.as_ref().is_none_or(|only| only == name))
         .collect();
-    let doomed: Vec<PluginVersion> =
+    let unused: Vec<PluginVersion> =
         names.iter().flat_map(|name| prunable_versions(observed, name, goal.keep)).collect();
-    Ok(removal_step(observed, &doomed))
+    Ok(removal_step(observed, &unused))
 }
 
-/// All namespaces share one catalog, so that only the root sees everybody who uses a version.
+/// All namespaces share one catalog, and only the root namespace sees all mounts.
 fn check_root_namespace(observed: &Observed) -> Result<(), Refusal> {
     match &observed.namespace {
         Some(namespace) => Err(Refusal::NotRootNamespace { namespace: namespace.clone() }),
@@ -68,10 +69,10 @@ fn check_root_namespace(observed: &Observed) -> Result<(), Refusal> {
     }
 }
 
-/// The versions of a secrets engine that nothing can need: older than what is needed, and not among the `keep` before it.
+/// The versions of a secrets engine that can be removed: unused, older than the newest one in use, and not among the `keep` before it.
 ///
-/// What is newer than everything in use may be on its way, so it stays; so does a plugin that nothing runs, which may have
-/// been registered for tomorrow, and what has no version, which cannot be told from another.
+/// Newer versions may be part of an upgrade in progress, and a plugin without mounts may be registered for later. The unversioned entry cannot
+/// be compared.
 fn prunable_versions(observed: &Observed, name: &str, keep: usize) -> Vec<PluginVersion> {
     let known = known_versions(observed)
         .into_iter()
@@ -89,48 +90,52 @@ fn prunable_versions(observed: &Observed, name: &str, keep: usize) -> Vec<Plugin
     let registered = |(version, _): &(Version, PluginVersion)| {
         observed.catalog_entry(PluginType::Secret, name, &version.v_prefixed()).is_some()
     };
-    // Only what is registered can be gone back to, so that a stray file does not count as the one before.
+    // A rollback needs a registered version, so a file alone does not count.
     let mut kept = 0;
-    let mut doomed = Vec::new();
+    let mut unused = Vec::new();
     for candidate in older.into_iter().rev() {
         if kept < keep && registered(&candidate) {
             kept += 1;
         } else {
-            doomed.push(candidate.1);
+            unused.push(candidate.1);
         }
     }
-    doomed
+    unused
 }
 
-/// Whether a file is a link: somebody else keeps what it leads to, and would make it again.
+/// Whether a file is a link of OpenBao, which would create it again.
 fn is_linked(observed: &Observed, file: &str) -> bool {
-    observed.deployment.iter().flat_map(|site| site.nodes.values()).any(|node| node.links.contains(file))
+    observed
+        .deployment
+        .iter()
+        .flat_map(|deployment| deployment.nodes.values())
+        .any(|node| node.links.contains(file))
 }
 
-/// The catalog before the files: what is registered must be there.
-fn removal_step(observed: &Observed, doomed: &[PluginVersion]) -> Option<Step> {
-    let entry = doomed
+/// The next removal: catalog entries before files, because a registered version needs its file.
+fn removal_step(observed: &Observed, unused: &[PluginVersion]) -> Option<Step> {
+    let entry = unused
         .iter()
         .find_map(|PluginVersion { kind, name, version }| observed.catalog_entry(*kind, name, version));
     if let Some(CatalogEntry { kind, name, version, .. }) = entry {
         let (kind, name, version) = (*kind, name.clone(), version.clone());
         return Some(Step::DeregisterVersion { kind, name, version });
     }
-    let file = |doomed: &PluginVersion| {
-        let version = doomed.version.parse::<Version>().ok()?;
-        let file = format!("{}-{version}", doomed.name);
-        let spoken_for = observed.catalog.iter().any(|entry| entry.file_name() == file);
-        (!spoken_for).then(|| remove_file_step(observed, &file)).flatten()
+    let file = |unused: &PluginVersion| {
+        let version = unused.version.parse::<Version>().ok()?;
+        let file = format!("{}-{version}", unused.name);
+        let is_registered = observed.catalog.iter().any(|entry| entry.file_name() == file);
+        (!is_registered).then(|| remove_file_step(observed, &file)).flatten()
     };
-    doomed.iter().find_map(file)
+    unused.iter().find_map(file)
 }
 
 fn remove_file_step(observed: &Observed, file: &str) -> Option<Step> {
-    let site = observed.deployment.as_ref()?;
-    let is_link = |name: &NodeName| site.nodes.get(name).is_some_and(|node| node.links.contains(file));
+    let deployment = observed.deployment.as_ref()?;
+    let is_link = |name: &NodeName| deployment.nodes.get(name).is_some_and(|node| node.links.contains(file));
     let mut nodes = observed.nodes_with_file(file);
     nodes.retain(|name| !is_link(name));
-    let (directory, file) = (site.directory.clone(), file.to_owned());
+    let (directory, file) = (deployment.directory.clone(), file.to_owned());
     (!nodes.is_empty()).then_some(Step::RemoveBinary { nodes, directory, file })
 }
 
@@ -142,18 +147,13 @@ fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
         version: entry.version.clone(),
     });
     let files = observed.file_names().into_iter().flat_map(|file| {
-        // A name may hold dashes, and so may a version.
-        let splits: Vec<(String, Version)> = file
-            .match_indices('-')
-            .filter_map(|(at, _)| Some((file[..at].to_owned(), file[at + 1..].parse().ok()?)))
-            .collect();
-        splits.into_iter().take(1).map(|(name, version)| PluginVersion {
+        parse_plugin_file_name(file).map(|(name, version)| PluginVersion {
             kind: PluginType::Secret,
-            name,
+            name: name.to_owned(),
             version: version.v_prefixed(),
         })
     });
-    // A file of a plugin that is registered as something else is that plugin's.
+    // A file of a plugin that is registered with another type belongs to that plugin.
     let others: BTreeSet<&str> = observed
         .catalog
         .iter()
@@ -164,16 +164,16 @@ fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
     registered.chain(files).collect()
 }
 
-/// Who needs a version.
+/// What uses a version.
 fn find_use(observed: &Observed, named: &PluginVersion) -> Option<InUse> {
     let PluginVersion { kind, name, version } = named;
-    let mount = |wanted: &dyn Fn(&crate::observed::MountObserved) -> bool| {
+    let mount = |condition: &dyn Fn(&crate::observed::MountObserved) -> bool| {
         let mut mounts = observed
             .mounts
             .iter()
             .chain(&observed.child_namespace_mounts)
             .filter(|(_, mount)| mount.plugin == *name);
-        mounts.find(|(_, mount)| wanted(mount)).map(|(path, _)| path.clone())
+        mounts.find(|(_, mount)| condition(mount)).map(|(path, _)| path.clone())
     };
     if *kind == PluginType::Secret {
         if let Some(path) = mount(&|mount| mount.running_version == *version) {
@@ -194,14 +194,14 @@ fn find_use(observed: &Observed, named: &PluginVersion) -> Option<InUse> {
 mod tests {
     use vault_api::pins::Pin;
 
-    use super::super::samples::old_fleet;
+    use super::super::samples::{decide, old_fleet, plan};
     use super::*;
-    use crate::decide::{Decision, decide, plan};
+    use crate::decide::Decision;
     use crate::goal::Goal;
     use crate::observed::deployment::{PluginFile, Process};
     use crate::observed::{MountObserved, Pins};
 
-    /// The fleet, which runs 1.0.0, with other versions registered and in place.
+    /// The fleet, which runs 1.0.0, with other versions installed and registered.
     fn fleet_with(versions: &[&str]) -> Observed {
         let mut observed = old_fleet();
         for version in versions {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn place_file(observed: &mut Observed, name: &str) {
-        for node in observed.deployment.as_mut().expect("a site").nodes.values_mut() {
+        for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
             node.files.push(PluginFile { name: name.into(), sha256: "bb".into(), mode: 0o755 });
         }
     }
@@ -263,7 +263,7 @@ mod tests {
         let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: "v0.6.0".into() };
         observed.pins = Pins::Set(vec![pin]);
         observed.mounts.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
-        let nodes = &mut observed.deployment.as_mut().expect("a site").nodes;
+        let nodes = &mut observed.deployment.as_mut().expect("a deployment").nodes;
         let node = nodes.values_mut().last().expect("a node");
         node.processes.push(Process { pid: 9, file: "custom-0.8.0 (deleted)".into(), sha256: None });
         assert_eq!(
@@ -279,12 +279,26 @@ mod tests {
     fn a_plugin_that_nothing_runs_is_left_alone_and_so_is_what_cannot_be_seen() {
         let mut observed = fleet_with(&["0.9.0", "0.8.0"]);
         observed.mounts.clear();
-        for node in observed.deployment.as_mut().expect("a site").nodes.values_mut() {
+        for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
             node.processes.clear();
         }
         assert_eq!(decide(&observed, &gc(0)), Decision::Done);
         let mut observed = fleet_with(&["0.9.0"]);
         observed.catalog.iter_mut().for_each(|entry| entry.kind = PluginType::Auth);
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+    }
+
+    /// OpenBao creates such links to files that it has extracted from an image.
+    #[test]
+    fn a_file_that_is_a_link_of_the_server_is_neither_collected_nor_deregistered() {
+        let mut observed = old_fleet();
+        place_file(&mut observed, "custom-0.9.0");
+        for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
+            node.links.insert("custom-0.9.0".into());
+        }
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+        let entry = CatalogEntry { version: "v0.9.0".into(), command: None, ..observed.catalog[0].clone() };
+        observed.catalog.push(entry);
         assert_eq!(decide(&observed, &gc(0)), Decision::Done);
     }
 
@@ -303,18 +317,18 @@ mod tests {
     #[test]
     fn what_a_namespace_below_runs_is_kept_and_from_below_nothing_is_removed() {
         let mut observed = fleet_with(&["0.7.0", "0.8.0"]);
-        let theirs = MountObserved {
+        let mount = MountObserved {
             configured_version: "v0.7.0".into(),
             running_version: "v0.7.0".into(),
             ..observed.mounts["custom/"].clone()
         };
-        observed.child_namespace_mounts.insert("team/custom/".into(), theirs);
+        observed.child_namespace_mounts.insert("team/custom/".into(), mount);
         assert_eq!(step_texts(&observed, &gc(0)).len(), 2);
         let these = VersionSelector::Only(vec!["0.7.0".parse().expect("a version")]);
         let Decision::Refuse(refusal) = decide(&observed, &deregister(these)) else {
             panic!("not refused");
         };
-        assert_eq!(refusal.to_string(), "custom v0.7.0 is still needed: team/custom/ runs it");
+        assert_eq!(refusal.to_string(), "custom v0.7.0 is in use: team/custom/ runs it");
         observed.namespace = Some("team".into());
         for goal in [gc(0), deregister(VersionSelector::All)] {
             let decision = decide(&observed, &goal);
@@ -330,7 +344,7 @@ mod tests {
         let Decision::Refuse(refusal) = decide(&observed, &deregister(VersionSelector::All)) else {
             panic!("not refused");
         };
-        assert_eq!(refusal.to_string(), "custom v1.0.0 is still needed: custom/ runs it");
+        assert_eq!(refusal.to_string(), "custom v1.0.0 is in use: custom/ runs it");
         let auth =
             DeregisterGoal { kind: PluginType::Auth, name: "custom".into(), versions: VersionSelector::All };
         let decision = decide(&observed, &Goal::Deregister(auth));

@@ -1,4 +1,4 @@
-//! A world and a goal to vary in tests.
+//! Observed states and goals that tests vary.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,20 +18,76 @@ use crate::observed::deployment::{
     DeploymentObserved, DirectoryState, FileIssues, HolderLiveness, LockHolder, NodeName, NodeObserved,
     NodeRole, NodeServer, PluginFile, Process, Readiness, RunningVersion, SealType,
 };
-use crate::observed::other_nodes::OtherNodes;
+use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server, ThisRun,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server,
     WriteObserved,
 };
+use crate::progress::Progress;
+use crate::step::{Step, UnreadyPodPolicy};
+
+use super::{Decision, Plan, PlanError};
 
 pub(crate) const SHA: &str = "aa";
 
-/// Somebody else who changes plugins.
+/// What a decision is made on: an observed state, before a run or during it.
+pub(crate) trait State {
+    fn observed(&self) -> &Observed;
+
+    /// None before a run.
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+}
+
+impl State for Observed {
+    fn observed(&self) -> &Observed {
+        self
+    }
+}
+
+/// A state during a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Simulation {
+    pub(crate) observed: Observed,
+    pub(crate) progress: Progress,
+}
+
+impl State for Simulation {
+    fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+/// The state after `steps`.
+pub(crate) fn simulate<'a>(state: &impl State, steps: impl IntoIterator<Item = &'a Step>) -> Simulation {
+    let start = Simulation { observed: state.observed().clone(), progress: state.progress() };
+    steps.into_iter().fold(start, |Simulation { observed, progress }, step| Simulation {
+        observed: observed.after(step, &progress),
+        progress: progress.with_step(step),
+    })
+}
+
+/// As [`super::decide`], at any point of a run.
+pub(crate) fn decide(state: &impl State, goal: &Goal) -> Decision {
+    super::decide(state.observed(), goal, &state.progress())
+}
+
+/// As [`super::plan`], at any point of a run.
+pub(crate) fn plan(state: &impl State, goal: &Goal) -> Result<Plan, PlanError> {
+    super::remaining_plan(state.observed(), goal, &state.progress())
+}
+
+/// Another operator, who holds the lock.
 pub(crate) fn lock_holder(name: &str) -> LockHolder {
     LockHolder { name: name.into(), liveness: HolderLiveness::Confirmed }
 }
 
-/// A server that has never seen the plugin.
+/// A server on which the plugin was never installed.
 pub(crate) fn bare_server() -> Observed {
     Observed {
         server: Server {
@@ -46,7 +102,7 @@ pub(crate) fn bare_server() -> Observed {
         caller: Caller::default(),
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
         deployment: Some(DeploymentObserved::local(Path::new("/vault/plugins"), empty_node())),
-        other_nodes: OtherNodes::Local(Vec::new()),
+        other_nodes: other_nodes(ServerLocation::ThisMachine, Vec::new()),
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
@@ -62,11 +118,15 @@ pub(crate) fn bare_server() -> Observed {
                 ("api_key".into(), Comparison::Unreadable),
             ]),
         }],
-        this_run: ThisRun::default(),
     }
 }
 
-/// A node on which nothing was placed.
+/// Other nodes that the server lists.
+pub(crate) fn other_nodes(server: ServerLocation, nodes: Vec<OtherNode>) -> OtherNodes {
+    OtherNodes::Found { server, nodes: NodeList::Named(nodes) }
+}
+
+/// A node without plugins.
 pub(crate) fn empty_node() -> NodeObserved {
     NodeObserved {
         readiness: Readiness::Ready,
@@ -84,26 +144,26 @@ pub(crate) fn empty_node() -> NodeObserved {
     }
 }
 
-/// A server where `version` is in place, registered, mounted at `custom/` and configured.
+/// A server on which `version` is installed, registered, and mounted at `custom/` with its configuration.
 pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     let mut observed = bare_server();
-    let tagged = format!("v{version}");
+    let v_prefixed = format!("v{version}");
     let name = format!("custom-{version}");
-    for node in observed.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+    for node in observed.deployment.iter_mut().flat_map(|deployment| deployment.nodes.values_mut()) {
         node.files.push(PluginFile { name: name.clone(), sha256: sha256.into(), mode: 0o755 });
     }
     observed.catalog.push(CatalogEntry {
         kind: PluginType::Secret,
         name: "custom".into(),
-        version: tagged.clone(),
+        version: v_prefixed.clone(),
         sha256: sha256.into(),
         command: Some(name),
         args: Some(Vec::new()),
     });
     let mount = MountObserved {
         plugin: "custom".into(),
-        configured_version: tagged.clone(),
-        running_version: tagged,
+        configured_version: v_prefixed.clone(),
+        running_version: v_prefixed,
         running_sha256: sha256.into(),
         ..MountObserved::default()
     };
@@ -115,7 +175,7 @@ pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     observed
 }
 
-/// `custom` 1.2.3 at `custom/`, configured.
+/// Registers `custom` 1.2.3, mounted at `custom/` with its configuration.
 pub(crate) fn register() -> RegisterGoal {
     let data = BTreeMap::from([
         ("api_endpoint".into(), DesiredValue::Plain(json!("https://api.example.com"))),
@@ -164,10 +224,10 @@ pub(crate) fn old_fleet() -> Observed {
     let mut observed = server_with("1.0.0", "bb");
     let mount = observed.mounts["custom/"].clone();
     observed.mounts.insert("team/".into(), mount.clone());
-    let site = observed.deployment.as_mut().expect("a site");
+    let deployment = observed.deployment.as_mut().expect("a deployment");
     let running = RunningVersion { version: mount.running_version, sha256: mount.running_sha256 };
     let running = BTreeMap::from(["custom/", "team/"].map(|path| (path.to_owned(), running.clone())));
-    let local = site.nodes.remove(&NodeName::local()).expect("a node");
+    let local = deployment.nodes.remove(&NodeName::local()).expect("a node");
     for (name, role) in
         [("vault-0", NodeRole::Active), ("vault-1", NodeRole::Standby), ("vault-2", NodeRole::Standby)]
     {
@@ -187,12 +247,18 @@ pub(crate) fn old_fleet() -> Observed {
         };
         let uid = Some(format!("uid of {name}"));
         let node = NodeObserved { processes, uid, server: Some(vault), ..local.clone() };
-        site.nodes.insert(NodeName::new(name), node);
+        deployment.nodes.insert(NodeName::new(name), node);
     }
     observed
 }
 
-/// Every mount of `custom` to 1.2.3, after a canary.
+/// The restart of a standby of [`old_fleet`].
+pub(crate) fn restart_step(node: &str) -> Step {
+    let uid = Some(format!("uid of {node}"));
+    Step::RestartNode { node: NodeName::new(node), uid, unready: UnreadyPodPolicy::Evict }
+}
+
+/// Upgrades every mount of `custom` to 1.2.3, after a canary.
 pub(crate) fn upgrade() -> UpgradeGoal {
     UpgradeGoal {
         target: Target::Provided(Box::new(register().plugin)),

@@ -2,14 +2,17 @@ use vault_api::capabilities::Capabilities;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, bare_server, empty_node, goal, lock_holder, register, server_with};
+use super::samples::{
+    SHA, bare_server, decide, empty_node, goal, lock_holder, other_nodes, plan, register, server_with,
+    simulate,
+};
 use super::*;
 use crate::binary::{Architecture, Elf, Format, Linkage, ProbedPlugin};
 use crate::goal::{
     DeregisterGoal, DowngradePolicy, Placement, RegisterGoal, RestartConsent, VersionSelector,
 };
 use crate::observed::deployment::{DeploymentKind, DirectoryState, Exposure, NodeName, NodeObserved};
-use crate::observed::other_nodes::{OtherNode, OtherNodes};
+use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 use crate::observed::{CatalogEntry, Pins, PluginDirectory};
 
 fn step_texts(observed: &Observed, goal: &Goal) -> Vec<String> {
@@ -26,7 +29,7 @@ fn everything_from_nothing_in_order() {
     assert_eq!(
         step_texts(&bare_server(), &goal(register())),
         [
-            "place custom-1.2.3 in /vault/plugins",
+            "copy custom-1.2.3 to /vault/plugins",
             "register secret plugin custom v1.2.3",
             "mount custom v1.2.3 at custom/",
             "write custom/config (api_endpoint, api_key)",
@@ -51,7 +54,7 @@ fn a_mount_of_an_older_version_is_moved_and_reloaded() {
     assert_eq!(
         step_texts(&server_with("1.0.0", "bb"), &goal(register())),
         [
-            "place custom-1.2.3 in /vault/plugins",
+            "copy custom-1.2.3 to /vault/plugins",
             "register secret plugin custom v1.2.3",
             "move custom/ from v1.0.0 to v1.2.3",
             "reload custom/",
@@ -116,13 +119,16 @@ fn a_plan_never_holds_a_secret() {
 #[test]
 fn a_missing_permission_is_refused_first_with_a_policy() {
     let mut observed = bare_server();
-    let held = [
+    let capabilities = [
         ("sys/plugins/catalog/secret/custom", vec!["read", "update"]),
         ("sys/mounts/custom", vec!["update"]),
     ];
     observed.caller.capabilities = Some(
-        held.into_iter()
-            .map(|(path, held)| (path.to_owned(), Capabilities(held.into_iter().map(String::from).collect())))
+        capabilities
+            .into_iter()
+            .map(|(path, names)| {
+                (path.to_owned(), Capabilities(names.into_iter().map(String::from).collect()))
+            })
             .collect(),
     );
     let Decision::Refuse(Refusal::NotPermitted { missing, policy }) = decide(&observed, &goal(register()))
@@ -151,19 +157,25 @@ fn a_reload_happens_once_and_is_proven() {
     });
     let observed = server_with("1.2.3", SHA);
     let Decision::Do(step) = decide(&observed, &goal) else { panic!("nothing to do") };
-    let after = observed.after(&step);
+    let after = simulate(&observed, [&step]);
     assert_eq!(decide(&after, &goal), Decision::Done);
-    let mut old_one = after;
-    old_one.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
-    assert!(matches!(decide(&old_one, &goal), Decision::Refuse(Refusal::RunningVersionMismatch { .. })));
+    let mut not_reloaded = after;
+    not_reloaded.observed.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
+    assert!(matches!(decide(&not_reloaded, &goal), Decision::Refuse(Refusal::RunningVersionMismatch { .. })));
 }
 
-/// Each row: what is refused, and what makes it so.
+/// Each row: the refusal, and the change that leads to it.
 #[test]
 fn refusals_name_what_is_wrong() {
     type Change = fn(&mut Observed, &mut RegisterGoal);
-    fn site(observed: &mut Observed) -> &mut NodeObserved {
-        observed.deployment.as_mut().expect("a site").nodes.get_mut(&NodeName::local()).expect("its node")
+    fn local_node(observed: &mut Observed) -> &mut NodeObserved {
+        observed
+            .deployment
+            .as_mut()
+            .expect("a deployment")
+            .nodes
+            .get_mut(&NodeName::local())
+            .expect("its node")
     }
     fn probe(register: &mut RegisterGoal, version: &str, kind: PluginType) {
         let probe =
@@ -173,75 +185,76 @@ fn refusals_name_what_is_wrong() {
     let rows: &[(&str, Change)] = &[
         ("is not initialized", |o, _| o.server.initialized = false),
         ("is sealed", |o, _| o.server.sealed = true),
-        ("may not do", |o, _| {
+        ("does not have the required permissions", |o, _| {
             o.caller.denied.insert("sys/mounts".into());
         }),
-        ("has no plugin directory", |o, _| o.plugin_directory = PluginDirectory::NotConfigured),
-        ("not known where", |o, _| o.deployment = None),
-        ("does not exist", |o, _| site(o).directory = DirectoryState::Missing),
-        ("is not a directory", |o, _| site(o).directory = DirectoryState::NotADirectory),
-        ("symbolic link to /data", |o, _| {
-            site(o).directory = DirectoryState::Symlinked { target: "/data".into() }
+        ("has no plugin directory configured", |o, _| o.plugin_directory = PluginDirectory::NotConfigured),
+        ("the plugin directory of the server is unknown", |o, _| o.deployment = None),
+        ("does not exist", |o, _| local_node(o).directory = DirectoryState::Missing),
+        ("is not a directory", |o, _| local_node(o).directory = DirectoryState::NotADirectory),
+        ("contains a symbolic link; its real path is /data", |o, _| {
+            local_node(o).directory = DirectoryState::Symlinked { target: "/data".into() }
         }),
-        ("looks for plugins in /other", |o, _| {
-            site(o).directory = DirectoryState::NotPluginDirectory { plugin_directory: "/other".into() };
+        ("the plugin directory of the server is /other", |o, _| {
+            local_node(o).directory =
+                DirectoryState::NotPluginDirectory { plugin_directory: "/other".into() };
         }),
-        ("cannot be written", |o, _| site(o).directory = DirectoryState::NotWritable),
-        ("mounted read-only", |o, _| site(o).directory = DirectoryState::ReadOnly),
-        ("mounted noexec", |o, _| site(o).directory = DirectoryState::NoExec),
+        ("is not writable", |o, _| local_node(o).directory = DirectoryState::NotWritable),
+        ("mounted read-only", |o, _| local_node(o).directory = DirectoryState::ReadOnly),
+        ("mounted noexec", |o, _| local_node(o).directory = DirectoryState::NoExec),
         ("alice is changing plugins", |o, _| {
-            o.deployment.as_mut().expect("a site").lock_holder = Some(lock_holder("alice"));
+            o.deployment.as_mut().expect("a deployment").lock_holder = Some(lock_holder("alice"));
         }),
-        ("everybody may write", |o, _| site(o).directory = DirectoryState::WorldWritable),
-        ("/opt has mode 775, so others than its owner", |o, _| {
+        ("is world-writable", |o, _| local_node(o).directory = DirectoryState::WorldWritable),
+        ("/opt has mode 775, so other users can replace plugins", |o, _| {
             let by = Exposure::Mode { mode: 0o775 };
-            site(o).directory = DirectoryState::Exposed { directory: "/opt".into(), by };
+            local_node(o).directory = DirectoryState::Exposed { directory: "/opt".into(), by };
         }),
         ("/opt belongs to user 65534", |o, _| {
             let by = Exposure::Owner { user: 65534 };
-            site(o).directory = DirectoryState::Exposed { directory: "/opt".into(), by };
+            local_node(o).directory = DirectoryState::Exposed { directory: "/opt".into(), by };
         }),
-        ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),
+        ("10 bytes free", |o, _| local_node(o).free_bytes = Some(10)),
         ("not a Linux executable", |_, r| r.plugin.binary.format = Format::Other),
         ("./custom is not executable", |_, r| r.plugin.binary.executable = false),
-        ("built for arm64 and the server runs on amd64", |_, r| {
+        ("built for arm64, but the server runs on amd64", |_, r| {
             r.plugin.binary.format =
                 Format::Elf(Elf { architecture: Architecture::Aarch64, linkage: Linkage::Static });
         }),
-        ("needs the dynamic linker /lib64/ld.so", |o, r| {
-            site(o).interpreter_present = false;
+        ("requires the dynamic linker /lib64/ld.so", |o, r| {
+            local_node(o).interpreter_present = false;
             let linkage = Linkage::Dynamic { interpreter: "/lib64/ld.so".into() };
             r.plugin.binary.format = Format::Elf(Elf { architecture: Architecture::X86_64, linkage });
         }),
-        ("not a plugin that works: usage", |_, r| {
+        ("is not a working plugin: usage", |_, r| {
             r.plugin.probe = ProbeOutcome::Failed { output: "usage".into() };
         }),
-        ("reports version v9.9.9 and not 1.2.3", |_, r| probe(r, "v9.9.9", PluginType::Secret)),
-        ("of type auth and not secret", |_, r| probe(r, "1.2.3", PluginType::Auth)),
-        ("exists with another content", |o, _| {
+        ("reports v9.9.9, expected 1.2.3", |_, r| probe(r, "v9.9.9", PluginType::Secret)),
+        ("of type auth, expected secret", |_, r| probe(r, "1.2.3", PluginType::Auth)),
+        ("exists with a different content", |o, _| {
             *o = server_with("1.2.3", "bb");
         }),
-        ("already registered with another sha256", |o, _| {
+        ("already registered with a different sha256", |o, _| {
             *o = server_with("1.2.3", SHA);
             o.catalog[0].sha256 = "bb".into();
         }),
-        ("already registered with another command", |o, _| {
+        ("already registered with a different command", |o, _| {
             *o = server_with("1.2.3", SHA);
             o.catalog[0].command = Some("custom".into());
         }),
-        ("already registered with another list of arguments", |o, r| {
+        ("already registered with a different list of arguments", |o, r| {
             *o = server_with("1.2.3", SHA);
             r.plugin.args = vec!["serve".into()];
         }),
-        ("custom/ is taken by kv", |o, _| {
+        ("custom/ is a mount of the plugin kv", |o, _| {
             *o = server_with("1.2.3", SHA);
             o.mounts.get_mut("custom/").expect("a mount").plugin = "kv".into();
         }),
-        ("beside custom/team/", |o, _| {
+        ("overlaps with the mount custom/team/", |o, _| {
             o.mounts.insert("custom/team/".into(), MountObserved::default());
         }),
         ("custom is pinned to v1.0.0", |o, _| set_pin(o, "v1.0.0")),
-        ("is at v2.0.0, which is newer than 1.2.3", |o, _| *o = server_with("2.0.0", "bb")),
+        ("has version v2.0.0, which is newer than 1.2.3", |o, _| *o = server_with("2.0.0", "bb")),
         ("of type auth cannot be mounted", |_, r| {
             r.plugin.kind = PluginType::Auth;
             probe(r, "1.2.3", PluginType::Auth);
@@ -258,19 +271,19 @@ fn refusals_name_what_is_wrong() {
     }
 }
 
-/// Three pods, of which the first has what it needs.
+/// Three pods, of which the first has the binary.
 fn three_pods() -> Observed {
     let mut observed = server_with("1.2.3", SHA);
-    let site = observed.deployment.as_mut().expect("a site");
-    site.kind = DeploymentKind::Kubernetes {
+    let deployment = observed.deployment.as_mut().expect("a deployment");
+    deployment.kind = DeploymentKind::Kubernetes {
         namespace: "vault".into(),
         statefulset: "vault".into(),
         container: "vault".into(),
     };
-    let first = site.nodes.remove(&NodeName::local()).expect("the node");
-    site.nodes.insert(NodeName::new("vault-0"), first);
+    let first = deployment.nodes.remove(&NodeName::local()).expect("the node");
+    deployment.nodes.insert(NodeName::new("vault-0"), first);
     for name in ["vault-1", "vault-2"] {
-        site.nodes.insert(NodeName::new(name), empty_node());
+        deployment.nodes.insert(NodeName::new(name), empty_node());
     }
     observed
 }
@@ -279,7 +292,7 @@ fn three_pods() -> Observed {
 fn only_the_nodes_that_lack_the_binary_get_it() {
     assert_eq!(
         step_texts(&three_pods(), &goal(register())),
-        ["place custom-1.2.3 in /vault/plugins on vault-1, vault-2"]
+        ["copy custom-1.2.3 to /vault/plugins on vault-1, vault-2"]
     );
 }
 
@@ -287,7 +300,7 @@ fn only_the_nodes_that_lack_the_binary_get_it() {
 fn one_node_that_is_not_fit_stops_everything_and_is_named() {
     let refused = |change: fn(&mut NodeObserved)| {
         let mut observed = three_pods();
-        let nodes = &mut observed.deployment.as_mut().expect("a site").nodes;
+        let nodes = &mut observed.deployment.as_mut().expect("a deployment").nodes;
         change(nodes.get_mut(&NodeName::new("vault-2")).expect("the node"));
         let Decision::Refuse(refusal) = decide(&observed, &goal(register())) else { panic!("not refused") };
         refusal.to_string()
@@ -298,7 +311,7 @@ fn one_node_that_is_not_fit_stops_everything_and_is_named() {
     );
     assert_eq!(
         refused(|node| node.free_bytes = Some(1)),
-        "on vault-2: /vault/plugins has 1 bytes free and the binary needs 1000"
+        "on vault-2: /vault/plugins has 1 bytes free, the binary requires 1000"
     );
 }
 
@@ -328,57 +341,60 @@ fn an_unversioned_entry_beside_it_is_said() {
 fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done() {
     let node = |name: &str| OtherNode { name: name.into(), names: [name.to_owned()].into() };
     let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
-    let also = |names: &[&str]| Placement::PlacedOn(names.iter().map(|&name| name.to_owned()).collect());
+    let placed_on = |names: &[&str]| Placement::PlacedOn(names.iter().map(|&name| name.to_owned()).collect());
     let mut observed = bare_server();
-    observed.other_nodes = OtherNodes::Local(vec![node("b"), node("c")]);
-    for (placement, left) in
-        [(also(&[]), vec!["b", "c"]), (also(&["b"]), vec!["c"]), (also(&["d", "c"]), vec!["b"])]
-    {
+    observed.other_nodes = other_nodes(ServerLocation::ThisMachine, vec![node("b"), node("c")]);
+    for (placement, unconfirmed) in [
+        (placed_on(&[]), vec!["b", "c"]),
+        (placed_on(&["b"]), vec!["c"]),
+        (placed_on(&["d", "c"]), vec!["b"]),
+    ] {
         let Decision::Refuse(Refusal::OtherNodes { nodes, .. }) = decide(&observed, &with(placement)) else {
             panic!("not refused");
         };
-        assert_eq!(nodes, left);
+        assert_eq!(nodes, unconfirmed);
     }
-    for (placement, said) in [(also(&["c", "b"]), true), (Placement::ThisNodeOnly, false)] {
+    for (placement, confirmed) in [(placed_on(&["c", "b"]), true), (Placement::ThisNodeOnly, false)] {
         let made = plan(&observed, &with(placement)).expect("a plan");
         let nodes = vec!["b".to_owned(), "c".to_owned()];
-        assert_eq!(made.notices, [Notice::OtherNodes { nodes, confirmed_by_flag: said }]);
+        assert_eq!(made.notices, [Notice::OtherNodes { nodes, confirmed }]);
     }
 
-    // A directory of that name on another machine is never the server's.
-    observed.other_nodes = OtherNodes::Remote(vec![node("a")]);
-    for placement in [also(&[]), Placement::ThisNodeOnly] {
+    // The directory of this machine is not that of a server on another one.
+    observed.other_nodes = other_nodes(ServerLocation::OtherMachine, vec![node("a")]);
+    for placement in [placed_on(&[]), Placement::ThisNodeOnly] {
         let decision = decide(&observed, &with(placement));
         assert!(matches!(decision, Decision::Refuse(Refusal::RemoteServer { .. })), "{decision:?}");
     }
-    assert!(matches!(decide(&observed, &with(also(&["a"]))), Decision::Do(_)));
+    assert!(matches!(decide(&observed, &with(placed_on(&["a"]))), Decision::Do(_)));
 
-    // Nothing is asked of somebody for whom there is nothing to do.
+    // If there is nothing to do, no confirmation is needed.
     let mut done = server_with("1.2.3", SHA);
     done.other_nodes = observed.other_nodes;
-    assert_eq!(decide(&done, &with(also(&[]))), Decision::Done);
+    assert_eq!(decide(&done, &with(placed_on(&[]))), Decision::Done);
 }
 
 #[test]
 fn a_server_of_several_nodes_that_names_none_is_refused_as_one_that_names_them() {
     let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
     let mut observed = bare_server();
-    observed.other_nodes = OtherNodes::Unnamed;
+    observed.other_nodes =
+        OtherNodes::Found { server: ServerLocation::ThisMachine, nodes: NodeList::Unnamed };
     let Decision::Refuse(refusal) = decide(&observed, &with(Placement::default())) else {
         panic!("not refused");
     };
     for words in ["--placed-on", "--this-node-only", "/vault/plugins/custom-1.2.3"] {
         assert!(refusal.hint().contains(words), "{words:?} is not in: {}", refusal.hint());
     }
-    let vouched = vec!["b".to_owned()];
-    for (placement, said_to_have_it) in
-        [(Placement::PlacedOn(vouched.clone()), vouched), (Placement::ThisNodeOnly, Vec::new())]
+    let nodes = vec!["b".to_owned()];
+    for (placement, confirmed_nodes) in
+        [(Placement::PlacedOn(nodes.clone()), nodes), (Placement::ThisNodeOnly, Vec::new())]
     {
         let made = plan(&observed, &with(placement)).expect("a plan");
-        assert_eq!(made.notices, [Notice::UnnamedNodes { said_to_have_it }]);
+        assert_eq!(made.notices, [Notice::UnnamedNodes { confirmed_nodes }]);
     }
     let mut done = server_with("1.2.3", SHA);
-    done.other_nodes = OtherNodes::Unnamed;
+    done.other_nodes = OtherNodes::Found { server: ServerLocation::ThisMachine, nodes: NodeList::Unnamed };
     assert_eq!(decide(&done, &with(Placement::default())), Decision::Done);
 }
 
@@ -392,19 +408,19 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     assert_eq!(decide(&latest("1.2.3", SHA), &goal(register())), Decision::Done);
     assert_eq!(
         step_texts(&latest("1.0.0", "bb"), &goal(register())),
-        ["place custom-1.2.3 in /vault/plugins", "register secret plugin custom v1.2.3", "reload custom/"]
+        ["copy custom-1.2.3 to /vault/plugins", "register secret plugin custom v1.2.3", "reload custom/"]
     );
     let reload = Goal::Reload(ReloadGoal {
         target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]),
         restart_consent: RestartConsent::default(),
     });
     let observed = latest("1.2.3", SHA);
-    let reloaded = observed.after(&Step::ReloadMount { path: "custom".parse().expect("a path") });
+    let reloaded = simulate(&observed, [&Step::ReloadMount { path: "custom".parse().expect("a path") }]);
     assert_eq!(decide(&reloaded, &reload), Decision::Done);
     let (findings, _) = crate::diagnose::diagnose(&observed);
     assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), Vec::<&str>::new());
 
-    // Registered and not yet started: the next start runs it.
+    // A registered version that is not running yet will run after the next start.
     let mut observed = latest("1.0.0", "bb");
     let newer = CatalogEntry { version: "v1.10.0".into(), command: None, ..observed.catalog[0].clone() };
     observed.catalog.push(newer);
@@ -416,5 +432,5 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     let Decision::Refuse(refusal) = decide(&observed, &Goal::Deregister(needed)) else {
         panic!("not refused")
     };
-    assert_eq!(refusal.to_string(), "custom v1.10.0 is still needed: custom/ is configured to run it");
+    assert_eq!(refusal.to_string(), "custom v1.10.0 is in use: custom/ is configured to run it");
 }

@@ -1,5 +1,6 @@
-//! The next step of an upgrade, and of a rollback, which is one to an older version.
+//! Decides the next step of an upgrade or a rollback.
 
+use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use super::upgrade_view::UpgradeView;
@@ -8,30 +9,35 @@ use crate::goal::{Canary, DowngradePolicy, Target, UpgradeGoal};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeRole;
 use crate::observed::{MountObserved, Observed};
+use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 use crate::version::Version;
 
-/// The next step, if there is one and nothing forbids it.
-pub(super) fn step(observed: &Observed, upgrade: &UpgradeGoal) -> Result<Option<Step>, Refusal> {
+/// The next step, if there is one and it is not refused.
+pub(super) fn step(
+    observed: &Observed,
+    upgrade: &UpgradeGoal,
+    progress: &Progress,
+) -> Result<Option<Step>, Refusal> {
     let view = UpgradeView::new(observed, upgrade);
-    view.check()?;
+    view.check(progress)?;
     Ok(view
-        .clean_up()
+        .clean_up(progress)
         .or_else(|| view.place())
-        .or_else(|| view.canary())
+        .or_else(|| view.canary(progress))
         .or_else(|| view.switch())
         .or_else(|| view.reload())
-        .or_else(|| view.smoke_test())
-        .or_else(|| view.nodes()))
+        .or_else(|| view.smoke_test(progress))
+        .or_else(|| view.nodes(progress)))
 }
 
-/// The version that a rollback goes to: the newest one that is registered, in place everywhere, and older than what runs. Where a
-/// standby still runs a newer version than the active node, a rollback was cut off before it had restarted all of them, and it is
-/// the one that the active node runs already.
+/// The version of a rollback: the newest one that is registered, installed on every node, and older than the running one. If a standby still
+/// runs a newer version than the active node, an interrupted rollback has not restarted all standbys, and its version is the one that the
+/// active node runs.
 ///
 /// # Errors
-/// When nothing runs the plugin, or there is no such version.
+/// If no mount runs the plugin, or there is no such version.
 pub fn rollback_version(observed: &Observed, kind: PluginType, name: &str) -> Result<Version, Refusal> {
     let running = observed
         .mounts_of(kind, name)
@@ -51,12 +57,12 @@ pub fn rollback_version(observed: &Observed, kind: PluginType, name: &str) -> Re
         .ok_or_else(|| Refusal::NoRollbackVersion { name: name.to_owned(), running: running.v_prefixed() })
 }
 
-/// The newest version that a standby runs on mounts of a plugin. Standbys of Vault run none, and say what the active node runs.
+/// The newest version that a standby runs on mounts of a plugin. Standbys of Vault report the versions of the active node.
 fn newest_on_standbys(observed: &Observed, kind: PluginType, name: &str) -> Option<Version> {
     let servers = observed
         .deployment
         .iter()
-        .flat_map(|site| site.nodes.values())
+        .flat_map(|deployment| deployment.nodes.values())
         .filter_map(|node| node.server.as_ref());
     let standbys = servers.filter(|vault| vault.role == NodeRole::Standby);
     let of_mounts = standbys.flat_map(|vault| {
@@ -66,8 +72,8 @@ fn newest_on_standbys(observed: &Observed, kind: PluginType, name: &str) -> Opti
 }
 
 impl UpgradeView<'_> {
-    /// What forbids the next step, whichever it is.
-    fn check(&self) -> Result<(), Refusal> {
+    /// Conditions of every step.
+    fn check(&self, progress: &Progress) -> Result<(), Refusal> {
         let Self { observed, upgrade, .. } = self;
         match &upgrade.target {
             Target::Provided(plugin) => check::provided_binary(observed, plugin)?,
@@ -82,8 +88,8 @@ impl UpgradeView<'_> {
         for path in &upgrade.only_mounts {
             match observed.mounts.get(path.as_str()) {
                 None => return Err(Refusal::MountNotFound { path: path.clone() }),
-                Some(there) if there.plugin != upgrade.name() => {
-                    return Err(Refusal::MountConflict { path: path.clone(), plugin: there.plugin.clone() });
+                Some(mount) if mount.plugin != upgrade.name() => {
+                    return Err(Refusal::MountConflict { path: path.clone(), plugin: mount.plugin.clone() });
                 }
                 Some(_) => {}
             }
@@ -106,23 +112,23 @@ impl UpgradeView<'_> {
         }
         for (path, mount) in self.mounts() {
             self.check_downgrade(&path, mount)?;
-            check::reloaded(observed, &path)?;
-            check::has_process(observed, &path)?;
+            check::reloaded(observed, progress, &path)?;
+            check::has_process(observed, progress, &path)?;
         }
-        check::canary(observed, &upgrade.canary_path(), &self.version_tag, self.sha256())
+        check::canary(observed, progress, &upgrade.canary_path(), &self.version_tag, self.sha256())
     }
 
-    /// A pin holds the mounts of every namespace, and only those of this one are moved, proven and undone.
+    /// Checks that a pin affects no mounts of other namespaces, because only those of this one are verified and undone.
     fn check_pin(&self, pinned: &str) -> Result<(), Refusal> {
         if let Some(namespace) = &self.observed.namespace {
             return Err(Refusal::NotRootNamespace { namespace: namespace.clone() });
         }
-        let mut below = self
+        let mut other_namespaces = self
             .observed
             .child_namespace_mounts
             .iter()
             .filter(|(_, mount)| mount.plugin == self.upgrade.name());
-        match below.next() {
+        match other_namespaces.next() {
             Some((path, _)) => Err(Refusal::PinAffectsOtherNamespaces {
                 name: self.upgrade.name().to_owned(),
                 pinned: pinned.to_owned(),
@@ -144,37 +150,37 @@ impl UpgradeView<'_> {
     }
 
     fn check_downgrade(&self, path: &MountPath, mount: &MountObserved) -> Result<(), Refusal> {
-        let wanted = self.upgrade.version();
+        let target = self.upgrade.version();
         let newer = [&mount.configured_version, &mount.running_version].into_iter().find(|version| {
-            version.parse::<Version>().is_ok_and(|version| !version.is_builtin() && version > *wanted)
+            version.parse::<Version>().is_ok_and(|version| !version.is_builtin() && version > *target)
         });
         match (newer, self.upgrade.downgrade) {
             (Some(newer), DowngradePolicy::Refuse) => {
-                Err(Refusal::Downgrade { path: path.clone(), there: newer.clone(), wanted: wanted.clone() })
+                Err(Refusal::Downgrade { path: path.clone(), current: newer.clone(), target: target.clone() })
             }
             _ => Ok(()),
         }
     }
 
-    /// What an earlier run has left, and what this one needs no more.
-    fn clean_up(&self) -> Option<Step> {
+    /// Removes the canary mounts and entries of earlier runs, and of this one after its verification.
+    fn clean_up(&self, progress: &Progress) -> Option<Step> {
         let (observed, upgrade) = (self.observed, self.upgrade);
-        let run = &observed.this_run;
         let (own, alias) = (upgrade.name(), upgrade.canary_plugin_name());
-        let at_work =
-            |path: &MountPath| run.enabled.contains(path) && !run.smoke_tested.contains(path.as_str());
+        let is_needed = |path: &MountPath| {
+            progress.enabled.contains(path) && !progress.smoke_tested.contains(path.as_str())
+        };
         let mut canaries = observed.mounts.iter().filter_map(|(path, mount)| {
             let path: MountPath = path.parse().ok()?;
             let ours = path.is_canary() && (mount.plugin == own || mount.plugin == alias);
             ours.then_some(path)
         });
-        if let Some(path) = canaries.find(|path| !at_work(path)) {
+        if let Some(path) = canaries.find(|path| !is_needed(path)) {
             return Some(Step::RemoveCanary { path });
         }
-        let waits =
-            run.registered.contains(&alias) && !run.smoke_tested.contains(upgrade.canary_path().as_str());
+        let is_pending = progress.registered.contains(&alias)
+            && !progress.smoke_tested.contains(upgrade.canary_path().as_str());
         let mut entries = observed.catalog.iter().filter(|entry| entry.name == alias);
-        entries.find(|_| !waits).map(|entry| Step::DeregisterVersion {
+        entries.find(|_| !is_pending).map(|entry| Step::DeregisterVersion {
             kind: entry.kind,
             name: entry.name.clone(),
             version: entry.version.clone(),
@@ -189,29 +195,27 @@ impl UpgradeView<'_> {
         }
     }
 
-    fn canary(&self) -> Option<Step> {
-        let Canary::Mount { writes, source_mount: live, smoke_path: read } = &self.upgrade.canary else {
+    fn canary(&self, progress: &Progress) -> Option<Step> {
+        let Canary::Mount { writes, source_mount, smoke_path } = &self.upgrade.canary else {
             return None;
         };
         let path = self.upgrade.canary_path();
-        let run = &self.observed.this_run;
-        if run.smoke_tested.contains(path.as_str()) || !self.needs_switch() {
+        if progress.smoke_tested.contains(path.as_str()) || !self.needs_switch() {
             return None;
         }
         if self.observed.mounts.contains_key(path.as_str()) {
-            let writes = writes.iter().map(|write| write.path.clone()).collect();
             return Some(Step::VerifyCanary {
                 path,
-                writes,
-                source_mount: live.clone(),
-                smoke_path: read.clone(),
+                writes: writes.clone(),
+                source_mount: source_mount.clone(),
+                smoke_path: smoke_path.clone(),
             });
         }
         let version = self.upgrade.version().clone();
         let mount = |plugin: String, version_from| {
             Some(Step::MountCanary { path, plugin, version: version.clone(), version_from })
         };
-        // A pin holds every mount of a name, so that a canary of another version needs a name of its own.
+        // A pin applies to every mount of a plugin, so a canary with another version is registered under another name.
         match self.pinned() {
             None => return mount(self.upgrade.name().to_owned(), VersionFrom::Mount),
             Some(pinned) if pinned == self.version_tag => {
@@ -232,10 +236,19 @@ impl UpgradeView<'_> {
             sha256: entry.sha256.clone(),
             command: entry.command.clone().unwrap_or_else(|| entry.file_name()),
             args: entry.args.clone().unwrap_or_default(),
+            env: self.env(),
         })
     }
 
-    /// The pin where there is one, because under it the server refuses to tune.
+    /// The environment of the version, as far as the caller provides it: the catalog does not show it.
+    fn env(&self) -> Vec<SecretString> {
+        match &self.upgrade.target {
+            Target::Provided(plugin) => plugin.env.clone(),
+            Target::Registered { .. } => Vec::new(),
+        }
+    }
+
+    /// Moves the pin, if there is one, because then the server refuses to tune mounts.
     fn switch(&self) -> Option<Step> {
         let to = self.upgrade.version().clone();
         match self.pinned() {
@@ -258,22 +271,21 @@ impl UpgradeView<'_> {
         Some(Step::ReloadMount { path })
     }
 
-    /// Only what this run has moved or started anew: the rest was tried by whoever did. What was moved may have been started
-    /// by a failover, and then needs no reload.
-    fn smoke_test(&self) -> Option<Step> {
-        let run = &self.observed.this_run;
-        let by_pin = run.pinned.contains(self.upgrade.name());
-        let is_new = |mount: &MountPath| by_pin || run.tuned.contains(mount) || run.reloaded.contains(mount);
-        let is_there = |mount: &MountPath| self.observed.mounts.contains_key(mount.as_str());
-        let due =
-            self.upgrade.smoke_tests.iter().filter(|trial| is_new(&trial.mount) && is_there(&trial.mount));
-        let mut paths = due.map(|trial| trial.mount.join(&trial.path));
-        paths.find(|path| !run.smoke_tested.contains(path)).map(|path| Step::SmokeTestMount { path })
+    /// Smoke tests of the mounts that this run has moved or reloaded. A moved mount may have been started by a failover, and then needs no reload.
+    fn smoke_test(&self, progress: &Progress) -> Option<Step> {
+        let is_moved_by_pin = progress.pinned.contains(self.upgrade.name());
+        let is_moved = |mount: &MountPath| {
+            is_moved_by_pin || progress.tuned.contains(mount) || progress.reloaded.contains(mount)
+        };
+        let exists = |mount: &MountPath| self.observed.mounts.contains_key(mount.as_str());
+        let due = self.upgrade.smoke_tests.iter().filter(|test| is_moved(&test.mount) && exists(&test.mount));
+        let mut paths = due.map(|test| test.mount.join(&test.path));
+        paths.find(|path| !progress.smoke_tested.contains(path)).map(|path| Step::SmokeTestMount { path })
     }
 
-    fn nodes(&self) -> Option<Step> {
+    fn nodes(&self, progress: &Progress) -> Option<Step> {
         let mounts: Vec<MountPath> = self.mounts().map(|(path, _)| path).collect();
-        nodes::step(self.observed, self.upgrade, mounts.iter())
+        nodes::step(self.observed, self.upgrade, progress, mounts.iter())
     }
 }
 

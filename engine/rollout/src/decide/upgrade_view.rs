@@ -1,10 +1,10 @@
-//! What an upgrade still lacks, as read from a snapshot.
+//! The state of an upgrade, derived from a snapshot.
 
 use crate::goal::{Target, UpgradeGoal};
 use crate::mount_path::MountPath;
 use crate::observed::{CatalogEntry, MountObserved, Observed};
 
-/// What a goal means for what is there.
+/// An upgrade goal, applied to a snapshot.
 pub(super) struct UpgradeView<'a> {
     pub(super) observed: &'a Observed,
     pub(super) upgrade: &'a UpgradeGoal,
@@ -23,7 +23,7 @@ impl<'a> UpgradeView<'a> {
         mounts.filter(|(path, _)| upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(path))
     }
 
-    /// A mount of the plugin that the goal leaves as it is.
+    /// A mount of the plugin that the goal does not include.
     pub(super) fn left_out(&self) -> Option<MountPath> {
         let mut mounts = self.observed.mounts_of(self.upgrade.kind(), self.upgrade.name());
         let left_out = mounts.find(|(path, _)| {
@@ -56,12 +56,12 @@ impl<'a> UpgradeView<'a> {
         }
     }
 
-    /// Whether the next start of a mount is of the wanted version.
+    /// Whether a mount runs the target version after its next start.
     pub(super) fn is_configured(&self, mount: &MountObserved) -> bool {
         self.observed.effective_version(mount) == self.version_tag
     }
 
-    /// The version alone proves nothing: an entry can have been registered again with another binary.
+    /// Whether a mount runs the target version with the right binary, because an entry can be registered again with another one.
     pub(super) fn runs(&self, mount: &MountObserved) -> bool {
         mount.running_version == self.version_tag && mount.running_sha256 == self.sha256()
     }
@@ -71,12 +71,11 @@ impl<'a> UpgradeView<'a> {
     }
 }
 
-/// Mounts that are told to run one version and run another, as a run that was killed leaves them: where they are, and what
-/// they run.
+/// Mounts that are configured for the target version and run another one, as a killed run leaves them, with their running version.
 pub(crate) fn unreloaded_mounts(observed: &Observed, upgrade: &UpgradeGoal) -> Vec<(MountPath, String)> {
     let view = UpgradeView::new(observed, upgrade);
-    let half = view
+    let unreloaded = view
         .mounts()
         .filter(|(_, mount)| view.is_configured(mount) && mount.running_version != view.version_tag);
-    half.map(|(path, mount)| (path, mount.running_version.clone())).collect()
+    unreloaded.map(|(path, mount)| (path, mount.running_version.clone())).collect()
 }

@@ -1,42 +1,42 @@
-//! The right to change a site, held by one operator at a time.
+//! The lock that allows one operator at a time to change a deployment.
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// The right to change. Given back when it is released, and also, a moment later, when it is dropped.
+/// The held lock. It is returned when it is released, and also, a moment later, when it is dropped.
 #[derive(Debug)]
-#[must_use = "what is dropped is not held"]
+#[must_use = "a lock that is dropped is not held"]
 pub struct LeaseLock(Option<RenewTask>);
 
-/// Why a right is not held any more. Whoever has lost it may change nothing, also no more undo what it has changed.
+/// Why a lock is no longer held. A run that has lost its lock must not change anything, nor undo its own changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LockLost {
-    /// Somebody else has it.
-    #[error("the right to change plugins here was lost to {holder}")]
+    /// Another operator holds it.
+    #[error("the lock on plugin changes was lost to {holder}")]
     Taken {
-        /// Who.
+        /// The other operator.
         holder: String,
     },
-    /// Nobody has it: it was given up, or deleted, by somebody else.
-    #[error("the right to change plugins here was taken away: {lease} is no longer held by this run")]
+    /// It was released or deleted by another process.
+    #[error("the lock on plugin changes was lost: the Lease {lease} is no longer held by this run")]
     Gone {
         /// Name of the Lease.
         lease: String,
     },
-    /// It could not be renewed, and whoever looks may take it.
+    /// It could not be renewed, so others may acquire it.
     #[error(
-        "the right to change plugins here was lost: {lease} could not be renewed for {seconds} s, so another operator may be \
-         changing plugins"
+        "the lock on plugin changes was lost: the Lease {lease} could not be renewed for {seconds} s, so another operator may be changing \
+         plugins"
     )]
     NotRenewed {
         /// Name of the Lease.
         lease: String,
-        /// Since the last renewal.
+        /// Seconds since the last renewal.
         seconds: u64,
     },
 }
 
-/// A task that renews the right until it is told to give it back.
+/// A task that renews the lock until it is stopped.
 #[derive(Debug)]
 struct RenewTask {
     lost: watch::Receiver<Option<LockLost>>,
@@ -45,12 +45,12 @@ struct RenewTask {
 }
 
 impl LeaseLock {
-    /// Where nothing can be held.
+    /// A lock for deployments that have none.
     pub fn noop() -> Self {
         Self(None)
     }
 
-    /// Held by a task, which gives it back when `stop` fires or is dropped, and says in `lost` why it holds it no more.
+    /// A lock that `task` renews. The task releases it when `stop` fires or is dropped, and sends to `lost` why it no longer holds it.
     pub fn with_renew_task(
         task: JoinHandle<()>,
         stop: oneshot::Sender<()>,
@@ -59,15 +59,15 @@ impl LeaseLock {
         Self(Some(RenewTask { lost, stop, task }))
     }
 
-    /// Why it is not held any more.
+    /// Returns why the lock is no longer held; `None` while it is held.
     pub fn lost_reason(&self) -> Option<LockLost> {
-        self.0.as_ref().and_then(|keeper| keeper.lost.borrow().clone())
+        self.0.as_ref().and_then(|renewal| renewal.lost.borrow().clone())
     }
 
-    /// Gives it back, and waits until that is done.
+    /// Releases the lock, and waits until it is released.
     pub async fn release(self) {
         if let Some(RenewTask { lost: _, stop, task }) = self.0 {
-            let _told = stop.send(());
+            let _sent = stop.send(());
             // A task that has ended or panicked holds nothing.
             let _ended = task.await;
         }

@@ -96,7 +96,7 @@ pub(super) const ALL: &[&FindingKind] = &[
 /// Returns the findings for a binary, from its file and from what it reports when it is started.
 pub fn diagnose_binary(binary: &Binary, probed: &ProbeOutcome) -> Vec<Finding> {
     let path = binary.path.display().to_string();
-    let at = |known: &FindingKind, evidence: String| known.finding(path.clone(), evidence);
+    let at = |kind: &FindingKind, evidence: String| kind.finding(path.clone(), evidence);
     let mut findings = Vec::new();
     let Format::Elf(elf) = &binary.format else {
         return vec![at(&NOT_AN_EXECUTABLE, "the file has no ELF header".into())];

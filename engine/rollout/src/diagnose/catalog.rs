@@ -150,7 +150,7 @@ fn ready_nodes(observed: &Observed) -> Vec<Node<'_>> {
     if observed.plugin_directory == PluginDirectory::NotConfigured {
         return Vec::new();
     }
-    let nodes = observed.deployment.iter().flat_map(|site| &site.nodes);
+    let nodes = observed.deployment.iter().flat_map(|deployment| &deployment.nodes);
     nodes.filter(|(_, node)| node.readiness == Readiness::Ready && has_directory(node)).collect()
 }
 
@@ -194,7 +194,7 @@ fn subject(entry: &CatalogEntry) -> String {
 }
 
 fn directory(observed: &Observed) -> PathBuf {
-    observed.deployment.as_ref().map(|site| site.directory.clone()).unwrap_or_default()
+    observed.deployment.as_ref().map(|deployment| deployment.directory.clone()).unwrap_or_default()
 }
 
 fn file_path(observed: &Observed, entry: &CatalogEntry) -> String {
@@ -233,7 +233,7 @@ fn missing_files(observed: &Observed) -> Vec<Finding> {
         if lacking.is_empty() {
             continue;
         }
-        let known =
+        let kind =
             if lacking.len() == nodes.len() { &FILE_MISSING_EVERYWHERE } else { &FILE_MISSING_ON_SOME_NODES };
         let names: Vec<String> = lacking.iter().map(|name| name.to_string()).collect();
         let evidence = format!(
@@ -243,7 +243,7 @@ fn missing_files(observed: &Observed) -> Vec<Finding> {
             entry.sha256
         );
         let severity = severity(observed, entry);
-        let finding = known.finding(subject(entry), evidence).with_severity(severity);
+        let finding = kind.finding(subject(entry), evidence).with_severity(severity);
         let copies: Vec<String> = lacking.iter().filter_map(|to| copy_command(observed, entry, to)).collect();
         findings.push(if copies.len() == lacking.len() {
             copies.into_iter().fold(finding, Finding::with_command)
@@ -263,19 +263,20 @@ fn register_commands(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
         _ => return Vec::new(),
     }
     let mut command =
-        format!("register --name {} --version {}", shell_quote(&entry.name), shell_quote(&entry.version));
+        format!("register {} --version {}", shell_quote(&entry.name), shell_quote(&entry.version));
     if entry.kind != PluginType::Secret {
         command += &format!(" --type {}", entry.kind);
     }
     for arg in entry.args.iter().flatten() {
-        command += &format!(" --args={}", shell_quote(arg));
+        command += &format!(" --arg={}", shell_quote(arg));
     }
-    let is_local = observed.deployment.as_ref().is_some_and(|site| site.kind == DeploymentKind::Local);
+    let is_local =
+        observed.deployment.as_ref().is_some_and(|deployment| deployment.kind == DeploymentKind::Local);
     if is_local && observed.plugin_directory == PluginDirectory::NotVisible {
         command += &format!(" --plugin-dir {}", shell_quote(&directory(observed).display().to_string()));
     }
     // `register` refuses a directory that others can write to.
-    let close = |(name, node): Node<'_>| match &node.directory {
+    let restrict = |(name, node): Node<'_>| match &node.directory {
         DirectoryState::WorldWritable => {
             Some(chmod_command(observed, name, "go-w", &directory(observed).display().to_string()))
         }
@@ -285,7 +286,7 @@ fn register_commands(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
         _ => None,
     };
     let register = own_command(observed, &format!("{command} --binary FILE --yes"));
-    ready_nodes(observed).into_iter().filter_map(close).chain([register]).collect()
+    ready_nodes(observed).into_iter().filter_map(restrict).chain([register]).collect()
 }
 
 /// Returns a command line that copies an entry's file from a node that has the registered content.
@@ -298,8 +299,8 @@ fn copy_command(observed: &Observed, entry: &CatalogEntry, to: &NodeName) -> Opt
     let nodes = ready_nodes(observed);
     let has_it =
         |node: &NodeObserved| file_of_entry(node, entry).is_some_and(|file| file.sha256 == entry.sha256);
-    let can_give = |node: &NodeObserved| node.helper_container.is_none() && has_it(node);
-    let (from, _) = nodes.iter().find(|(_, node)| !entry.sha256.is_empty() && can_give(node))?;
+    let can_provide = |node: &NodeObserved| node.helper_container.is_none() && has_it(node);
+    let (from, _) = nodes.iter().find(|(_, node)| !entry.sha256.is_empty() && can_provide(node))?;
     if helper_container(observed, to).is_some() {
         return None;
     }
@@ -351,28 +352,28 @@ fn checksum_mismatches(observed: &Observed) -> Vec<Finding> {
 fn checksum_mismatches_of(observed: &Observed, entry: &CatalogEntry) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut removed = false;
-    for (node, there) in ready_nodes(observed) {
-        let Some(file) = file_of_entry(there, entry).filter(|file| has_other_checksum(entry, file)) else {
+    for (name, node) in ready_nodes(observed) {
+        let Some(file) = file_of_entry(node, entry).filter(|file| has_other_checksum(entry, file)) else {
             continue;
         };
         let evidence = format!(
-            "{} on {node} has sha256 {}, but {} was registered",
+            "{} on {name} has sha256 {}, but {} was registered",
             file_path(observed, entry),
             file.sha256,
             entry.sha256
         );
-        let cure = copy_command(observed, entry, node);
-        removed |= cure.is_none();
-        let cure =
-            cure.unwrap_or_else(|| remove_file_command(observed, node, &directory(observed), &file.name));
+        let copy = copy_command(observed, entry, name);
+        removed |= copy.is_none();
+        let fix =
+            copy.unwrap_or_else(|| remove_file_command(observed, name, &directory(observed), &file.name));
         findings.push(
             CHECKSUM_MISMATCH
                 .finding(subject(entry), evidence)
                 .with_severity(severity(observed, entry))
-                .with_command(cure),
+                .with_command(fix),
         );
     }
-    // Once: it is refused until the last of the files is gone.
+    // Only once, because `register` is refused until all these files are removed.
     if let Some(last) = findings.last_mut().filter(|_| removed) {
         last.commands.extend(register_commands(observed, entry));
     }
@@ -398,7 +399,7 @@ fn not_executable(observed: &Observed) -> Vec<Finding> {
 }
 
 fn no_checksum(observed: &Observed) -> Vec<Finding> {
-    // The list of some servers leaves it out; the entry itself, which also says its command, does not.
+    // The list of some servers omits the checksum. An entry that was read separately contains it, and its command.
     let without = observed.catalog.iter().filter(|entry| entry.command.is_some() && entry.sha256.is_empty());
     without
         .map(|entry| {
@@ -429,24 +430,24 @@ fn unversioned_entries(observed: &Observed) -> Vec<Finding> {
 }
 
 fn not_startable(observed: &Observed) -> Vec<Finding> {
-    each_file(observed, |entry, (node, there), file| {
-        let why =
-            there.file_issues.not_executable.get(&file.name).filter(|_| !has_other_checksum(entry, file))?;
+    each_file(observed, |entry, (name, node), file| {
+        let problem =
+            node.file_issues.not_executable.get(&file.name).filter(|_| !has_other_checksum(entry, file))?;
         let path = file_path(observed, entry);
-        let (known, evidence) = match why {
+        let (kind, evidence) = match problem {
             NotExecutable::NotABinary => {
-                (&NOT_AN_EXECUTABLE, format!("{path} on {node} is neither an ELF file nor a script"))
+                (&NOT_AN_EXECUTABLE, format!("{path} on {name} is neither an ELF file nor a script"))
             }
             NotExecutable::WrongArchitecture(machine) => (
                 &WRONG_ARCHITECTURE,
-                format!("{path} is built for {machine}; {node} is {}", there.architecture),
+                format!("{path} is built for {machine}; {name} is {}", node.architecture),
             ),
             NotExecutable::MissingInterpreter(linker) => (
                 &INTERPRETER_MISSING,
-                format!("the interpreter of {path} is {}, which {node} does not have", linker.display()),
+                format!("the interpreter of {path} is {}, which {name} does not have", linker.display()),
             ),
         };
-        let finding = known.finding(subject(entry), evidence);
+        let finding = kind.finding(subject(entry), evidence);
         Some(if is_used(observed, entry) { finding } else { finding.with_command(deregister_command(entry)) })
     })
 }

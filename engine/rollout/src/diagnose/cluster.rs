@@ -8,7 +8,7 @@ use crate::observed::Observed;
 use crate::observed::deployment::{
     DeploymentKind, DeploymentObserved, PluginStorage, PodUpdateStrategy, Readiness,
 };
-use crate::observed::other_nodes::OtherNodes;
+use crate::observed::other_nodes::{NodeList, OtherNodes};
 use crate::shell::shell_quote;
 
 const NOT_READY: FindingKind = FindingKind {
@@ -94,7 +94,7 @@ pub(super) const ALL: &[&FindingKind] = &[
 pub(super) const CHECKS: &[Check] = &[nodes, other_nodes, plugin_storage, rolling_update, lock_held];
 
 fn nodes(observed: &Observed) -> Vec<Finding> {
-    let nodes = observed.deployment.iter().flat_map(|site| &site.nodes);
+    let nodes = observed.deployment.iter().flat_map(|deployment| &deployment.nodes);
     let finding = |(name, node): (
         &crate::observed::deployment::NodeName,
         &crate::observed::deployment::NodeObserved,
@@ -104,7 +104,7 @@ fn nodes(observed: &Observed) -> Vec<Finding> {
             return Some(NODE_SEALED.finding(name.to_string(), "sys/health of this node reports sealed"));
         }
         match &node.readiness {
-            Readiness::NotReady { reason: why } => Some(NOT_READY.finding(name.to_string(), why.clone())),
+            Readiness::NotReady { reason } => Some(NOT_READY.finding(name.to_string(), reason.clone())),
             Readiness::Ready => None,
         }
     };
@@ -118,7 +118,7 @@ fn other_nodes(observed: &Observed) -> Vec<Finding> {
     }
     let names: Vec<&str> = observed.other_nodes.nodes().iter().map(|node| node.name.as_str()).collect();
     let evidence = match &observed.other_nodes {
-        OtherNodes::Unnamed => {
+        OtherNodes::Found { nodes: NodeList::Unnamed, .. } => {
             "sys/leader reports high availability, but the server lists no nodes".to_owned()
         }
         _ if names.is_empty() => return Vec::new(),
@@ -128,24 +128,23 @@ fn other_nodes(observed: &Observed) -> Vec<Finding> {
 }
 
 fn plugin_storage(observed: &Observed) -> Vec<Finding> {
-    let Some(site) = observed.deployment.as_ref().filter(|_| !observed.catalog.is_empty()) else {
+    let Some(deployment) = observed.deployment.as_ref().filter(|_| !observed.catalog.is_empty()) else {
         return Vec::new();
     };
-    match &site.plugin_storage {
-        PluginStorage::ContainerImage { description: what }
-        | PluginStorage::Ephemeral { description: what } => {
-            vec![LOST_AT_RESTART.finding(site.directory.display().to_string(), what.clone())]
+    match &deployment.plugin_storage {
+        PluginStorage::ContainerImage { description } | PluginStorage::Ephemeral { description } => {
+            vec![LOST_AT_RESTART.finding(deployment.directory.display().to_string(), description.clone())]
         }
-        PluginStorage::InitContainer { name, image, files: Some(brings) } => {
+        PluginStorage::InitContainer { name, image, files: Some(image_files) } => {
             let registered: BTreeSet<String> =
                 observed.catalog.iter().map(|entry| entry.file_name()).collect();
-            let lacks: Vec<&str> = registered.difference(brings).map(String::as_str).collect();
-            if lacks.is_empty() {
+            let missing: Vec<&str> = registered.difference(image_files).map(String::as_str).collect();
+            if missing.is_empty() {
                 return Vec::new();
             }
             vec![
                 IMAGE_INCOMPLETE
-                    .finding(name.clone(), format!("{image} does not contain {}", lacks.join(", "))),
+                    .finding(name.clone(), format!("{image} does not contain {}", missing.join(", "))),
             ]
         }
         _ => Vec::new(),
@@ -153,23 +152,27 @@ fn plugin_storage(observed: &Observed) -> Vec<Finding> {
 }
 
 fn rolling_update(observed: &Observed) -> Vec<Finding> {
-    let Some(site) =
-        observed.deployment.as_ref().filter(|site| site.update_strategy == PodUpdateStrategy::RollingUpdate)
+    let Some(deployment) = observed
+        .deployment
+        .as_ref()
+        .filter(|deployment| deployment.update_strategy == PodUpdateStrategy::RollingUpdate)
     else {
         return Vec::new();
     };
-    match &site.plugin_storage {
+    match &deployment.plugin_storage {
         PluginStorage::InitContainer { .. } | PluginStorage::ImageVolume { .. } => {
             let finding = ROLLING_UPDATE.finding("updateStrategy", "it is RollingUpdate");
-            vec![on_delete_command(site).into_iter().fold(finding, Finding::with_command)]
+            vec![on_delete_command(deployment).into_iter().fold(finding, Finding::with_command)]
         }
         _ => Vec::new(),
     }
 }
 
 /// A merge patch would keep the defaulted `rollingUpdate`, which is invalid together with OnDelete.
-fn on_delete_command(site: &DeploymentObserved) -> Option<String> {
-    let DeploymentKind::Kubernetes { namespace, statefulset, container: _ } = &site.kind else { return None };
+fn on_delete_command(deployment: &DeploymentObserved) -> Option<String> {
+    let DeploymentKind::Kubernetes { namespace, statefulset, container: _ } = &deployment.kind else {
+        return None;
+    };
     let patch = r#"[{"op":"replace","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]"#;
     Some(format!(
         "kubectl -n {} patch statefulset {} --type=json -p '{patch}'",
@@ -179,7 +182,7 @@ fn on_delete_command(site: &DeploymentObserved) -> Option<String> {
 }
 
 fn lock_held(observed: &Observed) -> Vec<Finding> {
-    let holder = observed.deployment.as_ref().and_then(|site| site.lock_holder.as_ref());
+    let holder = observed.deployment.as_ref().and_then(|deployment| deployment.lock_holder.as_ref());
     holder
         .map(|holder| LOCK_HELD.finding("change", format!("the Lease is held by {}", holder.name)))
         .into_iter()

@@ -15,16 +15,16 @@ pub struct ExplainedLine<'a> {
 
 /// Returns the lines of `text` that match a known message, in order; the longest pattern wins.
 pub fn explain(text: &str) -> Vec<ExplainedLine<'_>> {
-    let known = super::finding_kinds();
-    let all: Vec<(&'static FindingKind, &'static str)> = known
+    let kinds = super::finding_kinds();
+    let all: Vec<(&'static FindingKind, &'static str)> = kinds
         .into_iter()
-        .flat_map(|known| known.log_patterns.iter().map(move |words| (known, *words)))
+        .flat_map(|kind| kind.log_patterns.iter().map(move |pattern| (kind, *pattern)))
         .collect();
-    let is_healthy = |line: &&str| BENIGN_PATTERNS.iter().any(|words| matches_pattern(line, words));
+    let is_healthy = |line: &&str| BENIGN_PATTERNS.iter().any(|pattern| matches_pattern(line, pattern));
     let of_line = |line| {
-        let matching = all.iter().filter(|(_, words)| matches_pattern(line, words));
-        let (known, _) = matching.max_by_key(|(_, words)| words.len())?;
-        Some(ExplainedLine { line, kind: known })
+        let matching = all.iter().filter(|(_, pattern)| matches_pattern(line, pattern));
+        let (kind, _) = matching.max_by_key(|(_, pattern)| pattern.len())?;
+        Some(ExplainedLine { line, kind })
     };
     text.lines().filter(|line| !is_healthy(line)).filter_map(of_line).collect()
 }
@@ -39,17 +39,17 @@ const BENIGN_PATTERNS: &[&str] = &[
 /// Like [`explain`], for the log of a server that is also observed: findings about the state of the server and the
 /// permissions of the token come from the observation, not from old log lines.
 pub fn explain_log(text: &str) -> Vec<ExplainedLine<'_>> {
-    let is_seen = |known: &FindingKind| {
-        let seen = super::server::ALL.iter().chain(super::permissions::ALL);
-        seen.into_iter().any(|seen| seen.id == known.id)
+    let is_observed = |kind: &FindingKind| {
+        let kinds = super::server::ALL.iter().chain(super::permissions::ALL);
+        kinds.into_iter().any(|observed| observed.id == kind.id)
     };
-    explain(text).into_iter().filter(|explained| !is_seen(explained.kind)).collect()
+    explain(text).into_iter().filter(|explained| !is_observed(explained.kind)).collect()
 }
 
 /// Returns whether `line` contains the parts between the stars, in order.
-fn matches_pattern(line: &str, words: &str) -> bool {
+fn matches_pattern(line: &str, pattern: &str) -> bool {
     let mut rest = line;
-    words.split('*').all(|part| match rest.find(part) {
+    pattern.split('*').all(|part| match rest.find(part) {
         Some(at) => {
             rest = &rest[at + part.len()..];
             true
@@ -61,7 +61,7 @@ fn matches_pattern(line: &str, words: &str) -> bool {
 impl Serialize for FindingKind {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
-        let mut out = serializer.serialize_struct("Known", 6)?;
+        let mut out = serializer.serialize_struct("FindingKind", 6)?;
         out.serialize_field("id", self.id)?;
         out.serialize_field("title", self.title)?;
         out.serialize_field("severity", &self.severity)?;

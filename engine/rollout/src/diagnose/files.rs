@@ -167,9 +167,9 @@ pub(super) const CHECKS: &[Check] =
 const MIN_FREE_BYTES: u64 = 64 << 20;
 
 fn ready_nodes(observed: &Observed) -> impl Iterator<Item = (&DeploymentObserved, &NodeName, &NodeObserved)> {
-    observed.deployment.iter().flat_map(|site| {
-        let nodes = site.nodes.iter().filter(|(_, node)| node.readiness == Readiness::Ready);
-        nodes.map(move |(name, node)| (site, name, node))
+    observed.deployment.iter().flat_map(|deployment| {
+        let nodes = deployment.nodes.iter().filter(|(_, node)| node.readiness == Readiness::Ready);
+        nodes.map(move |(name, node)| (deployment, name, node))
     })
 }
 
@@ -178,14 +178,14 @@ fn directory(observed: &Observed) -> Vec<Finding> {
     if observed.plugin_directory == PluginDirectory::NotConfigured {
         return Vec::new();
     }
-    let of_node = |(site, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
-        let path = site.directory.display().to_string();
-        let known = match &node.directory {
+    let of_node = |(deployment, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
+        let path = deployment.directory.display().to_string();
+        let kind = match &node.directory {
             DirectoryState::Usable | DirectoryState::NotPluginDirectory { .. } => return None,
             // The init container fills it, and can write to it.
-            DirectoryState::NotWritable if is_filled_from_image(&site.plugin_storage) => return None,
+            DirectoryState::NotWritable if is_filled_from_image(&deployment.plugin_storage) => return None,
             // The pod spec mounts it read-only, so this is intended.
-            DirectoryState::ReadOnly if site.kind != DeploymentKind::Local => return None,
+            DirectoryState::ReadOnly if deployment.kind != DeploymentKind::Local => return None,
             DirectoryState::NotAccessible => &DIRECTORY_NOT_ACCESSIBLE,
             DirectoryState::Missing => &DIRECTORY_MISSING,
             DirectoryState::NotADirectory => &NOT_A_DIRECTORY,
@@ -200,7 +200,7 @@ fn directory(observed: &Observed) -> Vec<Finding> {
             DirectoryState::Exposed { directory, by } => format!("{} {by}", directory.display()),
             _ => path.clone(),
         };
-        let finding = known.finding(name.to_string(), evidence);
+        let finding = kind.finding(name.to_string(), evidence);
         Some(match &node.directory {
             DirectoryState::WorldWritable => {
                 finding.with_command(chmod_command(observed, name, "go-w", &path))
@@ -209,7 +209,7 @@ fn directory(observed: &Observed) -> Vec<Finding> {
                 finding.with_command(restrict_command(observed, name, directory, *by))
             }
             // In a pod a missing directory is a volume that is not mounted.
-            DirectoryState::Missing if site.kind == DeploymentKind::Local => {
+            DirectoryState::Missing if deployment.kind == DeploymentKind::Local => {
                 finding.with_command(format!("mkdir -p -m 755 {}", shell_quote(&path)))
             }
             _ => finding,
@@ -251,13 +251,13 @@ fn is_filled_from_image(storage: &PluginStorage) -> bool {
 }
 
 fn leftovers(observed: &Observed) -> Vec<Finding> {
-    let of_node = |(site, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
+    let of_node = |(deployment, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
         let finding = |file: &String| {
-            let path = site.directory.join(file).display().to_string();
+            let path = deployment.directory.join(file).display().to_string();
             LEFTOVER.finding(name.to_string(), path).with_command(remove_file_command(
                 observed,
                 name,
-                &site.directory,
+                &deployment.directory,
                 file,
             ))
         };
@@ -267,23 +267,23 @@ fn leftovers(observed: &Observed) -> Vec<Finding> {
 }
 
 fn nearly_full(observed: &Observed) -> Vec<Finding> {
-    let of_node = |(site, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
+    let of_node = |(deployment, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
         let free = node
             .free_bytes
-            .filter(|free| *free < MIN_FREE_BYTES && !is_filled_from_image(&site.plugin_storage))?;
-        let evidence = format!("{free} bytes are free at {}", site.directory.display());
+            .filter(|free| *free < MIN_FREE_BYTES && !is_filled_from_image(&deployment.plugin_storage))?;
+        let evidence = format!("{free} bytes are free at {}", deployment.directory.display());
         Some(DISK_FULL.finding(name.to_string(), evidence).with_command(own_command(observed, "gc --yes")))
     };
     ready_nodes(observed).filter_map(of_node).collect()
 }
 
 fn links_outside_directory(observed: &Observed) -> Vec<Finding> {
-    let of_node = |(site, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
+    let of_node = |(deployment, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
         let finding = |(file, target): (&String, &std::path::PathBuf)| {
             let (path, target) =
-                (site.directory.join(file).display().to_string(), target.display().to_string());
+                (deployment.directory.join(file).display().to_string(), target.display().to_string());
             // Copying onto a symbolic link would write to its target.
-            let part = shell_quote(&site.directory.join(format!(".{file}.part")).display().to_string());
+            let part = shell_quote(&deployment.directory.join(format!(".{file}.part")).display().to_string());
             let copy = format!("cp {} {part} && mv -f {part} {}", shell_quote(&target), shell_quote(&path));
             let copy = format!("sh -c {}", shell_quote(&copy));
             let found =
@@ -296,10 +296,10 @@ fn links_outside_directory(observed: &Observed) -> Vec<Finding> {
 }
 
 fn writable_files(observed: &Observed) -> Vec<Finding> {
-    let of_node = |(site, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
+    let of_node = |(deployment, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
         let files = node.files.iter().filter(|file| file.mode & 0o022 != 0);
         let finding = |file: &crate::observed::deployment::PluginFile| {
-            let path = site.directory.join(&file.name).display().to_string();
+            let path = deployment.directory.join(&file.name).display().to_string();
             let found = WRITABLE_FILE.finding(name.to_string(), format!("{path} has mode {:o}", file.mode));
             found.with_command(chmod_command(observed, name, "go-w", &path))
         };

@@ -131,7 +131,7 @@ impl fmt::Display for Severity {
 
 /// Returns a command line of this program for the observed deployment.
 pub(super) fn own_command(observed: &Observed, command: &str) -> String {
-    match observed.deployment.as_ref().map(|site| &site.kind) {
+    match observed.deployment.as_ref().map(|deployment| &deployment.kind) {
         Some(DeploymentKind::Kubernetes { namespace, statefulset, container: _ }) => {
             format!(
                 "vault-token-plugin -n {} --statefulset {} {command}",
@@ -179,7 +179,7 @@ pub(super) fn helper_container<'a>(observed: &'a Observed, node: &NodeName) -> O
 
 /// Returns a command line that runs `command` on a node.
 fn command_on_node(observed: &Observed, node: &NodeName, command: &str) -> String {
-    match observed.deployment.as_ref().map(|site| &site.kind) {
+    match observed.deployment.as_ref().map(|deployment| &deployment.kind) {
         Some(DeploymentKind::Kubernetes { namespace, statefulset: _, container }) => format!(
             "kubectl -n {} exec {} -c {} -- {command}",
             shell_quote(namespace),

@@ -145,11 +145,11 @@ fn reload_command(observed: &Observed, path: &str) -> String {
 
 /// Returns a command line that registers the running binary of a mount, if every node still has this file.
 fn register_command(observed: &Observed, mount: &MountObserved, version: &str) -> Option<String> {
-    let site = observed.deployment.as_ref().filter(|_| mount.running_version == version)?;
+    let deployment = observed.deployment.as_ref().filter(|_| mount.running_version == version)?;
     let is_it = |file: &&PluginFile| !file.sha256.is_empty() && file.sha256 == mount.running_sha256;
-    let file = &site.nodes.values().find_map(|node| node.files.iter().find(is_it))?.name;
-    let has_it = |node: &NodeObserved| node.files.iter().filter(is_it).any(|there| there.name == *file);
-    if !site.nodes.values().all(has_it) {
+    let file = &deployment.nodes.values().find_map(|node| node.files.iter().find(is_it))?.name;
+    let has_it = |node: &NodeObserved| node.files.iter().filter(is_it).any(|other| other.name == *file);
+    if !deployment.nodes.values().all(has_it) {
         return None;
     }
     let others = observed.catalog.iter().filter(|entry| entry.name == mount.plugin);
@@ -227,8 +227,8 @@ fn unreloaded_mounts(observed: &Observed) -> Vec<Finding> {
 fn checksum_mismatches(observed: &Observed) -> Vec<Finding> {
     let finding = |(path, mount): (&String, &MountObserved)| {
         let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version)?;
-        let known = !entry.sha256.is_empty() && !mount.running_sha256.is_empty();
-        let differs = known && entry.sha256 != mount.running_sha256;
+        let comparable = !entry.sha256.is_empty() && !mount.running_sha256.is_empty();
+        let differs = comparable && entry.sha256 != mount.running_sha256;
         let evidence = format!("it runs sha256 {}, but {} is registered", mount.running_sha256, entry.sha256);
         differs.then(|| {
             RUNNING_CHECKSUM_MISMATCH
@@ -289,7 +289,7 @@ fn leftover_canaries(observed: &Observed) -> Vec<Finding> {
 
 fn differing_standbys(observed: &Observed) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (name, node) in observed.deployment.iter().flat_map(|site| &site.nodes) {
+    for (name, node) in observed.deployment.iter().flat_map(|deployment| &deployment.nodes) {
         let Some(vault) = node.server.as_ref().filter(|vault| vault.role == NodeRole::Standby) else {
             continue;
         };

@@ -19,13 +19,15 @@ pub(super) const ALL: &[&FindingKind] = &[&NO_SUDO];
 pub(super) const CHECKS: &[Check] = &[sudo];
 
 fn sudo(observed: &Observed) -> Vec<Finding> {
-    let held = observed.caller.capabilities.iter().flatten();
-    let lacking = held.filter(|(path, held)| {
-        path.starts_with(CATALOG_PREFIX) && !["update", "sudo"].into_iter().all(|needed| held.allows(needed))
+    let capabilities = observed.caller.capabilities.iter().flatten();
+    let lacking = capabilities.filter(|(path, capabilities)| {
+        path.starts_with(CATALOG_PREFIX)
+            && !["update", "sudo"].into_iter().all(|needed| capabilities.allows(needed))
     });
     lacking
-        .map(|(path, held)| {
-            NO_SUDO.finding(path.clone(), format!("sys/capabilities-self returns {}", held.0.join(", ")))
+        .map(|(path, capabilities)| {
+            NO_SUDO
+                .finding(path.clone(), format!("sys/capabilities-self returns {}", capabilities.0.join(", ")))
         })
         .collect()
 }
@@ -33,48 +35,52 @@ fn sudo(observed: &Observed) -> Vec<Finding> {
 /// Returns what could not be observed, so that no finding covers it.
 pub(super) fn unobserved(observed: &Observed) -> Vec<Unobserved> {
     let mut list = Vec::new();
-    let mut add = |what: &str, why: String| list.push(Unobserved { subject: what.to_owned(), reason: why });
+    let mut add =
+        |subject: &str, reason: String| list.push(Unobserved { subject: subject.to_owned(), reason });
     // Without an active node, missing data does not mean that a permission or a flag is missing.
-    let is_led = observed.server.has_active_node;
-    let shows = is_led && observed.server.initialized && !observed.server.sealed;
+    let has_active_node = observed.server.has_active_node;
+    let shows = has_active_node && observed.server.initialized && !observed.server.sealed;
     if !shows {
         add(
             "catalog, pins, mounts and leases",
             "the server is sealed, is not initialized, or has no active node".into(),
         );
     }
-    for path in observed.caller.denied.iter().filter(|_| is_led) {
+    for path in observed.caller.denied.iter().filter(|_| has_active_node) {
         add(path, "this token has no permission to read it".into());
     }
     match &observed.deployment {
-        None if !is_led => {}
+        None if !has_active_node => {}
         None => add(
             "files and processes",
             "their location is unknown: pass the directory with --plugin-dir, or the cluster with -n".into(),
         ),
-        Some(site) => {
-            if is_led && observed.plugin_directory == PluginDirectory::NotVisible {
+        Some(deployment) => {
+            if has_active_node && observed.plugin_directory == PluginDirectory::NotVisible {
                 add(
                     "the server's plugin directory",
-                    format!("this token cannot read it; {} was inspected instead", site.directory.display()),
+                    format!(
+                        "this token cannot read it; {} was inspected instead",
+                        deployment.directory.display()
+                    ),
                 );
             }
-            for (what, why) in &site.unobserved {
-                add(what, why.clone());
+            for (subject, reason) in &deployment.unobserved {
+                add(subject, reason.clone());
             }
-            if let PluginStorage::Unknown { reason: why } = &site.plugin_storage {
-                add("whether plugins survive a restart", why.clone());
+            if let PluginStorage::Unknown { reason } = &deployment.plugin_storage {
+                add("whether plugins survive a restart", reason.clone());
             }
-            if let PluginStorage::InitContainer { image, files: None, .. } = &site.plugin_storage {
+            if let PluginStorage::InitContainer { image, files: None, .. } = &deployment.plugin_storage {
                 add("files of the init container", format!("no pod shows which files {image} contains"));
             }
-            for (name, node) in &site.nodes {
-                if let DirectoryState::NotPluginDirectory { plugin_directory: servers } = &node.directory {
+            for (name, node) in &deployment.nodes {
+                if let DirectoryState::NotPluginDirectory { plugin_directory } = &node.directory {
                     add(
                         "the server's files",
                         format!(
                             "they are in {}, not in the directory that was inspected on {name}",
-                            servers.display()
+                            plugin_directory.display()
                         ),
                     );
                 }
@@ -96,7 +102,7 @@ pub(super) fn unobserved(observed: &Observed) -> Vec<Unobserved> {
         add("capabilities of this token", "it has no permission for sys/capabilities-self".into());
     }
     let asked = observed.mounts.values().filter(|mount| !mount.running_sha256.is_empty());
-    if is_led && asked.clone().any(|mount| mount.health.is_none()) {
+    if has_active_node && asked.clone().any(|mount| mount.health.is_none()) {
         add("whether plugins respond", "this token has no permission to send them a request".into());
     }
     if observed.irrevocable_leases.is_none() && shows {

@@ -64,18 +64,18 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
         return Vec::new();
     }
     // A pinned built-in plugin has no entry in this catalog.
-    let known = |name: &str| observed.catalog.iter().any(|entry| entry.name == name);
+    let is_registered = |name: &str| observed.catalog.iter().any(|entry| entry.name == name);
     let dangling = pins.iter().filter(|pin| {
-        known(&pin.name) && observed.catalog_entry(pin.kind, &pin.name, &pin.version).is_none()
+        is_registered(&pin.name) && observed.catalog_entry(pin.kind, &pin.name, &pin.version).is_none()
     });
     dangling
         .map(|pin| {
             let unpin = format!("vault delete sys/plugins/pins/{}/{}", pin.kind, shell_quote(&pin.name));
             let finding = PIN_NOT_REGISTERED
                 .finding(format!("{} {}", pin.kind, pin.name), format!("it is pinned to {}", pin.version));
-            let held =
+            let severities =
                 observed.mounts_of(pin.kind, &pin.name).map(|(_, mount)| super::mounts::severity(mount));
-            let finding = finding.with_severity(held.min().unwrap_or(Severity::BreaksAtRestart));
+            let finding = finding.with_severity(severities.min().unwrap_or(Severity::BreaksAtRestart));
             if is_removable(observed, pin) { finding.with_command(unpin) } else { finding }
         })
         .collect()

@@ -86,7 +86,7 @@ const EXITED_DURING_START: FindingKind = FindingKind {
     title: "the plugin exited before it served requests",
     severity: Severity::BreaksNow,
     consequence: "The plugin cannot be mounted.",
-    remediation: "Run `vault-token-plugin doctor BINARY`, which starts the plugin and shows its output.",
+    remediation: "Run `vault-token-plugin doctor --binary FILE`, which starts the plugin and shows its output.",
     log_patterns: &["plugin exited before we could connect"],
     verified_by: VerifiedBy::UnitTest(
         "a plugin that exits immediately produces the messages of VTP-105; this message needs one that exits between its handshake line and its first response",

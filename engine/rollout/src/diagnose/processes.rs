@@ -40,7 +40,7 @@ pub(super) const CHECKS: &[Check] = &[orphans];
 
 fn orphans(observed: &Observed) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (name, node) in observed.deployment.iter().flat_map(|site| &site.nodes) {
+    for (name, node) in observed.deployment.iter().flat_map(|deployment| &deployment.nodes) {
         for pid in &node.file_issues.orphans {
             let process = node.processes.iter().find(|process| process.pid == *pid);
             let file = process.map_or("a plugin", |process| process.file.as_str());

@@ -71,13 +71,13 @@ pub(super) const CHECKS: &[Check] = &[state, plugin_directory, mixed_versions];
 
 fn state(observed: &Observed) -> Vec<Finding> {
     let server = &observed.server;
-    let known = match (server.initialized, server.sealed, server.has_active_node) {
+    let kind = match (server.initialized, server.sealed, server.has_active_node) {
         (false, _, _) => &NOT_INITIALIZED,
         (true, true, _) => &SEALED,
         (true, false, false) => &NO_ACTIVE_NODE,
         (true, false, true) => return Vec::new(),
     };
-    vec![known.finding(server.address.clone(), "as reported by sys/health")]
+    vec![kind.finding(server.address.clone(), "as reported by sys/health")]
 }
 
 fn plugin_directory(observed: &Observed) -> Vec<Finding> {
@@ -92,7 +92,7 @@ fn plugin_directory(observed: &Observed) -> Vec<Finding> {
 }
 
 fn mixed_versions(observed: &Observed) -> Vec<Finding> {
-    let nodes = observed.deployment.iter().flat_map(|site| &site.nodes);
+    let nodes = observed.deployment.iter().flat_map(|deployment| &deployment.nodes);
     let servers: Vec<(String, &str)> = nodes
         .filter_map(|(name, node)| Some((name.to_string(), node.server.as_ref()?.version.as_str())))
         .collect();

@@ -13,6 +13,7 @@ use crate::observed::deployment::{
     DeploymentKind, DirectoryState, Exposure, NodeObserved, NotExecutable, PluginStorage, PodUpdateStrategy,
     Readiness, SharedDirectory,
 };
+use crate::observed::other_nodes::{NodeList, OtherNodes, ServerLocation};
 use crate::observed::{MountHealth, Pins, PluginDirectory};
 
 /// A server without findings.
@@ -55,12 +56,12 @@ fn check_fleet(expected: &[&str], change: impl FnOnce(&mut Observed)) {
 }
 
 fn node(observed: &mut Observed) -> &mut NodeObserved {
-    observed.deployment.as_mut().expect("a site").nodes.values_mut().next().expect("a node")
+    observed.deployment.as_mut().expect("a deployment").nodes.values_mut().next().expect("a node")
 }
 
 fn set_kubernetes_kind(observed: &mut Observed) {
     let text = |text: &str| text.to_owned();
-    observed.deployment.as_mut().expect("a site").kind =
+    observed.deployment.as_mut().expect("a deployment").kind =
         DeploymentKind::Kubernetes { namespace: text("v"), statefulset: text("v"), container: text("v") };
 }
 
@@ -71,8 +72,8 @@ fn directory(state: DirectoryState) -> impl FnOnce(&mut Observed) {
 #[test]
 fn what_is_healthy_is_called_so() {
     for observed in [healthy(), fleet()] {
-        let (findings, not_seen) = diagnose(&observed);
-        assert_eq!((findings.len(), not_seen.len()), (0, 0), "{findings:?} {not_seen:?}");
+        let (findings, unobserved) = diagnose(&observed);
+        assert_eq!((findings.len(), unobserved.len()), (0, 0), "{findings:?} {unobserved:?}");
     }
 }
 
@@ -85,19 +86,21 @@ fn directories() {
     let by = Exposure::Mode { mode: 0o775 };
     check(&["VTP-212"], directory(DirectoryState::Exposed { directory: "/opt".into(), by }));
     check(&["VTP-205"], directory(DirectoryState::Symlinked { target: "/data/p".into() }));
-    check(&["VTP-206"], |seen| node(seen).file_issues.partial_files.push(".custom-1.0.0.part".into()));
-    check(&["VTP-207"], |seen| node(seen).free_bytes = Some(1000));
-    check(&["VTP-208"], |seen| {
-        node(seen).file_issues.outside_links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
+    check(&["VTP-206"], |observed| {
+        node(observed).file_issues.partial_files.push(".custom-1.0.0.part".into());
+    });
+    check(&["VTP-207"], |observed| node(observed).free_bytes = Some(1000));
+    check(&["VTP-208"], |observed| {
+        node(observed).file_issues.outside_links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
     });
     check(&["VTP-209"], directory(DirectoryState::NotWritable));
     check(&["VTP-211"], directory(DirectoryState::NotAccessible));
     check(&["VTP-209"], directory(DirectoryState::ReadOnly));
-    check_fleet(&[], |seen| {
-        set_kubernetes_kind(seen);
-        node(seen).directory = DirectoryState::ReadOnly;
+    check_fleet(&[], |observed| {
+        set_kubernetes_kind(observed);
+        node(observed).directory = DirectoryState::ReadOnly;
     });
-    check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
+    check(&["VTP-210"], |observed| node(observed).files[0].mode = 0o775);
 }
 
 #[test]
@@ -114,28 +117,31 @@ fn a_plugin_directory_that_another_container_can_write_to_is_named_with_both() {
         findings[0].evidence,
         "/vault/plugins has mode 777, and the container audit can write to its volume"
     );
-    // A server that checks permissions starts nothing from there, which is more severe.
+    // A server that checks permissions refuses such a directory, which is more severe.
     node(&mut observed).directory = DirectoryState::WorldWritable;
     assert_eq!(ids(&observed), ["VTP-204"]);
 }
 
 #[test]
 fn a_server_of_several_nodes_that_names_none_is_said() {
-    check(&["VTP-807"], |seen| seen.other_nodes = crate::observed::other_nodes::OtherNodes::Unnamed);
+    check(&["VTP-807"], |observed| {
+        let server = ServerLocation::ThisMachine;
+        observed.other_nodes = OtherNodes::Found { server, nodes: NodeList::Unnamed };
+    });
 }
 
-/// The helper container can do what a shell would do, except for a copy from another node.
+/// The helper container replaces the shell, except for copies between nodes.
 #[test]
 fn where_there_is_no_shell_no_command_takes_one() {
     let mut observed = fleet();
     set_kubernetes_kind(&mut observed);
-    let site = observed.deployment.as_mut().expect("a site");
-    for seen in site.nodes.values_mut() {
-        seen.helper_container = Some("vault-token-plugin-1".into());
-        seen.files[0].mode = 0o666;
-        seen.file_issues.partial_files.push(".custom-1.0.0.part".into());
-        seen.file_issues.outside_links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
-        seen.file_issues.orphans.insert(7);
+    let deployment = observed.deployment.as_mut().expect("a deployment");
+    for node in deployment.nodes.values_mut() {
+        node.helper_container = Some("vault-token-plugin-1".into());
+        node.files[0].mode = 0o666;
+        node.file_issues.partial_files.push(".custom-1.0.0.part".into());
+        node.file_issues.outside_links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
+        node.file_issues.orphans.insert(7);
     }
     node(&mut observed).files.clear();
     let (findings, _) = diagnose(&observed);
@@ -148,30 +154,30 @@ fn where_there_is_no_shell_no_command_takes_one() {
 
 #[test]
 fn the_catalog_against_the_files() {
-    check(&["VTP-301"], |seen| node(seen).files.clear());
-    check_fleet(&["VTP-302"], |seen| node(seen).files.clear());
-    check(&["VTP-303"], |seen| node(seen).files[0].sha256 = "cc".into());
-    check(&["VTP-304"], |seen| node(seen).files[0].mode = 0o644);
-    check(&["VTP-311"], |seen| node(seen).files[0].sha256.clear());
-    check(&["VTP-305"], |seen| seen.catalog[0].sha256.clear());
-    check(&["VTP-306"], |seen| {
+    check(&["VTP-301"], |observed| node(observed).files.clear());
+    check_fleet(&["VTP-302"], |observed| node(observed).files.clear());
+    check(&["VTP-303"], |observed| node(observed).files[0].sha256 = "cc".into());
+    check(&["VTP-304"], |observed| node(observed).files[0].mode = 0o644);
+    check(&["VTP-311"], |observed| node(observed).files[0].sha256.clear());
+    check(&["VTP-305"], |observed| observed.catalog[0].sha256.clear());
+    check(&["VTP-306"], |observed| {
         let bare = crate::observed::CatalogEntry {
             version: String::new(),
             command: Some("custom-1.0.0".into()),
-            ..seen.catalog[0].clone()
+            ..observed.catalog[0].clone()
         };
-        seen.catalog.push(bare);
+        observed.catalog.push(bare);
     });
     for (id, why) in [
         ("VTP-307", NotExecutable::NotABinary),
         ("VTP-308", NotExecutable::WrongArchitecture(Architecture::Aarch64)),
         ("VTP-309", NotExecutable::MissingInterpreter("/lib/ld-musl-x86_64.so.1".into())),
     ] {
-        check(&[id], |seen| {
-            node(seen).file_issues.not_executable.insert("custom-1.0.0".into(), why);
+        check(&[id], |observed| {
+            node(observed).file_issues.not_executable.insert("custom-1.0.0".into(), why);
         });
     }
-    check_fleet(&["VTP-310"], |seen| node(seen).architecture = Architecture::Aarch64);
+    check_fleet(&["VTP-310"], |observed| node(observed).architecture = Architecture::Aarch64);
 }
 
 #[track_caller]
@@ -181,8 +187,7 @@ fn commands(observed: &Observed) -> Vec<String> {
 
 #[test]
 fn what_is_not_as_registered_is_put_there_by_register() {
-    let register =
-        "vault-token-plugin register --name custom --version v1.0.0 --args=serve --binary FILE --yes";
+    let register = "vault-token-plugin register custom --version v1.0.0 --arg=serve --binary FILE --yes";
     let mut observed = healthy();
     observed.catalog[0].args = Some(vec!["serve".into()]);
     node(&mut observed).files[0].sha256 = "cc".into();
@@ -193,40 +198,40 @@ fn what_is_not_as_registered_is_put_there_by_register() {
     assert_eq!(commands(&observed), ["chmod go-w /vault/plugins", register, "chmod go-w /vault/plugins"]);
     node(&mut observed).directory = DirectoryState::Usable;
     observed.plugin_directory = PluginDirectory::NotVisible;
-    let elsewhere = register.replace(" --binary", " --plugin-dir /vault/plugins --binary");
-    assert_eq!(commands(&observed), [elsewhere]);
+    let with_directory = register.replace(" --binary", " --plugin-dir /vault/plugins --binary");
+    assert_eq!(commands(&observed), [with_directory]);
     // `register` would copy it under another name.
     observed.catalog[0].command = Some("custom".into());
     assert_eq!(commands(&observed), [""; 0]);
 }
 
-/// No node has the right file to copy from, and `register` refuses while a wrong one is there.
+/// No node has the registered file to copy from, and `register` is refused while a node has a wrong one.
 #[test]
 fn wrong_files_of_all_pods_are_removed_before_one_register() {
     let mut observed = fleet();
     set_kubernetes_kind(&mut observed);
-    for seen in observed.deployment.as_mut().expect("a site").nodes.values_mut() {
-        seen.files[0].sha256 = "cc".into();
+    for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
+        node.files[0].sha256 = "cc".into();
     }
     let commands = commands(&observed);
     let removals = commands.iter().filter(|command| command.contains(" -- rm -f "));
     assert_eq!((removals.count(), commands.len()), (3, 4), "{commands:#?}");
-    assert!(commands[3].contains(" register --name custom "), "{commands:#?}");
+    assert!(commands[3].contains(" register custom "), "{commands:#?}");
 }
 
 #[test]
 fn what_breaks_a_mount_now_stands_before_it_and_they_share_one_cure() {
     let mut observed = healthy();
     node(&mut observed).files.clear();
-    let dead = observed.mounts.get_mut("custom/").expect("there");
-    dead.health = Some(MountHealth::NoBackend);
-    let twin = dead.clone();
-    observed.mounts.insert("team/".into(), twin);
+    let mount = observed.mounts.get_mut("custom/").expect("there");
+    mount.health = Some(MountHealth::NoBackend);
+    let second = mount.clone();
+    observed.mounts.insert("team/".into(), second);
     let (findings, _) = diagnose(&observed);
-    let told: Vec<_> =
+    let actual: Vec<_> =
         findings.iter().map(|finding| (finding.id, finding.severity, &*finding.subject)).collect();
     assert_eq!(
-        told,
+        actual,
         [
             ("VTP-301", Severity::BreaksNow, "secret custom v1.0.0"),
             ("VTP-504", Severity::BreaksNow, "custom/, team/"),
@@ -245,76 +250,79 @@ fn pins_and_mounts() {
     let pin = |version: &str| {
         Pins::Set(vec![Pin { kind: PluginType::Secret, name: "custom".into(), version: version.into() }])
     };
-    check(&["VTP-401"], |seen| {
-        seen.pins = pin("v1.0.0");
-        seen.mounts.get_mut("custom/").expect("there").configured_version = "v0.9.0".into();
+    check(&["VTP-401"], |observed| {
+        observed.pins = pin("v1.0.0");
+        observed.mounts.get_mut("custom/").expect("there").configured_version = "v0.9.0".into();
     });
-    check(&["VTP-402"], |seen| seen.pins = pin("v2.0.0"));
-    check(&["VTP-501"], |seen| {
-        seen.mounts.get_mut("custom/").expect("there").configured_version = "v2.0.0".into();
+    check(&["VTP-402"], |observed| observed.pins = pin("v2.0.0"));
+    check(&["VTP-501"], |observed| {
+        observed.mounts.get_mut("custom/").expect("there").configured_version = "v2.0.0".into();
     });
-    check(&["VTP-502"], |seen| {
-        seen.mounts.get_mut("custom/").expect("there").running_version = "v0.9.0".into();
+    check(&["VTP-502"], |observed| {
+        observed.mounts.get_mut("custom/").expect("there").running_version = "v0.9.0".into();
     });
-    check(&["VTP-503"], |seen| {
-        seen.mounts.get_mut("custom/").expect("there").running_sha256 = "cc".into();
+    check(&["VTP-503"], |observed| {
+        observed.mounts.get_mut("custom/").expect("there").running_sha256 = "cc".into();
     });
-    check(&["VTP-504"], |seen| {
-        seen.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::NoBackend);
+    check(&["VTP-504"], |observed| {
+        observed.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::NoBackend);
     });
-    check(&["VTP-505"], |seen| {
-        let said = "plugin is shut down".to_owned();
-        seen.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::Error { message: said });
+    check(&["VTP-505"], |observed| {
+        let message = "plugin is shut down".to_owned();
+        observed.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::Error { message });
     });
-    check(&["VTP-506"], |seen| {
-        let mount = seen.mounts.get_mut("custom/").expect("there");
+    check(&["VTP-506"], |observed| {
+        let mount = observed.mounts.get_mut("custom/").expect("there");
         mount.configured_version.clear();
         mount.running_version.clear();
-        seen.catalog[0].version.clear();
+        observed.catalog[0].version.clear();
     });
-    check(&["VTP-508"], |seen| seen.catalog.clear());
-    check_fleet(&["VTP-509"], |seen| {
-        let site = seen.deployment.as_mut().expect("a site");
-        let standby = site.nodes.values_mut().last().and_then(|node| node.server.as_mut()).expect("a server");
+    check(&["VTP-508"], |observed| observed.catalog.clear());
+    check_fleet(&["VTP-509"], |observed| {
+        let deployment = observed.deployment.as_mut().expect("a deployment");
+        let standby =
+            deployment.nodes.values_mut().last().and_then(|node| node.server.as_mut()).expect("a server");
         standby.running.get_mut("custom/").expect("there").version = "v0.9.0".into();
     });
 }
 
 #[test]
 fn processes_leases_server_and_cluster() {
-    check(&["VTP-601"], |seen| {
-        node(seen).file_issues.orphans.insert(42);
+    check(&["VTP-601"], |observed| {
+        node(observed).file_issues.orphans.insert(42);
     });
-    check(&["VTP-651"], |seen| seen.irrevocable_leases = Some(3));
-    check(&["VTP-701"], |seen| seen.server.initialized = false);
-    check(&["VTP-702"], |seen| seen.server.sealed = true);
-    check(&["VTP-703"], |seen| seen.server.has_active_node = false);
-    check(&["VTP-704"], |seen| seen.plugin_directory = PluginDirectory::NotConfigured);
-    check_fleet(&["VTP-705"], |seen| {
-        node(seen).server.as_mut().expect("a server").version = "1.20.0".into();
+    check(&["VTP-651"], |observed| observed.irrevocable_leases = Some(3));
+    check(&["VTP-701"], |observed| observed.server.initialized = false);
+    check(&["VTP-702"], |observed| observed.server.sealed = true);
+    check(&["VTP-703"], |observed| observed.server.has_active_node = false);
+    check(&["VTP-704"], |observed| observed.plugin_directory = PluginDirectory::NotConfigured);
+    check_fleet(&["VTP-705"], |observed| {
+        node(observed).server.as_mut().expect("a server").version = "1.20.0".into();
     });
-    check_fleet(&["VTP-801"], |seen| {
-        node(seen).readiness = Readiness::NotReady { reason: "the pod is being deleted".into() };
+    check_fleet(&["VTP-801"], |observed| {
+        node(observed).readiness = Readiness::NotReady { reason: "the pod is being deleted".into() };
     });
-    check_fleet(&["VTP-802"], |seen| node(seen).server.as_mut().expect("a server").sealed = true);
-    let keep = |keeping| {
-        move |seen: &mut Observed| seen.deployment.as_mut().expect("a site").plugin_storage = keeping
+    check_fleet(&["VTP-802"], |observed| node(observed).server.as_mut().expect("a server").sealed = true);
+    let store = |storage| {
+        move |observed: &mut Observed| {
+            observed.deployment.as_mut().expect("a deployment").plugin_storage = storage;
+        }
     };
     let init = |files: &[&str]| PluginStorage::InitContainer {
         name: "plugins".into(),
         image: "registry/plugins:1".into(),
         files: Some(files.iter().map(|&file| file.to_owned()).collect::<BTreeSet<_>>()),
     };
-    check_fleet(&["VTP-803"], keep(PluginStorage::Ephemeral { description: "emptyDir plugins".into() }));
-    check_fleet(&["VTP-804"], keep(init(&["custom-0.9.0"])));
-    check_fleet(&[], keep(init(&["custom-0.9.0", "custom-1.0.0"])));
-    check_fleet(&["VTP-805"], |seen| {
-        let site = seen.deployment.as_mut().expect("a site");
-        (site.plugin_storage, site.update_strategy) =
+    check_fleet(&["VTP-803"], store(PluginStorage::Ephemeral { description: "emptyDir plugins".into() }));
+    check_fleet(&["VTP-804"], store(init(&["custom-0.9.0"])));
+    check_fleet(&[], store(init(&["custom-0.9.0", "custom-1.0.0"])));
+    check_fleet(&["VTP-805"], |observed| {
+        let deployment = observed.deployment.as_mut().expect("a deployment");
+        (deployment.plugin_storage, deployment.update_strategy) =
             (init(&["custom-1.0.0"]), PodUpdateStrategy::RollingUpdate);
     });
-    check_fleet(&["VTP-806"], |seen| {
-        seen.deployment.as_mut().expect("a site").lock_holder = Some(lock_holder("alice"));
+    check_fleet(&["VTP-806"], |observed| {
+        observed.deployment.as_mut().expect("a deployment").lock_holder = Some(lock_holder("alice"));
     });
 }
 
@@ -326,16 +334,16 @@ fn what_was_not_seen_is_never_called_healthy() {
     blind.catalog.clear();
     blind.irrevocable_leases = None;
     blind.caller.capabilities = None;
-    let (findings, not_seen) = diagnose(&blind);
+    let (findings, unobserved) = diagnose(&blind);
     assert_eq!(findings, []);
-    let what: Vec<&str> = not_seen.iter().map(|item| item.subject.as_str()).collect();
+    let what: Vec<&str> = unobserved.iter().map(|item| item.subject.as_str()).collect();
     let expected =
         ["sys/plugins/catalog", "files and processes", "capabilities of this token", "irrevocable leases"];
     assert_eq!(what, expected);
     let mut unread = healthy();
     node(&mut unread).file_issues.unchecked.insert("custom-1.0.0".into());
-    let (findings, not_seen) = diagnose(&unread);
-    assert_eq!((findings, not_seen.len()), (Vec::new(), 1));
+    let (findings, unobserved) = diagnose(&unread);
+    assert_eq!((findings, unobserved.len()), (Vec::new(), 1));
 }
 
 /// `doctor` observes again then, and reports nothing about an ordinary election.
@@ -348,7 +356,7 @@ fn an_election_is_told_from_a_server_that_is_sealed_or_not_initialised() {
 
     let mut sealed = healthy();
     sealed.server.sealed = true;
-    assert!(!sealed.is_failing_over(), "nobody else takes over");
+    assert!(!sealed.is_failing_over(), "there is no other node");
     let mut uninitialized = healthy();
     uninitialized.server.initialized = false;
     assert!(!uninitialized.is_failing_over());
@@ -356,12 +364,12 @@ fn an_election_is_told_from_a_server_that_is_sealed_or_not_initialised() {
     let mut taking_over = fleet();
     taking_over.server.sealed = true;
     assert!(taking_over.is_failing_over(), "a standby becomes active");
-    let nodes = taking_over.deployment.as_mut().expect("a site").nodes.values_mut();
+    let nodes = taking_over.deployment.as_mut().expect("a deployment").nodes.values_mut();
     nodes.for_each(|node| node.server.as_mut().expect("a server").sealed = true);
     assert!(!taking_over.is_failing_over(), "all are sealed");
 }
 
-/// After a step-down, say: it is not the token that lacks something.
+/// For example after a step-down: no permission of the token is missing.
 #[test]
 fn while_no_node_is_active_that_is_all_that_is_said() {
     let mut observed = healthy();
@@ -371,9 +379,9 @@ fn while_no_node_is_active_that_is_all_that_is_said() {
     observed.caller.capabilities = None;
     observed.caller.denied.insert("sys/mounts".into());
     observed.irrevocable_leases = None;
-    let (findings, not_seen) = diagnose(&observed);
+    let (findings, unobserved) = diagnose(&observed);
     let ids: Vec<&str> = findings.iter().map(|finding| finding.id).collect();
-    assert_eq!((ids, not_seen.len()), (vec!["VTP-703"], 1), "{not_seen:?}");
+    assert_eq!((ids, unobserved.len()), (vec!["VTP-703"], 1), "{unobserved:?}");
 }
 
 #[test]
@@ -384,8 +392,8 @@ fn an_id_is_given_once_and_every_text_is_found_again() {
     for kind in all {
         for words in kind.log_patterns {
             let line = format!("2026-01-01T00:00:00Z [ERROR] core: {} (x)", words.replace('*', " /a/b "));
-            let told: Vec<&str> = explain(&line).iter().map(|told| told.kind.id).collect();
-            assert_eq!(told, [kind.id], "{line}");
+            let ids: Vec<&str> = explain(&line).iter().map(|explained| explained.kind.id).collect();
+            assert_eq!(ids, [kind.id], "{line}");
         }
     }
     assert_eq!(explain("2026-01-01T00:00:00Z [INFO]  core: vault is unsealed"), []);

@@ -1,34 +1,34 @@
-//! What `deregister` and `gc` want: versions gone that nothing needs.
+//! The goals of `deregister` and `gc`, which remove unused versions.
 
 use vault_api::catalog::PluginType;
 
 use crate::version::Version;
 
-/// Goal of `deregister`: these versions in no catalog and on no node.
+/// The goal of `deregister`: these versions are not registered, and not on any node.
 #[derive(Clone, Debug)]
 pub struct DeregisterGoal {
-    /// What the plugin is for.
+    /// Type of the plugin.
     pub kind: PluginType,
     /// Name in the catalog.
     pub name: String,
-    /// Which versions.
+    /// The versions.
     pub versions: VersionSelector,
 }
 
-/// Which versions of a plugin.
+/// Versions of a plugin.
 #[derive(Clone, Debug)]
 pub enum VersionSelector {
-    /// Every one, also the unversioned one.
+    /// All, including the unversioned one.
     All,
-    /// These.
+    /// These versions.
     Only(Vec<Version>),
 }
 
-/// Goal of `gc`: no version in a catalog or on a node that nothing can need any more.
+/// The goal of `gc`: no unused version is registered or on a node.
 #[derive(Clone, Debug)]
 pub struct GarbageCollectGoal {
-    /// Of this plugin only.
+    /// Only of this plugin.
     pub name: Option<String>,
-    /// How many versions before the one that runs are kept.
+    /// How many versions before the running one are kept.
     pub keep: usize,
 }

@@ -1,4 +1,4 @@
-//! What `upgrade` and `rollback` want: every mount of a plugin on one version, and proof of it.
+//! The goal of `upgrade` and `rollback`: every mount of a plugin runs one version, verified.
 
 use std::collections::BTreeMap;
 
@@ -8,101 +8,101 @@ use super::{DesiredWrite, DowngradePolicy, Placement, Plugin, RestartConsent};
 use crate::mount_path::MountPath;
 use crate::version::Version;
 
-/// Goal of `upgrade` and of `rollback`.
+/// The goal of `upgrade` and `rollback`.
 #[derive(Clone, Debug)]
 pub struct UpgradeGoal {
-    /// To which version.
+    /// The version.
     pub target: Target,
-    /// Only these mounts; every mount of the plugin when empty.
+    /// The mounts; empty for every mount of the plugin.
     pub only_mounts: Vec<MountPath>,
-    /// Whether a mount may go to an older version.
+    /// Whether mounts may be moved to an older version.
     pub downgrade: DowngradePolicy,
-    /// Whether the version has to work on a mount of its own first.
+    /// Whether the version is tested on a canary mount first.
     pub canary: Canary,
-    /// What is read on the real mounts once they run the version. A lease is revoked again.
+    /// Smoke tests on the mounts after they run the version.
     pub smoke_tests: Vec<SmokeTest>,
-    /// What clients of the running version would miss, a sentence each; any of it is refused.
+    /// What breaks clients of the running version, one sentence each. Any is refused.
     pub breaking_changes: Vec<String>,
-    /// Whether the version must still be there when a node is started anew.
+    /// Whether the version must survive a restart of a node.
     pub durability: Durability,
-    /// What is known of nodes that this machine cannot look at.
+    /// What the user knows about nodes that this machine cannot observe.
     pub placement: Placement,
-    /// Whether every node is made the active one, at the end.
+    /// Whether every node is made active at the end.
     pub failover_test: FailoverTest,
-    /// Which restarts of nodes somebody has agreed to.
+    /// Which restarts of nodes the user has accepted.
     pub restart_consent: RestartConsent,
 }
 
-/// Whether a version must still be there when a node is started anew.
+/// Whether a version must survive a restart of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// It must.
+    /// Yes.
     #[default]
     Required,
-    /// It must, and this image brings it.
+    /// Yes, by this image of the init container.
     Image {
-        /// Its name.
+        /// The image.
         image: String,
-        /// The hex sha256 of each file that it brings; `None` where it was not read.
+        /// The hex sha256 of each file in it; `None` if it was not read.
         files: Option<BTreeMap<String, String>>,
     },
-    /// It need not: somebody has said so.
+    /// No, as the user has accepted.
     NotRequired,
 }
 
-/// Whether a failover is tried.
+/// Whether failovers are tested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailoverTest {
     /// No.
     #[default]
     None,
-    /// Once for every node.
+    /// Once per node.
     EveryNode,
 }
 
-/// The version to move to.
+/// The target version.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// One that the caller brings.
+    /// A version that the caller provides.
     Provided(Box<Plugin>),
-    /// One that is registered and in place; its checksum is the catalog's.
+    /// A version that is registered and installed, with the checksum in the catalog.
     Registered {
-        /// What it is for.
+        /// Type of the plugin.
         kind: PluginType,
         /// Name in the catalog.
         name: String,
-        /// Version.
+        /// The version.
         version: Version,
     },
 }
 
-/// Whether the version has to work on a mount of its own first.
+/// Whether a version is tested on a canary mount first.
 #[derive(Clone, Debug)]
 pub enum Canary {
     /// No.
     Skip,
-    /// Yes. It is mounted, proven, tried, and removed before any other mount is touched.
+    /// Yes. The canary mount is verified, smoke-tested and removed before any other mount is changed.
     Mount {
-        /// What is written there before it is tried.
+        /// What is written to it before the smoke test.
         writes: Vec<DesiredWrite>,
-        /// The mount whose configuration that is; `None` when it is the trial's own.
+        /// The mount whose configuration is copied; `None` if the canary has a separate one.
         source_mount: Option<MountPath>,
-        /// What is read there, below the mount.
+        /// Path of the smoke test, below the mount.
         smoke_path: Option<String>,
     },
 }
 
-/// A path that must return a lease or data.
+/// A path that must return a lease or data when it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmokeTest {
-    /// Of which mount.
+    /// The mount.
     pub mount: MountPath,
-    /// Below it.
+    /// Path below the mount.
     pub path: String,
 }
 
 impl UpgradeGoal {
-    /// What the plugin is for.
+    /// Type of the plugin.
     pub fn kind(&self) -> PluginType {
         match &self.target {
             Target::Provided(plugin) => plugin.kind,
@@ -118,7 +118,7 @@ impl UpgradeGoal {
         }
     }
 
-    /// The version to move to.
+    /// The target version.
     pub fn version(&self) -> &Version {
         match &self.target {
             Target::Provided(plugin) => &plugin.version,
@@ -126,18 +126,18 @@ impl UpgradeGoal {
         }
     }
 
-    /// Where its canary is mounted: the same in every run, so that one which a killed run has left is known again.
+    /// Path of the canary mount: the same in every run, so that the mount of a killed run is recognized.
     pub(crate) fn canary_path(&self) -> MountPath {
         MountPath::canary(self.name(), self.version())
     }
 
-    /// Name under which the canary is registered while a pin keeps the plugin's own name on another version.
+    /// Name under which the canary is registered while the plugin is pinned to another version.
     pub(crate) fn canary_plugin_name(&self) -> String {
         format!("{}{CANARY_NAME_SUFFIX}", self.name())
     }
 }
 
-/// What the name of a canary under a pin ends with.
+/// Suffix of the canary's name under a pin.
 pub(crate) const CANARY_NAME_SUFFIX: &str = "-canary";
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_canary_has_one_path_a_version_that_is_known_again() {
+    fn the_canary_path_of_a_version_is_always_the_same() {
         let upgrade = UpgradeGoal {
             target: Target::Registered {
                 kind: PluginType::Secret,

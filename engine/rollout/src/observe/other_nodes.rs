@@ -1,4 +1,4 @@
-//! Which nodes a server has beside the one whose plugin directory is on this machine.
+//! Reads the nodes of a server whose plugin directories this machine cannot observe.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -8,27 +8,29 @@ use vault_api::{ApiError, CallError, ha, leader};
 
 use super::{ObserveError, Observer, call_error};
 use crate::goal::Placement;
-use crate::observed::other_nodes::{Member, OtherNodes, Place, at, authority, host, members, of_several};
+use crate::observed::other_nodes::{
+    Member, NodeList, OtherNodes, ServerLocation, authority, host, members, node_at, nodes_of_cluster,
+};
 
 const HA_STATUS_PATH: &str = "sys/ha-status";
 const RAFT_CONFIGURATION_PATH: &str = "sys/storage/raft/configuration";
 
-/// Whose plugin directory is looked at.
+/// Which plugin directory is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LookedAt {
+pub(super) enum ObservedDirectory {
     /// That of this machine.
-    Directory,
-    /// Nobody's.
-    Nothing,
+    ThisMachine,
+    /// None.
+    None,
 }
 
 impl Observer<'_> {
-    /// Asks the server for its nodes. With `placement` the caller has accepted what it cannot see, so that a missing permission stops
-    /// nothing; nor does it where no directory is `looked_at`.
+    /// Reads the nodes from the server. A missing permission is reported as denied, unless the user has accepted unknown nodes with `placement`,
+    /// or no `directory` is observed.
     pub(super) async fn other_nodes(
         &mut self,
         placement: Option<&Placement>,
-        looked_at: LookedAt,
+        directory: ObservedDirectory,
     ) -> Result<OtherNodes, ObserveError> {
         let address = self.client.address().to_owned();
         let leader = match self.client.send(&leader::Read).await {
@@ -37,14 +39,16 @@ impl Observer<'_> {
             Err(source) => return Err(call_error("sys/leader", source)),
         };
         if !leader.ha_enabled {
-            return Ok(match looked_at {
-                LookedAt::Nothing => OtherNodes::BesideActive(Vec::new()),
-                LookedAt::Directory if is_local_address(&address).await => OtherNodes::Local(Vec::new()),
-                LookedAt::Directory => OtherNodes::Remote(vec![at(&address)]),
-            });
+            let server = server_location(&address, directory).await;
+            let nodes = match server {
+                ServerLocation::ThisMachine | ServerLocation::NotDetermined => Vec::new(),
+                ServerLocation::OtherMachine => vec![node_at(&address)],
+            };
+            return Ok(OtherNodes::Found { server, nodes: NodeList::Named(nodes) });
         }
-        let is_needed = looked_at == LookedAt::Directory && placement != Some(&Placement::ThisNodeOnly);
-        let heard = match self.client.send(&ha::ReadHaStatus).await {
+        let is_needed =
+            directory == ObservedDirectory::ThisMachine && placement != Some(&Placement::ThisNodeOnly);
+        let alive = match self.client.send(&ha::ReadHaStatus).await {
             Ok(nodes) => nodes,
             Err(error) if self.is_list_unavailable(HA_STATUS_PATH, &error, is_needed) => Vec::new(),
             Err(source) => return Err(call_error(HA_STATUS_PATH, source)),
@@ -61,18 +65,16 @@ impl Observer<'_> {
             }
             Err(source) => return Err(call_error(RAFT_CONFIGURATION_PATH, source)),
         };
-        let members = members(heard, configured);
-        let place = match looked_at {
-            LookedAt::Nothing => Place::NotLookedAt,
-            LookedAt::Directory if is_local_address(&address).await => {
-                Place::Here(self.local_member(&members, leader.is_self).await)
-            }
-            LookedAt::Directory => Place::Elsewhere,
+        let members = members(alive, configured);
+        let server = server_location(&address, directory).await;
+        let own = match server {
+            ServerLocation::ThisMachine => self.local_member(&members, leader.is_self).await,
+            ServerLocation::OtherMachine | ServerLocation::NotDetermined => None,
         };
-        Ok(of_several(&members, &address, place))
+        Ok(nodes_of_cluster(&members, &address, server, own))
     }
 
-    /// Whether the server does not show a list: one without raft has no such thing, and a token may not be allowed to read it.
+    /// Whether the server does not return a list: it does not have the endpoint, or the token has no permission.
     fn is_list_unavailable(&mut self, path: &str, error: &CallError, is_needed: bool) -> bool {
         if error.api_error_is(ApiError::is_permission_denied) {
             self.record_denied(path, is_needed);
@@ -83,30 +85,30 @@ impl Observer<'_> {
         error.api_error_is(is_not_offered) || matches!(error, CallError::Sealed { .. })
     }
 
-    /// Notes a list that this token may not read.
+    /// Records a path that this token has no permission for.
     fn record_denied(&mut self, path: &str, is_needed: bool) {
         if is_needed {
             self.denied.insert(path.to_owned());
         }
     }
 
-    /// The member that answers at the server's address, if it is one of this machine: behind that address there may be a proxy that
-    /// leads to another machine.
+    /// Returns the member on this machine that serves the server's address. There may be none, because the address may be a proxy to another
+    /// machine.
     async fn local_member(&self, members: &[Member], is_active: bool) -> Option<usize> {
-        // Of one there is no other, wherever it is.
+        // A single member needs no distinction.
         if members.len() < 2 {
             return members.first().map(|_| 0);
         }
         let address = authority(self.client.address());
-        if let Some(at) = members.iter().position(|member| authority(&member.api_address) == address) {
-            return Some(at);
+        if let Some(index) = members.iter().position(|member| authority(&member.api_address) == address) {
+            return Some(index);
         }
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let mut found = Vec::new();
-        for (at, member) in members.iter().enumerate() {
+        for (index, member) in members.iter().enumerate() {
             let is_here = member.hostname == name || is_local_address(&member.api_address).await;
             if is_here && member.is_active == is_active {
-                found.push(at);
+                found.push(index);
             }
         }
         match found[..] {
@@ -116,7 +118,16 @@ impl Observer<'_> {
     }
 }
 
-/// Whether a URL leads to this machine: only an address of its own can be listened at.
+/// Where the server at an address runs.
+async fn server_location(address: &str, directory: ObservedDirectory) -> ServerLocation {
+    match directory {
+        ObservedDirectory::None => ServerLocation::NotDetermined,
+        ObservedDirectory::ThisMachine if is_local_address(address).await => ServerLocation::ThisMachine,
+        ObservedDirectory::ThisMachine => ServerLocation::OtherMachine,
+    }
+}
+
+/// Whether a URL has an address of this machine: only those can be bound.
 pub async fn is_local_address(url: &str) -> bool {
     let host = host(url);
     if host.is_empty() {
@@ -137,12 +148,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_of_another_machine_is_told_from_one_of_this() {
+    async fn an_address_of_this_machine_is_recognized() {
         for (url, expected) in [
             ("http://127.0.0.1:8200", true),
             ("http://127.0.0.9:8200", true),
             ("http://localhost:8200", true),
-            // Of documentation (RFC 5737): of nobody.
+            // Reserved for documentation (RFC 5737).
             ("https://192.0.2.1:8200", false),
             ("https://", false),
         ] {

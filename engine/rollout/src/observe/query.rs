@@ -31,7 +31,7 @@ impl<'a> ObserveScope<'a> {
 }
 
 impl ObserveScope<'_> {
-    /// Whether it matters what other namespaces run: where versions go, and where a pin moves mounts.
+    /// Whether the mounts of other namespaces are needed: to remove versions, and to move mounts by a pin.
     pub(super) fn needs_namespaces(self, pins: &Pins) -> bool {
         match self.goal() {
             Some(Goal::Deregister(_) | Goal::GarbageCollect(_)) => true,
@@ -43,7 +43,7 @@ impl ObserveScope<'_> {
         }
     }
 
-    /// Whether it matters which nodes there are beside the one of this machine.
+    /// Whether the nodes on other machines are needed.
     pub(super) fn needs_other_nodes(self) -> bool {
         match self {
             Self::Deep => true,
@@ -54,11 +54,11 @@ impl ObserveScope<'_> {
 }
 
 /// The query to the deployment that a snapshot needs.
-pub(super) fn build_query(seen: &ServerSnapshot, scope: ObserveScope<'_>, freshness: Freshness) -> Query {
+pub(super) fn build_query(snapshot: &ServerSnapshot, scope: ObserveScope<'_>, freshness: Freshness) -> Query {
     let goal = scope.goal();
     let detail = match scope {
         ObserveScope::Deep => {
-            Detail::Deep { files: seen.catalog.iter().map(CatalogEntry::file_name).collect() }
+            Detail::Deep { files: snapshot.catalog.iter().map(CatalogEntry::file_name).collect() }
         }
         ObserveScope::Server | ObserveScope::All | ObserveScope::Health | ObserveScope::Goal(_) => {
             Detail::Versions
@@ -67,40 +67,40 @@ pub(super) fn build_query(seen: &ServerSnapshot, scope: ObserveScope<'_>, freshn
     Query {
         detail,
         freshness,
-        needed_files: goal.and_then(|goal| needed_files(seen, goal)),
-        plugin_directory: seen.plugin_directory.clone(),
-        // An image that is named for the next start has to bring the files of every plugin.
+        needed_files: goal.and_then(|goal| needed_files(snapshot, goal)),
+        plugin_directory: snapshot.plugin_directory.clone(),
+        // A new image must contain the files of every plugin.
         plugin: goal.filter(|goal| !goal.sets_init_image()).and_then(Goal::plugin_name).map(str::to_owned),
         binary: goal.and_then(Goal::provided_plugin).map(|plugin| plugin.binary.clone()),
     }
 }
 
-/// The files of what a change brings, and of what its plugin runs or will run; `None` where all are compared.
-fn needed_files(seen: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<String>> {
+/// The files of the new version, and of the versions that its plugin runs or will run; `None` if all files are needed.
+fn needed_files(snapshot: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<String>> {
     let (plugin, target) = match goal {
         Goal::Register(register) => (&*register.plugin.name, register.plugin.version.v_prefixed()),
         Goal::Upgrade(upgrade) => (upgrade.name(), upgrade.version().v_prefixed()),
         Goal::Reload(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => return None,
     };
-    let pins = match &seen.pins {
+    let pins = match &snapshot.pins {
         Pins::Set(pins) => pins.as_slice(),
         Pins::Unsupported => &[],
     };
     let is_used = |entry: &&CatalogEntry| {
-        let by = |mount: &MountObserved| {
+        let uses = |mount: &MountObserved| {
             mount.plugin == entry.name
                 && (mount.follows_latest()
                     || [&mount.configured_version, &mount.running_version].contains(&&entry.version))
         };
         entry.version == target
             || pins.iter().any(|pin| pin.name == entry.name && pin.version == entry.version)
-            || seen.mounts.values().any(by)
+            || snapshot.mounts.values().any(uses)
     };
-    let entries = seen.catalog.iter().filter(|entry| entry.name == plugin).filter(is_used);
+    let entries = snapshot.catalog.iter().filter(|entry| entry.name == plugin).filter(is_used);
     Some(entries.map(CatalogEntry::file_name).chain(goal.provided_plugin().map(Plugin::file_name)).collect())
 }
 
-/// Whether more of an entry must be known than the list tells. What is removed must not be the file of another entry.
+/// Whether the details of an entry are needed, which the list does not contain. A removal must not remove the file of another entry.
 pub(super) fn needs_entry_detail(scope: ObserveScope<'_>, entry: &CatalogEntry) -> bool {
     let goal = match scope {
         ObserveScope::Server | ObserveScope::All | ObserveScope::Health => return false,
@@ -110,10 +110,10 @@ pub(super) fn needs_entry_detail(scope: ObserveScope<'_>, entry: &CatalogEntry) 
     match goal {
         Goal::Register(register) => {
             let plugin = &register.plugin;
-            let wanted = plugin.version.v_prefixed();
-            entry.kind == plugin.kind && entry.name == plugin.name && entry.version == wanted
+            let version = plugin.version.v_prefixed();
+            entry.kind == plugin.kind && entry.name == plugin.name && entry.version == version
         }
-        // An image that takes the place of another has to bring the files of every plugin.
+        // A new image must contain the files of every plugin.
         Goal::Upgrade(_) if goal.sets_init_image() => true,
         Goal::Upgrade(upgrade) => entry.kind == upgrade.kind() && entry.name == upgrade.name(),
         Goal::Reload(_) => false,
@@ -121,7 +121,7 @@ pub(super) fn needs_entry_detail(scope: ObserveScope<'_>, entry: &CatalogEntry) 
     }
 }
 
-/// What a change of plugins needs, whichever plugin it is.
+/// The paths whose capabilities a deep observation reads.
 pub(super) fn deep_capability_paths(catalog: &[CatalogEntry]) -> Vec<String> {
     let entries: BTreeSet<String> =
         catalog.iter().map(|entry| format!("{CATALOG_PREFIX}{}/{}", entry.kind, entry.name)).collect();
@@ -134,13 +134,13 @@ mod tests {
     use crate::decide::samples::{server_with, upgrade};
     use crate::goal::{Durability, UpgradeGoal};
 
-    /// Any command can be registered, and the name of the file is no more than the usual one.
+    /// Any command can be registered; the usual file name is only a default.
     #[test]
     fn an_image_is_compared_with_the_files_that_other_plugins_are_registered_with() {
         let own = &server_with("1.0.0", "bb").catalog[0];
         let other = CatalogEntry { name: "ldap-x".into(), command: None, ..own.clone() };
-        let reads = |survival: Durability| {
-            let goal = Goal::Upgrade(Box::new(UpgradeGoal { durability: survival, ..upgrade() }));
+        let reads = |durability: Durability| {
+            let goal = Goal::Upgrade(Box::new(UpgradeGoal { durability, ..upgrade() }));
             [own, &other].map(|entry| needs_entry_detail(ObserveScope::Goal(&goal), entry))
         };
         assert_eq!(reads(Durability::Required), [true, false]);

@@ -1,4 +1,4 @@
-//! The servers of raft, where a goal may restart nodes or make them active.
+//! Reads the raft servers, for goals that may restart nodes or make them active.
 
 use vault_api::health::Product;
 use vault_api::raft::{self, RaftServer, RaftState, Suffrage};
@@ -7,22 +7,22 @@ use super::{ObserveError, Observer};
 use crate::goal::{FailoverTest, Goal};
 use crate::observed::Raft;
 
-/// Whether the servers of raft are asked for.
+/// Whether the raft servers are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RaftQuery {
     Yes,
     No,
 }
 
-/// Standbys of Vault run nothing, and are not restarted.
+/// Whether a goal needs the raft servers. Standbys of Vault run no plugins, and are not restarted.
 pub(super) fn needs_raft_servers(goal: &Goal, product: Product) -> bool {
-    let rehearses =
+    let tests_failover =
         matches!(goal, Goal::Upgrade(upgrade) if upgrade.failover_test == FailoverTest::EveryNode);
-    rehearses || (product == Product::OpenBao && goal.may_restart_nodes())
+    tests_failover || (product == Product::OpenBao && goal.may_restart_nodes())
 }
 
 impl Observer<'_> {
-    /// The servers of raft. A token that may not see them goes without.
+    /// Reads the raft servers, if the token has permission.
     pub(super) async fn raft(&mut self) -> Result<Raft, ObserveError> {
         let mut state = self.request("sys/storage/raft/autopilot/state", &raft::ReadAutopilot).await?;
         if let Some(RaftState::NotReady) = state {
@@ -38,13 +38,13 @@ impl Observer<'_> {
     }
 }
 
-/// The servers of a configuration where autopilot is off. Only autopilot gives a server its vote later (OpenBao's
-/// `retry_join_as_non_voter`, and every server that joins without one), so whoever has none now keeps none.
+/// The servers of a configuration without autopilot. Only autopilot promotes a non-voter (with OpenBao's `retry_join_as_non_voter`, and every
+/// server that joins as one), so without it a non-voter never gets a vote.
 fn without_autopilot(state: RaftState) -> RaftState {
     let RaftState::Available(servers) = state else { return state };
-    let kept = |server: RaftServer| match server.suffrage {
+    let permanent = |server: RaftServer| match server.suffrage {
         Suffrage::NonVoter => RaftServer { suffrage: Suffrage::PermanentNonVoter, ..server },
         Suffrage::Voter | Suffrage::PermanentNonVoter => server,
     };
-    RaftState::Available(servers.into_iter().map(|(id, server)| (id, kept(server))).collect())
+    RaftState::Available(servers.into_iter().map(|(id, server)| (id, permanent(server))).collect())
 }

@@ -1,4 +1,4 @@
-//! What a site is: its nodes, and what becomes of their files when they are started anew.
+//! The observed nodes, and what a restart does to their files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,40 +11,38 @@ use crate::binary::Architecture;
 /// The place where the server's plugins lie: one directory on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeploymentObserved {
-    /// What it is.
+    /// Kind of the deployment.
     pub kind: DeploymentKind,
     /// The plugin directory, the same on every node.
     pub directory: PathBuf,
-    /// Its nodes.
+    /// The nodes.
     pub nodes: BTreeMap<NodeName, NodeObserved>,
-    /// What keeps the files of a node that is started anew.
+    /// What keeps the files of a restarted node.
     pub plugin_storage: PluginStorage,
-    /// Who starts nodes anew when their description changes.
+    /// Whether a change of the pod template restarts nodes.
     pub update_strategy: PodUpdateStrategy,
-    /// Somebody else who has the right to change things at this moment.
+    /// Another operator that holds the lock.
     pub lock_holder: Option<LockHolder>,
-    /// What could not be seen of the site as a whole, and why not.
+    /// What could not be observed of the deployment as a whole, and why.
     pub unobserved: BTreeMap<String, String>,
 }
 
-/// Somebody who has the right to change a site. Only the name is shown.
+/// Another operator that holds the lock. Serialized as its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct LockHolder {
-    /// Who.
+    /// Name of the operator.
     pub name: String,
-    /// How it is known that this is still so.
+    /// Whether it is confirmed that the operator still holds the lock.
     pub liveness: HolderLiveness,
 }
 
-/// How it is known that somebody still has the right to change a site.
+/// Whether it is confirmed that an operator still holds the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HolderLiveness {
-    /// It was renewed while this run has looked, its process runs on this machine, or it lasts for longer than is worth
-    /// waiting for.
+    /// The lock was renewed during the observation, its process runs on this machine, or its duration is too long to wait for.
     Confirmed,
-    /// Only that it is written there. No clock of another machine is believed, so it has to be seen to be renewed, or to
-    /// end.
+    /// The lock was only read. Clocks of other machines are not trusted, so it must be renewed or expire during the observation.
     Unconfirmed,
 }
 
@@ -54,288 +52,271 @@ impl From<LockHolder> for String {
     }
 }
 
-/// What a site is.
+/// Kind of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum DeploymentKind {
-    /// This machine.
+    /// A directory of this machine.
     Local,
     /// The pods of a StatefulSet.
     Kubernetes {
-        /// Its namespace.
+        /// The namespace.
         namespace: String,
-        /// Its name.
+        /// Name of the StatefulSet.
         statefulset: String,
-        /// The container in which the server runs.
+        /// Name of the container in which the server runs.
         container: String,
     },
 }
 
-/// Name of a node: of its pod, or `local`.
+/// Name of a node: that of its pod, or `local`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct NodeName(String);
 
-/// A node as it is.
+/// An observed node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeObserved {
-    /// Whether it can be looked at; what follows is only known when it can.
+    /// Whether it could be observed. If not, the other fields are not set.
     pub readiness: Readiness,
-    /// Uid of its pod: another pod under the same name has another. `None` where the site has no pods.
+    /// Uid of its pod, which differs for a recreated pod; `None` if the deployment has no pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// The container beside its server in which this program does the work; `None` where the server's own has a shell.
+    /// The ephemeral container in which this program runs; `None` if the server's container has a shell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub helper_container: Option<String>,
-    /// What its plugin directory is.
+    /// State of its plugin directory.
     pub directory: DirectoryState,
-    /// What its machine is.
+    /// Architecture of its machine.
     pub architecture: Architecture,
-    /// Free bytes for the caller; `None` where they could not be read.
+    /// Free bytes of its volume; `None` if they could not be read.
     pub free_bytes: Option<u64>,
-    /// False when the dynamic linker that the wanted binary asks for is not there.
+    /// Whether it has the dynamic linker of the new binary.
     pub interpreter_present: bool,
-    /// Files named `<name>-<semver>`, hashed.
+    /// Files that are named `<name>-<semver>`, with their checksums.
     pub files: Vec<PluginFile>,
-    /// Those of them that are links, as OpenBao makes them to what it takes out of images: whoever has made one keeps it.
+    /// Files that are links. OpenBao creates and keeps links to the files that it extracts from images.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub links: BTreeSet<String>,
-    /// Processes that run from the directory.
+    /// Processes that run files of the directory.
     pub processes: Vec<Process>,
-    /// What only a closer look shows.
+    /// Problems of files; only of a deep observation.
     pub file_issues: FileIssues,
-    /// The server on it; `None` where the site has no way to it of its own.
+    /// The server on the node; `None` if the deployment has no connection to it.
     pub server: Option<NodeServer>,
 }
 
-/// What only a closer look at a plugin directory shows.
+/// Problems of files that a deep observation finds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FileIssues {
-    /// Copies that were begun and not ended.
+    /// Partial files of killed copies.
     pub partial_files: Vec<String>,
-    /// Links that lead out of the directory, by file name.
+    /// Links to files outside the directory, by file name.
     pub outside_links: BTreeMap<String, PathBuf>,
-    /// Files that this node cannot start, and why.
+    /// Files that cannot be started on this node, and why.
     pub not_executable: BTreeMap<String, NotExecutable>,
-    /// Files of which it was not seen whether this node can start them.
+    /// Files that could not be checked.
     pub unchecked: BTreeSet<String>,
-    /// Processes whose server is gone.
+    /// Processes whose server has ended.
     pub orphans: BTreeSet<u32>,
-    /// A directory of the plugins that others than the server can write to, where others have its volume too.
+    /// A directory of the volume that others can change, if others have the volume mounted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<SharedDirectory>,
 }
 
-/// A directory on the volume of the plugins that others than root and the server's user can change.
+/// A directory on the volume of the plugins that users other than root and the server's user can change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SharedDirectory {
-    /// The plugin directory, or one on its volume that leads to it.
+    /// The plugin directory, or a parent directory on its volume.
     pub directory: PathBuf,
-    /// How.
+    /// How they can change it.
     pub by: Exposure,
-    /// Who has the volume too, and may write to it: never empty.
+    /// Others that can write to the volume; never empty.
     pub with: Vec<String>,
 }
 
-/// Why a node cannot start a file.
+/// Why a file cannot be started on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotExecutable {
-    /// It is no executable of any kind.
+    /// It is not an executable.
     NotABinary,
-    /// It is built for another machine.
+    /// It is built for another architecture.
     WrongArchitecture(Architecture),
-    /// The dynamic linker that it names is not there.
+    /// Its dynamic linker is not installed.
     MissingInterpreter(PathBuf),
 }
 
-/// Whether a node can be looked at and changed.
+/// Whether a node can be observed and changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
-    /// It can.
+    /// Yes.
     Ready,
-    /// It cannot.
+    /// No.
     NotReady {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
-/// The server on a node, as that node itself says.
+/// The server on a node, as it reports itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeServer {
-    /// What it does.
+    /// Its role.
     pub role: NodeRole,
-    /// Sealed.
+    /// Whether it is sealed.
     pub sealed: bool,
-    /// Its own version.
+    /// Version of the server.
     pub version: String,
-    /// What it says runs on each mount.
+    /// The versions that it reports for its mounts.
     pub running: BTreeMap<String, RunningVersion>,
-    /// Who unseals it after a start; only asked of nodes that run plugins.
+    /// Type of its seal; only read from nodes that run plugins.
     pub seal_type: SealType,
-    /// Index of the last raft entry that it has applied, where its storage is raft; only asked of nodes that run plugins.
+    /// Index of the last raft entry that it has applied, if its storage is raft; only read from nodes that run plugins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied_index: Option<u64>,
 }
 
-/// Who unseals a server after a start.
+/// How a server is unsealed after a start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SealType {
-    /// People, with the shares of its key.
+    /// Manually, with the key shares.
     Shamir,
-    /// It unseals itself.
+    /// Automatically.
     Auto,
-    /// It was not asked, or did not say.
+    /// Not read.
     #[default]
     Unknown,
 }
 
-/// What a node does.
+/// Role of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeRole {
-    /// Serves.
+    /// It serves requests.
     Active,
-    /// Forwards, or serves reads.
+    /// It forwards requests, or serves reads.
     Standby,
 }
 
-/// What runs on a mount.
+/// The running version of a mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RunningVersion {
-    /// Empty when unversioned.
+    /// Version with its `v`; empty if unversioned.
     pub version: String,
-    /// Hex sha256; empty for what comes with the server.
+    /// Hex sha256; empty for built-in plugins.
     pub sha256: String,
 }
 
-/// What keeps the files of a node that is started anew.
+/// What keeps the files of a restarted node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum PluginStorage {
-    /// A directory of a machine.
+    /// A directory of this machine.
     LocalDirectory,
-    /// A volume that outlives the node.
+    /// A persistent volume.
     PersistentVolume {
-        /// What it is, for example `persistent volume claim plugins-vault-0`.
+        /// Description, for example `persistent volume claim plugins-vault-0`.
         description: String,
     },
-    /// Nothing, but a container fills the directory before the server starts.
+    /// Nothing; an init container fills the directory before the server starts.
     InitContainer {
-        /// Its name.
+        /// Name of the container.
         name: String,
         /// Its image.
         image: String,
-        /// The files it brings; `None` when that is not known.
+        /// The files of its image; `None` if unknown.
         files: Option<BTreeSet<String>>,
     },
-    /// An image, which cannot be written to.
+    /// A read-only image volume.
     ImageVolume {
         /// The image.
         image: String,
     },
-    /// The image of the server's own container: what it holds comes back, what was added is lost.
+    /// The image of the server's container: its files are restored, others are lost.
     ContainerImage {
-        /// What the directory is, for example `/vault/plugins of the image`.
+        /// Description of the directory, for example `/vault/plugins of the image`.
         description: String,
     },
-    /// Nothing.
+    /// Nothing: all files are lost.
     Ephemeral {
-        /// What the directory is, for example `emptyDir plugins`.
+        /// Description of the directory, for example `emptyDir plugins`.
         description: String,
     },
-    /// It could not be found out.
+    /// Unknown.
     Unknown {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Who starts nodes anew when their description changes.
+/// Whether a change of the pod template restarts nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PodUpdateStrategy {
-    /// Somebody, one at a time (`OnDelete`).
+    /// Pods restart when they are deleted (`OnDelete`).
     OnDelete,
-    /// The cluster, at once (`RollingUpdate`).
+    /// The cluster restarts all pods (`RollingUpdate`).
     RollingUpdate,
-    /// Nobody has said.
+    /// Unknown.
     Unknown,
 }
 
-/// What a directory is.
+/// State of a plugin directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DirectoryState {
-    /// Fit for use.
+    /// It can be used.
     Usable,
-    /// Not there.
+    /// It does not exist.
     Missing,
-    /// Something, but no directory.
+    /// The path is not a directory.
     NotADirectory,
-    /// The server may not look into it.
+    /// The server has no permission to read it.
     NotAccessible,
-    /// The caller may not write there.
+    /// This user has no permission to write to it.
     NotWritable,
-    /// Nobody may write there: it is mounted read-only.
+    /// It is mounted read-only.
     ReadOnly,
-    /// Nothing can be started from there: it is mounted so.
+    /// It is mounted noexec.
     NoExec,
-    /// Everybody may write there.
+    /// It is world-writable.
     WorldWritable,
-    /// Others can put another file in the place of a plugin.
+    /// Other users can replace a plugin.
     Exposed {
-        /// The directory, or one that leads to it.
+        /// The directory, or a parent of it.
         directory: PathBuf,
-        /// How.
+        /// How they can change it.
         by: Exposure,
     },
-    /// The server's own path to it leads over a symbolic link.
+    /// The path in the server's configuration contains a symbolic link.
     Symlinked {
-        /// Where it leads.
+        /// The real path.
         target: PathBuf,
     },
-    /// The server looks elsewhere.
+    /// The server has another plugin directory.
     NotPluginDirectory {
-        /// Where.
+        /// The directory of the server.
         plugin_directory: PathBuf,
     },
 }
 
-/// How others can change a directory.
+/// How other users can change a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exposure {
-    /// Its group, or everybody, may write to it.
+    /// It is writable for its group or for all users.
     Mode {
-        /// Its permission bits.
+        /// Permission bits.
         mode: u32,
     },
-    /// It belongs to neither root nor the server's user.
+    /// Its owner is neither root nor the server's user.
     Owner {
-        /// To whom.
+        /// User id of the owner.
         user: u32,
     },
-}
-
-impl Exposure {
-    /// How others can change a plugin directory with this mode and owner; the users in `trusted` may own it.
-    pub(crate) fn of_directory(mode: u32, owner: u32, trusted: &[u32]) -> Option<Self> {
-        if !trusted.contains(&owner) {
-            return Some(Self::Owner { user: owner });
-        }
-        (mode & 0o022 != 0).then_some(Self::Mode { mode })
-    }
-
-    /// The same of a directory that leads to it. In a sticky one others can create files, and remove only their own.
-    pub(crate) fn of_ancestor(mode: u32, owner: u32, trusted: &[u32]) -> Option<Self> {
-        let is_sticky = mode & 0o1000 != 0;
-        Self::of_directory(mode, owner, trusted)
-            .filter(|exposure| !(is_sticky && matches!(exposure, Self::Mode { .. })))
-    }
 }
 
 impl fmt::Display for Exposure {
@@ -347,48 +328,48 @@ impl fmt::Display for Exposure {
     }
 }
 
-/// A binary in the directory.
+/// A file in the plugin directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PluginFile {
     /// File name.
     pub name: String,
-    /// Hex sha256; empty for a file that cannot be read there, which is never what is wanted.
+    /// Hex sha256; empty if the file cannot be read.
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
 }
 
-/// A process that runs from the directory.
+/// A process that runs a file of the plugin directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Process {
     /// Process id.
     pub pid: u32,
-    /// File name of its executable; ends in ` (deleted)` when the file was replaced or removed.
+    /// File name of its executable; ends in ` (deleted)` if the file was replaced or removed.
     pub file: String,
-    /// Hex sha256 of what it executes; `None` where that may not be read.
+    /// Hex sha256 of its executable; `None` if it could not be read.
     pub sha256: Option<String>,
 }
 
 impl NodeName {
-    /// The one node of a site that is this machine.
+    /// Name of the node of a local deployment.
     pub const LOCAL: &str = "local";
 
-    /// A name.
+    /// Creates a name.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 
-    /// The one node of a site that is this machine.
+    /// The node of a local deployment.
     pub fn local() -> Self {
         Self::new(Self::LOCAL)
     }
 
-    /// As text.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is this machine, which needs no name when it is spoken of.
+    /// Whether it is this machine, whose name is omitted in messages.
     pub fn is_local(&self) -> bool {
         self.0 == Self::LOCAL
     }
@@ -401,7 +382,7 @@ impl fmt::Display for NodeName {
 }
 
 impl DeploymentObserved {
-    /// A site that is a directory of this machine.
+    /// A local deployment with this node.
     pub fn local(directory: &Path, node: NodeObserved) -> Self {
         Self {
             kind: DeploymentKind::Local,
@@ -414,38 +395,38 @@ impl DeploymentObserved {
         }
     }
 
-    /// The nodes without a file of that name which `is_fit`.
-    pub(crate) fn nodes_lacking(&self, file: &str, is_fit: impl Fn(&PluginFile) -> bool) -> Vec<NodeName> {
-        let lacks = |node: &NodeObserved| !node.files.iter().any(|there| there.name == file && is_fit(there));
+    /// The nodes without a file with this name that is `accepted`.
+    pub(crate) fn nodes_lacking(&self, file: &str, accepted: impl Fn(&PluginFile) -> bool) -> Vec<NodeName> {
+        let lacks =
+            |node: &NodeObserved| !node.files.iter().any(|other| other.name == file && accepted(other));
         self.nodes.iter().filter(|(_, node)| lacks(node)).map(|(name, _)| name.clone()).collect()
     }
 }
 
 impl PluginStorage {
-    /// Why a node that is restarted comes back without a file that was put into its directory; `None` where it has the file again, or
-    /// where that is not known.
+    /// Why a restarted node does not have a file that was copied to it; `None` if it has the file, or if that is unknown.
     pub(crate) fn loss_reason(&self, file: &str) -> Option<String> {
         match self {
             Self::LocalDirectory
             | Self::PersistentVolume { .. }
             | Self::ImageVolume { .. }
             | Self::Unknown { .. } => None,
-            Self::InitContainer { name, image, files: brings } => brings
+            Self::InitContainer { name, image, files } => files
                 .as_ref()
-                .is_some_and(|brings| !brings.contains(file))
-                .then(|| format!("the image {image} of the init container {name} does not bring it")),
-            Self::ContainerImage { description: what } | Self::Ephemeral { description: what } => {
-                Some(format!("the directory is {what}"))
+                .is_some_and(|files| !files.contains(file))
+                .then(|| format!("the image {image} of the init container {name} does not contain it")),
+            Self::ContainerImage { description } | Self::Ephemeral { description } => {
+                Some(format!("the directory is {description}"))
             }
         }
     }
 }
 
 impl NodeObserved {
-    /// A node that cannot be looked at.
-    pub fn not_ready(why: impl Into<String>) -> Self {
+    /// A node that could not be observed.
+    pub fn not_ready(reason: impl Into<String>) -> Self {
         Self {
-            readiness: Readiness::NotReady { reason: why.into() },
+            readiness: Readiness::NotReady { reason: reason.into() },
             uid: None,
             helper_container: None,
             directory: DirectoryState::Missing,

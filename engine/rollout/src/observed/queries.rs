@@ -1,4 +1,4 @@
-//! What rules ask of a snapshot.
+//! Queries on a snapshot that several rules use.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::mount_path::MountPath;
 use crate::version::Version;
 
 impl Observed {
-    /// The mounts of a plugin that people use; a canary's is none of them.
+    /// The mounts of a plugin, except canary mounts.
     pub fn mounts_of<'a>(
         &'a self,
         kind: PluginType,
@@ -23,38 +23,38 @@ impl Observed {
         paths.filter(|(path, _)| !path.is_canary())
     }
 
-    /// The files of all nodes, by name.
+    /// File names on all nodes.
     pub(crate) fn file_names(&self) -> BTreeSet<&str> {
-        let nodes = self.deployment.iter().flat_map(|site| site.nodes.values());
+        let nodes = self.deployment.iter().flat_map(|deployment| deployment.nodes.values());
         nodes.flat_map(|node| &node.files).map(|file| file.name.as_str()).collect()
     }
 
-    /// The nodes that have a file of that name.
+    /// The nodes that have a file with this name.
     pub(crate) fn nodes_with_file(&self, file: &str) -> Vec<NodeName> {
-        let nodes = self.deployment.iter().flat_map(|site| &site.nodes);
-        let having = nodes.filter(|(_, node)| node.files.iter().any(|there| there.name == file));
-        having.map(|(name, _)| name.clone()).collect()
+        let nodes = self.deployment.iter().flat_map(|deployment| &deployment.nodes);
+        let matching = nodes.filter(|(_, node)| node.files.iter().any(|other| other.name == file));
+        matching.map(|(name, _)| name.clone()).collect()
     }
 
-    /// A process that runs a file, and where.
+    /// A process that runs a file, with its node.
     pub(crate) fn process_of(&self, file: &str) -> Option<(NodeName, u32)> {
         let mut running = self.processes().filter(|(_, process)| process.runs_file(file));
         running.next().map(|(name, process)| (name.clone(), process.pid))
     }
 
-    /// Whether a process executes that file with that content, as far as its content can be seen.
+    /// Whether a process runs a file with this content, or with unknown content.
     pub(crate) fn executes(&self, file: &str, sha256: &str) -> bool {
-        let same = |process: &Process| process.sha256.as_ref().is_none_or(|there| there == sha256);
+        let same = |process: &Process| process.sha256.as_ref().is_none_or(|other| other == sha256);
         self.processes().any(|(_, process)| process.runs_file(file) && same(process))
     }
 
     fn processes(&self) -> impl Iterator<Item = (&NodeName, &Process)> {
-        let nodes = self.deployment.iter().flat_map(|site| &site.nodes);
+        let nodes = self.deployment.iter().flat_map(|deployment| &deployment.nodes);
         nodes.flat_map(|(name, node)| node.processes.iter().map(move |process| (name, process)))
     }
 }
 
-/// What the kernel adds to the name of an executable that is gone.
+/// Suffix that the kernel adds to the name of a removed executable.
 const DELETED_SUFFIX: &str = " (deleted)";
 
 impl Process {
@@ -64,7 +64,7 @@ impl Process {
 }
 
 impl CatalogEntry {
-    /// The file it starts.
+    /// The file that it runs.
     pub fn file_name(&self) -> String {
         match (&self.command, self.version.parse::<Version>()) {
             (Some(command), _) => command.clone(),
@@ -73,13 +73,15 @@ impl CatalogEntry {
         }
     }
 
-    /// The nodes on which its file is not, or is another; a node that cannot be looked at is none of them.
+    /// The observed nodes on which its file is missing or different.
     pub fn missing_on(&self, observed: &Observed) -> Vec<NodeName> {
-        let Some(site) = &observed.deployment else { return Vec::new() };
+        let Some(deployment) = &observed.deployment else { return Vec::new() };
         let file = self.file_name();
         let same = |sha256: &str| self.sha256.is_empty() || self.sha256 == sha256;
-        let mut missing = site.nodes_lacking(&file, |there| same(&there.sha256) && there.mode & 0o111 != 0);
-        missing.retain(|name| site.nodes.get(name).is_some_and(|node| node.readiness == Readiness::Ready));
+        let mut missing =
+            deployment.nodes_lacking(&file, |other| same(&other.sha256) && other.mode & 0o111 != 0);
+        missing
+            .retain(|name| deployment.nodes.get(name).is_some_and(|node| node.readiness == Readiness::Ready));
         missing
     }
 }

@@ -30,7 +30,7 @@ use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 /// #     handshake_time: Duration::ZERO,
 /// #     special_paths: SpecialPaths::default(),
 /// #     help: String::new(),
-/// #     ending: ShutdownBehavior::WhenTold,
+/// #     shutdown: ShutdownBehavior::Graceful,
 /// #     paths: documented_paths(&json!({"paths": {"/roles/{name}": {"get": {}, "delete": {}}}})),
 /// # };
 /// # let paths = documented_paths(&json!({"paths": {"/roles/{role}": {"get": {}}}}));
@@ -135,10 +135,10 @@ impl DifferenceCollector {
             }
         }
         // An engine without documented responses has not removed any.
-        if before.answers.is_empty() || after.answers.is_empty() {
+        if before.response_fields.is_empty() || after.response_fields.is_empty() {
             return;
         }
-        for (name, pair) in pairs(&before.answers, &after.answers) {
+        for (name, pair) in pairs(&before.response_fields, &after.response_fields) {
             let field = name.clone();
             match pair {
                 Pair::Both(before, after) if before.kind != after.kind => {
@@ -226,7 +226,7 @@ mod tests {
             handshake_time: Duration::ZERO,
             special_paths: SpecialPaths::default(),
             help: String::new(),
-            ending: ShutdownBehavior::WhenTold,
+            shutdown: ShutdownBehavior::Graceful,
             paths: openapi::documented_paths(&serde_json::json!({ "paths": paths })),
         }
     }

@@ -8,6 +8,7 @@ use go_plugin::host::{PluginExit, ShutdownError, ShutdownOutcome};
 use serde::Serialize;
 use serde_json::json;
 
+use super::launch::QueryError;
 use super::openapi;
 use super::path_info::PathInfo;
 use super::{CallError, LaunchError, MountConfig, MountError, Plugin, PluginCommand, launch};
@@ -21,7 +22,7 @@ use crate::testing::{MemoryStorage, StaticSystemView};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
 /// let inspection: Inspection = inspect(PluginCommand::new("./custom-plugin"), Default::default()).await?;
-/// assert!(inspection.multiplexed && inspection.ending == ShutdownBehavior::WhenTold);
+/// assert!(inspection.multiplexed && inspection.shutdown == ShutdownBehavior::Graceful);
 /// assert!(inspection.paths["config"].operations.contains_key(&Verb::Read));
 /// # Ok(()) }
 /// ```
@@ -42,7 +43,7 @@ pub struct Inspection {
     /// The help of the engine.
     pub help: String,
     /// How the plugin reacts to the shutdown call.
-    pub ending: ShutdownBehavior,
+    pub shutdown: ShutdownBehavior,
     /// The paths of the mount, with `{name}` for each parameter, and without leading and trailing slashes.
     pub paths: BTreeMap<String, PathInfo>,
 }
@@ -52,7 +53,7 @@ pub struct Inspection {
 #[serde(rename_all = "kebab-case")]
 pub enum ShutdownBehavior {
     /// It exits.
-    WhenTold,
+    Graceful,
     /// It keeps running and has to be killed.
     Killed,
 }
@@ -80,18 +81,12 @@ pub async fn inspect(
 ) -> Result<Inspection, InspectError> {
     let plugin = launch(plugin).await?;
     let inspection = query(&plugin, options).await;
-    if inspection.as_ref().is_err_and(InspectError::is_connection_lost)
-        && let Some(exited) = plugin.exit_after_disconnect().await
-    {
-        return Err(InspectError::Exited(exited));
-    }
-    let outcome = plugin.shutdown().await;
-    let inspection = inspection?;
-    let ending = match outcome? {
-        ShutdownOutcome::Graceful(_) => ShutdownBehavior::WhenTold,
+    let (inspection, outcome) = plugin.finish(inspection).await?;
+    let shutdown = match outcome {
+        ShutdownOutcome::Graceful(_) => ShutdownBehavior::Graceful,
         ShutdownOutcome::Killed => ShutdownBehavior::Killed,
     };
-    Ok(Inspection { ending, ..inspection })
+    Ok(Inspection { shutdown, ..inspection })
 }
 
 async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
@@ -111,7 +106,7 @@ async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Ins
         handshake_time: plugin.handshake_time(),
         special_paths: mount.special_paths().clone(),
         help: text.to_owned(),
-        ending: ShutdownBehavior::WhenTold,
+        shutdown: ShutdownBehavior::Graceful,
         paths: help.get("openapi").map(openapi::documented_paths).unwrap_or_default(),
     };
     mount.cleanup_with_timeout().await;
@@ -148,12 +143,16 @@ pub enum InspectError {
     Shutdown(#[from] ShutdownError),
 }
 
-impl InspectError {
+impl QueryError for InspectError {
     fn is_connection_lost(&self) -> bool {
         match self {
             InspectError::Mount(error) => error.is_connection_lost(),
             InspectError::Help(CallError::ConnectionLost) => true,
             _ => false,
         }
+    }
+
+    fn from_exit(exit: PluginExit) -> Self {
+        InspectError::Exited(exit)
     }
 }

@@ -226,8 +226,23 @@ impl Plugin {
     }
 
     /// Returns how the process exited after its connection was lost, or `None` if it has only closed the connection.
-    pub(super) async fn exit_after_disconnect(&self) -> Option<PluginExit> {
+    async fn exit_after_disconnect(&self) -> Option<PluginExit> {
         tokio::time::timeout(EXIT_AFTER_DISCONNECT_TIMEOUT, self.exited()).await.ok()
+    }
+
+    /// Stops the plugin after a query, and returns the result of the query. If the query has failed because the plugin exited, the exit is the
+    /// error.
+    pub(super) async fn finish<T, E: QueryError>(
+        &self,
+        result: Result<T, E>,
+    ) -> Result<(T, ShutdownOutcome), E> {
+        if result.as_ref().is_err_and(E::is_connection_lost)
+            && let Some(exit) = self.exit_after_disconnect().await
+        {
+            return Err(E::from_exit(exit));
+        }
+        let shutdown = self.shutdown().await;
+        Ok((result?, shutdown?))
     }
 
     pub(super) fn process(&self) -> &PluginProcess {
@@ -242,6 +257,15 @@ impl Plugin {
     pub(super) fn release_mount(&self) {
         self.0.mount_taken.store(false, Ordering::Release);
     }
+}
+
+/// The error of a query to a plugin that runs only for it.
+pub(super) trait QueryError: From<ShutdownError> {
+    /// Whether the plugin may have exited.
+    fn is_connection_lost(&self) -> bool;
+
+    /// The plugin has exited during the query.
+    fn from_exit(exit: PluginExit) -> Self;
 }
 
 /// An error from [`launch`].

@@ -264,7 +264,7 @@ impl MountError {
     pub fn is_connection_lost(&self) -> bool {
         matches!(
             self,
-            MountError::Broker(BrokerError::PluginGone) | MountError::Call(CallError::ConnectionLost)
+            MountError::Broker(BrokerError::PluginDisconnected) | MountError::Call(CallError::ConnectionLost)
         )
     }
 

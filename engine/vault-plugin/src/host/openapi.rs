@@ -80,7 +80,9 @@ impl SchemaReader<'_> {
             summary: text(call, "summary").to_owned(),
             deprecated: flag(call, "deprecated"),
             fields,
-            answers: success.flat_map(|(_, response)| self.properties(&response["content"])).collect(),
+            response_fields: success
+                .flat_map(|(_, response)| self.properties(&response["content"]))
+                .collect(),
         }
     }
 
@@ -195,7 +197,7 @@ mod tests {
         let paths = documented_paths(&document);
         assert_eq!(paths.keys().collect::<Vec<_>>(), ["roles", "roles/{name}"]);
         let list = &paths["roles"].operations[&Verb::List];
-        assert_eq!((list.answers["keys"].kind.as_str(), list.fields.len()), ("array of string", 0));
+        assert_eq!((list.response_fields["keys"].kind.as_str(), list.fields.len()), ("array of string", 0));
         let role = &paths["roles/{name}"];
         assert!(role.sudo && role.parameters["name"].required);
         let fields = &role.operations[&Verb::Write].fields;
@@ -222,7 +224,7 @@ mod tests {
         let get = json!({"responses": {"200": {"content": {"application/json": {
             "schema": {"properties": {"a": recursive}}}}}}});
         let document = json!({"paths": {"/x": {"get": get}}, "components": {"schemas": schemas}});
-        let kind = &documented_paths(&document)["x"].operations[&Verb::Read].answers["a"].kind;
+        let kind = &documented_paths(&document)["x"].operations[&Verb::Read].response_fields["a"].kind;
         assert!(kind.starts_with("array of array of"), "{kind}");
     }
 }

@@ -63,7 +63,7 @@ pub struct OperationInfo {
     /// The fields of a request, in the body or the query.
     pub fields: BTreeMap<String, FieldInfo>,
     /// The documented fields of a response. Empty if the engine does not document them.
-    pub answers: BTreeMap<String, FieldInfo>,
+    pub response_fields: BTreeMap<String, FieldInfo>,
 }
 
 /// A field of a request or a response.

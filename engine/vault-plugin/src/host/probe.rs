@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use go_plugin::host::{PluginExit, ShutdownError};
 
+use super::launch::QueryError;
 use super::{LaunchError, MountConfig, MountError, Plugin, PluginCommand, launch};
 use crate::logical::{
     Access, BackendType, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry, StorageError,
@@ -43,16 +44,8 @@ pub struct ProbeReport {
 /// Fails if the program does not start, or is not a backend plugin.
 pub async fn probe(plugin: PluginCommand) -> Result<ProbeReport, ProbeError> {
     let plugin = launch(plugin).await?;
-    let report = query(&plugin).await;
-    if report.as_ref().is_err_and(MountError::is_connection_lost)
-        && let Some(exited) = plugin.exit_after_disconnect().await
-    {
-        return Err(ProbeError::Exited(exited));
-    }
-    let outcome = plugin.shutdown().await;
-    let report = report?;
-    outcome?;
-    Ok(report)
+    let report = query(&plugin).await.map_err(ProbeError::from);
+    plugin.finish(report).await.map(|(report, _)| report)
 }
 
 async fn query(plugin: &Plugin) -> Result<ProbeReport, MountError> {
@@ -94,6 +87,16 @@ pub enum ProbeError {
     /// The plugin could not be stopped.
     #[error("cannot stop the plugin")]
     Shutdown(#[from] ShutdownError),
+}
+
+impl QueryError for ProbeError {
+    fn is_connection_lost(&self) -> bool {
+        matches!(self, ProbeError::Mount(error) if error.is_connection_lost())
+    }
+
+    fn from_exit(exit: PluginExit) -> Self {
+        ProbeError::Exited(exit)
+    }
 }
 
 /// The missing storage and settings of a host that registers a plugin.

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 ///     name: "root".to_owned(),
 ///     mount_point: "greeter/".to_owned(),
 ///     path: "config".to_owned(),
-///     when: RotationTime::Every(Duration::from_hours(24)),
+///     when: RotationTime::Period(Duration::from_hours(24)),
 ///     policy: String::new(),
 /// };
 /// system.register_rotation_job(job.clone()).await?;
@@ -46,13 +46,13 @@ pub struct RotationJob {
 /// use std::time::Duration;
 /// use vault_plugin::logical::RotationTime;
 ///
-/// let daily = RotationTime::Every(Duration::from_hours(24));
+/// let daily = RotationTime::Period(Duration::from_hours(24));
 /// let saturdays = RotationTime::Schedule { cron: "0 0 * * SAT".to_owned(), window: Duration::from_hours(1) };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RotationTime {
     /// Once in every period.
-    Every(Duration),
+    Period(Duration),
     /// At the times of a schedule in the syntax of cron.
     Schedule {
         /// For example `0 0 * * SAT`.

@@ -15,7 +15,7 @@ pub fn wire_request(bytes: &[u8]) {
 }
 
 /// The other messages that a host or a plugin sends. The first byte selects the type.
-pub fn wire_answer(bytes: &[u8]) {
+pub fn wire_response(bytes: &[u8]) {
     let Some((&selector, bytes)) = bytes.split_first() else { return };
     match selector % 6 {
         0 => {

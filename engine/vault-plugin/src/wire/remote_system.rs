@@ -149,7 +149,7 @@ impl SystemView for RemoteSystemView {
 
     async fn register_rotation_job(&self, job: RotationJob) -> Result<String, SystemViewError> {
         let (schedule, window, period) = match job.when {
-            RotationTime::Every(period) => (String::new(), Duration::ZERO, period),
+            RotationTime::Period(period) => (String::new(), Duration::ZERO, period),
             RotationTime::Schedule { cron, window } => (cron, window, Duration::ZERO),
         };
         let input = pb::RotationJobInput {

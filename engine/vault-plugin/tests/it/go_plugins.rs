@@ -140,7 +140,7 @@ async fn both_versions_of_a_go_plugin_are_inspected_and_differ() {
     assert_eq!(verbs, [Verb::Read, Verb::Write, Verb::Patch, Verb::Delete]);
     let config = &second.paths["config"].operations[&Verb::Write].fields;
     assert_eq!(config["max_versions"].kind, "integer");
-    assert!(second.paths["data/{path}"].operations[&Verb::Read].answers.contains_key("metadata"));
+    assert!(second.paths["data/{path}"].operations[&Verb::Read].response_fields.contains_key("metadata"));
 
     let differences = compare(&first, &second);
     let broken: Vec<_> = differences.iter().filter(|difference| difference.breaks_clients()).collect();

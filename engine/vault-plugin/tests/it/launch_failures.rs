@@ -53,8 +53,11 @@ async fn a_plugin_that_exits_during_its_setup_is_quoted_with_its_exit_code() {
 #[tokio::test]
 async fn a_plugin_that_ignores_the_shutdown_is_killed_and_reported() {
     let inspection = inspect(faulty("deaf").await, BTreeMap::new()).await.unwrap();
-    assert_eq!(inspection.ending, ShutdownBehavior::Killed);
-    assert_eq!(inspect(faulty("").await, BTreeMap::new()).await.unwrap().ending, ShutdownBehavior::WhenTold);
+    assert_eq!(inspection.shutdown, ShutdownBehavior::Killed);
+    assert_eq!(
+        inspect(faulty("").await, BTreeMap::new()).await.unwrap().shutdown,
+        ShutdownBehavior::Graceful
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use rollout::{
     Architecture, Caller, DeploymentKind, DirectoryState, FileIssues, MountHealth, NodeServer, OtherNodes,
-    PluginFile, PodUpdateStrategy, Process, Raft, RunningVersion, SealType, Server, ThisRun, WriteObserved,
+    PluginFile, PodUpdateStrategy, Process, Raft, RunningVersion, SealType, Server, WriteObserved,
 };
 use vault_api::health::Product;
 use vault_api::pins::Pin;
@@ -32,7 +32,6 @@ fn server() -> Observed {
         irrevocable_leases: None,
         raft: Raft::NotAsked,
         writes: Vec::<WriteObserved>::new(),
-        this_run: ThisRun::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::VaultServer;
 use crate::network::NetworkNamespace;
@@ -34,6 +34,7 @@ pub struct VaultServerBuilder {
     max_value_size: Option<usize>,
     root: RootDirectory,
     environment: Vec<(String, String)>,
+    settings: serde_json::Map<String, Value>,
     network: Option<Arc<NetworkNamespace>>,
 }
 
@@ -79,6 +80,7 @@ impl Default for VaultServerBuilder {
             max_value_size: None,
             root: RootDirectory::Host,
             environment: Vec::new(),
+            settings: serde_json::Map::new(),
             network: None,
         }
     }
@@ -152,6 +154,12 @@ impl VaultServerBuilder {
     /// Sets a variable in the environment of Vault, and so of its plugins.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> VaultServerBuilder {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets an entry of the configuration file.
+    pub fn setting(mut self, name: impl Into<String>, value: Value) -> VaultServerBuilder {
+        self.settings.insert(name.into(), value);
         self
     }
 
@@ -278,6 +286,9 @@ impl VaultServerBuilder {
         });
         if let Some(plugin_directory) = its_plugin_directory {
             configuration["plugin_directory"] = json!(plugin_directory);
+        }
+        for (name, value) in self.settings {
+            configuration[name] = value;
         }
 
         let mut server = VaultServer {

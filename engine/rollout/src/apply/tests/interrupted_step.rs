@@ -1,18 +1,14 @@
-//! A step that the loss of the active node interrupts.
+//! A step that is interrupted by the loss of the active node.
 
 use super::*;
 
-/// How a run ends whose first step, a tune, is carried out by an active node that dies before it answers.
-async fn run_with_dropped_response(cluster: &FakeCluster, trials: Vec<SmokeTest>) -> Outcome {
-    let goal = upgrade_with_smoke_tests(trials);
+/// Returns the outcome of a run whose first step, a tune, is executed by an active node that fails before it responds.
+async fn run_with_dropped_response(cluster: &FakeCluster, smoke_tests: Vec<SmokeTest>) -> Outcome {
+    let goal = upgrade_with_smoke_tests(smoke_tests);
     let plan = plan(&cluster.with_state(|state| state.observed.clone()), &goal).expect("a plan");
     assert!(matches!(plan.steps[0], Step::TuneMount { .. }), "{plan:?}");
     cluster.with_state(|state| state.dropped_responses = 1);
     apply(&cluster.environment(), &goal, &plan, &mut |_| (), &CancelFlag::new()).await
-}
-
-fn running_version(cluster: &FakeCluster) -> String {
-    cluster.with_state(|state| state.observed.mounts["custom/"].running_version.clone())
 }
 
 #[tokio::test]
@@ -32,7 +28,7 @@ async fn the_node_that_was_lost_is_waited_for_and_is_no_reason_to_refuse() {
     assert_eq!(running_version(&cluster), "v1.2.3");
 }
 
-/// Whether the lease is looked up, renewed or revoked when the node is lost, and the credential of the first try is revoked.
+/// The lookup and the revocation of the lease meet the lost node. The credential of the first attempt is revoked too.
 #[tokio::test]
 async fn a_smoke_test_that_meets_the_lost_node_is_repeated_on_its_successor_and_leaves_no_credential() {
     for sealed in 1..=2 {

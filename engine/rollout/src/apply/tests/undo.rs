@@ -1,10 +1,10 @@
-//! What is undone when a run fails, and what must not be.
+//! What is undone after a failed run, and what is not.
 
 use super::*;
 use crate::decide::samples::register;
 use crate::undo::Failover;
 
-/// The steps of [`goal`] up to the reload, on a cluster that lacked the version.
+/// The steps of [`goal`] up to the reload, on a cluster without the version.
 fn moved_steps() -> Vec<Step> {
     let nodes = ["vault-0", "vault-1", "vault-2"].map(NodeName::new).to_vec();
     let (directory, file) = ("/vault/plugins".into(), "custom-1.2.3".to_owned());
@@ -16,6 +16,7 @@ fn moved_steps() -> Vec<Step> {
         sha256: SHA.into(),
         command: file.clone(),
         args: Vec::new(),
+        env: Vec::new(),
     };
     let tune = Step::TuneMount { path: custom_mount(), from: "v1.0.0".into(), to: version };
     let binary = register().plugin.binary;
@@ -23,24 +24,20 @@ fn moved_steps() -> Vec<Step> {
     vec![place, entry, tune, Step::ReloadMount { path: custom_mount() }]
 }
 
-fn restart_step(node: &str) -> Step {
-    Step::RestartNode { node: NodeName::new(node) }
-}
-
 fn step_down_step(turn: usize) -> Step {
     Step::StepDown { turn, total: 3 }
 }
 
-/// A run that has done `done` and fails at `step`: how it ends.
+/// Returns the outcome of a run that has applied `done` and fails at `step`.
 async fn fail_after(cluster: &FakeCluster, done: Vec<Step>, step: Option<Step>) -> Outcome {
-    let held = cluster.acquire_lock().await.expect("nobody else has the right to change");
+    let lock = cluster.acquire_lock().await.expect("no other operator holds it");
     cluster.with_state(|state| done.iter().for_each(|step| state.apply_step(step)));
     let (environment, goal) = (cluster.environment(), goal());
     let run = Run {
         environment: &environment,
         goal: &goal,
         listener: &mut |_| (),
-        this_run: done.iter().fold(ThisRun::default(), ThisRun::with_step),
+        progress: done.iter().fold(Progress::default(), Progress::with_step),
         total_steps: done.len() + 1,
         switched: done.iter().filter_map(|step| VersionSwitch::from_step(step, &[])).collect(),
         done,
@@ -48,48 +45,48 @@ async fn fail_after(cluster: &FakeCluster, done: Vec<Step>, step: Option<Step>) 
         last_observed: Some(cluster.with_state(|state| state.observed.clone())),
         led_nodes: BTreeSet::new(),
         unrevoked_leases: Vec::new(),
-        refused_since: None,
+        refusal: None,
         interrupted_step: None,
         nodes_are_fresh: false,
-        lock: &held,
-        unproven_pull: None,
+        lock: &lock,
+        untested_pull: None,
     };
     run.fail(step, "it failed".to_owned(), StepEffect::Unknown).await
 }
 
-/// The sentences of a run that needs a person.
+/// The remaining effects of a run that needs manual intervention.
 fn remaining_effects(outcome: Outcome) -> String {
     match outcome {
-        Outcome::ManualIntervention { remaining_effects: left, .. } => left.join("\n"),
+        Outcome::ManualIntervention { remaining_effects, .. } => remaining_effects.join("\n"),
         other => panic!("{other:?}"),
     }
 }
 
-/// Whether the entry and every node's file of 1.2.3 are there.
+/// Whether 1.2.3 is registered, and every node has its file.
 fn is_installed(cluster: &FakeCluster) -> bool {
     cluster.with_state(|state| {
-        let site = state.observed.deployment.as_ref().expect("a site");
+        let deployment = state.observed.deployment.as_ref().expect("a deployment");
         state.observed.catalog.iter().any(|entry| entry.version == "v1.2.3")
-            && site.nodes_lacking("custom-1.2.3", |_| true).is_empty()
+            && deployment.nodes_lacking("custom-1.2.3", |_| true).is_empty()
     })
 }
 
 #[tokio::test]
 async fn nothing_is_undone_once_a_standby_was_restarted_with_the_new_version() {
-    let persist =
+    let patch_image =
         Step::PatchInitImage { container: "fill".into(), from: "a".into(), to: "b".into(), files: None };
     let place = moved_steps().remove(0);
     let cases = [
         (vec![restart_step("vault-1"), step_down_step(1)], Some(step_down_step(2))),
         (vec![restart_step("vault-1"), step_down_step(1)], None),
-        (vec![restart_step("vault-1"), persist], Some(step_down_step(1))),
+        (vec![restart_step("vault-1"), patch_image], Some(step_down_step(1))),
         (vec![restart_step("vault-1"), place], Some(restart_step("vault-2"))),
     ];
     for (later, step) in cases {
         let cluster = FakeCluster::new();
         let outcome = fail_after(&cluster, [moved_steps(), later].concat(), step.clone()).await;
         let left = remaining_effects(outcome);
-        for words in ["vault-1", "the same command", "vault-token-plugin rollback custom --to 1.0.0"] {
+        for words in ["vault-1", "the same command", "vault-token-plugin rollback custom --version 1.0.0"] {
             assert!(left.to_lowercase().contains(words), "{step:?}: {words:?} is not in: {left}");
         }
         assert_eq!(cluster.with_state(|state| state.changes.clone()), Vec::<String>::new(), "{step:?}");
@@ -100,14 +97,14 @@ async fn nothing_is_undone_once_a_standby_was_restarted_with_the_new_version() {
 #[tokio::test]
 async fn a_version_that_a_standby_still_runs_stays_registered_and_in_place() {
     let cluster = FakeCluster::new();
-    // It is asked again until it says what it runs.
+    // It is queried again until it reports what it runs.
     cluster.with_state(|state| state.silent_observations = 1);
     // A standby that was restarted by its cluster after the mount was moved.
     let done = [moved_steps(), vec![restart_step("vault-1")]].concat();
     cluster.with_state(|state| done.iter().for_each(|step| state.apply_step(step)));
     let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
-    for words in ["vault-1 still run", "1.2.3", "vault-token-plugin reload --plugin custom"] {
+    for words in ["vault-1 still run", "1.2.3", "vault-token-plugin reload custom"] {
         assert!(left.contains(words), "{words:?} is not in: {left}");
     }
     assert!(is_installed(&cluster));
@@ -126,6 +123,31 @@ async fn what_no_node_runs_is_undone() {
     assert!(!is_installed(&cluster));
 }
 
+/// The version that runs after the mount has gone back may not be able to revoke it.
+#[tokio::test]
+async fn a_credential_that_a_smoke_test_has_left_is_revoked_before_its_mount_goes_back() {
+    for failing in [1, 2] {
+        let cluster = FakeCluster::new();
+        cluster.with_state(|state| {
+            state.leases = Some(BTreeSet::new());
+            state.failing_revocations = failing;
+        });
+        let plan = plan(&cluster.with_state(|state| state.observed.clone()), &goal()).expect("a plan");
+        let outcome = apply(&cluster.environment(), &goal(), &plan, &mut |_| (), &CancelFlag::new()).await;
+        let changes = cluster.with_state(|state| state.changes.clone());
+        let last = |text: &str| changes.iter().rposition(|change| change.contains(text)).expect(text);
+        assert!(last("sys/leases/revoke") < last("sys/mounts/custom/tune"), "{changes:#?}");
+        assert_eq!(running_version(&cluster), "v1.0.0");
+        if failing == 1 {
+            assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+            assert_eq!(cluster.with_state(|state| state.leases.clone()), Some(BTreeSet::new()));
+        } else {
+            let left = remaining_effects(outcome);
+            assert!(left.contains("creds revoke custom/creds/dev/0"), "{left}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let cluster = FakeCluster::new();
@@ -134,44 +156,44 @@ async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     let changes = cluster.with_state(|state| state.changes.clone());
     assert_eq!(changes, ["POST sys/mounts/custom/tune {\"plugin_version\":\"v1.0.0\"}"]);
-    let words = "custom/ could not be reloaded (the right to change plugins here was lost to somebody)";
+    let words = "custom/ could not be reloaded (the lock on plugin changes was lost to alice)";
     assert!(left.contains(words), "{left}");
 
-    // Mounts are back, and what the version has brought is not.
+    // The mounts are moved back, but the version is not removed.
     let cluster = FakeCluster::new();
     cluster.with_state(|state| state.lock_lost_after = Some(3));
     let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
-    assert!(left.contains("this could not be undone: place custom-1.2.3"), "{left}");
+    assert!(left.contains("could not be undone: copy custom-1.2.3"), "{left}");
     assert_eq!(cluster.with_state(|state| state.changes.len()), 3);
 }
 
-/// Moves back what was moved by a run that has ended, under the right to change that it has kept.
-async fn roll_back_steps(cluster: &FakeCluster, held: &LeaseLock) -> Result<Vec<MountPath>, Vec<String>> {
+/// Moves back the mounts of a run that has ended and still holds its lock.
+async fn roll_back_steps(cluster: &FakeCluster, lock: &LeaseLock) -> Result<Vec<MountPath>, Vec<String>> {
     cluster.with_state(|state| moved_steps().iter().for_each(|step| state.apply_step(step)));
-    let because = "custom/creds/dev does not work";
-    crate::roll_back(&cluster.environment(), held, Failover::Possible, &moved_steps(), because, &mut |_| ())
+    let cause = "the smoke test of custom/creds/dev failed";
+    crate::roll_back(&cluster.environment(), lock, Failover::Possible, &moved_steps(), cause, &mut |_| ())
         .await
 }
 
 #[tokio::test]
 async fn what_was_moved_is_moved_back_only_with_the_right_to_change() {
     let cluster = FakeCluster::new();
-    let held = cluster.acquire_lock().await.expect("nobody else has the right to change");
-    assert_eq!(roll_back_steps(&cluster, &held).await, Ok(vec![custom_mount()]));
+    let lock = cluster.acquire_lock().await.expect("no other operator holds it");
+    assert_eq!(roll_back_steps(&cluster, &lock).await, Ok(vec![custom_mount()]));
     cluster.with_state(|state| {
         assert_eq!(state.changes.len(), 2, "{:?}", state.changes);
         assert_eq!(state.changes_without_lock, Vec::<String>::new());
     });
 
     let cluster = FakeCluster::new();
-    let held = cluster.acquire_lock().await.expect("nobody else has the right to change");
+    let lock = cluster.acquire_lock().await.expect("no other operator holds it");
     cluster.with_state(|state| {
-        let lost = LockLost::Taken { holder: "somebody".into() };
+        let lost = LockLost::Taken { holder: "alice".into() };
         state.lock.as_ref().expect("it is held").send_replace(Some(lost));
     });
-    let left = roll_back_steps(&cluster, &held).await.expect_err("somebody changes plugins").join("\n");
-    assert!(left.contains("somebody") && left.contains("custom/"), "{left}");
+    let left = roll_back_steps(&cluster, &lock).await.expect_err("the lock was lost").join("\n");
+    assert!(left.contains("alice") && left.contains("custom/"), "{left}");
     assert_eq!(cluster.with_state(|state| state.changes.clone()), Vec::<String>::new());
 }
 
@@ -181,11 +203,11 @@ async fn a_run_that_has_ended_well_keeps_the_right_to_change_for_the_trial_of_wh
     let goal = upgrade_with_smoke_tests(Vec::new());
     let (environment, observed) = (cluster.environment(), cluster.with_state(|state| state.observed.clone()));
     let planned = plan(&observed, &goal).expect("a plan");
-    let (outcome, held) =
+    let (outcome, lock) =
         apply_and_hold(&environment, &goal, &planned, &mut |_| (), &CancelFlag::new()).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
-    assert!(cluster.with_state(|state| state.lock.is_some()), "it is held until the trial has ended");
-    held.release().await;
+    assert!(cluster.with_state(|state| state.lock.is_some()), "the lock is released before the smoke test");
+    lock.release().await;
     assert!(cluster.with_state(|state| state.lock.is_none()));
 }
 
@@ -205,5 +227,5 @@ async fn what_a_copy_left_that_died_with_its_pod_is_removed_and_nothing_else() {
     let outcome = fail_after(&cluster, Vec::new(), Some(place)).await;
     assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
     let removed = cluster.with_state(|state| state.changes.clone());
-    assert_eq!(removed, ["take .custom-1.2.3.170b.vtp-part away"]);
+    assert_eq!(removed, ["remove .custom-1.2.3.170b.vtp-part"]);
 }

@@ -9,10 +9,9 @@ use crate::observed::{Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
-/// Refuses to restart a voter of raft without which the others are no majority, unless somebody accepts that nothing can be
-/// written until it is back.
+/// Refuses to restart a raft voter without which the others are not a majority, unless the user accepts that writes fail until it is back.
 pub(super) fn refuse_losing_quorum(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
-    let Step::RestartNode { node } = step else { return None };
+    let Step::RestartNode { node, .. } = step else { return None };
     if goal.restart_consent().quorum_loss == QuorumLoss::Allow {
         return None;
     }
@@ -21,8 +20,8 @@ pub(super) fn refuse_losing_quorum(observed: &Observed, goal: &Goal, step: &Step
     (voters > 1 && voters - 1 < majority).then(|| Refusal::LosesQuorum { voters }.on_node(node))
 }
 
-/// How many voters there are, where `node` is one of them and the storage is raft. A restart waits for servers that are about to
-/// join or to get their vote, so these count. Where the servers are not shown, every node counts.
+/// The number of voters, if `node` is one of them and the storage is raft. Includes servers that are about to join or to get their vote, because
+/// a restart waits for them. If the servers are not shown, every node counts.
 fn voter_count(observed: &Observed, node: &NodeName) -> Option<usize> {
     let nodes = observed.deployment.as_ref()?.nodes.len();
     let Raft::Servers(servers) = &observed.raft else {
@@ -36,7 +35,7 @@ fn voter_count(observed: &Observed, node: &NodeName) -> Option<usize> {
     Some(voters + nodes.saturating_sub(servers.len()))
 }
 
-/// Whether a server of raft is that of a node, by its id or by the host name of a pod.
+/// Whether a raft server is that of a node, by its id or by the host name of a pod.
 fn is_same_node(node: &NodeName, id: &str, server: &RaftServer) -> bool {
     let host = server.address.split(['.', ':']).next().unwrap_or_default();
     [id, host].contains(&node.as_str())

@@ -1,11 +1,13 @@
 //! A JSON or YAML document as it was written: keys keep their order, and none is given twice.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::Number;
+use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 /// The largest description, in bytes. A thorough one has two thousand.
 pub(crate) const MAX_SIZE: usize = 64 * 1024;
@@ -48,16 +50,11 @@ impl Node {
         if text.len() > MAX_SIZE {
             return Err(NodeError::TooLong);
         }
-        let left = Cell::new(MAX_NODES);
-        let seed = Seed { left: &left, depth: 0 };
         // JSON is tried first: some JSON is no YAML (tabs), and its messages are better.
         let node = if text.trim_start().starts_with('{') {
-            let mut json = serde_json::Deserializer::from_str(text);
-            let node = seed.deserialize(&mut json);
-            node.and_then(|node| json.end().map(|()| node)).map_err(|error| error.to_string())
+            serde_json::from_str(text).map_err(|error| error.to_string())
         } else {
-            let yaml = serde_norway::Deserializer::from_str(text);
-            seed.deserialize(yaml).map_err(|error| error.to_string())
+            from_yaml(text)
         };
         match node.map_err(NodeError::Syntax)? {
             Node::Null => Err(NodeError::Empty),
@@ -74,6 +71,39 @@ impl Node {
             Node::Text(_) => "text",
             Node::List(_) => "a list",
             Node::Map(_) => "a map",
+        }
+    }
+}
+
+/// Reads YAML by the core schema of YAML 1.2: `yes` and `010` are text. A key that is given twice, an unknown tag and a number that
+/// JSON does not have are refused.
+fn from_yaml(text: &str) -> Result<Node, String> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        ignore_binary_tag_for_string: true,
+        reject_unsupported_tags: true,
+    };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| error.render_with_formatter(&WithoutText))
+}
+
+/// Describes what is wrong with a YAML text without its values. A value, and what was meant as a value and was read as a tag, may be
+/// a secret.
+struct WithoutText;
+
+impl MessageFormatter for WithoutText {
+    fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
+        use serde_saphyr::Error;
+        match error {
+            Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+                format!("expected {expected}").into()
+            }
+            Error::NonFiniteFloat { .. } => "a number is not finite; quote it if it is text".into(),
+            Error::UnsupportedTag { .. } => "unknown tag; quote a text that begins with `!`".into(),
+            _ => UserMessageFormatter.format_message(error),
         }
     }
 }
@@ -237,6 +267,33 @@ mod tests {
         assert!(refused("a: .nan").contains("finite"));
         assert!(refused("{\"a\": ").contains("line 1"));
         assert!(refused(&format!("{{\"{}\": 1}}", "k".repeat(300))).contains("256 bytes"));
+    }
+
+    #[test]
+    fn a_message_contains_no_value_of_the_text() {
+        for text in [
+            "{\"a\": \"hunter2\" \"b\"}",
+            "{\"a\": hunter2}",
+            "a: !hunter2 x",
+            "a: !!int hunter2",
+            "a: hunter2: x",
+            "a: *hunter2",
+            "a: \"hunter2",
+            "a: [hunter2",
+            "a: b\nhunter2\n",
+            "a: hunter2\n---\nb: hunter2\n",
+        ] {
+            let message = refused(text);
+            assert!(!message.contains("hunter2"), "{text}: {message}");
+            assert!(message.contains("line "), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn words_of_yaml_1_1_are_text() {
+        let node = Node::parse("a: yes\nb: 010\nc: 1_000\nd: 2026-01-01\n").unwrap();
+        let value = serde_json::to_value(&node).unwrap();
+        assert_eq!(value, serde_json::json!({"a": "yes", "b": "010", "c": "1_000", "d": "2026-01-01"}));
     }
 
     #[test]

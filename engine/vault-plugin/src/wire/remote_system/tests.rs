@@ -146,7 +146,7 @@ async fn a_missing_call_is_unsupported_and_a_failed_call_has_the_message_of_the_
     let unimplemented = system.rotation_information("db/rotate").await.unwrap_err();
     assert!(matches!(unimplemented, SystemViewError::Unsupported(_)), "{unimplemented}");
     // The call is implemented and returns an error.
-    let every_hour = RotationTime::Every(Duration::from_hours(1));
+    let every_hour = RotationTime::Period(Duration::from_hours(1));
     let unlicensed = system.register_rotation_job(job(every_hour)).await.unwrap_err();
     assert!(matches!(unlicensed, SystemViewError::Unsupported(_)), "{unlicensed}");
     let failed = system.generate_password("p").await.unwrap_err();

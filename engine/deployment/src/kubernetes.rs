@@ -1,0 +1,677 @@
+//! The deployment of servers on Kubernetes: the pods of a StatefulSet. Copies files with exec, and connects to servers with port-forward.
+
+pub(crate) mod cluster;
+mod compress;
+pub(crate) mod error;
+mod exec;
+pub(crate) mod executor;
+mod facts;
+pub(crate) mod find;
+mod init_container_files;
+mod lease;
+mod logs;
+pub(crate) mod node;
+mod plugin_storage;
+mod port_forward;
+mod proxy;
+mod readiness;
+mod restart;
+mod servers;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use rollout::{
+    BINARY_MODE, Binary, CopyProgress, Deployment, DeploymentError, DeploymentKind, DeploymentObserved,
+    Freshness, LeaseLock, Linkage, NodeName, NodeObserved, PluginDirectory, PluginStorage, PodUpdateStrategy,
+    Query, Readiness, SharedDirectory, UnreadyPodPolicy, error_chain, is_version_file_of,
+};
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant};
+use vault_api::{Client, ClientConfig};
+
+use self::cluster::{Cluster, ClusterOptions};
+use self::compress::Compressed;
+use self::error::{ApiRequest, KubernetesError};
+use self::executor::{FactsRequest, NodeExecutor, Upload};
+use self::facts::{Content, ContentCache, Facts};
+use self::find::PodSelector;
+use self::init_container_files::InitContainerFiles;
+use self::lease::{Identity, LockObserver};
+use self::servers::Servers;
+
+/// The pods, and how commands run in them.
+#[derive(Clone, Debug, Default)]
+pub struct KubernetesOptions {
+    /// The cluster.
+    pub cluster: ClusterOptions,
+    /// The pods.
+    pub pods: PodSelector,
+    /// The plugin directory, for servers that do not show it.
+    pub directory: Option<PathBuf>,
+    /// An image that contains this program, for pods without a shell.
+    pub tool_image: Option<String>,
+}
+
+/// The pods of a StatefulSet.
+#[derive(Debug)]
+pub struct StatefulSetDeployment(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cluster: Cluster,
+    statefulset: String,
+    container: Option<String>,
+    directory: Option<PathBuf>,
+    tool_image: Option<String>,
+    identity: Identity,
+    /// The last state of the Lease.
+    lock_observer: LockObserver,
+    servers: Servers,
+    /// What is known about pods, by their uids.
+    pod_cache: Mutex<BTreeMap<String, PodCache>>,
+}
+
+/// What is read once from a pod.
+#[derive(Clone, Debug)]
+struct PodCache {
+    executor: NodeExecutor,
+    contents: ContentCache,
+    /// Owner of its plugins, if it differs from the user that copies them.
+    owner: Option<u32>,
+    /// The last facts, until the node is changed.
+    cached_facts: Option<CachedFacts>,
+}
+
+/// Facts, with the request and the container that they are from.
+#[derive(Clone, Debug)]
+struct CachedFacts {
+    at: Instant,
+    container: String,
+    request: FactsRequest,
+    facts: Facts,
+}
+
+/// How long facts are cached: changes by others must be noticed too.
+const FACTS_CACHE_TTL: Duration = Duration::from_secs(10);
+
+/// Attempts of a copy whose connection is lost.
+const MAX_COPY_ATTEMPTS: u32 = 3;
+
+impl StatefulSetDeployment {
+    /// Finds the pods and connects to their servers. The address in `client_config` is not used.
+    ///
+    /// # Errors
+    /// If the API server cannot be reached or does not allow the requests, and if none or several StatefulSets match.
+    pub async fn connect(
+        options: KubernetesOptions,
+        client_config: ClientConfig,
+    ) -> Result<Self, KubernetesError> {
+        let KubernetesOptions { cluster, pods, directory, tool_image } = options;
+        let cluster = Cluster::connect(&cluster).await?;
+        let statefulset = find::find_statefulset(&cluster, &pods).await?;
+        let container = server_container(&cluster, &statefulset, pods.container.as_deref())?;
+        let endpoint = plugin_storage::vault_endpoint(container);
+        let servers = Servers::new(cluster.clone(), endpoint, client_config).await?;
+        let inner = Inner {
+            statefulset: statefulset.name_any(),
+            container: pods.container,
+            directory,
+            tool_image,
+            identity: Identity::of_this_process(),
+            lock_observer: LockObserver::default(),
+            servers,
+            pod_cache: Mutex::default(),
+            cluster,
+        };
+        let running = inner.running_nodes().await?;
+        if let Some(first) = running.first() {
+            inner.servers.check_port_forward(first).await?;
+        }
+        inner.servers.find_active(running).await?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Returns a client of the server, connected to the pod that was active when that was last checked.
+    pub fn client(&self) -> Client {
+        self.0.servers.client().clone()
+    }
+}
+
+impl Inner {
+    async fn statefulset(&self) -> Result<StatefulSet, KubernetesError> {
+        let found = self.cluster.statefulset(&self.statefulset).await?;
+        found.ok_or_else(|| KubernetesError::NotFound {
+            object: format!("StatefulSet {}", self.statefulset),
+            namespace: self.cluster.namespace.clone(),
+            found: Vec::new(),
+        })
+    }
+
+    async fn nodes(
+        &self,
+        statefulset: &StatefulSet,
+    ) -> Result<Vec<(NodeName, Option<Pod>)>, KubernetesError> {
+        Ok(find::nodes(statefulset, self.cluster.pods_with(&find::label_selector(statefulset)).await?))
+    }
+
+    /// The nodes whose container runs.
+    async fn running_nodes(&self) -> Result<Vec<NodeName>, KubernetesError> {
+        let statefulset = self.statefulset().await?;
+        let container = server_container(&self.cluster, &statefulset, self.container.as_deref())?;
+        let running = |(name, pod): (NodeName, Option<Pod>)| {
+            (readiness::readiness(pod.as_ref(), &container.name) == Readiness::Ready).then_some(name)
+        };
+        Ok(self.nodes(&statefulset).await?.into_iter().filter_map(running).collect())
+    }
+
+    fn effective_directory(&self, shown: &PluginDirectory) -> Option<PathBuf> {
+        match shown {
+            PluginDirectory::At(directory) => Some(directory.clone()),
+            PluginDirectory::NotConfigured => None,
+            PluginDirectory::NotVisible => self.directory.clone(),
+        }
+    }
+
+    /// Observes a node. A problem of this node alone is part of the result.
+    async fn observe_node(
+        &self,
+        name: &NodeName,
+        pod: Option<&Pod>,
+        view: &PodTemplateView,
+        query: &Query,
+    ) -> Result<PodSnapshot, KubernetesError> {
+        let readiness = readiness::readiness(pod, &view.server.name);
+        let (Some(pod), Readiness::Ready) = (pod, &readiness) else {
+            let Readiness::NotReady { reason } = readiness else {
+                return Ok(PodSnapshot::not_ready("the pod does not exist"));
+            };
+            return Ok(PodSnapshot::not_ready(reason));
+        };
+        let files = async {
+            match &view.directory {
+                Some(directory) => self.observe_files(pod, view, directory, query).await,
+                None => Ok(PodSnapshot::not_ready("its plugin directory is unknown")),
+            }
+        };
+        let (files, server) = tokio::join!(files, self.servers.read_node_server(name));
+        let PodSnapshot { mut node, init_files } = match files {
+            Ok(snapshot) => snapshot,
+            Err(error) if error.is_cluster_wide() => return Err(error),
+            Err(error) => PodSnapshot::not_ready(error_chain(&error)),
+        };
+        match server {
+            Ok(server) => node.server = Some(server),
+            Err(why) if node.readiness == Readiness::Ready => {
+                node.readiness =
+                    Readiness::NotReady { reason: format!("its server does not respond: {why}") };
+            }
+            Err(_) => {}
+        }
+        node.uid = Some(uid(pod));
+        Ok(PodSnapshot { node, init_files })
+    }
+
+    async fn observe_files(
+        &self,
+        pod: &Pod,
+        view: &PodTemplateView,
+        directory: &Path,
+        query: &Query,
+    ) -> Result<PodSnapshot, KubernetesError> {
+        let linkage = query.binary.as_ref().and_then(|binary| binary.format.linkage());
+        let linker = match linkage {
+            Some(Linkage::Dynamic { interpreter }) => interpreter.display().to_string(),
+            Some(Linkage::Static) | None => String::new(),
+        };
+        let needs_linker = !linker.is_empty();
+        let cached = self.cached_pod(pod).await;
+        let mut contents = cached.as_ref().map(|cached| cached.contents.clone()).unwrap_or_default();
+        let plugin = query.plugin.clone().unwrap_or_default();
+        let needed = query.needed_files.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let request = FactsRequest { directory: directory.display().to_string(), linker, plugin, needed };
+        let shell = NodeExecutor::Shell { container: view.server.name.clone() };
+        let container = readiness::container_id(pod, &view.server.name).unwrap_or_default();
+        let (mut executor, last) =
+            cached.map_or((shell, None), |cached| (cached.executor, cached.cached_facts));
+        let is_valid = |last: &CachedFacts| {
+            last.request == request && last.container == container && last.at.elapsed() < FACTS_CACHE_TTL
+        };
+        let last = last.filter(|last| query.freshness == Freshness::MayBeCached && is_valid(last));
+        let facts = match last {
+            Some(last) => last.facts,
+            None => {
+                let at = Instant::now();
+                let mut facts =
+                    self.fetch_facts(pod, view, directory, &mut executor, &request, &contents).await?;
+                facts.update_cache(&mut contents);
+                let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
+                let cached_facts = Some(CachedFacts { at, container, request, facts: facts.clone() });
+                let cached = PodCache { executor: executor.clone(), contents, owner, cached_facts };
+                self.pod_cache.lock().await.insert(uid(pod), cached);
+                facts
+            }
+        };
+        let helper_container = executor.helper_container().map(str::to_owned);
+        let is_version =
+            |file: &str| is_version_file_of(file, query.plugin.as_deref()) || query.detail.includes(file);
+        let populated = view
+            .init_container
+            .as_ref()
+            .and_then(|container| init_container_files::populated_volume(pod, container));
+        let init_files = populated.map(|init_container_files::PopulatedVolume { image_id, finished_at }| {
+            let files =
+                facts.unchanged_since(finished_at).into_iter().filter(|file| is_version(file)).collect();
+            InitContainerFiles { image_id, files }
+        });
+        let with =
+            pod.spec.as_ref().map(|spec| plugin_storage::others_on_volume(spec, &view.server, directory));
+        let with = with.filter(|with| !with.is_empty());
+        let shared = with.and_then(|with| {
+            let (directory, by) = facts.exposed()?;
+            Some(SharedDirectory { directory, by, with })
+        });
+        let mut node =
+            facts.into_node(directory, needs_linker, plugin_storage::writer_policy(&view.server), is_version);
+        node.helper_container = helper_container;
+        node.file_issues.shared = shared;
+        Ok(PodSnapshot { node, init_files })
+    }
+
+    /// Reads the facts with the shell of a pod, or with this program in an ephemeral container, which then becomes the `executor`.
+    async fn fetch_facts(
+        &self,
+        pod: &Pod,
+        view: &PodTemplateView,
+        directory: &Path,
+        executor: &mut NodeExecutor,
+        request: &FactsRequest,
+        contents: &ContentCache,
+    ) -> Result<Facts, KubernetesError> {
+        let name = pod.name_any();
+        let known = contents.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+        if let Some(facts) = executor.facts(&self.cluster, &name, request, &known).await? {
+            return Ok(facts);
+        }
+        let no_shell = || KubernetesError::NoShell { pod: name.clone() };
+        let image = self.tool_image.as_ref().or(view.loader_image.as_ref()).ok_or_else(no_shell)?;
+        *executor =
+            executor::ensure_helper_container(&self.cluster, pod, &view.server, directory, image).await?;
+        executor.facts(&self.cluster, &name, request, &known).await?.ok_or_else(no_shell)
+    }
+
+    async fn cached_pod(&self, pod: &Pod) -> Option<PodCache> {
+        self.pod_cache.lock().await.get(&uid(pod)).cloned()
+    }
+
+    /// Returns the uid of an observed pod, with what is known about it. It is about to be changed, so its facts are discarded.
+    async fn take_cached_pod(&self, node: &NodeName) -> Result<(String, PodCache), KubernetesError> {
+        let uid = self.cluster.pod(node.as_str()).await?.as_ref().map(uid).unwrap_or_default();
+        let mut cache = self.pod_cache.lock().await;
+        let found = cache.get_mut(&uid).map(|cached| {
+            cached.cached_facts = None;
+            (uid, cached.clone())
+        });
+        // A pod that was created since then has not been checked.
+        found.ok_or_else(|| KubernetesError::Pod {
+            pod: node.to_string(),
+            action: "be changed",
+            message: "it was recreated since it was observed".to_owned(),
+        })
+    }
+
+    async fn place_on(
+        &self,
+        node: &NodeName,
+        file: &BinaryPayload,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), KubernetesError> {
+        let (uid, cached) = self.take_cached_pod(node).await?;
+        let upload = Upload {
+            directory: &file.directory,
+            file: &file.file,
+            sha256: &file.sha256,
+            bytes: &file.bytes,
+            mode: BINARY_MODE,
+            owner: cached.owner,
+        };
+        let mut attempts = 1;
+        loop {
+            match cached.executor.place(&self.cluster, node.as_str(), &upload, progress).await {
+                Err(KubernetesError::ConnectionLost { .. } | KubernetesError::Corrupt { .. })
+                    if attempts < MAX_COPY_ATTEMPTS =>
+                {
+                    attempts += 1;
+                }
+                Err(error) => return Err(error),
+                Ok(key) => {
+                    // It was read back on the node, and need not be read again while its key is the same.
+                    if let (Some(key), Some(cached)) = (key, self.pod_cache.lock().await.get_mut(&uid)) {
+                        cached.contents.insert(key, file.content.clone());
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The plugin directory that the server shows now.
+    async fn current_directory(&self) -> Result<PathBuf, KubernetesError> {
+        let shown = self.servers.plugin_directory().await;
+        let unknown = || KubernetesError::Api {
+            action: "read the plugin directory of the server".to_owned(),
+            message: "the server does not show its configuration to this token".to_owned(),
+        };
+        self.effective_directory(&shown).ok_or_else(unknown)
+    }
+}
+
+/// What the pod template contains, for one observation.
+struct PodTemplateView {
+    server: Container,
+    /// The image of the init container that runs this program.
+    loader_image: Option<String>,
+    /// The init container that fills the directory.
+    init_container: Option<Container>,
+    directory: Option<PathBuf>,
+}
+
+/// A node, with the files that its init container has copied.
+struct PodSnapshot {
+    node: NodeObserved,
+    init_files: Option<InitContainerFiles>,
+}
+
+impl PodSnapshot {
+    fn not_ready(why: impl Into<String>) -> Self {
+        Self { node: NodeObserved::not_ready(why), init_files: None }
+    }
+}
+
+/// The file that is sent to every node.
+struct BinaryPayload {
+    directory: PathBuf,
+    file: String,
+    sha256: String,
+    bytes: Bytes,
+    content: Content,
+}
+
+fn uid(pod: &Pod) -> String {
+    pod.metadata.uid.clone().unwrap_or_default()
+}
+
+fn server_container<'a>(
+    cluster: &Cluster,
+    statefulset: &'a StatefulSet,
+    name: Option<&str>,
+) -> Result<&'a Container, KubernetesError> {
+    let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let pod = pod.ok_or_else(|| KubernetesError::NotFound {
+        object: format!("pod template of {}", statefulset.name_any()),
+        namespace: cluster.namespace.clone(),
+        found: Vec::new(),
+    })?;
+    find::find_server_container(&cluster.namespace, pod, name)
+}
+
+/// The image of the init container that runs this program.
+fn loader_image(statefulset: &StatefulSet) -> Option<String> {
+    init_containers(statefulset).find(|container| plugin_storage::is_loader(container))?.image.clone()
+}
+
+/// The annotation in which [`Deployment::set_init_image`] records the files of an image that no pod has run yet, for a rollback.
+const IMAGE_FILES_ANNOTATION: &str = "vault-token-plugin/image-files";
+
+/// The recorded files of an image.
+fn annotated_image_files(statefulset: &StatefulSet, image: &str) -> Option<BTreeSet<String>> {
+    #[derive(serde::Deserialize)]
+    struct ImageFiles {
+        image: String,
+        files: BTreeSet<String>,
+    }
+    let annotation = statefulset.metadata.annotations.as_ref()?.get(IMAGE_FILES_ANNOTATION)?;
+    let recorded: ImageFiles = serde_json::from_str(annotation).ok()?;
+    (recorded.image == image).then_some(recorded.files)
+}
+
+fn init_containers(statefulset: &StatefulSet) -> impl Iterator<Item = &Container> {
+    let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    pod.into_iter().flat_map(|pod| pod.init_containers.iter().flatten())
+}
+
+#[async_trait]
+impl Deployment for StatefulSetDeployment {
+    async fn find_active(&self) -> Result<(), DeploymentError> {
+        Ok(self.0.servers.find_active(self.0.running_nodes().await?).await?)
+    }
+
+    fn follows_active_node(&self) -> bool {
+        true
+    }
+
+    async fn observe(&self, query: &Query) -> Result<DeploymentObserved, DeploymentError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?.clone();
+        let directory = self.0.effective_directory(&query.plugin_directory);
+        let mut plugin_storage = match (&statefulset.spec, &directory) {
+            (Some(spec), Some(directory)) => plugin_storage::plugin_storage(spec, &server, directory),
+            _ => PluginStorage::Unknown { reason: "the plugin directory is unknown".into() },
+        };
+        let kind = DeploymentKind::Kubernetes {
+            namespace: self.0.cluster.namespace.clone(),
+            statefulset: self.0.statefulset.clone(),
+            container: server.name.clone(),
+        };
+        let init_container = match &plugin_storage {
+            PluginStorage::InitContainer { name, .. } => {
+                init_containers(&statefulset).find(|it| it.name == *name).cloned()
+            }
+            _ => None,
+        };
+        let view = Arc::new(PodTemplateView {
+            server,
+            loader_image: loader_image(&statefulset),
+            init_container,
+            directory: directory.clone(),
+        });
+        let mut observations = JoinSet::new();
+        for (name, pod) in self.0.nodes(&statefulset).await? {
+            let (inner, view, query) = (Arc::clone(&self.0), Arc::clone(&view), query.clone());
+            observations.spawn(async move {
+                let node = inner.observe_node(&name, pod.as_ref(), &view, &query).await;
+                (name, node)
+            });
+        }
+        let mut unobserved = BTreeMap::new();
+        let holder = lease::other_holder(
+            &self.0.cluster,
+            &self.0.statefulset,
+            &self.0.identity,
+            &self.0.lock_observer,
+        )
+        .await;
+        let lock_holder = holder.unwrap_or_else(|error| {
+            unobserved.insert("whether another operator is changing plugins".to_owned(), error_chain(&error));
+            None
+        });
+        let (mut nodes, mut init_files) = (BTreeMap::new(), Vec::new());
+        for (name, snapshot) in observations.join_all().await {
+            let snapshot = snapshot?;
+            nodes.insert(name, snapshot.node);
+            init_files.extend(snapshot.init_files);
+        }
+        if let PluginStorage::InitContainer { image, files, .. } = &mut plugin_storage {
+            *files = init_container_files::common_files(init_files)
+                .or_else(|| annotated_image_files(&statefulset, image));
+        }
+        let update_strategy = plugin_storage::update_strategy(&statefulset);
+        let directory = directory.unwrap_or_default();
+        Ok(DeploymentObserved {
+            kind,
+            directory,
+            nodes,
+            plugin_storage,
+            update_strategy,
+            lock_holder,
+            unobserved,
+        })
+    }
+
+    async fn place(
+        &self,
+        binary: &Binary,
+        file: &str,
+        nodes: &[NodeName],
+        progress: UnboundedSender<CopyProgress>,
+    ) -> Result<(), DeploymentError> {
+        let Compressed { bytes, prefix } = compress::compress(binary.clone()).await?;
+        let directory = self.0.current_directory().await?;
+        let (file, sha256, total) = (file.to_owned(), binary.sha256.clone(), binary.size);
+        let content = Content { sha256: sha256.clone(), prefix: Some(prefix) };
+        let payload = Arc::new(BinaryPayload { directory, file, sha256, bytes, content });
+        let mut copies = JoinSet::new();
+        for node in nodes {
+            let (node, inner, payload, progress) =
+                (node.clone(), Arc::clone(&self.0), Arc::clone(&payload), progress.clone());
+            copies.spawn(async move {
+                let compressed = payload.bytes.len().max(1) as u64;
+                let report = |sent: usize| {
+                    let done = u64::try_from(u128::from(total) * sent as u128 / u128::from(compressed))
+                        .unwrap_or(total);
+                    // The receiver may have been dropped.
+                    let _received = progress.send(CopyProgress { node: node.clone(), done, total });
+                };
+                inner.place_on(&node, &payload, &report).await
+            });
+        }
+        drop(progress);
+        Ok(join_all(copies).await?)
+    }
+
+    async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, DeploymentError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
+        Ok(logs::read_all(&self.0.cluster, self.0.nodes(&statefulset).await?, &server.name).await?)
+    }
+
+    async fn remove(&self, file: &str, nodes: &[NodeName]) -> Result<(), DeploymentError> {
+        let directory = self.0.current_directory().await?;
+        let mut removals = JoinSet::new();
+        for node in nodes {
+            let (node, inner, directory, file) =
+                (node.clone(), Arc::clone(&self.0), directory.clone(), file.to_owned());
+            removals.spawn(async move {
+                let (_, cached) = inner.take_cached_pod(&node).await?;
+                cached.executor.remove(&inner.cluster, node.as_str(), &directory, &file).await
+            });
+        }
+        Ok(join_all(removals).await?)
+    }
+
+    async fn node_client(&self, node: &NodeName) -> Result<Option<Client>, DeploymentError> {
+        Ok(Some(self.0.servers.node_client(node).await?))
+    }
+
+    async fn acquire_lock(&self) -> Result<LeaseLock, DeploymentError> {
+        let Inner { cluster, statefulset, identity, lock_observer, .. } = &*self.0;
+        Ok(lease::acquire_lock(cluster, statefulset, identity, lock_observer).await?)
+    }
+
+    async fn restart_node(
+        &self,
+        node: &NodeName,
+        uid: &str,
+        unready: UnreadyPodPolicy,
+    ) -> Result<(), DeploymentError> {
+        Ok(restart::restart_pod(&self.0.cluster, node, uid, unready).await?)
+    }
+
+    async fn verify_image_pull(&self, image: &str) -> Result<Option<String>, DeploymentError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
+        let directory = self.0.current_directory().await?;
+        let plugin_storage =
+            statefulset.spec.as_ref().map(|spec| plugin_storage::plugin_storage(spec, server, &directory));
+        let init_container = match &plugin_storage {
+            Some(PluginStorage::InitContainer { name, .. }) => {
+                init_containers(&statefulset).find(|container| container.name == *name)
+            }
+            _ => None,
+        };
+        let Some(init_container) = init_container else {
+            return Err(KubernetesError::NoInitContainer { statefulset: self.0.statefulset.clone() }.into());
+        };
+        match self.0.running_nodes().await?.first() {
+            Some(node) => {
+                Ok(executor::verify_image_pull(&self.0.cluster, node.as_str(), init_container, image).await?)
+            }
+            None => Ok(Some("no pod is ready".to_owned())),
+        }
+    }
+
+    async fn set_init_image(
+        &self,
+        image: &str,
+        files: Option<&BTreeSet<String>>,
+    ) -> Result<(), DeploymentError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
+        let directory = self.0.current_directory().await?;
+        let plugin_storage =
+            statefulset.spec.as_ref().map(|spec| plugin_storage::plugin_storage(spec, server, &directory));
+        let name = || self.0.statefulset.clone();
+        let Some(PluginStorage::InitContainer { name: container, image: current, .. }) = plugin_storage
+        else {
+            return Err(KubernetesError::NoInitContainer { statefulset: name() }.into());
+        };
+        if current == image {
+            return Ok(());
+        }
+        if plugin_storage::update_strategy(&statefulset) != PodUpdateStrategy::OnDelete {
+            return Err(KubernetesError::WouldRestart { statefulset: name() }.into());
+        }
+        // The resource version makes the patch fail if the update strategy was changed since it was read.
+        let patch = Patch::Strategic(json!({
+            "metadata": {
+                "resourceVersion": statefulset.metadata.resource_version,
+                "annotations": {IMAGE_FILES_ANNOTATION: files.map(|files| json!({"image": image, "files": files}).to_string())},
+            },
+            "spec": {"template": {"spec": {"initContainers": [{"name": container, "image": image}]}}},
+        }));
+        let (api, params) = (self.0.cluster.statefulsets(), PatchParams::default());
+        let patched = self
+            .0
+            .cluster
+            .retry(ApiRequest::PATCH_STATEFULSET, || api.patch(&self.0.statefulset, &params, &patch));
+        patched.await?;
+        Ok(())
+    }
+}
+
+/// Waits for all tasks, also after an error, so that the others complete.
+async fn join_all(mut tasks: JoinSet<Result<(), KubernetesError>>) -> Result<(), KubernetesError> {
+    let mut failed = Vec::new();
+    while let Some(result) = tasks.join_next().await {
+        let result = result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        failed.extend(result.err());
+    }
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(failed.remove(0)),
+        _ => Err(KubernetesError::Multiple { each: failed.iter().map(|error| error_chain(error)).collect() }),
+    }
+}

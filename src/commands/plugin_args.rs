@@ -1,0 +1,126 @@
+//! Flags that several commands share, with the same name and the same meaning in each.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueHint};
+use rollout::{DowngradePolicy, Durability, Version};
+
+use super::plugin_image::ExtractedBinary;
+use super::plugin_name;
+use crate::error::CommandError;
+
+/// The plugin that a command installs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PluginArgs {
+    /// Name of the plugin in the catalog
+    #[arg(value_name = "PLUGIN", value_parser = plugin_name::parse_installable, value_hint = ValueHint::Other)]
+    pub(crate) plugin: Option<String>,
+    /// Plugin binary [default: this program]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) durability: DurabilityArgs,
+    /// Plugin version [default: as the binary reports it]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<Version>,
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
+    #[command(flatten)]
+    pub(crate) directory: PluginDirArgs,
+    /// Read plugin.yaml; flags take precedence
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Allow moving mounts to an older version
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true, help_heading = SAFETY_HEADING)]
+    allow_downgrade: bool,
+}
+
+/// How a plugin is started.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LaunchArgs {
+    /// Argument of the plugin; repeatable
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+    /// Environment of the plugin; KEY=@FILE reads a file
+    ///
+    /// KEY=- reads standard input. Pass secrets in one of these two ways. The flag is repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) env: Vec<String>,
+}
+
+/// Where plugins are, outside of Kubernetes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PluginDirArgs {
+    /// Plugin directory of the server on this machine [default: the one that the server reports]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub(crate) plugin_dir: Option<PathBuf>,
+}
+
+/// What brings a version back when a pod is restarted.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DurabilityArgs {
+    /// Image of the plugin (registry or OCI layout)
+    ///
+    /// HOST/NAME:TAG, HOST/NAME@DIGEST, or the directory of a layout. `register` and `upgrade` take the plugin from the image unless
+    /// --binary is given. On Kubernetes, the init container of the pods is set to the image.
+    #[arg(long, value_name = "REF")]
+    pub(crate) image: Option<String>,
+    /// Allow a plugin directory that does not survive a pod restart
+    #[arg(long, action = ArgAction::SetTrue, hide_short_help = true, help_heading = SAFETY_HEADING)]
+    pub(crate) allow_ephemeral: bool,
+}
+
+/// How it is shown that a mount works.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SmokeArgs {
+    /// Path to read as a smoke test, like creds/developer
+    ///
+    /// The path is below the mount. A lease that is issued is revoked again.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) smoke: Option<String>,
+}
+
+/// The heading of flags that permit what is refused without them.
+pub(crate) const SAFETY_HEADING: &str = "Safety options";
+
+impl PluginArgs {
+    pub(crate) fn downgrade(&self) -> DowngradePolicy {
+        if self.allow_downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse }
+    }
+}
+
+impl DurabilityArgs {
+    /// What has to bring the version back. `extracted` is what was taken out of the image.
+    pub(crate) fn durability(self, extracted: Option<&ExtractedBinary>) -> Durability {
+        let DurabilityArgs { image, allow_ephemeral } = self;
+        if allow_ephemeral {
+            return Durability::NotRequired;
+        }
+        match extracted {
+            Some(extracted) => match extracted.reference() {
+                Some(image) => Durability::Image { image, files: Some(extracted.bundled_files().clone()) },
+                None => Durability::Required,
+            },
+            None => match image {
+                Some(image) => Durability::Image { image, files: None },
+                None => Durability::Required,
+            },
+        }
+    }
+
+    /// Refuses an image that is only named to the pods where that is not possible or not wanted.
+    pub(crate) fn check_only_named(&self) -> Result<(), CommandError> {
+        let Some(image) = &self.image else { return Ok(()) };
+        if self.allow_ephemeral {
+            return Err(CommandError::usage("--image and --allow-ephemeral exclude each other here")
+                .hint("The pods take the plugin from the image, or they may lose it."));
+        }
+        if PathBuf::from(image).is_dir() {
+            return Err(CommandError::usage(format!(
+                "{image} is a directory, and pods take images from a registry"
+            ))
+            .hint("Push the image to a registry, and name it with --image HOST/NAME:TAG."));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! The positional `[PLUGIN]`: a name in the catalog. A file and an image have flags of their own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use oci_image::ImageReference;
+use rollout::{Observed, shell_quote};
+use vault_api::catalog::PluginType;
+
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// Reads the name of a plugin that a command installs.
+///
+/// # Errors
+/// For a path or an image, with the flag that takes it.
+pub(crate) fn parse_installable(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains('/') {
+        return Err(installable_hint(text));
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads the name of a plugin that is on the server. Unlike ours, the name of a foreign registration may contain a slash.
+///
+/// # Errors
+/// For a path.
+pub(crate) fn parse_registered(text: &str) -> Result<String, String> {
+    let is_path = ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
+    if text.is_empty() || is_path || (text.contains('/') && Path::new(text).exists()) {
+        return Err(
+            "PLUGIN is a name in the catalog, not a file; `vault-token-plugin status` shows the names".into(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Refuses a name that is also a file, where the command would otherwise take its own program for the plugin.
+pub(crate) fn refuse_file(name: &str) -> Result<(), CommandError> {
+    if !Path::new(name).is_file() {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("{name} is a file in this directory, and no plugin binary was given"))
+        .hint(format!("To install that file, add --binary {}.", shell_quote(&format!("./{name}")))))
+}
+
+/// The only plugin that is mounted. On a terminal, of several one is asked for.
+///
+/// # Errors
+/// When none is mounted, and when it is not clear which one is meant.
+pub(crate) fn only_mounted(observed: &Observed, command: &str, ui: &mut Ui) -> Result<String, CommandError> {
+    let names = observed.catalog.iter().map(|entry| entry.name.as_str());
+    let mounted = names.filter(|name| observed.mounts_of(PluginType::Secret, name).next().is_some());
+    only(mounted.collect(), "mounted", command, ui)
+}
+
+/// The only plugin of a type that is registered. On a terminal, of several one is asked for.
+///
+/// # Errors
+/// When none is registered, and when it is not clear which one is meant.
+pub(crate) fn only_registered(
+    observed: &Observed,
+    kind: PluginType,
+    command: &str,
+    ui: &mut Ui,
+) -> Result<String, CommandError> {
+    let entries = observed.catalog.iter().filter(|entry| entry.kind == kind);
+    only(entries.map(|entry| entry.name.as_str()).collect(), "registered", command, ui)
+}
+
+fn only(
+    names: BTreeSet<&str>,
+    state: &'static str,
+    command: &str,
+    ui: &mut Ui,
+) -> Result<String, CommandError> {
+    let list = names.iter().copied().collect::<Vec<_>>().join(", ");
+    let missing = |several: &str| {
+        CommandError::usage(format!("the name of the plugin is missing, and {several} {state}"))
+            .hint(format!("Name it: `vault-token-plugin {command} PLUGIN`."))
+    };
+    match (names.first(), names.len()) {
+        (Some(name), 1) => Ok((*name).to_owned()),
+        (None, _) => Err(missing("none is")),
+        (Some(_), _) if ui.is_interactive() => {
+            let name = ui.prompt(&format!("Name of the plugin ({list})"), None)?;
+            if names.contains(name.as_str()) {
+                Ok(name)
+            } else {
+                Err(CommandError::usage(format!("no plugin {name} is {state}")))
+            }
+        }
+        (Some(_), _) => Err(missing("several are").hint(format!("These are {state}: {list}"))),
+    }
+}
+
+fn installable_hint(text: &str) -> String {
+    let image = || ImageReference::parse_qualified(text).filter(|_| !Path::new(text).exists());
+    match image() {
+        _ if text.is_empty() => "PLUGIN is a name in the catalog, and cannot be empty".to_owned(),
+        Some(_) => {
+            format!("PLUGIN is a name in the catalog; give an image with --image {}", shell_quote(text))
+        }
+        None => format!("PLUGIN is a name in the catalog; give a file with --binary {}", shell_quote(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_or_an_image_in_place_of_the_name_is_refused_with_the_flag_that_takes_it() {
+        for (text, cure) in [
+            ("./my-plugin", "--binary ./my-plugin"),
+            ("target/release/my-plugin", "--binary target/release/my-plugin"),
+            ("/tmp/my plugin", "--binary '/tmp/my plugin'"),
+            (
+                "registry.example.com/team/my-plugin:1.2.3",
+                "--image registry.example.com/team/my-plugin:1.2.3",
+            ),
+        ] {
+            let error = parse_installable(text).expect_err(text);
+            assert!(error.ends_with(cure), "{error}");
+        }
+        assert_eq!(parse_installable("my-plugin"), Ok("my-plugin".to_owned()));
+        assert!(parse_installable("").is_err());
+    }
+
+    #[test]
+    fn a_path_is_no_name_of_a_registered_plugin() {
+        for text in ["./my-plugin", "../my-plugin", "/plugins/my-plugin", "~/my-plugin", ""] {
+            assert!(parse_registered(text).is_err(), "{text:?}");
+        }
+        for text in ["my-plugin", "team/my-plugin"] {
+            assert_eq!(parse_registered(text), Ok(text.to_owned()));
+        }
+    }
+}
