@@ -28,6 +28,7 @@ mod openbao;
 mod package;
 mod package_refusals;
 mod plugin_versions;
+mod presets;
 mod register;
 mod register_refusals;
 mod scratch_container;
