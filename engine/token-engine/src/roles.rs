@@ -66,6 +66,20 @@ impl Role {
         }
     }
 
+    /// Checks that a lease of the role can be issued and renewed.
+    fn check_ttls(&self) -> Result<(), Error> {
+        if self.ttl == 0 {
+            return Err(Error::invalid("ttl must be longer than zero"));
+        }
+        if self.max_ttl != 0 && self.ttl > self.max_ttl {
+            return Err(Error::invalid(format!(
+                "ttl ({}s) must not be longer than max_ttl ({}s)",
+                self.ttl, self.max_ttl
+            )));
+        }
+        Ok(())
+    }
+
     /// Returns the warnings for a write of this role, on a mount with this maximum lease TTL.
     fn warnings(&self, mount_max: Duration) -> Vec<String> {
         let limit = mount_max.as_secs();
@@ -223,6 +237,7 @@ async fn update(
                     let key = storage_key(&changes.name);
                     let role = apply_update(before, changes)?;
                     check_connection(storage, &role).await?;
+                    role.check_ttls()?;
                     storage.write(&key, &role).await?;
                     Ok::<_, Error>(role)
                 })
@@ -279,15 +294,6 @@ fn apply_update(before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error
     role.permissions = role.permissions.iter().map(|entry| entry.trim().to_owned()).collect();
     role.permissions.retain(|entry| !entry.is_empty());
     RoleName::try_from(role.config.clone()).map_err(|error| Error::invalid(error.of("connection")))?;
-    if role.ttl == 0 {
-        return Err(Error::invalid("ttl must be longer than zero"));
-    }
-    if role.max_ttl != 0 && role.ttl > role.max_ttl {
-        return Err(Error::invalid(format!(
-            "ttl ({}s) must not be longer than max_ttl ({}s)",
-            role.ttl, role.max_ttl
-        )));
-    }
     Ok(role)
 }
 
@@ -303,7 +309,9 @@ mod tests {
 
     fn write(before: Option<Role>, mut fields: Value) -> Result<Role, String> {
         fields["name"] = "developer".into();
-        apply_update(before, serde_json::from_value(fields).unwrap()).map_err(|error| error.to_string())
+        apply_update(before, serde_json::from_value(fields).unwrap())
+            .and_then(|role| role.check_ttls().map(|()| role))
+            .map_err(|error| error.to_string())
     }
 
     fn role(permissions: &[&str], ttl: u64, max_ttl: u64) -> Role {

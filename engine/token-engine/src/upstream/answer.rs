@@ -68,6 +68,8 @@ pub(crate) enum Doubt {
     TooLong,
     #[error("an answer that is not JSON")]
     NotJson,
+    #[error("an answer that is not a JSON object")]
+    NotObject,
     #[error("status {0} in an answer that is not JSON, which may be of a proxy")]
     NotOfApi(StatusCode),
     #[error("an answer without a usable {0}")]
@@ -300,7 +302,13 @@ pub(crate) fn read_renewed(
     answer: &Answer<'_>,
     now: Timestamp,
 ) -> Result<Result<Option<Timestamp>, ExpiryError>, Doubt> {
-    Ok(read_expiry(expires, &answer.json()?, now))
+    let body = answer.json()?;
+    let read = read_expiry(expires, &body, now);
+    // An answer that may leave the end out is still one of the API: an object, or nothing at all.
+    if expires.is_some() && read == Ok(None) && !matches!(body, Value::Object(_) | Value::Null) {
+        return Err(Doubt::NotObject);
+    }
+    Ok(read)
 }
 
 /// What a search says about a name.

@@ -179,9 +179,9 @@ impl ErrorKind {
             Verdict::Unclear(Doubt::ErrorInside(_)) => ErrorKind::ErrorInside,
             Verdict::Unclear(Doubt::TooLong) => ErrorKind::TooLarge,
             Verdict::Unclear(Doubt::NotOfApi(status)) => ErrorKind::NotFromService(status),
-            Verdict::Unclear(doubt @ (Doubt::NotJson | Doubt::Missing(_) | Doubt::MissingValue(_))) => {
-                ErrorKind::Malformed(doubt)
-            }
+            Verdict::Unclear(
+                doubt @ (Doubt::NotJson | Doubt::NotObject | Doubt::Missing(_) | Doubt::MissingValue(_)),
+            ) => ErrorKind::Malformed(doubt),
             Verdict::Success
             | Verdict::Gone
             | Verdict::Refused(_)
@@ -208,7 +208,9 @@ impl ErrorKind {
     }
 
     /// Returns the kind of an error without a response, and whether the request may have arrived.
-    pub(super) fn from_reqwest(error: &reqwest::Error) -> (ErrorKind, Effect) {
+    pub(super) fn from_reqwest(error: reqwest::Error) -> (ErrorKind, Effect) {
+        // A path or a query can contain a token.
+        let error = &error.without_url();
         let cause = root_cause(error);
         let unsent = error.is_connect();
         let effect = if unsent { Effect::None } else { Effect::Possible };

@@ -127,6 +127,53 @@ mod tests {
         assert_eq!(listed, files.iter().collect::<Vec<_>>());
     }
 
+    /// The page that describes the format.
+    fn page() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/token-apis.md")
+    }
+
+    #[test]
+    fn the_documentation_lists_every_preset_with_how_it_was_tested() {
+        let heading = "| Preset | Issues | Status |\n|---|---|---|\n";
+        let mut table = heading.to_owned();
+        for preset in all_presets() {
+            let description = preset.description();
+            let mut status = match (&description.unverified, &description.proven) {
+                (Some(_), _) => "unverified".to_owned(),
+                (None, Some(server)) => format!("tested with {server}"),
+                (None, None) => panic!("{}: neither proven nor unverified", preset.name),
+            };
+            if let Some(address) = &description.documented {
+                status.push_str(&format!(", follows the [documentation]({address})"));
+            }
+            table.push_str(&format!("| `{}` | {} | {status} |\n", preset.name, description.help));
+        }
+        let committed = std::fs::read_to_string(page()).unwrap();
+        let (before, rows) = committed.split_once(heading).expect("the table");
+        let (_, after) = rows.split_once("\n\n").expect("text after the table");
+        let generated = format!("{before}{table}\n{after}");
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            std::fs::write(page(), &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(page()).unwrap();
+        assert!(committed == generated, "run the test again with UPDATE_GENERATED=1");
+    }
+
+    #[test]
+    fn the_description_of_the_documentation_is_valid_and_its_error_is_quoted() {
+        let page = std::fs::read_to_string(page()).unwrap();
+        let (_, block) = page.split_once("```yaml\n").unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        if let Err(problems) = Description::parse(block) {
+            panic!("{problems}");
+        }
+        let misspelt = block.replace("{ttl.seconds}", "{tll.seconds}");
+        let problems = Description::parse(&misspelt).err().unwrap().to_string();
+        let quoted = "mint.json.expires_in: unknown placeholder {tll.seconds}; did you mean {ttl.seconds}?";
+        assert!(problems.contains(quoted), "{problems}");
+        assert!(page.contains(quoted));
+    }
+
     #[test]
     fn a_misspelt_preset_is_named_with_the_nearest_one() {
         assert!(find_preset("jupyterhib").err().unwrap().to_string().contains("did you mean jupyterhub?"));

@@ -96,7 +96,7 @@ impl Upstream {
             // Copied, as a connection keeps its bytes until they are sent.
             request = request.header(CONTENT_TYPE, body.kind.content_type()).body(body.bytes.to_vec());
         }
-        let mut response = request.send().await.map_err(|error| ErrorKind::from_reqwest(&error))?;
+        let mut response = request.send().await.map_err(ErrorKind::from_reqwest)?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let effect = Effect::from_status(status);
@@ -105,7 +105,7 @@ impl Upstream {
             let chunk = response
                 .chunk()
                 .await
-                .map_err(|error| (ErrorKind::from_reqwest(&error).0, Effect::Possible))?;
+                .map_err(|error| (ErrorKind::from_reqwest(error).0, Effect::Possible))?;
             let Some(chunk) = chunk else { return Ok(UpstreamReply { status, headers, body, effect }) };
             if body.len() + chunk.len() > MAX_BODY_SIZE {
                 return Err((ErrorKind::TooLarge, Effect::Possible));

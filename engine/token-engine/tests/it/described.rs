@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use token_engine::engine;
-use vault_plugin::logical::Response;
+use vault_plugin::logical::{Error, Response};
 use vault_plugin::testing::TestMount;
 
 use crate::fake_api::{FakeApi, HUB_KEY, Hub, Received, Reply};
@@ -534,6 +534,86 @@ async fn secret_parameters_are_stored_and_never_shown() {
     assert!(!shown.to_string().contains("hunter2"), "{shown}");
     let stored = String::from_utf8(mount.storage().entry("config").unwrap().value).unwrap();
     assert!(stored.contains("hunter2"));
+}
+
+/// A description whose calls carry secrets where they should not be.
+const CARELESS_API: &str = r#"
+name: careless
+auth: {headers: {X-Key: "{api_key}", X-Literal: literal-hunter2}}
+config: {tenant_key: {secret: true, required: true}}
+mint:
+  post: /keys
+  query: {key: "{api_key}", tenant: "{config.tenant_key}"}
+  json: {name: "{name}", ttl: "{ttl.seconds}", literal: json-hunter2}
+  id: /id
+  token: /token
+  expires: {rfc3339: /end, optional: true}
+renew: {post: "/keys/{token}", query: {literal: query-hunter2}, json: {ttl: "{ttl.seconds}"}}
+revoke: {delete: "/keys/{token}", query: {id: "{id}"}, gone: {status: [404]}}
+recovery: none
+probe: {get: /keys, query: {key: "{api_key}"}, account: /account}
+"#;
+
+#[tokio::test]
+async fn no_error_contains_a_secret_of_a_description_a_key_or_an_answer() {
+    let replies = Arc::new(Mutex::new(vec![Reply::json(500, Value::Null)]));
+    let handler = Arc::clone(&replies);
+    let api = FakeApi::start(move |request| match &*request.method {
+        "GET" => Reply::json(200, json!({"account": "a"})),
+        _ => {
+            let mut replies = handler.lock();
+            if replies.len() > 1 { replies.remove(0) } else { replies[0].clone() }
+        }
+    })
+    .await;
+    let config = json!({
+        "accept_orphans": true, "renew_upstream": true, "request_timeout": 1,
+        "parameters": {"tenant_key": "tenant-hunter2"}, "api_key": "key-hunter2",
+    });
+    let mount = described(&api, CARELESS_API, config, json!({"ttl": "1h", "max_ttl": "2h"})).await;
+    let minted = || Reply::json(200, json!({"id": "k1", "token": "token-hunter2"}));
+    let error_text = "the-answer-hunter2";
+    let bad = [
+        Reply::json(400, json!({"error": error_text})),
+        Reply::json(401, json!({"error": error_text})),
+        Reply::json(404, json!({"error": error_text})),
+        Reply::json(409, json!({"error": error_text})),
+        Reply::json(500, json!({"error": error_text})),
+        Reply::json(200, json!({"token": ["token-hunter2"]})),
+        Reply::json(200, json!({"id": "k1", "token": "token-hunter2", "end": error_text})),
+        Reply::json(302, Value::Null).header("location", "https://elsewhere.example/the-answer-hunter2"),
+        Reply::html(200),
+        Reply::html(404),
+        Reply::lost(),
+    ];
+    let mut errors = Vec::new();
+    let mut note = |result: Result<Option<Response>, Error>| match result {
+        Err(error) => errors.push(format!("{error} {error:?}")),
+        Ok(response) => {
+            let text = response.as_ref().and_then(Response::error_text).map(str::to_owned);
+            errors.extend(text.map(|text| format!("{text} {response:?}")));
+        }
+    };
+    for reply in &bad {
+        *replies.lock() = vec![reply.clone()];
+        note(mount.read("creds/developer").await);
+        *replies.lock() = vec![minted(), reply.clone()];
+        let Ok(Some(leased)) = mount.read("creds/developer").await else { panic!("a token") };
+        note(mount.revoke(&leased).await);
+        note(mount.renew(&leased).await);
+        note(mount.rollback().await);
+    }
+    assert!(errors.len() > 2 * bad.len(), "{errors:?}");
+    for error in &errors {
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let orphans = data(mount.list("orphans/").await.unwrap());
+    assert!(!orphans.to_string().contains("hunter2"), "{orphans}");
+    // The literals of a description are shown: it holds no secrets, and the documentation says so.
+    let shown = data(mount.read("config").await.unwrap()).to_string();
+    for secret in ["key-hunter2", "tenant-hunter2", "token-hunter2"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
 }
 
 #[tokio::test]

@@ -262,3 +262,20 @@ fn a_login_is_read_from_a_header_or_a_body() {
     assert_eq!(read(&body, r#"{"access_token": "t"}"#), Ok(("t".to_owned(), None)));
     assert_eq!(read(&body, r#"{"error": "x"}"#), Err(Doubt::Missing("credential")));
 }
+
+#[test]
+fn a_renewal_is_answered_by_an_object_or_by_nothing() {
+    let expires: Expires = serde_json::from_value(json!({"rfc3339": "/end", "optional": true})).unwrap();
+    let headers = headers("application/json");
+    let read = |body: &str| {
+        let answer = Answer { status: StatusCode::OK, headers: &headers, body: body.as_bytes() };
+        read_renewed(Some(&expires), &answer, NOW.parse().unwrap())
+    };
+    for body in ["", "{}", r#"{"end": null}"#] {
+        assert_eq!(read(body), Ok(Ok(None)), "{body}");
+    }
+    assert_eq!(read(r#"{"end": "2026-11-30T12:00:00Z"}"#), Ok(Ok(Some(NOW.parse().unwrap()))));
+    for body in ["[]", "1", "\"x\"", "[{}]"] {
+        assert_eq!(read(body), Err(Doubt::NotObject), "{body}");
+    }
+}

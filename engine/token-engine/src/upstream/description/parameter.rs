@@ -34,7 +34,7 @@ pub(crate) struct Parameter {
     /// What it is, in one sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) help: String,
-    /// Whether it is never shown.
+    /// Whether it is never shown. Of the connection only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) secret: bool,
 }

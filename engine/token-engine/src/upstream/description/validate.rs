@@ -110,6 +110,12 @@ impl<'a> Checks<'a> {
             if parameter.kind == ParameterType::Path && of_role == IsOfRole::Yes {
                 self.problem(&place.key("type"), "a role cannot choose a path; declare it under config");
             }
+            if parameter.secret && of_role == IsOfRole::Yes {
+                self.problem(
+                    &place.key("secret"),
+                    "a role is shown to its readers; declare a secret under config",
+                );
+            }
             if parameter.required && parameter.default.is_some() {
                 self.problem(&place, "a parameter with a default cannot be required");
             }

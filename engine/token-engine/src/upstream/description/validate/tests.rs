@@ -169,6 +169,10 @@ fn a_value_that_does_not_fit_its_position_is_refused() {
         "mint.post: {config.realm} a path begins with /, or with a parameter of type path",
     );
     check(&[("/parameters/user/type", json!("path"))], "parameters.user.type: a role cannot choose a path");
+    check(
+        &[("/parameters/user/secret", json!(true))],
+        "parameters.user.secret: a role is shown to its readers",
+    );
 }
 
 #[test]
