@@ -434,11 +434,7 @@ fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Result<Config,
     if config.api_key.is_empty() {
         return Err(required_field("api_key"));
     }
-    if config.api_key.expose().chars().any(|letter| !letter.is_ascii_graphic()) {
-        return Err(Error::invalid(
-            "api_key holds a space, a line break or another character that no HTTP header can carry; write the key alone",
-        ));
-    }
+    config.check_api_key()?;
     if !(1..=MAX_REQUEST_TIMEOUT).contains(&config.request_timeout) {
         return Err(Error::invalid(format!(
             "request_timeout must be between 1s and {MAX_REQUEST_TIMEOUT}s, not {}s",
@@ -616,6 +612,18 @@ mod tests {
         assert_eq!(config.request_timeout, 30);
         check_refused(Some(configured()), json!({"api_key": null}), "api_key is required");
         check_refused(Some(configured()), json!({"api_endpoint": null}), "api_endpoint is required");
+    }
+
+    #[test]
+    fn a_password_that_no_header_carries_as_it_is_may_contain_spaces() {
+        let password = |key: &str| {
+            json!({
+                "api_endpoint": "https://npm.example.com", "preset": "verdaccio", "accept_orphans": true,
+                "parameters": {"username": "ada"}, "api_key": key,
+            })
+        };
+        assert!(write(None, password("correct horse ñ")).is_ok());
+        check_refused(None, password("hunter2\n"), "api_key holds a line break");
     }
 
     #[test]

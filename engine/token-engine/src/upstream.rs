@@ -38,8 +38,8 @@ pub(crate) use self::revocation::{Look, RecoveryPlan, Revocation, bind_renewal, 
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
 use self::answer::{
-    Answer, FindOutcome, Meanings, MintOutcome, Verdict, read_find, read_mint, read_renewed, read_value,
-    read_values,
+    Answer, Doubt, FindOutcome, Meanings, MintOutcome, Verdict, read_find, read_mint, read_renewed,
+    read_value, read_values,
 };
 use self::credential::{Credential, Headers};
 use self::description::{Before, Call, Gone, Mint, Pages};
@@ -343,7 +343,13 @@ impl Upstream {
         self.require_success(PROBE, &reply, meanings)?;
         let Some(account) = &probe.account else { return Ok(None) };
         let read = read_value(account, &reply.answer(), &values);
-        let account = read.map_err(|doubt| self.error(PROBE, ErrorKind::Malformed(doubt), Effect::None))?;
+        let account = read.map_err(|doubt| {
+            let kind = match doubt {
+                Doubt::Missing(_) => ErrorKind::NoAccount,
+                doubt => ErrorKind::Malformed(doubt),
+            };
+            self.error(PROBE, kind, Effect::None)
+        })?;
         Ok(Some(account.expose().to_owned()))
     }
 

@@ -33,7 +33,7 @@ async fn long_a_404_in_html_as_devpi_answers_it_does_not_count_as_a_token_that_i
     let leased = mount.issue().await;
     assert!(service.token_works(&leased.credential("")).await, "{}", service.logs());
     let error = error_of(mount.revoke(&leased).await);
-    assert!(error.contains("status 404 comes from something before the service"), "{error}");
+    assert!(error.contains("status 404 Not Found comes from something before the service"), "{error}");
     assert!(service.token_works(&leased.credential("")).await);
     assert_eq!(mount.leases().await.len(), 1, "it is still to be revoked");
 }

@@ -3,17 +3,17 @@
 use harness::{Credential, TokenApi, TokenServer};
 use serde_json::{Value, json};
 
-use super::{PluginMount, Setup, WRONG_KEY, error_of, is_key_refused};
+use super::{PluginMount, Setup, WRONG_KEY, error_of, refused_with};
 
 const VERSION: &str = "Keycloak 26.7.3";
 
 const TOKEN_PATH: &str = "/realms/master/protocol/openid-connect/token";
 const REVOKE_PATH: &str = "/realms/master/protocol/openid-connect/revoke";
 
-fn oauth2_config(service: &TokenServer) -> Value {
+fn oauth2_config(service: &TokenServer, client: &Credential) -> Value {
     json!({
-        "api_endpoint": service.endpoint(), "api_key": service.admin_key(), "accept_orphans": true,
-        "parameters": {"client_id": service.account(), "token_path": TOKEN_PATH, "revoke_path": REVOKE_PATH},
+        "api_endpoint": service.endpoint(), "api_key": client.secret, "accept_orphans": true,
+        "parameters": {"client_id": client.name, "token_path": TOKEN_PATH, "revoke_path": REVOKE_PATH},
     })
 }
 
@@ -30,17 +30,18 @@ async fn long_clients_of_keycloak_are_issued_renewed_and_revoked_by_vault() {
         role: json!({}),
         name: "client_id",
     };
-    setup.prove(&service, &[401]).await;
+    setup.prove(&service, Some(&refused_with(401))).await;
 }
 
 #[tokio::test]
 async fn long_access_tokens_of_keycloak_are_issued_and_revoked_and_an_error_with_status_200_is_no_revocation()
 {
     let service = TokenServer::start(TokenApi::Keycloak).await;
+    let client = service.issue("app").await.credential;
     let mount = PluginMount::start().await;
     let preset = mount.read("presets/oauth2").await.success();
     assert!(preset["data"]["evidence"].as_str().unwrap().contains(VERSION), "{preset}");
-    let mut config = oauth2_config(&service);
+    let mut config = oauth2_config(&service, &client);
     config["preset"] = json!("oauth2");
     let role = json!({"permissions": ["openid"], "ttl": "30m"});
     let mut wrong = config.clone();
@@ -48,7 +49,7 @@ async fn long_access_tokens_of_keycloak_are_issued_and_revoked_and_an_error_with
     mount.write("config", &wrong).await.success();
     mount.write("roles/app", &role).await.success();
     let refused = error_of(mount.read("creds/app").await);
-    assert!(is_key_refused(&refused, 401), "{refused}");
+    assert!(refused.contains(&refused_with(401)), "{refused}");
 
     mount.write("config", &config).await.success();
     let leased = mount.issue().await;
@@ -62,7 +63,7 @@ async fn long_access_tokens_of_keycloak_are_issued_and_revoked_and_an_error_with
     // A revocation of what Keycloak does not know, which it answers with 200 and an error.
     let mut api = preset["data"]["api"].clone();
     api["revoke"]["form"]["token"] = json!("{name}");
-    let mut config = oauth2_config(&service);
+    let mut config = oauth2_config(&service, &client);
     config["api"] = json!(api.to_string());
     mount.write("config", &config).await.success();
     let leased = mount.issue().await;

@@ -3,7 +3,7 @@
 use harness::{TokenApi, TokenServer};
 use serde_json::json;
 
-use super::{Setup, pinned_version};
+use super::{Setup, pinned_version, refused_with};
 
 #[tokio::test]
 async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_vault() {
@@ -27,5 +27,5 @@ async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_v
         role: json!({"parameters": {"roles": r#"[{"name": "member"}]"#}}),
         name: "application_credential_id",
     };
-    setup.prove(&service, &[401]).await;
+    setup.prove(&service, Some(&refused_with(401))).await;
 }

@@ -3,7 +3,7 @@
 use harness::{Credential, Product, Program, Storage, VaultServer};
 use serde_json::{Value, json};
 
-use super::{PluginMount, Service, Setup};
+use super::{PluginMount, Service, Setup, refused_with};
 
 /// What the token of the connection may do: issue any policy, and revoke.
 const ADMIN_POLICY: &str = r#"
@@ -86,7 +86,7 @@ async fn prove(product: Product, name: &str) -> (TokenStore, Value, PluginMount)
         role: json!({"permissions": ["reader"]}),
         name: "",
     };
-    let mount = setup.prove(&store, &[403]).await;
+    let mount = setup.prove(&store, Some(&refused_with(403))).await;
     (store, admin, mount)
 }
 

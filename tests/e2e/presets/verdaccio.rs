@@ -19,7 +19,7 @@ async fn tokens_of_verdaccio_are_issued_renewed_and_revoked_by_vault_also_after_
         role: json!({}),
         name: "",
     };
-    let mount = setup.prove(&service, &[401]).await;
+    let mount = setup.prove(&service, Some("the answer names no account")).await;
 
     let checked = mount.read("check").await.success();
     assert_eq!(checked["data"]["account"], service.account());

@@ -154,6 +154,24 @@ impl Config {
         other.check_connection(&self.api_endpoint, &self.account).is_err()
     }
 
+    /// Checks that the key can be sent. A key that is a part of a header must fit into one; a password that is encoded first may contain
+    /// spaces and letters of any language.
+    pub(super) fn check_api_key(&self) -> Result<(), Error> {
+        let key = self.api_key.expose();
+        if self.api()?.description.auth.has_key_in_header() {
+            if key.chars().any(|letter| !letter.is_ascii_graphic()) {
+                return Err(Error::invalid(
+                    "api_key holds a space, a line break or another character that no HTTP header can carry; write the key alone",
+                ));
+            }
+        } else if key.chars().any(char::is_control) {
+            return Err(Error::invalid(
+                "api_key holds a line break or another control character; write the key alone",
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether a mint without a response may be retried. Earlier versions stored windows that are too short for this.
     pub(crate) fn retries_mints(&self) -> bool {
         self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW

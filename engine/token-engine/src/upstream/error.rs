@@ -75,6 +75,9 @@ pub(super) enum ErrorKind {
     Redirect(String),
     #[error("the key is refused (status {0}); set a valid api_key with the permissions for this")]
     Unauthorized(StatusCode),
+    /// Some services answer a question for the account without one if they do not accept the key.
+    #[error("the answer names no account, as for a key that is not accepted; set a valid api_key")]
+    NoAccount,
     #[error("too many requests (status 429){0}")]
     TooManyRequests(RetryAfter),
     #[error("not found (status 404); check that api_endpoint is the token service and that it can do this")]
@@ -118,7 +121,7 @@ impl UpstreamError {
             ErrorKind::NoConnection(_) => UpstreamErrorLabel::NoConnection,
             ErrorKind::TimedOut => UpstreamErrorLabel::Timeout,
             ErrorKind::ConnectionLost(_) => UpstreamErrorLabel::ConnectionLost,
-            ErrorKind::Unauthorized(_) => UpstreamErrorLabel::Unauthorized,
+            ErrorKind::Unauthorized(_) | ErrorKind::NoAccount => UpstreamErrorLabel::Unauthorized,
             ErrorKind::TooManyRequests(_) => UpstreamErrorLabel::TooManyRequests,
             ErrorKind::Refused(_) | ErrorKind::Render(_) => UpstreamErrorLabel::Refused,
             ErrorKind::TooLarge

@@ -327,6 +327,28 @@ async fn a_login_that_fails_is_named_and_leaves_no_entry() {
 }
 
 #[tokio::test]
+async fn an_api_that_names_no_account_is_said_not_to_accept_the_key_and_issues_nothing() {
+    let mut answer = login_api(usize::MAX);
+    let api = FakeApi::start(move |request: &Received| match &*request.target {
+        "/me" => Reply::json(200, json!({})),
+        _ => answer(request),
+    })
+    .await;
+    let mount = described(&api, LOGIN_API, json!({}), json!({})).await;
+    for path in ["check", "creds/developer"] {
+        let error = read_error(&mount, path).await;
+        assert!(
+            error.contains("names no account") && error.contains("set a valid api_key"),
+            "{path}: {error}"
+        );
+    }
+    assert_eq!(
+        (wal_entries(&mount).len(), api.lines().contains(&"POST /credentials".to_owned())),
+        (0, false)
+    );
+}
+
+#[tokio::test]
 async fn a_lease_holds_the_account_that_the_api_states() {
     let account = Arc::new(Mutex::new("team-a"));
     let stated = Arc::clone(&account);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::Login;
-use crate::upstream::template::{HeaderFields, PathTemplate, TextTemplate};
+use crate::upstream::template::{HeaderFields, PathTemplate, Placeholder, TextTemplate};
 
 /// The credential of every call but the login.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,14 @@ pub(crate) struct Auth {
     /// A call whose answer is {login.token} in headers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) login: Option<Login>,
+}
+
+impl Auth {
+    /// Whether a header has the key as it is.
+    pub(crate) fn has_key_in_header(&self) -> bool {
+        let has_key = |text: &TextTemplate| text.slots().any(|slot| slot.placeholder == Placeholder::ApiKey);
+        self.headers.0.iter().any(|(_, text)| has_key(text))
+    }
 }
 
 /// User and password.
