@@ -26,7 +26,7 @@ async fn long_a_404_in_html_as_devpi_answers_it_does_not_count_as_a_token_that_i
     let mount = PluginMount::start().await;
     let config = json!({
         "api": api.to_string(), "api_endpoint": service.endpoint(), "api_key": login["result"]["password"],
-        "accept_orphans": true,
+        "accept_orphans": true, "request_timeout": "60s",
     });
     mount.write("config", &config).await.success();
     mount.write("roles/app", &json!({"parameters": {}})).await.success();
