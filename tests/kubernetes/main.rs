@@ -7,6 +7,7 @@ mod first_credential_doc;
 mod manifests;
 mod operator_permissions;
 mod pods;
+mod presets;
 mod restarts;
 mod target_selection;
 mod token_exposure;

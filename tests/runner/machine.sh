@@ -5,6 +5,7 @@
 # Which tests cannot run here, and why: set by `inspect_machine`, each empty if nothing is in the way.
 no_go=          # Go plugins and the official Go client
 no_servers=     # a local Vault and OpenBao
+no_apis=        # services that issue tokens
 no_debian=      # Debian's programs: registry, skopeo, umoci, Prometheus
 no_cluster=     # a Kubernetes and pods
 no_root_dir=    # servers in a root directory of their own
@@ -37,7 +38,7 @@ missing_of() {
 
 # inspect_machine: sets the variables above. Fails, with everything that is missing at once, where nothing can be tested.
 inspect_machine() {
-    local missing id='' line
+    local missing id='' release=99 line
     missing=$(missing_of cargo rustc cc)
     if [[ -n $missing ]]; then
         printf 'missing: %s. Install Rust (https://rustup.rs) and a C compiler (Debian: build-essential).\n' "$missing"
@@ -45,21 +46,27 @@ inspect_machine() {
     fi
     while read -r line; do
         [[ $line == ID=* ]] && id=${line#ID=}
+        [[ $line =~ ^VERSION_ID=\"([0-9]+) ]] && release=${BASH_REMATCH[1]}
     done < <(cat /etc/os-release 2>/dev/null || true)
 
     missing=$(missing_of sed grep find tar sha256sum flock)
     if [[ -n $missing ]]; then
         no_go="missing: $missing"
     elif [[ $id == debian ]] && has apt-get && has dpkg-deb; then
-        :
+        if ((release < 12)); then
+            no_apis="Debian $release has a Python older than 3.11, which JupyterHub, Keystone and devpi need"
+        fi
     else
         no_debian="this is not Debian, whose packages are unpacked for them (found: ${id:-unknown system})"
         if ! has python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
             no_go='python3 with venv is missing, which fetches Go and OpenBao'
+        elif ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+            no_apis='python3 is older than 3.11, which JupyterHub, Keystone and devpi need'
         fi
     fi
     no_debian=${no_debian:-$no_go}
     no_servers=$no_go
+    no_apis=${no_apis:-$no_go}
     no_cluster=$no_debian
     if ((EUID != 0)); then
         no_cluster=${no_cluster:-'not root: a Kubernetes mounts and makes namespaces'}
@@ -80,7 +87,7 @@ inspect_machine() {
     case $(uname -m) in
         x86_64) ;;
         aarch64) untested+=('arm64: nobody has run these tests on it') ;;
-        *) no_go="neither amd64 nor arm64: $(uname -m)" no_servers=$no_go no_debian=$no_go no_cluster=$no_go ;;
+        *) no_go="neither amd64 nor arm64: $(uname -m)" no_servers=$no_go no_apis=$no_go no_debian=$no_go no_cluster=$no_go ;;
     esac
     if [[ -z $no_cluster && -e /sys/fs/cgroup/cgroup.controllers ]]; then
         untested+=('cgroup v2: nobody has run the Kubernetes tests on it')
@@ -97,6 +104,7 @@ say_tiers() {
     tier 'Go plugins and the official Go client' "$no_go"
     if [[ $tests != fast ]]; then
         tier 'Vault and OpenBao on this machine' "$no_servers"
+        tier "$(token_apis)" "$no_apis"
         tier 'images, metrics and alerts (registry, skopeo, umoci, Prometheus)' "${no_servers:-$no_debian}"
         tier 'servers in a root directory of their own' "${no_servers:-$no_root_dir}"
         tier 'Kubernetes: pods, upgrades, faults' "$no_cluster"
@@ -105,6 +113,15 @@ say_tiers() {
     for line in "${untested[@]}"; do
         printf '  note      %s\n' "$line"
     done
+}
+
+# token_apis: the services whose APIs are asked.
+token_apis() {
+    printf 'token APIs: JupyterHub, Verdaccio, Keystone'
+    if [[ $tests == long ]]; then
+        printf ', devpi, Hydra'
+        [[ -n $no_debian ]] || printf ', Keycloak'
+    fi
 }
 
 tier() {

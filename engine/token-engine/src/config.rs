@@ -5,21 +5,28 @@ mod settings;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
+use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path};
 use vault_plugin::logical::{Error, Operation, Response, Sensitive, Storage, StorageEntry, StorageError};
 
-pub(crate) use self::settings::{Config, default_metrics_prefix};
+pub(crate) use self::settings::{Config, ConnectionMismatch, default_metrics_prefix};
 
-use self::settings::{MIN_IDEMPOTENCY_WINDOW, default_idempotency_window};
+use self::settings::{MIN_IDEMPOTENCY_WINDOW, default_idempotency_window, default_preset};
 use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
+use crate::role_name::{self, RoleName};
 use crate::sensitive::salted_sha256;
 use crate::telemetry::{MeasuredOperation as Measured, instrument};
-use crate::upstream::Upstream;
+use crate::upstream::{DEFAULT_PRESET, Node, Parameters, Recovery, Upstream};
 use crate::{TokenEngine, UpstreamClient};
 
-/// The storage key of the configuration.
+/// Where the connection `default` is stored: the only one of the first version.
 pub(crate) const STORAGE_KEY: &str = "config";
+
+/// Where all others are stored.
+pub(crate) const NAMED_PREFIX: &str = "config/";
+
+/// The name of the connection at `config`.
+pub(crate) const DEFAULT_NAME: &str = "default";
 
 const DEFAULT_REQUEST_TIMEOUT: u64 = 30;
 
@@ -34,22 +41,104 @@ const MAX_METRICS_PREFIX_LENGTH: usize = 64;
 /// Returns the current configuration with its client.
 pub(crate) async fn load_client(
     context: &Context<TokenEngine>,
+    name: &str,
 ) -> Result<Option<Arc<UpstreamClient>>, Error> {
     let read = async {
-        let Some(config) = load(context.storage()).await? else { return Ok(None) };
-        let upstream = Upstream::new(&config, Arc::clone(&context.state().metrics))?;
+        let Some(config) = load(context.storage(), name).await? else { return Ok(None) };
+        let upstream =
+            Upstream::new(config.connection(), config.api()?, Arc::clone(&context.state().metrics))?;
         Ok(Some(UpstreamClient { config, upstream }))
     };
-    context.state().client.get_or_load(STORAGE_KEY, read).await
+    context.state().client.get_or_load(&storage_key(name), read).await
 }
 
-/// Reads the stored configuration, without a client.
-pub(crate) async fn load(storage: &dyn Storage) -> Result<Option<Config>, StorageError> {
-    storage.read(STORAGE_KEY).await
+/// The connection to an endpoint and an account: the one of this name, or any other. Without one, why the named one does not reach it; `None`
+/// if there is no connection at all.
+pub(crate) async fn find_client(
+    context: &Context<TokenEngine>,
+    name: &str,
+    endpoint: &Endpoint,
+    account: &str,
+) -> Result<Result<Arc<UpstreamClient>, Option<ConnectionMismatch>>, Error> {
+    let mut mismatch = None;
+    if let Some(client) = load_client(context, name).await? {
+        match client.check_connection(endpoint, account).await? {
+            Ok(()) => return Ok(Ok(client)),
+            Err(error) => mismatch = Some(error),
+        }
+    }
+    for other in names(context.storage()).await?.iter().filter(|other| *other != name) {
+        let Some(client) = load_client(context, other).await? else { continue };
+        // Another connection that cannot be asked for its account does not reach the token either.
+        match client.check_connection(endpoint, account).await {
+            Ok(Ok(())) => return Ok(Ok(client)),
+            Ok(Err(error)) => mismatch = mismatch.or(Some(error)),
+            Err(_) => {}
+        }
+    }
+    Ok(Err(mismatch))
 }
 
+/// The error of a request that needs a connection.
+pub(crate) fn not_configured(context: &Context<TokenEngine>, name: &str) -> Error {
+    let mount = &context.request().mount_point;
+    if name == DEFAULT_NAME {
+        return Error::invalid(format!(
+            "the token service is not configured; write it first: vault write {mount}config api_endpoint=… api_key=…"
+        ));
+    }
+    Error::invalid(format!(
+        "there is no connection \"{name}\"; write it first: vault write {mount}config/{name} api_endpoint=… api_key=…"
+    ))
+}
+
+/// What is stored, for those who need no client.
+pub(crate) async fn load(storage: &dyn Storage, name: &str) -> Result<Option<Config>, StorageError> {
+    storage.read(&storage_key(name)).await
+}
+
+/// Where the connection of this name is stored.
+pub(crate) fn storage_key(name: &str) -> String {
+    if name == DEFAULT_NAME { STORAGE_KEY.to_owned() } else { format!("{NAMED_PREFIX}{name}") }
+}
+
+/// Whether a stored value is a connection.
+pub(crate) fn is_storage_key(key: &str) -> bool {
+    key == STORAGE_KEY || key.starts_with(NAMED_PREFIX)
+}
+
+/// The names of all connections.
+pub(crate) async fn names(storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
+    let mut names = storage.list(NAMED_PREFIX).await?;
+    if storage.get(STORAGE_KEY).await?.is_some() {
+        names.push(DEFAULT_NAME.to_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+pub(crate) fn list_path() -> Path<TokenEngine> {
+    Path::new("config/")
+        .help(
+            "List the connections.",
+            "Lists the names of the connections. The one at config is called default.",
+        )
+        .on(Operation::List, "List the connections.", instrument(Measured::ConfigList, list))
+}
+
+/// `config`, which is `config/default`.
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(STORAGE_KEY)
+    with_fields(Path::new(STORAGE_KEY))
+}
+
+pub(crate) fn named_path() -> Path<TokenEngine> {
+    let path = Path::new(format!("config/{}", role_name::PATTERN))
+        .field("name", Field::string().required().describe("Name of the connection."));
+    with_fields(path)
+}
+
+fn with_fields(path: Path<TokenEngine>) -> Path<TokenEngine> {
+    path
         .help(
             "Configure the token service.",
             "Holds the address of the token service and the key with which this mount asks it for tokens. A write \
@@ -108,6 +197,32 @@ pub(crate) fn path() -> Path<TokenEngine> {
                  custom_plugin_creds_read. Default custom_plugin.",
             ),
         )
+        .field(
+            "preset",
+            Field::string().describe(
+                "Which token API the service has: one of the presets (vault list PATH/presets). Default tokens.",
+            ),
+        )
+        .field(
+            "api",
+            Field::string().describe(
+                "Description of a token API that no preset describes, as JSON or YAML: api=@my-api.yaml. It takes the place of preset.",
+            ),
+        )
+        .field(
+            "parameters",
+            Field::kv_pairs().sensitive().describe(
+                "What the preset or the description asks of the connection (vault read PATH/presets/NAME), for example \
+                 parameters=realm=main. A write replaces all of them. Secret ones are never shown.",
+            ),
+        )
+        .field(
+            "accept_orphans",
+            Field::bool().describe(
+                "Whether tokens may be left at an API that cannot look for them, if the answer to their creation is lost: they live \
+                 until they end. Required for such APIs. Default false.",
+            ),
+        )
         .existence_check(exists)
         .on(Operation::Create, "Configure the token service.", instrument(Measured::ConfigWrite, write))
         .on(Operation::Update, "Change the configuration.", instrument(Measured::ConfigWrite, write))
@@ -116,9 +231,26 @@ pub(crate) fn path() -> Path<TokenEngine> {
         .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", instrument(Measured::ConfigDelete, delete))
 }
 
+/// Which connection is meant.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    name: Option<String>,
+}
+
 /// The fields of a write.
 #[derive(Deserialize)]
 struct ConfigUpdate {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    preset: FieldUpdate<String>,
+    #[serde(default)]
+    api: FieldUpdate<String>,
+    #[serde(default)]
+    parameters: FieldUpdate<Parameters>,
+    #[serde(default)]
+    accept_orphans: FieldUpdate<bool>,
     #[serde(default)]
     api_endpoint: FieldUpdate<String>,
     #[serde(default)]
@@ -151,16 +283,44 @@ struct ConfigResponse {
     renew_upstream: bool,
     idempotency_window: u64,
     metrics_prefix: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    preset: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<Node>,
+    #[serde(skip_serializing_if = "Parameters::is_empty")]
+    parameters: Parameters,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    accept_orphans: bool,
 }
 
-async fn exists(context: Context<TokenEngine>, _: NoFields) -> Result<bool, Error> {
-    Ok(context.storage().get(STORAGE_KEY).await?.is_some())
+/// The name of a connection, checked.
+fn checked_name(name: Option<String>) -> Result<String, Error> {
+    match name {
+        None => Ok(DEFAULT_NAME.to_owned()),
+        Some(name) => {
+            Ok(RoleName::try_from(name).map_err(|error| invalid(error.of("connection")))?.to_string())
+        }
+    }
 }
 
-async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<ConfigResponse>>, Error> {
-    let config = load(context.storage()).await?;
+async fn exists(context: Context<TokenEngine>, named: Named) -> Result<bool, Error> {
+    // A host takes an error of this check for one of its own; the write itself says what is wrong with the name.
+    let Ok(name) = checked_name(named.name) else { return Ok(false) };
+    Ok(context.storage().get(&storage_key(&name)).await?.is_some())
+}
+
+async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListResponse, Error> {
+    Ok(ListResponse(names(context.storage()).await?))
+}
+
+async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data<ConfigResponse>>, Error> {
+    let config = load(context.storage(), &checked_name(named.name)?).await?;
     Ok(config.map(|config| {
         Data(ConfigResponse {
+            preset: if config.preset == DEFAULT_PRESET { String::new() } else { config.preset.clone() },
+            parameters: config.shown_parameters(),
+            accept_orphans: config.accept_orphans,
+            api: config.api,
             api_key_sha256: salted_sha256(&config.api_key),
             api_endpoint: config.api_endpoint,
             account: config.account,
@@ -175,28 +335,32 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
 }
 
 async fn write(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
-    update(context, |_, before| apply_update(before, changes)).await
+    let name = checked_name(changes.name.clone())?;
+    update(context, name, |_, before| apply_update(before, changes)).await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
-    update(context, |mount, before| match before {
+    let name = checked_name(changes.name.clone())?;
+    let path = if name == DEFAULT_NAME { STORAGE_KEY.to_owned() } else { format!("{NAMED_PREFIX}{name}") };
+    update(context, name, move |mount, before| match before {
         Some(before) => apply_update(Some(before), changes),
         None => {
             let message =
-                format!("there is no configuration to patch; write it first: vault write {mount}config …");
+                format!("there is no configuration to patch; write it first: vault write {mount}{path} …");
             Err(Error::Coded { status: 404, message })
         }
     })
     .await
 }
 
-async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error> {
+async fn delete(context: Context<TokenEngine>, named: Named) -> Result<(), Error> {
+    let key = storage_key(&checked_name(named.name)?);
     let work = context.clone();
     context
         .run_to_completion(async move {
-            let _guard = work.lock(STORAGE_KEY).await;
-            let deleted = work.storage().delete(STORAGE_KEY).await;
-            work.state().invalidate(STORAGE_KEY);
+            let _guard = work.lock(&key).await;
+            let deleted = work.storage().delete(&key).await;
+            work.state().invalidate(&key);
             Ok(deleted?)
         })
         .await
@@ -205,30 +369,31 @@ async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error>
 /// Stores the configuration that `make` returns for the mount's path and the previous configuration, under the lock of the key.
 async fn update(
     context: Context<TokenEngine>,
+    name: String,
     make: impl FnOnce(&str, Option<Config>) -> Result<Config, Error> + Send + 'static,
 ) -> Result<Option<Response>, Error> {
     let work = context.clone();
     context
         .run_to_completion(async move {
-            let _guard = work.lock(STORAGE_KEY).await;
-            let (before, mount) = (load(work.storage()).await?, &*work.request().mount_point);
+            let key = storage_key(&name);
+            let _guard = work.lock(&key).await;
+            let (before, mount) = (load(work.storage(), &name).await?, &*work.request().mount_point);
             let config = make(mount, before.clone())?;
             let warnings = config.warnings(before.as_ref(), mount);
-            save(&work, config).await?;
+            save(&work, key, config).await?;
             Ok(warnings_response(warnings))
         })
         .await
 }
 
-async fn save(context: &Context<TokenEngine>, config: Config) -> Result<(), Error> {
+async fn save(context: &Context<TokenEngine>, key: String, config: Config) -> Result<(), Error> {
     // Sets up TLS, so that an invalid certificate is rejected here and not when the first token is minted.
-    Upstream::new(&config, Arc::clone(&context.state().metrics)).map_err(invalid)?;
-    let value =
-        serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: STORAGE_KEY.to_owned() })?;
-    let result =
-        context.storage().put(StorageEntry { key: STORAGE_KEY.to_owned(), value, seal_wrap: true }).await;
-    context.state().invalidate(STORAGE_KEY);
-    Ok(result?)
+    Upstream::new(config.connection(), config.api()?, Arc::clone(&context.state().metrics))
+        .map_err(invalid)?;
+    let value = serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: key.clone() })?;
+    let stored = context.storage().put(StorageEntry { key: key.clone(), value, seal_wrap: true }).await;
+    context.state().invalidate(&key);
+    Ok(stored?)
 }
 
 /// Returns the response to a write: none, unless there are warnings.
@@ -255,17 +420,21 @@ fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Result<Config,
     changes.tls_skip_verify.apply(&mut config.tls_skip_verify, false);
     changes.request_timeout.apply(&mut config.request_timeout, DEFAULT_REQUEST_TIMEOUT);
     changes.renew_upstream.apply(&mut config.renew_upstream, false);
+    let window = match changes.idempotency_window {
+        FieldUpdate::Set(_) => FieldGiven::Yes,
+        FieldUpdate::Keep | FieldUpdate::Clear => FieldGiven::No,
+    };
     changes.idempotency_window.apply(&mut config.idempotency_window, default_idempotency_window());
     changes.metrics_prefix.apply(&mut config.metrics_prefix, default_metrics_prefix());
+    apply_api(&mut config, changes.preset, changes.api)?;
+    changes.parameters.apply(&mut config.parameters, Parameters::new());
+    changes.accept_orphans.apply(&mut config.accept_orphans, false);
+    check_api(&config, window)?;
 
     if config.api_key.is_empty() {
         return Err(required_field("api_key"));
     }
-    if config.api_key.expose().chars().any(|letter| !letter.is_ascii_graphic()) {
-        return Err(Error::invalid(
-            "api_key holds a space, a line break or another character that no HTTP header can carry; write the key alone",
-        ));
-    }
+    config.check_api_key()?;
     if !(1..=MAX_REQUEST_TIMEOUT).contains(&config.request_timeout) {
         return Err(Error::invalid(format!(
             "request_timeout must be between 1s and {MAX_REQUEST_TIMEOUT}s, not {}s",
@@ -329,7 +498,66 @@ fn with_defaults(api_endpoint: Endpoint) -> Config {
         renew_upstream: false,
         idempotency_window: default_idempotency_window(),
         metrics_prefix: default_metrics_prefix(),
+        preset: default_preset(),
+        api: None,
+        parameters: Parameters::new(),
+        accept_orphans: false,
     }
+}
+
+/// Sets the description. One that is given takes the place of the preset, and a preset that of a description.
+fn apply_api(
+    config: &mut Config,
+    preset: FieldUpdate<String>,
+    api: FieldUpdate<String>,
+) -> Result<(), Error> {
+    match (preset, api) {
+        (FieldUpdate::Set(preset), FieldUpdate::Set(api)) if !preset.is_empty() && !api.is_empty() => {
+            return Err(Error::invalid("give either preset or api, which take the place of each other"));
+        }
+        (_, FieldUpdate::Set(api)) if !api.is_empty() => {
+            let node = Node::parse(&api);
+            let node = node.map_err(|error| Error::invalid(format!("api: the description {error}")))?;
+            (config.api, config.preset) = (Some(node), String::new());
+        }
+        (FieldUpdate::Set(preset), _) if !preset.is_empty() => (config.api, config.preset) = (None, preset),
+        (FieldUpdate::Keep, FieldUpdate::Keep) => {}
+        _ => (config.api, config.preset) = (None, default_preset()),
+    }
+    Ok(())
+}
+
+/// Checks what depends on the description.
+fn check_api(config: &Config, window: FieldGiven) -> Result<(), Error> {
+    let api = config.api()?;
+    let description = &api.description;
+    if config.renew_upstream && description.renew.is_none() {
+        return Err(Error::invalid(format!(
+            "renew_upstream cannot be set: {} describes no call that renews a token",
+            description.name
+        )));
+    }
+    if window == FieldGiven::Yes && !api.recognizes_repeats() {
+        return Err(Error::invalid(format!(
+            "idempotency_window has no effect: {} describes no idempotency key",
+            description.name
+        )));
+    }
+    if description.recovery == Recovery::None && !config.accept_orphans {
+        return Err(Error::invalid(format!(
+            "{} describes no way to find a token whose creation was not answered. Such a token lives until it ends; accept that by \
+             accept_orphans=true",
+            description.name
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a write names a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FieldGiven {
+    Yes,
+    No,
 }
 
 fn parse_endpoint(text: &str) -> Result<Endpoint, Error> {
@@ -384,6 +612,18 @@ mod tests {
         assert_eq!(config.request_timeout, 30);
         check_refused(Some(configured()), json!({"api_key": null}), "api_key is required");
         check_refused(Some(configured()), json!({"api_endpoint": null}), "api_endpoint is required");
+    }
+
+    #[test]
+    fn a_password_that_no_header_carries_as_it_is_may_contain_spaces() {
+        let password = |key: &str| {
+            json!({
+                "api_endpoint": "https://npm.example.com", "preset": "verdaccio", "accept_orphans": true,
+                "parameters": {"username": "ada"}, "api_key": key,
+            })
+        };
+        assert!(write(None, password("correct horse ñ")).is_ok());
+        check_refused(None, password("hunter2\n"), "api_key holds a line break");
     }
 
     #[test]

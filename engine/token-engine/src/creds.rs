@@ -1,20 +1,26 @@
 //! `creds/`: mints a token of a role. A token that cannot be revoked is never issued.
 
+use std::borrow::Cow;
+
+use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use vault_plugin::framework::{Context, Field, LeasedSecret, Path};
-use vault_plugin::logical::{Error, Operation, Sensitive};
+use vault_plugin::logical::{Error, Map, Operation, Sensitive};
+use zeroize::Zeroizing;
 
 use crate::config;
-use crate::pending_token::{MINT_KIND, PendingToken, TokenGuard, WalEntry, WalState};
+use crate::pending_token::{PendingToken, TokenGuard};
 use crate::role_name::{self, RoleName};
-use crate::roles;
-use crate::sensitive;
+use crate::roles::{self, Role};
 use crate::telemetry::{self, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::token::{self, LeaseData};
-use crate::upstream::{MintRequest, MintResponse, Revocation, Upstream};
+use crate::upstream::{
+    Lifetime, MintCall, MintResponse, Minted, RecoveryPlan, Revocation, UpstreamError, Values, bind_renewal,
+};
+use crate::wal_entry::{MINT_KIND, MintRequest, WalEntry, unique_name};
 use crate::{TokenEngine, UpstreamClient};
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -22,10 +28,20 @@ pub(crate) fn path() -> Path<TokenEngine> {
         .help(
             "Read a token of a role.",
             "Each read mints a token with the permissions of the role, under a renewable lease. It is revoked at the \
-             token service when the lease is revoked or ends.",
+             token service when the lease is revoked or ends. A write asks for less than the role allows.",
         )
         .field("name", Field::string().required().describe("Name of the role."))
+        .field(
+            "permissions",
+            Field::comma_strings().describe("Permissions of the token, if fewer than those of the role."),
+        )
+        .field("ttl", Field::duration().describe("How long the token lives at most, if shorter than the role's ttl."))
         .on(Operation::Read, "Mint a token.", instrument(telemetry::MeasuredOperation::CredsRead, read))
+        .on(
+            Operation::Update,
+            "Mint a token with fewer permissions or a shorter life.",
+            instrument(telemetry::MeasuredOperation::CredsRead, read_narrowed),
+        )
 }
 
 #[derive(Deserialize)]
@@ -33,40 +49,132 @@ struct CredsRequest {
     name: RoleName,
 }
 
-/// The response to a read.
-#[derive(Serialize)]
-struct Credentials {
-    #[serde(serialize_with = "sensitive::serialize_exposed")]
-    token: Sensitive,
-    permissions: Vec<String>,
+/// A request for less than the role allows.
+#[derive(Deserialize)]
+struct NarrowedRequest {
+    name: RoleName,
+    #[serde(default)]
+    permissions: Option<Vec<String>>,
+    #[serde(default)]
+    ttl: Option<u64>,
 }
 
-async fn read(context: Context<TokenEngine>, params: CredsRequest) -> Result<LeasedSecret, Error> {
-    let Some(client) = config::load_client(&context).await? else {
-        return Err(Error::invalid(format!(
-            "the token service is not configured; write it first: vault write {}config api_endpoint=… api_key=…",
-            context.request().mount_point
-        )));
+async fn read(context: Context<TokenEngine>, request: CredsRequest) -> Result<LeasedSecret, Error> {
+    let narrowed = NarrowedRequest { name: request.name, permissions: None, ttl: None };
+    read_narrowed(context, narrowed).await
+}
+
+async fn read_narrowed(
+    context: Context<TokenEngine>,
+    request: NarrowedRequest,
+) -> Result<LeasedSecret, Error> {
+    // The role names its connection; without a role, the default one is what is missing first.
+    let role = roles::load_cached(&context, &request.name).await?;
+    let config_name = role.as_ref().map_or(config::DEFAULT_NAME, |role| &*role.config);
+    let Some(client) = config::load_client(&context, config_name).await? else {
+        return Err(config::not_configured(&context, config_name));
     };
-    let Some(role) = roles::load_cached(&context, &params.name).await? else {
+    let Some(role) = role else {
         return Err(Error::invalid(format!(
             "there is no role \"{}\"; write it first, or list those that exist: vault list {}roles",
-            params.name,
+            request.name,
             context.request().mount_point
         )));
     };
+    let permissions = narrowed_permissions(&role, &client, request.permissions)?;
     let terms = role.terms(context.system().max_lease_ttl().await?);
-    let config = &client.config;
+    let terms = match request.ttl {
+        None | Some(0) => terms,
+        Some(seconds) => terms.narrowed_to(std::time::Duration::from_secs(seconds))?,
+    };
+    mint(context, client, &request.name, &role, &permissions, terms).await
+}
 
-    // A token that the service does not renew must outlive every renewal of its lease.
-    let upstream_ttl = if config.renew_upstream { terms.ttl } else { terms.max_ttl };
-    let request = MintRequest::new(&params.name, &role.permissions, upstream_ttl)?;
-    let entry = WalEntry::new(config, request);
-    // On a node that cannot write, this fails before any side effect outside the host. So the replication state does not have
-    // to be requested first.
+/// The permissions of the request: those of the role, or some of them.
+fn narrowed_permissions<'a>(
+    role: &'a Role,
+    client: &UpstreamClient,
+    asked: Option<Vec<String>>,
+) -> Result<Cow<'a, [String]>, Error> {
+    let Some(asked) = asked else { return Ok(Cow::from(&role.permissions)) };
+    let asked: Vec<String> =
+        asked.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let description = &client.upstream.api.description;
+    if client.upstream.api.uses.permissions == crate::upstream::PermissionUse::Unused {
+        return Err(Error::invalid(format!(
+            "permissions cannot be narrowed: {} does not send them",
+            description.name
+        )));
+    }
+    if asked.is_empty() {
+        return Err(Error::invalid(
+            "permissions is empty: name at least one, or leave it out for those of the role",
+        ));
+    }
+    match asked.iter().find(|name| !role.permissions.contains(name)) {
+        Some(name) => Err(Error::invalid(format!(
+            "the role does not have the permission {name:?}; it has {}",
+            role.permissions.join(", ")
+        ))),
+        None => Ok(Cow::from(asked)),
+    }
+}
+
+async fn mint(
+    context: Context<TokenEngine>,
+    client: std::sync::Arc<UpstreamClient>,
+    role_name: &RoleName,
+    role: &Role,
+    permissions: &[String],
+    terms: LeaseTerms,
+) -> Result<LeasedSecret, Error> {
+    let UpstreamClient { config, upstream } = &*client;
+    let (api, description) = (&upstream.api, &upstream.api.description);
+    let parameters = role.check(api)?;
+    if !client.knows_account() {
+        // The API is asked for its account before the write-ahead log is written, which a node that cannot write refuses.
+        context.require_writable().await?;
+    }
+    let account = client.account().await?.into_owned();
+    let renew_upstream = config.renew_upstream;
+
+    // A token that the API does not renew must outlive every renewal of its lease.
+    let life = if renew_upstream { terms.ttl } else { terms.max_ttl };
+    let lifetime = Lifetime { now: Timestamp::now(), seconds: life.as_secs() };
+    let name = unique_name(role_name, description.naming.max_length, description.naming.dns_label);
+    let secret = api.uses.generated_secret.then(generated_secret);
+    let mut request = MintRequest::new(name, permissions, life.as_secs());
+    let key = request.idempotency_key.clone();
+    let name = request.name.clone();
+    let values = Values {
+        config: Some(&api.parameters),
+        role: Some(&parameters),
+        permissions: Some(permissions),
+        name: Some(&name),
+        idempotency_key: Some(&key),
+        lifetime: Some(lifetime),
+        generated_secret: secret.as_ref().map(|secret| &***secret),
+        ..Values::default()
+    };
+    if api.recognizes_repeats() {
+        request.body = upstream.mint_body(&values).map_err(UpstreamError::into_role_error)?;
+    }
+    let plan = (!api.is_default).then(|| RecoveryPlan::new(description, &values)).transpose();
+    let plan = plan.map_err(|error| Error::invalid(format!("the token cannot be asked for: {error}")))?;
+    let entry =
+        WalEntry::new(config, Cow::from(account), request, lifetime.now, plan, api.latest_end(&lifetime));
+    // On a node that cannot write, this fails before any effect outside the host. So the replication state does not have to be asked
+    // for first.
     let wal_id = context.wal_put(MINT_KIND, &entry).await?;
 
-    let response = match client.upstream.mint(&entry.request, config.retries_mints()).await {
+    let call = MintCall {
+        mint: &description.mint,
+        before: description.before.as_ref(),
+        values,
+        body: entry.request.body.as_deref(),
+        repeat: config.retries_mints() && api.recognizes_repeats(),
+    };
+    let MintResponse { minted, before } = match upstream.mint(&call).await {
         Ok(response) => response,
         Err(error) => {
             if error.had_no_effect()
@@ -75,22 +183,40 @@ async fn read(context: Context<TokenEngine>, params: CredsRequest) -> Result<Lea
                 // Rollback will roll the entry back.
                 context
                     .logger()
-                    .warn(format!("cannot delete the write-ahead log entry of a rejected mint: {error}"));
+                    .warn(format!("cannot delete the write-ahead entry of a refused token: {error}"));
             }
             return Err(error.into_role_error());
         }
     };
-    let MintResponse { token, expires_at, revocation } = response;
-    let renew_upstream = config.renew_upstream;
+    let Minted { id, token, outputs, expires } = minted;
+    let minted_values =
+        Values { id: id.as_deref(), token: Some(token.expose()), before: Some(&before), ..values };
+    // Both were rendered for the write-ahead entry before, but for the values of the answer.
+    let stored = Revocation::of_minted(api, id.clone(), &minted_values)
+        .and_then(|revocation| Ok((revocation, bind_renewal(api, &minted_values)?)));
+    let (revocation, renewal) = stored.map_err(|error| {
+        Error::internal(format!(
+            "token {name:?} is left to rollback, since its revocation cannot be stored: {error}"
+        ))
+    })?;
+    let renewal = renewal.filter(|_| renew_upstream);
+    let sends_permissions = api.uses.permissions != crate::upstream::PermissionUse::Unused;
     let entry = entry.into_minted(revocation.clone());
-    let guard = TokenGuard::new(PendingToken { context, client, wal_id, entry, revocation });
-    let terms_result = async {
+    let guard = TokenGuard::new(PendingToken {
+        context,
+        client: std::sync::Arc::clone(&client),
+        wal_id,
+        entry,
+        revocation,
+    });
+    let issued = async {
         guard.pending.record().await?;
-        let terms = cap_to_expiry(terms, &expires_at, renew_upstream)?;
+        let expires = expires.map_err(|error| Error::internal(error.to_string()))?;
+        let terms = cap_to_expiry(terms, expires, renew_upstream)?;
         guard.pending.context.wal_delete(&guard.pending.wal_id).await?;
         Ok::<_, Error>(terms)
     };
-    let terms = match terms_result.await {
+    let terms = match issued.await {
         Ok(terms) => terms,
         Err(error) => {
             guard.abort().await;
@@ -105,154 +231,48 @@ async fn read(context: Context<TokenEngine>, params: CredsRequest) -> Result<Lea
         api_endpoint: entry.api_endpoint.clone(),
         account: entry.account.clone(),
         revocation_path: revocation.path.clone(),
+        revocation: revocation.call.clone(),
+        look: revocation.look.clone(),
+        renewal,
+        config: role.config.clone(),
         ttl: terms.ttl.as_secs(),
         max_ttl: terms.max_ttl.as_secs(),
         renew_upstream,
-        role: params.name.to_string(),
+        role: role_name.to_string(),
         name: entry.request.name.clone(),
         run: context.state().instance_id.clone(),
     };
     context.state().metrics().count_issued();
-    let credentials = Credentials { token, permissions: entry.request.permissions.clone() };
-    Ok(LeasedSecret::new(token::SECRET_TYPE, credentials, lease, terms.into()))
+    let granted = sends_permissions.then_some(&*entry.request.permissions);
+    Ok(LeasedSecret::new(token::SECRET_TYPE, credentials(&token, granted, outputs), lease, terms.into()))
 }
 
-/// Limits the terms to the lifetime of the token at the service.
-fn cap_to_expiry(terms: LeaseTerms, expires_at: &Value, renew_upstream: bool) -> Result<LeaseTerms, Error> {
-    let Some(remaining) = terms::time_until_expiry(expires_at, Timestamp::now())? else { return Ok(terms) };
+/// The data of the response.
+fn credentials(token: &Sensitive, permissions: Option<&[String]>, outputs: Vec<(String, Sensitive)>) -> Map {
+    let mut data = Map::new();
+    data.insert("token".to_owned(), token.expose().into());
+    if let Some(permissions) = permissions {
+        data.insert("permissions".to_owned(), permissions.into());
+    }
+    data.extend(outputs.into_iter().map(|(name, value)| (name, Value::from(value.expose()))));
+    data
+}
+
+/// A secret of 256 random bits, in letters that need no quoting anywhere.
+fn generated_secret() -> Zeroizing<String> {
+    let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
+    Zeroizing::new(BASE64URL_NOPAD.encode(&*bytes))
+}
+
+/// Limits the terms to the lifetime of the token at the API.
+fn cap_to_expiry(
+    terms: LeaseTerms,
+    expires: Option<Timestamp>,
+    renew_upstream: bool,
+) -> Result<LeaseTerms, Error> {
+    let Some(remaining) = terms::time_until_expiry(expires, Timestamp::now())? else { return Ok(terms) };
     if renew_upstream {
         return Ok(LeaseTerms { ttl: terms.ttl.min(remaining), ..terms });
     }
     Ok(terms.capped_at(remaining))
-}
-
-/// Revokes the token of a mint with an unknown result.
-///
-/// If the response has arrived, the entry contains how to revoke the token. Otherwise the request is repeated with its idempotency
-/// key and the same bytes, as long as the service recognizes the key, and the response contains the first token. Any other response
-/// proves nothing about the first request, so the entry stays and the error says so. Every entry is closed when its token must have
-/// expired.
-pub(crate) async fn roll_back(
-    context: Context<TokenEngine>,
-    _kind: String,
-    data: Value,
-) -> Result<(), Error> {
-    let mut entry: WalEntry = serde_json::from_value(data).map_err(|error| {
-        Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
-    })?;
-    if let Some(metadata) = context.wal_metadata() {
-        entry.fill_planned_at(metadata.created_at);
-    }
-    let name = entry.request.name.clone();
-    let (now, latest_expiry) = (Timestamp::now(), entry.latest_expiry());
-    if latest_expiry.is_some_and(|expiry| expiry < now) {
-        context
-            .logger()
-            .warn(format!("token {name:?} has expired, if it was minted: closed its write-ahead log entry"));
-        return Ok(());
-    }
-    let Some(client) = config::load_client(&context).await? else {
-        return Err(Error::internal(format!(
-            "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
-            entry.api_endpoint
-        )));
-    };
-    let UpstreamClient { config, upstream } = &*client;
-    if let WalState::Minted { revocation } = &entry.state {
-        config
-            .check_connection(&entry.api_endpoint, &entry.account)
-            .map_err(|error| not_revoked(&name, &error))?;
-        return revoke(&context, upstream, &name, revocation).await;
-    }
-    let replayed = match &entry.state {
-        WalState::Forgotten => Err(NOT_RECOGNIZED.to_owned()),
-        _ => replay(&client, &entry, now).await,
-    };
-    let reason = match replayed {
-        Ok(duplicate) if entry.is_outlived_by(&duplicate.expires_at) => {
-            revoke_duplicate(&context, upstream, entry.clone(), duplicate.revocation).await?;
-            NOT_RECOGNIZED.to_owned()
-        }
-        Ok(response) => {
-            // Recorded first, so that a failed revocation is retried even after the service has forgotten the request.
-            update_wal_entry(&context, &entry.into_minted(response.revocation.clone())).await?;
-            return revoke(&context, upstream, &name, &response.revocation).await;
-        }
-        Err(reason) => reason,
-    };
-    let until = latest_expiry.map_or_else(|| "it expires".to_owned(), |expiry| expiry.to_string());
-    Err(Error::internal(format!(
-        "token {name:?} may be live at {} until {until}, and is not found: {reason}. Revoke it there by its name; this entry closes itself \
-         by then",
-        entry.api_endpoint
-    )))
-}
-
-const NOT_RECOGNIZED: &str = "the service did not recognise the request and minted another token, which is revoked; set config \
-                         idempotency_window to the time for which it recognises one";
-
-/// Repeats the request of an entry, as long as the service recognizes it. The error is the reason why it was not sent or failed.
-async fn replay(
-    UpstreamClient { config, upstream }: &UpstreamClient,
-    entry: &WalEntry,
-    now: Timestamp,
-) -> Result<MintResponse, String> {
-    // Another service would mint a new token, and does not know the one of this entry.
-    config
-        .check_connection(&entry.api_endpoint, &entry.account)
-        .map_err(|unreachable| unreachable.to_string())?;
-    if !entry.idempotency_key_valid(config, now) {
-        return Err(
-            "the service may not recognise the request any more (config idempotency_window), and would mint another token"
-                .to_owned(),
-        );
-    }
-    upstream.mint(&entry.request, true).await.map_err(|error| error.to_string())
-}
-
-/// Revokes the token of an entry.
-async fn revoke(
-    context: &Context<TokenEngine>,
-    upstream: &Upstream,
-    name: &str,
-    revocation: &Revocation,
-) -> Result<(), Error> {
-    upstream.revoke(revocation).await.map_err(|error| not_revoked(name, &error))?;
-    context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
-    Ok(())
-}
-
-/// Returns the error of a failed revocation. It names the token, because the log of a rollback does not.
-fn not_revoked(name: &str, error: &dyn std::error::Error) -> Error {
-    Error::internal(format!("token {name:?} may be live and is not revoked: {error}"))
-}
-
-/// Revokes a token that the service has minted instead of recognizing the request of an entry. The request is not sent again.
-async fn revoke_duplicate(
-    context: &Context<TokenEngine>,
-    upstream: &Upstream,
-    entry: WalEntry,
-    duplicate: Revocation,
-) -> Result<(), Error> {
-    // Recorded first, because nothing else refers to this token.
-    let wal_id = context.wal_put(MINT_KIND, &entry.for_duplicate(duplicate.clone())).await?;
-    let name = entry.request.name.clone();
-    update_wal_entry(context, &entry.into_unrecognized()).await?;
-    match upstream.revoke(&duplicate).await {
-        Ok(()) => context.wal_delete(&wal_id).await,
-        Err(error) => {
-            context
-                .logger()
-                .error(format!("cannot revoke duplicate token {name:?}, which is left to rollback: {error}"));
-            Ok(())
-        }
-    }
-}
-
-/// Updates the entry that is being rolled back.
-async fn update_wal_entry(context: &Context<TokenEngine>, entry: &WalEntry) -> Result<(), Error> {
-    match context.wal_metadata() {
-        Some(metadata) => context.wal_put_with_id(&metadata.id, MINT_KIND, entry).await,
-        None => Ok(()),
-    }
 }

@@ -45,18 +45,9 @@ impl Endpoint {
         Ok(Endpoint(url))
     }
 
-    /// Returns an address below the endpoint, with each segment percent-encoded.
+    /// A path below the endpoint as it is stored, each segment percent-encoded.
     ///
-    /// A segment must not be `.` or `..`, which a URL cannot contain as names.
-    pub(crate) fn join(&self, segments: &[&str]) -> Url {
-        let mut url = self.0.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        url
-    }
-
-    /// Returns the path relative to the endpoint, in the form in which it is stored.
+    /// A segment must not be `.` or `..`: a URL cannot hold them as names.
     pub(crate) fn relative_path(segments: &[&str]) -> String {
         let mut url = Url::parse("http://localhost").expect("a constant");
         if let Ok(mut path) = url.path_segments_mut() {
@@ -65,12 +56,12 @@ impl Endpoint {
         url.path().trim_start_matches('/').to_owned()
     }
 
-    /// Returns the address of a stored relative path, or `None` if it is not below the endpoint.
-    pub(crate) fn join_stored(&self, path: &str) -> Option<Url> {
-        let text = format!("{self}/{path}");
+    /// The address of a path with a query; `None` if it leads elsewhere than below the endpoint.
+    pub(crate) fn join_target(&self, target: &str) -> Option<Url> {
+        let text = format!("{self}{target}");
         let url = Url::parse(&text).ok()?;
-        // Dot segments, a query, a fragment and characters that require an escape would change the text.
-        (!path.is_empty() && url.as_str() == text && url.query().is_none() && url.fragment().is_none())
+        // Dot segments, a fragment, another host and what needs an escape are written differently.
+        (target.len() > 1 && target.starts_with('/') && url.as_str() == text && url.fragment().is_none())
             .then_some(url)
     }
 
@@ -180,32 +171,30 @@ mod tests {
 
     #[test]
     fn an_id_with_slashes_stays_one_segment() {
-        let endpoint = Endpoint::parse("http://h/api/").unwrap();
-        assert_eq!(
-            endpoint.join(&["tokens", "a/b c?d%é"]).as_str(),
-            "http://h/api/tokens/a%2Fb%20c%3Fd%25%C3%A9"
-        );
-        assert_eq!(Endpoint::parse("http://h").unwrap().join(&["tokens"]).as_str(), "http://h/tokens");
         assert_eq!(Endpoint::relative_path(&["tokens", "a/b c?d%é"]), "tokens/a%2Fb%20c%3Fd%25%C3%A9");
     }
 
     #[test]
-    fn a_stored_path_is_always_below_the_endpoint() {
+    fn a_target_leads_nowhere_but_below_the_endpoint() {
         let endpoint = Endpoint::parse("http://h/api").unwrap();
-        let joined = endpoint.join_stored("tokens/a%2Fb").map(String::from);
-        assert_eq!(joined.as_deref(), Some("http://h/api/tokens/a%2Fb"));
-        for path in [
+        let joined = |target| endpoint.join_target(target).map(String::from);
+        assert_eq!(joined("/tokens/a%2Fb").as_deref(), Some("http://h/api/tokens/a%2Fb"));
+        assert_eq!(joined("/tokens?page=1").as_deref(), Some("http://h/api/tokens?page=1"));
+        for target in [
             "",
+            "/",
             "..",
-            "../admin",
-            "tokens/../../admin",
-            "tokens/%2e%2e/x",
-            "tokens?all",
-            "tokens#all",
-            "a b",
+            "/..",
+            "/../admin",
+            "/tokens/../../admin",
+            "/tokens/%2e%2e/x",
+            "/tokens#all",
+            "/a b",
             "\\h",
+            "@example.com/x",
+            ".example.com/x",
         ] {
-            assert_eq!(endpoint.join_stored(path), None, "{path}");
+            assert_eq!(joined(target), None, "{target}");
         }
     }
 }

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::pending_token::WalEntry;
 use crate::roles::Role;
 use crate::terms;
 use crate::token::LeaseData;
+use crate::upstream::{self, Description};
+use crate::wal_entry::WalEntry;
 
 /// Stored values and the data of leases, which another version may have written. Property: an accepted value, written and
 /// read again, is unchanged.
@@ -27,10 +28,20 @@ pub fn stored(bytes: &[u8]) {
 pub fn expiry(bytes: &[u8]) {
     let Ok(expires_at) = serde_json::from_slice::<Value>(bytes) else { return };
     for now in [Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX] {
-        if let Ok(Some(remaining)) = terms::time_until_expiry(&expires_at, now) {
-            assert!(!remaining.is_zero());
+        for end in upstream::expiries(&expires_at, now) {
+            if let Ok(Some(remaining)) = terms::time_until_expiry(Some(end), now) {
+                assert!(!remaining.is_zero());
+            }
         }
     }
+}
+
+/// A description of a token API. Property: an accepted one is unchanged when it is written and parsed again.
+pub fn description(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let Ok(description) = Description::parse(text) else { return };
+    let written = serde_json::to_string(&description).expect("what was read can be written");
+    assert!(Description::parse(&written).is_ok_and(|read| read == description), "{written}");
 }
 
 /// The address of a service. Property: an accepted address contains no credential, and is unchanged when it is parsed again.
@@ -39,7 +50,7 @@ pub fn endpoint(bytes: &[u8]) {
     let Ok(endpoint) = Endpoint::parse(input) else { return };
     let text = endpoint.to_string();
     assert_eq!(Endpoint::parse(&text).ok().as_ref(), Some(&endpoint), "{text}");
-    let below = endpoint.join(&["tokens", "a/b"]);
+    let below = endpoint.join_target("/tokens/a%2Fb").expect("a path below it");
     assert!(below.path().ends_with("/tokens/a%2Fb") && below.username().is_empty(), "{below}");
 }
 
@@ -60,6 +71,7 @@ mod tests {
         replay("stored", stored);
         replay("expiry", expiry);
         replay("endpoint", endpoint);
+        replay("description", description);
     }
 }
 

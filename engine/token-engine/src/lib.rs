@@ -23,31 +23,39 @@
 //! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 
 mod cache;
+mod check;
 mod config;
 mod creds;
 mod endpoint;
 mod field_update;
 mod metrics;
+mod orphans;
 mod pending_token;
+mod presets;
 mod role_name;
 mod roles;
+mod rollback;
 mod sensitive;
 mod telemetry;
 mod terms;
 mod token;
 mod upstream;
+mod wal_entry;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vault_plugin::framework::Engine;
+use vault_plugin::logical::Error;
 
 use crate::cache::Cache;
-use crate::config::Config;
+use crate::config::{Config, ConnectionMismatch};
+use crate::endpoint::Endpoint;
 use crate::roles::Role;
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
@@ -66,16 +74,25 @@ pub fn engine() -> Engine<TokenEngine> {
         )
         .version(env!("CARGO_PKG_VERSION"))
         .path(config::path())
+        .path(config::list_path())
+        .path(config::named_path())
         .path(roles::list_path())
         .path(roles::path())
         .path(creds::path())
+        .path(check::path())
+        .path(check::named_path())
+        .path(presets::list_path())
+        .path(presets::path())
+        .path(orphans::list_path())
+        .path(orphans::path())
         .path(metrics::path())
         .secret(token::secret_type())
         .seal_wrap(config::STORAGE_KEY)
+        .seal_wrap(config::NAMED_PREFIX)
         // Entries contain names and permissions of tokens, and how to revoke them.
         .seal_wrap("wal/")
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
-            time_request(context.clone(), MeasuredOperation::Rollback, creds::roll_back(context, kind, data))
+            time_request(context.clone(), MeasuredOperation::Rollback, rollback::roll_back(context, kind, data))
         })
         .on_invalidate(TokenEngine::invalidate)
 }
@@ -107,11 +124,46 @@ pub(crate) struct UpstreamClient {
     pub(crate) upstream: Upstream,
 }
 
+impl UpstreamClient {
+    /// Whether the account is known without a call to the API.
+    pub(crate) fn knows_account(&self) -> bool {
+        !self.config.account.is_empty() || self.upstream.knows_account()
+    }
+
+    /// The account of the connection: as the API names it, else as the configuration does; empty for none.
+    pub(crate) async fn account(&self) -> Result<Cow<'_, str>, Error> {
+        if !self.config.account.is_empty() {
+            return Ok(Cow::from(&self.config.account));
+        }
+        Ok(self.upstream.account().await?.map(Cow::from).unwrap_or_default())
+    }
+
+    /// What makes this connection reach the tokens of an endpoint and an account.
+    pub(crate) async fn check_connection(
+        &self,
+        endpoint: &Endpoint,
+        account: &str,
+    ) -> Result<Result<(), ConnectionMismatch>, Error> {
+        // The API is not asked for the account of a connection that is to another endpoint anyway.
+        let stated = match self.config.api_endpoint == *endpoint
+            && self.config.account.is_empty()
+            && !account.is_empty()
+        {
+            true => self.upstream.account().await?,
+            false => None,
+        };
+        if stated == Some(account) {
+            return Ok(Ok(()));
+        }
+        Ok(self.config.check_connection(endpoint, account))
+    }
+}
+
 impl TokenEngine {
     /// Drops cached values of a storage key. The configuration is cached together with its client, so that dropping it closes idle
     /// connections. The key in the configuration is wiped from memory; its copy in the client's header is freed.
     fn invalidate(&self, key: &str) {
-        if key == config::STORAGE_KEY {
+        if config::is_storage_key(key) {
             self.client.invalidate(key);
         } else {
             self.roles.invalidate(key);

@@ -38,7 +38,7 @@ async fn read(context: Context<TokenEngine>, params: MetricsRequest) -> Result<R
         Some("openmetrics") => Format::OpenMetrics,
         Some(_) => return Err(Error::invalid("format must be prometheus or openmetrics")),
     };
-    let config = config::load(context.storage()).await?;
+    let config = config::load(context.storage(), config::DEFAULT_NAME).await?;
     let prefix = config.map_or_else(config::default_metrics_prefix, |config| config.metrics_prefix);
     let wal_entries = context.storage().list(WAL_PREFIX).await?.len();
     let gauges = ScrapeGauges { wal_entries, version: env!("CARGO_PKG_VERSION") };

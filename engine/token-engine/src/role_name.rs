@@ -19,6 +19,13 @@ pub(crate) struct RoleName(String);
 )]
 pub(crate) struct RoleNameError(String);
 
+impl RoleNameError {
+    /// The same for the name of something else.
+    pub(crate) fn of(&self, what: &str) -> String {
+        self.to_string().replace("of a role", &format!("of a {what}"))
+    }
+}
+
 impl TryFrom<String> for RoleName {
     type Error = RoleNameError;
 

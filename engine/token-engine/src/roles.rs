@@ -8,11 +8,12 @@ use vault_plugin::framework::{Context, Data, Field, ListResponse, Path};
 use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError, with_transaction};
 
 use crate::TokenEngine;
-use crate::config::warnings_response;
+use crate::config::{self, warnings_response};
 use crate::field_update::FieldUpdate;
 use crate::role_name::{self, RoleName};
 use crate::telemetry::{MeasuredOperation as Measured, instrument};
 use crate::terms::LeaseTerms;
+use crate::upstream::{Api, Parameters, PermissionUse, Place, complete};
 
 const PREFIX: &str = "roles/";
 
@@ -25,12 +26,58 @@ pub(crate) struct Role {
     ttl: u64,
     /// Zero selects the maximum of the mount.
     max_ttl: u64,
+    /// The connection that mints its tokens.
+    #[serde(default = "default_config", skip_serializing_if = "is_default_config")]
+    pub(crate) config: String,
+    /// What the description of the API asks of a role, as given.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    pub(crate) parameters: Parameters,
+}
+
+fn default_config() -> String {
+    config::DEFAULT_NAME.to_owned()
+}
+
+fn is_default_config(name: &String) -> bool {
+    name == config::DEFAULT_NAME
 }
 
 impl Role {
     /// Returns the terms of a lease of this role, on a mount with this maximum lease TTL.
     pub(crate) fn terms(&self, mount_max: Duration) -> LeaseTerms {
         LeaseTerms::new(Duration::from_secs(self.ttl), Duration::from_secs(self.max_ttl), mount_max)
+    }
+
+    /// The parameters for an API, in its types; or what of the role does not fit it.
+    pub(crate) fn check(&self, api: &Api) -> Result<Parameters, Error> {
+        let name = &api.description.name;
+        match api.uses.permissions {
+            PermissionUse::Required if self.permissions.is_empty() => Err(Error::invalid(
+                "permissions is required: name at least one, such as permissions=read,list",
+            )),
+            PermissionUse::Unused if !self.permissions.is_empty() => Err(Error::invalid(format!(
+                "permissions has no effect: {name} does not send it. What it asks of a role is in parameters"
+            ))),
+            _ => {
+                let place = Place::root().key("parameters");
+                let complete = complete(&api.description.parameters, &self.parameters, &place);
+                complete.map_err(|problems| Error::invalid(problems.to_string()))
+            }
+        }
+    }
+
+    /// Checks that a lease of the role can be issued and renewed.
+    fn check_ttls(&self) -> Result<(), Error> {
+        if self.ttl == 0 {
+            return Err(Error::invalid("ttl must be longer than zero"));
+        }
+        if self.max_ttl != 0 && self.ttl > self.max_ttl {
+            return Err(Error::invalid(format!(
+                "ttl ({}s) must not be longer than max_ttl ({}s)",
+                self.ttl, self.max_ttl
+            )));
+        }
+        Ok(())
     }
 
     /// Returns the warnings for a write of this role, on a mount with this maximum lease TTL.
@@ -76,7 +123,20 @@ pub(crate) fn path() -> Path<TokenEngine> {
         .field("name", Field::string().required().describe("Name of the role."))
         .field(
             "permissions",
-            Field::comma_strings().required().describe("Permissions of the tokens: a list, or text split at commas."),
+            Field::comma_strings().describe(
+                "Permissions of the tokens: a list, or text split at commas. Required where the API is told them.",
+            ),
+        )
+        .field(
+            "config",
+            Field::string().describe("Connection that mints the tokens (vault list PATH/config). Default default."),
+        )
+        .field(
+            "parameters",
+            Field::kv_pairs().describe(
+                "What the preset of the connection asks of a role (vault read PATH/presets/NAME), for example \
+                 parameters=user=ada. A write replaces all of them.",
+            ),
         )
         .field("ttl", Field::duration().describe("How long a lease runs until it is renewed. Default 1h (3600)."))
         .field(
@@ -120,6 +180,10 @@ struct RoleUpdate {
     ttl: FieldUpdate<u64>,
     #[serde(default)]
     max_ttl: FieldUpdate<u64>,
+    #[serde(default)]
+    config: FieldUpdate<String>,
+    #[serde(default)]
+    parameters: FieldUpdate<Parameters>,
 }
 
 async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
@@ -170,7 +234,12 @@ async fn update(
                 let changes = changes.clone();
                 Box::pin(async move {
                     let before = permit(load(storage, &changes.name).await?, &changes.name)?;
-                    save(storage, before, changes).await
+                    let key = storage_key(&changes.name);
+                    let role = apply_update(before, changes)?;
+                    check_connection(storage, &role).await?;
+                    role.check_ttls()?;
+                    storage.write(&key, &role).await?;
+                    Ok::<_, Error>(role)
                 })
             })
             .await;
@@ -196,35 +265,35 @@ async fn delete(context: Context<TokenEngine>, role: RoleRequest) -> Result<(), 
         .await
 }
 
-async fn save(storage: &dyn Storage, before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error> {
-    let key = storage_key(&changes.name);
-    let role = apply_update(before, changes)?;
-    storage.write(&key, &role).await?;
-    Ok(role)
+/// Checks a role against the API of its connection. A role can be written before its connection: then only the permissions are checked, as
+/// the default description needs them.
+async fn check_connection(storage: &dyn Storage, role: &Role) -> Result<(), Error> {
+    match config::load(storage, &role.config).await? {
+        Some(config) => role.check(&config.api()?).map(drop),
+        None if role.permissions.is_empty() && role.parameters.is_empty() => {
+            Err(Error::invalid("permissions is required: name at least one, such as permissions=read,list"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn apply_update(before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error> {
-    let mut role = before.unwrap_or(Role { permissions: Vec::new(), ttl: DEFAULT_TTL, max_ttl: 0 });
+    let mut role = before.unwrap_or_else(|| Role {
+        permissions: Vec::new(),
+        ttl: DEFAULT_TTL,
+        max_ttl: 0,
+        config: default_config(),
+        parameters: Parameters::new(),
+    });
     changes.permissions.apply(&mut role.permissions, Vec::new());
     changes.ttl.apply(&mut role.ttl, DEFAULT_TTL);
     changes.max_ttl.apply(&mut role.max_ttl, 0);
+    changes.config.apply(&mut role.config, default_config());
+    changes.parameters.apply(&mut role.parameters, Parameters::new());
 
     role.permissions = role.permissions.iter().map(|entry| entry.trim().to_owned()).collect();
     role.permissions.retain(|entry| !entry.is_empty());
-    if role.permissions.is_empty() {
-        return Err(Error::invalid(
-            "permissions is required: name at least one, such as permissions=read,list",
-        ));
-    }
-    if role.ttl == 0 {
-        return Err(Error::invalid("ttl must be longer than zero"));
-    }
-    if role.max_ttl != 0 && role.ttl > role.max_ttl {
-        return Err(Error::invalid(format!(
-            "ttl ({}s) must not be longer than max_ttl ({}s)",
-            role.ttl, role.max_ttl
-        )));
-    }
+    RoleName::try_from(role.config.clone()).map_err(|error| Error::invalid(error.of("connection")))?;
     Ok(role)
 }
 
@@ -240,13 +309,20 @@ mod tests {
 
     fn write(before: Option<Role>, mut fields: Value) -> Result<Role, String> {
         fields["name"] = "developer".into();
-        apply_update(before, serde_json::from_value(fields).unwrap()).map_err(|error| error.to_string())
+        apply_update(before, serde_json::from_value(fields).unwrap())
+            .and_then(|role| role.check_ttls().map(|()| role))
+            .map_err(|error| error.to_string())
+    }
+
+    fn role(permissions: &[&str], ttl: u64, max_ttl: u64) -> Role {
+        let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
+        Role { permissions, ttl, max_ttl, config: default_config(), parameters: Parameters::new() }
     }
 
     #[test]
     fn a_role_has_a_ttl_of_one_hour_by_default() {
-        let role = write(None, json!({"permissions": [" read ", "", "write"]})).unwrap();
-        assert_eq!(role, Role { permissions: vec!["read".into(), "write".into()], ttl: 3600, max_ttl: 0 });
+        let written = write(None, json!({"permissions": [" read ", "", "write"]})).unwrap();
+        assert_eq!(written, role(&["read", "write"], 3600, 0));
     }
 
     #[test]
@@ -257,12 +333,7 @@ mod tests {
             Role { ttl: 90, ..before.clone() }
         );
         let cleared = write(Some(before.clone()), json!({"max_ttl": null})).unwrap();
-        assert_eq!(cleared, Role { max_ttl: 0, ..before.clone() });
-        assert!(
-            write(Some(before), json!({"permissions": null}))
-                .unwrap_err()
-                .contains("permissions is required")
-        );
+        assert_eq!(cleared, Role { max_ttl: 0, ..before });
     }
 
     #[test]
@@ -272,5 +343,13 @@ mod tests {
         assert!(error_of(json!({"permissions": ["r"], "ttl": 61, "max_ttl": 60})).contains("ttl (61s)"));
         assert!(error_of(json!({"permissions": ["r"], "max_ttl": 60})).contains("ttl (3600s)"));
         assert!(write(None, json!({"permissions": ["r"], "ttl": 60, "max_ttl": 60})).is_ok());
+    }
+
+    #[test]
+    fn a_role_of_an_earlier_version_is_read_and_written_as_it_was() {
+        let stored = json!({"permissions": ["read"], "ttl": 60, "max_ttl": 0});
+        let read: Role = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(read, role(&["read"], 60, 0));
+        assert_eq!(serde_json::to_value(&read).unwrap(), stored);
     }
 }

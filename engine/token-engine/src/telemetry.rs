@@ -26,6 +26,7 @@ pub(crate) enum MeasuredOperation {
     TokenRenew,
     TokenRevoke,
     Rollback,
+    ConfigList,
     ConfigRead,
     ConfigWrite,
     ConfigPatch,
@@ -35,6 +36,12 @@ pub(crate) enum MeasuredOperation {
     RoleWrite,
     RolePatch,
     RoleDelete,
+    Check,
+    PresetsList,
+    PresetsRead,
+    OrphansList,
+    OrphansRead,
+    OrphansDelete,
 }
 
 /// The outcome of a request.
@@ -56,6 +63,10 @@ pub(crate) enum UpstreamOperation {
     Mint,
     Renew,
     Revoke,
+    /// A search for a token by its name.
+    Find,
+    Probe,
+    Login,
 }
 
 /// The kind of error of a request.
@@ -99,6 +110,7 @@ impl Label for MeasuredOperation {
         (MeasuredOperation::TokenRenew, "token_renew"),
         (MeasuredOperation::TokenRevoke, "token_revoke"),
         (MeasuredOperation::Rollback, "rollback"),
+        (MeasuredOperation::ConfigList, "config_list"),
         (MeasuredOperation::ConfigRead, "config_read"),
         (MeasuredOperation::ConfigWrite, "config_write"),
         (MeasuredOperation::ConfigPatch, "config_patch"),
@@ -108,6 +120,12 @@ impl Label for MeasuredOperation {
         (MeasuredOperation::RoleWrite, "role_write"),
         (MeasuredOperation::RolePatch, "role_patch"),
         (MeasuredOperation::RoleDelete, "role_delete"),
+        (MeasuredOperation::Check, "check"),
+        (MeasuredOperation::PresetsList, "presets_list"),
+        (MeasuredOperation::PresetsRead, "presets_read"),
+        (MeasuredOperation::OrphansList, "orphans_list"),
+        (MeasuredOperation::OrphansRead, "orphans_read"),
+        (MeasuredOperation::OrphansDelete, "orphans_delete"),
     ];
 }
 
@@ -126,6 +144,9 @@ impl Label for UpstreamOperation {
         (UpstreamOperation::Mint, "mint"),
         (UpstreamOperation::Renew, "renew"),
         (UpstreamOperation::Revoke, "revoke"),
+        (UpstreamOperation::Find, "find"),
+        (UpstreamOperation::Probe, "probe"),
+        (UpstreamOperation::Login, "login"),
     ];
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use vault_plugin::framework::Lease;
 use vault_plugin::logical::Error;
 
@@ -23,6 +22,17 @@ impl LeaseTerms {
         LeaseTerms { ttl: ttl.min(max_ttl), max_ttl }
     }
 
+    /// The same terms for a request that asks for less: the token ends then, renewals included.
+    pub(crate) fn narrowed_to(self, ttl: Duration) -> Result<LeaseTerms, Error> {
+        if ttl > self.ttl {
+            return Err(Error::invalid(format!(
+                "ttl must not be longer than that of the role, {}s",
+                self.ttl.as_secs()
+            )));
+        }
+        Ok(self.capped_at(ttl))
+    }
+
     /// Limits both TTLs to the remaining lifetime of the token.
     pub(crate) fn capped_at(self, remaining: Duration) -> LeaseTerms {
         LeaseTerms { ttl: self.ttl.min(remaining), max_ttl: self.max_ttl.min(remaining) }
@@ -35,34 +45,28 @@ impl From<LeaseTerms> for Lease {
     }
 }
 
-/// An invalid `expires_at` of the token service.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ExpiryError {
-    #[error("the token service answered with an expires_at that is not an RFC 3339 time")]
-    Unreadable,
-    #[error("the token service says that the token ended at {0}; compare its clock with this node's")]
-    Past(Timestamp),
-}
+/// The token has ended already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token service says that the token ended at {0}; compare its clock with this node's")]
+pub(crate) struct AlreadyEnded(Timestamp);
 
-impl From<ExpiryError> for Error {
-    fn from(error: ExpiryError) -> Error {
+impl From<AlreadyEnded> for Error {
+    fn from(error: AlreadyEnded) -> Error {
         Error::internal(error.to_string())
     }
 }
 
-/// Returns the time until `expires_at` in whole seconds, or `None` if it is null.
+/// How long it is until a token ends, in seconds rounded up; `None` if it is not known to end.
 ///
-/// Rounds up, so that an hour that was granted a few milliseconds ago is still leased as one hour.
-pub(crate) fn time_until_expiry(expires_at: &Value, now: Timestamp) -> Result<Option<Duration>, ExpiryError> {
-    if expires_at.is_null() {
-        return Ok(None);
-    }
-    let instant = expires_at.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    let instant = instant.ok_or(ExpiryError::Unreadable)?;
-    let remaining =
-        Duration::try_from(instant.duration_since(now)).ok().filter(|remaining| !remaining.is_zero());
-    let remaining = remaining.ok_or(ExpiryError::Past(instant))?;
-    Ok(Some(Duration::from_secs(remaining.as_secs() + u64::from(remaining.subsec_nanos() > 0))))
+/// Rounded up, since an hour that was granted a few milliseconds ago is still to be leased as an hour.
+pub(crate) fn time_until_expiry(
+    expires: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Duration>, AlreadyEnded> {
+    let Some(instant) = expires else { return Ok(None) };
+    let left = Duration::try_from(instant.duration_since(now)).ok().filter(|left| !left.is_zero());
+    let left = left.ok_or(AlreadyEnded(instant))?;
+    Ok(Some(Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))))
 }
 
 #[cfg(test)]
@@ -88,15 +92,22 @@ mod tests {
     }
 
     #[test]
+    fn a_request_narrows_the_terms_and_never_widens_them() {
+        let terms = LeaseTerms::new(seconds(60), seconds(120), seconds(1000));
+        let narrowed = terms.narrowed_to(seconds(30)).unwrap();
+        assert_eq!(narrowed, LeaseTerms { ttl: seconds(30), max_ttl: seconds(30) });
+        assert_eq!(terms.narrowed_to(seconds(60)).unwrap().ttl, seconds(60));
+        assert!(terms.narrowed_to(seconds(61)).unwrap_err().to_string().contains("60s"));
+    }
+
+    #[test]
     fn the_time_until_an_expiry_is_rounded_up() {
         let now: Timestamp = "2026-01-01T00:00:00.5Z".parse().unwrap();
-        let until = |expires_at: Value| time_until_expiry(&expires_at, now);
-        assert_eq!(until("2026-01-01T01:00:00Z".into()), Ok(Some(seconds(3600))));
-        assert_eq!(until("2026-01-01T01:00:00.5Z".into()), Ok(Some(seconds(3600))));
-        assert_eq!(until("2026-01-01T00:00:00.5Z".into()), Err(ExpiryError::Past(now)));
-        assert!(matches!(until("2025-01-01T00:00:00Z".into()), Err(ExpiryError::Past(_))));
-        assert_eq!(until(Value::Null), Ok(None));
-        assert_eq!(until("tomorrow".into()), Err(ExpiryError::Unreadable));
-        assert_eq!(until(1_767_225_600.into()), Err(ExpiryError::Unreadable));
+        let until = |given: &str| time_until_expiry(Some(given.parse().unwrap()), now);
+        assert_eq!(until("2026-01-01T01:00:00Z"), Ok(Some(seconds(3600))));
+        assert_eq!(until("2026-01-01T01:00:00.5Z"), Ok(Some(seconds(3600))));
+        assert_eq!(until("2026-01-01T00:00:00.5Z"), Err(AlreadyEnded(now)));
+        assert!(until("2025-01-01T00:00:00Z").is_err());
+        assert_eq!(time_until_expiry(None, now), Ok(None));
     }
 }

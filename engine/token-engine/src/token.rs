@@ -13,7 +13,9 @@ use crate::config;
 use crate::endpoint::Endpoint;
 use crate::telemetry::{LeaseIssuer, MeasuredOperation, instrument};
 use crate::terms::{self, LeaseTerms};
-use crate::upstream::{Revocation, deserialize_token_id};
+use crate::upstream::{
+    DEFAULT_PRESET, Lifetime, Look, Renew, Revocation, Revoke, deserialize_token_id, find_preset,
+};
 use crate::{TokenEngine, UpstreamClient};
 
 /// The name of the secret type.
@@ -25,8 +27,8 @@ pub(crate) const SECRET_TYPE: &str = "token";
 /// revoked by its id.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LeaseData {
-    /// The id of the token at the service.
-    #[serde(deserialize_with = "deserialize_token_id")]
+    /// The id of the token at the service; empty if it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "deserialize_token_id")]
     pub(crate) id: String,
     /// The endpoint that minted the token.
     pub(crate) api_endpoint: Endpoint,
@@ -36,6 +38,18 @@ pub(crate) struct LeaseData {
     /// The path below the endpoint that is deleted to revoke the token.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) revocation_path: String,
+    /// The call that revokes the token, of any description but the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) revocation: Option<Revoke>,
+    /// The search before the revocation, of an API that uses identifiers again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) look: Option<Look>,
+    /// The call that renews the token, of any description but the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) renewal: Option<Renew>,
+    /// The connection that minted the token. Any other to the same endpoint and account is as good.
+    #[serde(default = "default_config", skip_serializing_if = "is_default_config")]
+    pub(crate) config: String,
     /// In seconds.
     pub(crate) ttl: u64,
     /// In seconds.
@@ -49,6 +63,24 @@ pub(crate) struct LeaseData {
     /// The instance id of the engine that issued the lease.
     #[serde(default)]
     pub(crate) run: String,
+}
+
+fn default_config() -> String {
+    config::DEFAULT_NAME.to_owned()
+}
+
+fn is_default_config(name: &String) -> bool {
+    name == config::DEFAULT_NAME
+}
+
+impl LeaseData {
+    /// How the token is revoked.
+    fn into_revocation(self) -> Revocation {
+        match self.revocation {
+            None => Revocation::from_lease(self.id, self.revocation_path),
+            call => Revocation { id: self.id, path: String::new(), call, look: self.look },
+        }
+    }
 }
 
 pub(crate) fn secret_type() -> SecretType<TokenEngine> {
@@ -81,8 +113,14 @@ async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease,
     let Ok(grant) = calculate_ttl(limits, &request, now) else { return Ok(terms.into()) };
 
     let client = client_for_lease(&context, &lease, "renewed").await?;
-    let expires_at = client.upstream.renew(&lease.id, grant.ttl).await?;
-    let upstream_ttl = terms::time_until_expiry(&expires_at, Timestamp::now())?.unwrap_or(grant.ttl);
+    let default =
+        find_preset(DEFAULT_PRESET).map_err(|error| Error::internal(error.to_string()))?.description();
+    let described = lease.renewal.as_ref().or(default.renew.as_ref().filter(|_| lease.revocation.is_none()));
+    let Some(renewal) = described else { return Ok(terms.into()) };
+    let lifetime = Lifetime { now: Timestamp::now(), seconds: grant.ttl.as_secs() };
+    let expires = client.upstream.renew(renewal, &lease.id, lifetime).await?;
+    let expires = expires.map_err(|error| Error::internal(error.to_string()))?;
+    let upstream_ttl = terms::time_until_expiry(expires, Timestamp::now())?.unwrap_or(grant.ttl);
     // The host may grant an increment instead of the TTL. Only the maximum TTL, which counts from the issue time, limits it.
     let age =
         issued.and_then(|issued| truncate_to_seconds(now).duration_since(truncate_to_seconds(issued)).ok());
@@ -99,14 +137,11 @@ fn truncate_to_seconds(time: SystemTime) -> SystemTime {
 /// Revokes the token at the service. A token that does not exist any more counts as revoked, because a host may revoke it twice.
 async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), Error> {
     let client = client_for_lease(&context, &lease, "revoked").await?;
-    let revocation = Revocation::from_lease(lease.id, lease.revocation_path);
-    client.upstream.revoke(&revocation).await?;
     let engine = context.state();
-    engine.metrics().count_revoked(if lease.run == engine.instance_id {
-        LeaseIssuer::ThisInstance
-    } else {
-        LeaseIssuer::OtherInstance
-    });
+    let issuer =
+        if lease.run == engine.instance_id { LeaseIssuer::ThisInstance } else { LeaseIssuer::OtherInstance };
+    client.upstream.revoke(&lease.into_revocation()).await?;
+    engine.metrics().count_revoked(issuer);
     Ok(())
 }
 
@@ -116,13 +151,13 @@ async fn client_for_lease(
     lease: &LeaseData,
     action: &str,
 ) -> Result<Arc<UpstreamClient>, Error> {
-    let client = config::load_client(context).await?.ok_or_else(|| {
-        Error::internal(format!(
+    match config::find_client(context, &lease.config, &lease.api_endpoint, &lease.account).await? {
+        Ok(client) => Ok(client),
+        Err(Some(mismatch)) => Err(mismatch.into()),
+        Err(None) => Err(Error::internal(format!(
             "the token cannot be {action} since the configuration of its service is gone; its lease stays until it is \
              written again: vault write {}config api_endpoint=… api_key=…",
             context.request().mount_point
-        ))
-    })?;
-    client.config.check_connection(&lease.api_endpoint, &lease.account)?;
-    Ok(client)
+        ))),
+    }
 }

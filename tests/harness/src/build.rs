@@ -154,6 +154,60 @@ pub async fn go_host() -> PathBuf {
     build_once("go-host", &[]).await
 }
 
+/// Path of a program that starts a real JupyterHub.
+///
+/// # Panics
+///
+/// When it cannot be fetched or built; the message has the end of its script's output.
+pub(crate) async fn jupyterhub() -> PathBuf {
+    build_once("jupyterhub", &[]).await
+}
+
+/// Path of a program that starts a real Verdaccio.
+///
+/// # Panics
+///
+/// When it cannot be fetched or built; the message has the end of its script's output.
+pub(crate) async fn verdaccio() -> PathBuf {
+    build_once("verdaccio", &[]).await
+}
+
+/// Path of a program that starts a real OpenStack Keystone.
+///
+/// # Panics
+///
+/// When it cannot be fetched or built; the message has the end of its script's output.
+pub(crate) async fn keystone() -> PathBuf {
+    build_once("keystone", &[]).await
+}
+
+/// Path of a program that starts a real Keycloak.
+///
+/// # Panics
+///
+/// When it cannot be fetched or built; the message has the end of its script's output.
+pub(crate) async fn keycloak() -> PathBuf {
+    build_once("keycloak", &[]).await
+}
+
+/// Path of a program that is a real Ory Hydra.
+///
+/// # Panics
+///
+/// When it cannot be fetched or built; the message has the end of its script's output.
+pub(crate) async fn hydra() -> PathBuf {
+    build_once("hydra", &[]).await
+}
+
+/// Path of a program that starts a real devpi server.
+///
+/// # Panics
+///
+/// When it cannot be fetched or built; the message has the end of its script's output.
+pub(crate) async fn devpi() -> PathBuf {
+    build_once("devpi", &[]).await
+}
+
 /// Path of one of go-plugin's own example programs: `official-grpc`, `official-bidirectional`, `official-plugin-grpc` or
 /// `official-plugin-bidirectional`.
 ///

@@ -1,5 +1,5 @@
 //! Real servers for the tests: a [`VaultServer`], a Kubernetes [`Cluster`] with [`VaultPods`], an [`Upstream`] token
-//! service, and the [`Program`]s under test.
+//! service, [`TokenServer`]s with real token APIs, and the [`Program`]s under test.
 //!
 //! A server is ready when its `start` returns, and is removed with everything it started when it is dropped. If it cannot be set up, the
 //! test panics with the reason: a test without its servers must never pass.
@@ -30,6 +30,7 @@ mod secret_scan;
 mod server_pool;
 mod terminal;
 mod tls;
+mod token_api;
 mod upstream;
 mod vault;
 mod wait;
@@ -58,6 +59,7 @@ pub use secret_scan::SecretScan;
 pub use server_pool::ServerPool;
 pub use terminal::{TerminalOutput, TerminalProgram};
 pub use tls::CertificateKind;
+pub use token_api::{ApiRequest, Credential, IssuedCredential, ListedCredential, TokenApi, TokenServer};
 pub use upstream::{DropMoment, Fault, IssuedToken, Operation, RecordedRequest, Upstream, UpstreamBuilder};
 pub use vault::{ApiResponse, Storage, VaultServer, VaultServerBuilder};
 pub use wait::{Observation, eventually, eventually_within, within_timeout};

@@ -45,7 +45,7 @@ pub struct VaultServer {
     network: Option<(Arc<NetworkNamespace>, PortForward)>,
 }
 
-/// The response to a request of [`VaultServer::request`].
+/// The response to a request, such as [`VaultServer::request`].
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "assert the status, or take the body with `success`"]
 pub struct ApiResponse {
@@ -407,7 +407,7 @@ impl ApiResponse {
     /// If it is not; the message contains the response.
     #[track_caller]
     pub fn success(self) -> Value {
-        assert!((200..300).contains(&self.status), "Vault answered {}: {}", self.status, self.body);
+        assert!((200..300).contains(&self.status), "the server answered {}: {}", self.status, self.body);
         self.body
     }
 }

@@ -56,6 +56,12 @@ var (
 		"max_ttl": {"2h", 7200, "1d", "30h", "40h", 0, "0", -1, "", nil, "later", 59, "1h", 3599.9, map[string]any{}},
 		"name":    {"other", nil, 5},
 	}
+	// What a request can ask for of a role that has read and write.
+	narrowValues = map[string][]any{
+		"permissions": {"read", "write", "read,write", " write , ", []any{"write", ""}, "admin", []any{"read", "admin"}, "", ",", []any{}, nil, 5,
+			map[string]any{"a": 1}},
+		"ttl": {"10m", 60, "30s", "1h", "2d", "3d", 0, "", -1, nil, "soon", 1.5, []any{1}},
+	}
 	strange = map[string][]any{"surprise": {1, nil, "x"}, "zzz": {true}}
 	paths   = []string{"", "config", "config/", "roles", "roles/", "roles/developer", "creds", "creds/", "creds/developer", "unknown", "roles/developer/", "creds/dev/x"}
 	every   = []logical.Operation{logical.CreateOperation, logical.UpdateOperation, logical.PatchOperation, logical.ReadOperation,
@@ -107,8 +113,10 @@ func anyStep(random *rand.Rand) step {
 	case kind < 53:
 		s.operation, s.path = logical.ListOperation, "roles/"
 		s.data = some(random, map[string][]any{"after": {"", "a", "dev", "zz", nil, 5}, "limit": {0, 1, 2, -1, "1", "x", nil, 1.9}})
-	case kind < 75:
+	case kind < 70:
 		s.operation, s.path = logical.ReadOperation, "creds/"+name
+	case kind < 75:
+		s.operation, s.path, s.data = logical.CreateOperation, "creds/"+name, some(random, narrowValues)
 	case kind < 82:
 		s.operation, s.lease = logical.RenewOperation, random.IntN(2)
 	case kind < 90:

@@ -272,9 +272,11 @@ var (
 	conversions = regexp.MustCompile(`error converting input for field \\"\w+\\": (?:[^"\\]|\\.)*`)
 	// What each transport says of a broken connection.
 	broken = regexp.MustCompile(`(the connection broke|no connection) \([^)]*\)`)
-	ended  = regexp.MustCompile(`the token ended at [0-9T:.Z-]+`)
-	until  = regexp.MustCompile(`until [0-9T:.Z-]+, and is not found`)
-	salted = regexp.MustCompile(`sha256:[0-9a-f]{32}:[0-9a-f]{64}`)
+	// What exactly an answer lacks.
+	malformed = regexp.MustCompile(`(not the JSON a token service gives) \([^)]*\)`)
+	ended     = regexp.MustCompile(`the token ended at [0-9T:.Z-]+`)
+	until     = regexp.MustCompile(`until [0-9T:.Z-]+, and is not found`)
+	salted    = regexp.MustCompile(`sha256:[0-9a-f]{32}:[0-9a-f]{64}`)
 )
 
 // normal replaces what is random or each side's own.
@@ -283,6 +285,7 @@ func (s *side) normal(text string) string {
 	text = ids.ReplaceAllString(text, "ID")
 	text = conversions.ReplaceAllString(text, "error converting input")
 	text = broken.ReplaceAllString(text, "$1 (…)")
+	text = malformed.ReplaceAllString(text, "$1")
 	text = until.ReplaceAllString(text, "until …, and is not found")
 	text = salted.ReplaceAllString(text, "sha256:…")
 	return ended.ReplaceAllString(text, "the token ended at …")

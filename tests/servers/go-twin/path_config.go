@@ -110,6 +110,29 @@ func (c *config) shownConnection() string {
 	return c.APIEndpoint + ", account " + c.Account
 }
 
+// pathListConfig lists the connections. The twin has one.
+func (b *backend) pathListConfig() *framework.Path {
+	return &framework.Path{
+		Pattern: "config/",
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.ListOperation: &framework.PathOperation{Callback: listConfig, Summary: "List the connections."},
+		},
+		HelpSynopsis:    "List the connections.",
+		HelpDescription: "Lists the names of the connections. The one at config is called default.",
+	}
+}
+
+func listConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	c, err := storedConfig(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return logical.ListResponse(nil), nil
+	}
+	return logical.ListResponse([]string{"default"}), nil
+}
+
 func (b *backend) pathConfig() *framework.Path {
 	return &framework.Path{
 		Pattern: configKey,

@@ -84,13 +84,22 @@ func (b *backend) pathCreds() *framework.Path {
 		Pattern: "creds/(?P<name>.+)",
 		Fields: map[string]*framework.FieldSchema{
 			"name": {Type: framework.TypeString, Required: true, Description: "Name of the role."},
+			"permissions": {
+				Type:        framework.TypeCommaStringSlice,
+				Description: "Permissions of the token, if fewer than those of the role.",
+			},
+			"ttl": {
+				Type:        framework.TypeDurationSecond,
+				Description: "How long the token lives at most, if shorter than the role's ttl.",
+			},
 		},
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{Callback: b.readCreds, Summary: "Mint a token."},
+			logical.ReadOperation:   &framework.PathOperation{Callback: b.readCreds, Summary: "Mint a token."},
+			logical.UpdateOperation: &framework.PathOperation{Callback: b.readCreds, Summary: "Mint a token with fewer permissions or a shorter life."},
 		},
 		HelpSynopsis: "Read a token of a role.",
 		HelpDescription: "Each read mints a token with the permissions of the role, under a renewable lease. It is revoked at the " +
-			"token service when the lease is revoked or ends.",
+			"token service when the lease is revoked or ends. A write asks for less than the role allows.",
 	}
 }
 
@@ -120,6 +129,12 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 			name, req.MountPoint), nil
 	}
 	terms := r.terms(b.System().MaxLeaseTTL())
+	permissions := r.Permissions
+	if req.Operation == logical.UpdateOperation {
+		if refused := narrow(data, r, &permissions, &terms); refused != nil {
+			return refused, nil
+		}
+	}
 	upstream, err := b.upstreamFor(c)
 	if err != nil {
 		return nil, err
@@ -130,7 +145,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 	if c.RenewUpstream {
 		upstreamTTL = terms.ttl
 	}
-	o, err := newOrder(name, r.Permissions, int64(upstreamTTL/time.Second))
+	o, err := newOrder(name, permissions, int64(upstreamTTL/time.Second))
 	if err != nil {
 		return nil, err
 	}
@@ -184,11 +199,41 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 	}
 	response := b.Secret(tokenType).Response(map[string]any{
 		"token":       token.Token,
-		"permissions": r.Permissions,
+		"permissions": permissions,
 	}, internal)
 	response.Secret.TTL = terms.ttl
 	response.Secret.MaxTTL = terms.maxTTL
 	return response, nil
+}
+
+// narrow applies what a request asks for if it is less than the role allows.
+func narrow(data *framework.FieldData, r *role, permissions *[]string, t *terms) *logical.Response {
+	if raw, given := data.Raw["permissions"]; given && raw != nil {
+		asked := []string{}
+		for _, name := range data.Get("permissions").([]string) {
+			if name = strings.TrimSpace(name); name != "" {
+				asked = append(asked, name)
+			}
+		}
+		if len(asked) == 0 {
+			return logical.ErrorResponse("permissions is empty: name at least one, or leave it out for those of the role")
+		}
+		for _, name := range asked {
+			if !slices.Contains(r.Permissions, name) {
+				return logical.ErrorResponse("the role does not have the permission %q; it has %s", name, strings.Join(r.Permissions, ", "))
+			}
+		}
+		*permissions = asked
+	}
+	ttl := time.Duration(data.Get("ttl").(int)) * time.Second
+	if ttl == 0 {
+		return nil
+	}
+	if ttl > t.ttl {
+		return logical.ErrorResponse("ttl must not be longer than that of the role, %ds", int64(t.ttl/time.Second))
+	}
+	t.ttl, t.maxTTL = min(t.ttl, ttl), min(t.maxTTL, ttl)
+	return nil
 }
 
 // ofRole is a failed mint as its caller gets it: a request that the service finds wrong was made of the role.

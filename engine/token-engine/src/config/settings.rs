@@ -1,5 +1,6 @@
 //! The stored configuration, and the check whether it applies to a token.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,9 @@ use vault_plugin::logical::{Error, Sensitive};
 
 use crate::endpoint::Endpoint;
 use crate::sensitive;
+use crate::upstream::{
+    Api, Connection, DEFAULT_PRESET, Description, Node, Parameters, Place, complete, find_preset,
+};
 
 /// The connection to the token service, as stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,27 @@ pub(crate) struct Config {
     /// The prefix of the metric names.
     #[serde(default = "default_metrics_prefix")]
     pub(crate) metrics_prefix: String,
+    /// The description of the API that ships with the engine; empty if `api` is given.
+    #[serde(default = "default_preset", skip_serializing_if = "is_default_preset")]
+    pub(crate) preset: String,
+    /// A description of the API of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) api: Option<Node>,
+    /// What the description asks of the connection, as given.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    pub(crate) parameters: Parameters,
+    /// Whether a token may be left that no search can find, until it ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) accept_orphans: bool,
+}
+
+/// The preset of a configuration that names none.
+pub(super) fn default_preset() -> String {
+    DEFAULT_PRESET.to_owned()
+}
+
+fn is_default_preset(preset: &String) -> bool {
+    preset == DEFAULT_PRESET
 }
 
 /// One day, the shortest window that services usually document.
@@ -52,9 +77,27 @@ pub(crate) fn default_metrics_prefix() -> String {
 }
 
 impl Config {
-    /// Returns the time limit of one request to the service.
-    pub(crate) fn request_timeout(&self) -> Duration {
-        Duration::from_secs(self.request_timeout)
+    /// How the service is reached.
+    pub(crate) fn connection(&self) -> Connection<'_> {
+        Connection {
+            endpoint: &self.api_endpoint,
+            api_key: &self.api_key,
+            ca_cert: &self.ca_cert,
+            tls_skip_verify: self.tls_skip_verify,
+            request_timeout: Duration::from_secs(self.request_timeout),
+        }
+    }
+
+    /// The description with the parameters of this connection.
+    pub(crate) fn api(&self) -> Result<Api, Error> {
+        let invalid = |error: &dyn std::error::Error| Error::invalid(error.to_string());
+        let description = match &self.api {
+            Some(node) => Arc::new(Description::from_node(node).map_err(|problems| invalid(&problems))?),
+            None => find_preset(&self.preset).map_err(|error| invalid(&error))?.description(),
+        };
+        let place = Place::root().key("parameters");
+        let parameters = complete(&description.config, &self.parameters, &place);
+        Ok(Api::new(description, parameters.map_err(|problems| invalid(&problems))?))
     }
 
     /// Checks that this configuration reaches the tokens of an endpoint and an account.
@@ -111,9 +154,41 @@ impl Config {
         other.check_connection(&self.api_endpoint, &self.account).is_err()
     }
 
+    /// Checks that the key can be sent. A key that is a part of a header must fit into one; a password that is encoded first may contain
+    /// spaces and letters of any language.
+    pub(super) fn check_api_key(&self) -> Result<(), Error> {
+        let key = self.api_key.expose();
+        if self.api()?.description.auth.has_key_in_header() {
+            if key.chars().any(|letter| !letter.is_ascii_graphic()) {
+                return Err(Error::invalid(
+                    "api_key holds a space, a line break or another character that no HTTP header can carry; write the key alone",
+                ));
+            }
+        } else if key.chars().any(char::is_control) {
+            return Err(Error::invalid(
+                "api_key holds a line break or another control character; write the key alone",
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether a mint without a response may be retried. Earlier versions stored windows that are too short for this.
     pub(crate) fn retries_mints(&self) -> bool {
         self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW
+    }
+
+    /// The parameters without the secret ones.
+    pub(super) fn shown_parameters(&self) -> Parameters {
+        let declared = self.api().map(|api| api.description);
+        let is_shown = |name: &str| {
+            let declared = declared.as_ref().ok().and_then(|description| description.config.get(name));
+            declared.is_some_and(|parameter| !parameter.secret)
+        };
+        self.parameters
+            .iter()
+            .filter(|(name, _)| is_shown(name))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
     }
 
     fn connection_label(&self) -> String {

@@ -8,7 +8,9 @@ use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use vault_plugin::logical;
 
+use super::answer::{Doubt, Verdict};
 use super::retry_after::retry_after;
+use super::template::RenderError;
 use crate::telemetry::UpstreamErrorLabel;
 
 /// A failed call.
@@ -33,8 +35,6 @@ pub(super) enum Effect {
 /// The kind of error, with its fix.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ErrorKind {
-    #[error("api_key cannot be sent in an HTTP header")]
-    InvalidApiKey,
     #[error("ca_cert holds no certificate in PEM")]
     NoCaCertificate,
     #[error("TLS cannot be set up ({0}); where the system has no authorities to trust, set ca_cert")]
@@ -57,12 +57,31 @@ pub(super) enum ErrorKind {
     ConnectionLost(String),
     #[error("the answer is longer than 1 MiB; check that api_endpoint is the token service")]
     TooLarge,
-    #[error("the answer is not the JSON a token service gives; check that api_endpoint is the token service")]
-    Malformed,
+    #[error(
+        "the answer is not the JSON a token service gives ({0}); check that api_endpoint is the token service"
+    )]
+    Malformed(Doubt),
+    #[error("the service answered with an error in place of a token; check the role and the service's logs")]
+    ErrorInside,
+    #[error("the name or the identifier of the token is taken (status {0})")]
+    Exists(StatusCode),
+    #[error("the request cannot be made: {0}")]
+    Render(#[from] RenderError),
+    #[error("a search found the name of the token with another identifier; nothing was revoked")]
+    OtherId,
+    #[error("a search did not end within {0} pages")]
+    TooManyPages(u32),
+    #[error("the service says that the token is gone, but does not accept the credential otherwise: {0}")]
+    UnconfirmedGone(Box<UpstreamError>),
+    #[error("the description of the API has no call for this")]
+    NotDescribed,
     #[error("it redirects to {0}, which is not followed with the key; set api_endpoint to where it leads")]
     Redirect(String),
     #[error("the key is refused (status {0}); set a valid api_key with the permissions for this")]
     Unauthorized(StatusCode),
+    /// Some services answer a question for the account without one if they do not accept the key.
+    #[error("the answer names no account, as for a key that is not accepted; set a valid api_key")]
+    NoAccount,
     #[error("too many requests (status 429){0}")]
     TooManyRequests(RetryAfter),
     #[error("not found (status 404); check that api_endpoint is the token service and that it can do this")]
@@ -106,11 +125,17 @@ impl UpstreamError {
             ErrorKind::Proxy | ErrorKind::NoConnection(_) => UpstreamErrorLabel::NoConnection,
             ErrorKind::TimedOut => UpstreamErrorLabel::Timeout,
             ErrorKind::ConnectionLost(_) => UpstreamErrorLabel::ConnectionLost,
-            ErrorKind::InvalidApiKey | ErrorKind::Unauthorized(_) => UpstreamErrorLabel::Unauthorized,
+            ErrorKind::Unauthorized(_) | ErrorKind::NoAccount => UpstreamErrorLabel::Unauthorized,
             ErrorKind::TooManyRequests(_) => UpstreamErrorLabel::TooManyRequests,
-            ErrorKind::Refused(_) => UpstreamErrorLabel::Refused,
+            ErrorKind::Refused(_) | ErrorKind::Render(_) => UpstreamErrorLabel::Refused,
             ErrorKind::TooLarge
-            | ErrorKind::Malformed
+            | ErrorKind::Malformed(_)
+            | ErrorKind::ErrorInside
+            | ErrorKind::Exists(_)
+            | ErrorKind::OtherId
+            | ErrorKind::TooManyPages(_)
+            | ErrorKind::UnconfirmedGone(_)
+            | ErrorKind::NotDescribed
             | ErrorKind::Redirect(_)
             | ErrorKind::NotFound
             | ErrorKind::NotFromService(_)
@@ -124,9 +149,8 @@ impl UpstreamError {
     /// Converts the error of a mint. A request that the service considers invalid was derived from the role, and is status 400.
     pub(crate) fn into_role_error(self) -> logical::Error {
         match self.kind {
-            ErrorKind::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) => {
-                logical::Error::Invalid(self.to_string())
-            }
+            ErrorKind::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY)
+            | ErrorKind::Render(_) => logical::Error::Invalid(self.to_string()),
             _ => self.into(),
         }
     }
@@ -155,8 +179,29 @@ impl Effect {
 }
 
 impl ErrorKind {
+    /// Returns the kind of a response that is not a success.
+    pub(super) fn from_verdict(verdict: Verdict, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
+        match verdict {
+            Verdict::Exists => ErrorKind::Exists(status),
+            Verdict::Unclear(Doubt::ErrorInside(_)) => ErrorKind::ErrorInside,
+            Verdict::Unclear(Doubt::TooLong) => ErrorKind::TooLarge,
+            Verdict::Unclear(Doubt::NotOfApi(status)) => ErrorKind::NotFromService(status),
+            Verdict::Unclear(
+                doubt @ (Doubt::NotJson | Doubt::NotObject | Doubt::Missing(_) | Doubt::MissingValue(_)),
+            ) => ErrorKind::Malformed(doubt),
+            Verdict::Success
+            | Verdict::Gone
+            | Verdict::Refused(_)
+            | Verdict::Unauthorized(_)
+            | Verdict::Throttled
+            | Verdict::Redirected
+            | Verdict::NotFound
+            | Verdict::Unclear(Doubt::Status(_)) => ErrorKind::from_response(status, headers),
+        }
+    }
+
     /// Returns the kind of a response other than 2xx.
-    pub(super) fn from_response(status: StatusCode, headers: &HeaderMap) -> ErrorKind {
+    fn from_response(status: StatusCode, headers: &HeaderMap) -> ErrorKind {
         match status {
             status if status.is_redirection() => ErrorKind::Redirect(location_host(headers)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized(status),
@@ -170,7 +215,9 @@ impl ErrorKind {
     }
 
     /// Returns the kind of an error without a response, and whether the request may have arrived.
-    pub(super) fn from_reqwest(error: &reqwest::Error) -> (ErrorKind, Effect) {
+    pub(super) fn from_reqwest(error: reqwest::Error) -> (ErrorKind, Effect) {
+        // A path or a query can contain a token.
+        let error = &error.without_url();
         let cause = root_cause(error);
         let unsent = error.is_connect();
         let effect = if unsent { Effect::None } else { Effect::Possible };

@@ -3,14 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::Upstream;
+use super::answer::MAX_ANSWER;
+use super::credential::Headers;
 use super::error::{Effect, ErrorKind, UpstreamError};
+use super::request::RequestBody;
 use super::retry_after::retry_after;
 
 /// The pauses before four retries. They begin with 100 ms, double each time, and are up to twice as long at random, so that concurrent callers
@@ -19,24 +22,19 @@ const BACKOFF: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(4).with_jitter();
 
 /// The maximum size of a response body, which normally has a few hundred bytes.
-const MAX_BODY_SIZE: usize = 1 << 20;
+const MAX_BODY_SIZE: usize = MAX_ANSWER;
 
 /// A request.
 pub(super) struct UpstreamRequest {
     pub(super) action: &'static str,
     pub(super) method: Method,
     pub(super) url: Url,
-    pub(super) header: Option<(HeaderName, HeaderValue)>,
-    /// The JSON body.
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) headers: Headers,
+    pub(super) body: Option<RequestBody>,
     /// Whether to retry a request that may have had an effect.
     pub(super) retry_after_effect: bool,
-}
-
-impl UpstreamRequest {
-    pub(super) fn new(action: &'static str, method: Method, url: Url) -> UpstreamRequest {
-        UpstreamRequest { action, method, url, header: None, body: None, retry_after_effect: true }
-    }
+    /// When the last attempt ends.
+    pub(super) deadline: Instant,
 }
 
 /// The response of the service.
@@ -51,12 +49,16 @@ pub(super) struct UpstreamReply {
 impl Upstream {
     /// Sends a call. Retries after failed connections, after 429 (not before `Retry-After`), and after 502 to 504 if it may be repeated. A
     /// mint may be repeated if the service supports idempotency keys.
-    pub(super) async fn send(&self, call: &UpstreamRequest) -> Result<UpstreamReply, UpstreamError> {
-        let deadline = Instant::now() + self.total_timeout;
+    pub(super) async fn send(
+        &self,
+        call: &UpstreamRequest,
+        credential: &Headers,
+    ) -> Result<UpstreamReply, UpstreamError> {
+        let deadline = call.deadline;
         let mut effect = Effect::None;
         let mut pauses = BACKOFF.build();
         loop {
-            let outcome = timeout_at(deadline, self.send_once(call)).await;
+            let outcome = timeout_at(deadline, self.send_once(call, credential)).await;
             let mut outcome = outcome.unwrap_or(Err((ErrorKind::TimedOut, Effect::Possible)));
             // A later rejection does not undo the effect of an earlier attempt.
             let now = match &mut outcome {
@@ -75,21 +77,26 @@ impl Upstream {
                     self.metrics.count_retry();
                 }
                 _ => {
-                    return outcome.map_err(|(kind, effect)| self.upstream_error(call.action, kind, effect));
+                    return outcome.map_err(|(kind, effect)| self.error(call.action, kind, effect));
                 }
             }
         }
     }
 
-    async fn send_once(&self, call: &UpstreamRequest) -> Result<UpstreamReply, (ErrorKind, Effect)> {
+    async fn send_once(
+        &self,
+        call: &UpstreamRequest,
+        credential: &Headers,
+    ) -> Result<UpstreamReply, (ErrorKind, Effect)> {
         let mut request = self.http.request(call.method.clone(), call.url.clone());
-        if let Some((name, value)) = &call.header {
+        for (name, value) in credential.iter().chain(&call.headers) {
             request = request.header(name, value);
         }
         if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+            // Copied, as a connection keeps its bytes until they are sent.
+            request = request.header(CONTENT_TYPE, body.kind.content_type()).body(body.bytes.to_vec());
         }
-        let mut response = request.send().await.map_err(|error| ErrorKind::from_reqwest(&error))?;
+        let mut response = request.send().await.map_err(ErrorKind::from_reqwest)?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let effect = Effect::from_status(status);
@@ -98,7 +105,7 @@ impl Upstream {
             let chunk = response
                 .chunk()
                 .await
-                .map_err(|error| (ErrorKind::from_reqwest(&error).0, Effect::Possible))?;
+                .map_err(|error| (ErrorKind::from_reqwest(error).0, Effect::Possible))?;
             let Some(chunk) = chunk else { return Ok(UpstreamReply { status, headers, body, effect }) };
             if body.len() + chunk.len() > MAX_BODY_SIZE {
                 return Err((ErrorKind::TooLarge, Effect::Possible));

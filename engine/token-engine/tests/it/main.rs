@@ -1,6 +1,10 @@
 //! The engine on in-memory storage, with a token service over real HTTP.
 
 mod certificates;
+mod described;
+mod earlier_version;
+mod fake_api;
+mod interleavings;
 mod lost_responses;
 mod metrics;
 mod service_faults;

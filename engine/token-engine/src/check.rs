@@ -1,0 +1,59 @@
+//! `check`: whether a connection works, without issuing a token.
+
+use serde::{Deserialize, Serialize};
+use vault_plugin::framework::{Context, Data, Field, Path};
+use vault_plugin::logical::{Error, Operation};
+
+use crate::TokenEngine;
+use crate::config;
+use crate::role_name::{self, RoleName};
+use crate::telemetry::{MeasuredOperation as Measured, instrument};
+
+pub(crate) fn path() -> Path<TokenEngine> {
+    with_read(Path::new("check"))
+}
+
+pub(crate) fn named_path() -> Path<TokenEngine> {
+    let path = Path::new(format!("check/{}", role_name::PATTERN));
+    with_read(path.field("name", Field::string().required().describe("Name of the connection.")))
+}
+
+fn with_read(path: Path<TokenEngine>) -> Path<TokenEngine> {
+    path.help(
+        "Check a connection.",
+        "Sends the call of the preset that creates nothing, and so checks address, TLS and credential. No token is issued.",
+    )
+    .on(Operation::Read, "Check the connection.", instrument(Measured::Check, read))
+}
+
+#[derive(Deserialize)]
+struct CheckRequest {
+    #[serde(default)]
+    name: Option<RoleName>,
+}
+
+/// What a read shows.
+#[derive(Serialize)]
+struct CheckResponse {
+    api_endpoint: String,
+    preset: String,
+    /// Whether a call was sent; the description may have none that creates nothing.
+    checked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+}
+
+async fn read(context: Context<TokenEngine>, request: CheckRequest) -> Result<Data<CheckResponse>, Error> {
+    let name = request.name.map_or_else(|| config::DEFAULT_NAME.to_owned(), |name| name.to_string());
+    let Some(client) = config::load_client(&context, &name).await? else {
+        return Err(config::not_configured(&context, &name));
+    };
+    let account = client.upstream.probe().await?;
+    let description = &client.upstream.api.description;
+    Ok(Data(CheckResponse {
+        api_endpoint: client.config.api_endpoint.to_string(),
+        preset: description.name.clone(),
+        checked: description.probe.is_some(),
+        account: account.filter(|account| !account.is_empty()),
+    }))
+}

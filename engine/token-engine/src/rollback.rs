@@ -1,0 +1,270 @@
+//! Revokes what a mint with an unknown result may have left at the API.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use vault_plugin::framework::Context;
+use vault_plugin::logical::Error;
+
+use crate::config::{self, ConnectionMismatch};
+use crate::upstream::{
+    DEFAULT_PRESET, Lifetime, MintCall, MintResponse, Minted, Parameters, Recovery, RecoveryPlan, Revocation,
+    Search, Upstream, Values, find_preset,
+};
+use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
+use crate::{TokenEngine, UpstreamClient};
+
+/// A request can still be on its way for as long as a call may take.
+const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(75);
+
+const NOT_RECOGNIZED: &str = "the service did not recognize the request and created another token, which is revoked; set config \
+                              idempotency_window to the time for which it recognizes one";
+
+/// Revokes the token of a mint with an unknown result.
+///
+/// If the response has arrived, the entry contains how to revoke the token. Otherwise the token is looked for as its API allows: the request
+/// is repeated with its idempotency key and the same bytes, or the token is found or deleted by its name. Evidence that is not certain
+/// closes no entry, so the entry stays and the error says so. Every entry is closed when its token must have ended.
+pub(crate) async fn roll_back(
+    context: Context<TokenEngine>,
+    _kind: String,
+    data: Value,
+) -> Result<(), Error> {
+    let mut entry: WalEntry = serde_json::from_value(data).map_err(|error| {
+        Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
+    })?;
+    if let Some(record) = context.wal_metadata() {
+        entry.fill_planned_at(record.created_at);
+    }
+    let name = entry.request.name.clone();
+    let (now, latest) = (Timestamp::now(), entry.latest_expiry());
+    if latest.is_some_and(|latest| latest < now) {
+        context
+            .logger()
+            .warn(format!("token {name:?} has ended, if it was created: its write-ahead entry is closed"));
+        return Ok(());
+    }
+    let client = match config::find_client(
+        &context,
+        config::DEFAULT_NAME,
+        &entry.api_endpoint,
+        &entry.account,
+    )
+    .await?
+    {
+        Ok(client) => client,
+        Err(None) => {
+            return Err(Error::internal(format!(
+                "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
+                entry.api_endpoint
+            )));
+        }
+        Err(Some(mismatch)) => return Err(unreachable(&entry, &mismatch, latest)),
+    };
+    if let WalState::Minted { revocation } = &entry.state {
+        return revoke(&context, &client.upstream, &name, revocation).await;
+    }
+    let why = match (&entry.state, entry.plan.clone()) {
+        (WalState::Forgotten, _) => NOT_RECOGNIZED.to_owned(),
+        (_, Some(plan)) if !matches!(plan.recovery, Recovery::Replay { .. }) => {
+            match look_for(&context, &client.upstream, &entry, &plan, now).await? {
+                Outcome::Settled => return Ok(()),
+                Outcome::Doubt(why) => why,
+            }
+        }
+        (_, plan) => match replay(&context, &client, entry.clone(), plan, now).await? {
+            Outcome::Settled => return Ok(()),
+            Outcome::Doubt(why) => why,
+        },
+    };
+    Err(not_found(&entry, &why, latest))
+}
+
+/// What a rollback has achieved.
+enum Outcome {
+    /// The token is revoked, or certainly was never created.
+    Settled,
+    /// The token may be live, for this reason.
+    Doubt(String),
+}
+
+/// Looks for the token of an entry by its name, or deletes it by its name.
+async fn look_for(
+    context: &Context<TokenEngine>,
+    upstream: &Upstream,
+    entry: &WalEntry,
+    plan: &RecoveryPlan,
+    now: Timestamp,
+) -> Result<Outcome, Error> {
+    let name = &entry.request.name;
+    let found = match &plan.recovery {
+        Recovery::Find { .. } => {
+            let Some(find) = &plan.find else {
+                return Ok(Outcome::Doubt("the entry describes no search".to_owned()));
+            };
+            match upstream.find(find, name).await {
+                Ok(Search::Found(ids)) => ids,
+                Ok(Search::Absent) => Vec::new(),
+                Err(error) => return Ok(Outcome::Doubt(error.to_string())),
+            }
+        }
+        Recovery::DeleteByName { .. } => vec![None],
+        Recovery::Replay { .. } | Recovery::None => {
+            return Ok(Outcome::Doubt("its API cannot look for it (config accept_orphans)".to_owned()));
+        }
+    };
+    let is_search = matches!(plan.recovery, Recovery::Find { .. });
+    // More than one token has the name if something on the way has repeated the request.
+    for id in &found {
+        let revocation = plan.revocation(id.clone(), name).map_err(|error| {
+            Error::internal(format!("the revocation of token {name:?} cannot be made: {error}"))
+        })?;
+        if found.len() == 1 && is_search {
+            // A revocation that fails is tried again without another search.
+            update_wal_entry(context, &entry.clone().into_minted(revocation.clone())).await?;
+        }
+        revoke(context, upstream, name, &revocation).await?;
+    }
+    if is_search && !found.is_empty() {
+        return Ok(Outcome::Settled);
+    }
+    let settle = SignedDuration::from_secs(i64::try_from(plan.settle().0).unwrap_or(i64::MAX));
+    let settled =
+        entry.planned_at().is_some_and(|planned| now.duration_since(planned) > LONGEST_CALL + settle);
+    if settled {
+        context
+            .logger()
+            .info(format!("token {name:?} was not created, or is revoked: its write-ahead entry is closed"));
+        return Ok(Outcome::Settled);
+    }
+    Ok(Outcome::Doubt("its request may still be on the way; the next rollback looks again".to_owned()))
+}
+
+/// Repeats the request of an entry, as long as the API recognizes it.
+async fn replay(
+    context: &Context<TokenEngine>,
+    client: &UpstreamClient,
+    entry: WalEntry,
+    plan: Option<RecoveryPlan>,
+    now: Timestamp,
+) -> Result<Outcome, Error> {
+    let UpstreamClient { config, upstream } = client;
+    if !entry.idempotency_key_valid(config, now) {
+        return Ok(Outcome::Doubt(
+            "the service may not recognize the request any more (config idempotency_window), and would create another token"
+                .to_owned(),
+        ));
+    }
+    let Minted { id, expires, .. } = match repeat_mint(upstream, &entry, plan.as_ref()).await? {
+        Ok(response) => response.minted,
+        Err(why) => return Ok(Outcome::Doubt(why)),
+    };
+    let name = entry.request.name.clone();
+    let revocation = match &plan {
+        None => Revocation::from_id(id.unwrap_or_default()),
+        Some(plan) => plan.revocation(id, &name).map_err(|error| {
+            Error::internal(format!("the revocation of token {name:?} cannot be made: {error}"))
+        })?,
+    };
+    if entry.is_outlived_by(expires.unwrap_or_default()) {
+        revoke_duplicate(context, upstream, entry, revocation).await?;
+        return Ok(Outcome::Doubt(NOT_RECOGNIZED.to_owned()));
+    }
+    // A revocation that fails is tried again without the API's memory of the request.
+    update_wal_entry(context, &entry.into_minted(revocation.clone())).await?;
+    revoke(context, upstream, &name, &revocation).await?;
+    Ok(Outcome::Settled)
+}
+
+/// Sends the mint of an entry once more; or says why it failed.
+async fn repeat_mint(
+    upstream: &Upstream,
+    entry: &WalEntry,
+    plan: Option<&RecoveryPlan>,
+) -> Result<Result<MintResponse, String>, Error> {
+    let request = &entry.request;
+    let default =
+        find_preset(DEFAULT_PRESET).map_err(|error| Error::internal(error.to_string()))?.description();
+    let mint = match plan {
+        None => &default.mint,
+        Some(RecoveryPlan { mint: Some(mint), .. }) => mint,
+        Some(_) => return Ok(Err("the entry contains no request".to_owned())),
+    };
+    let nothing = Parameters::new();
+    let lifetime = Lifetime { now: entry.planned_at().unwrap_or_default(), seconds: request.ttl };
+    let values = Values {
+        config: Some(&nothing),
+        role: Some(&nothing),
+        permissions: Some(&request.permissions),
+        name: Some(&request.name),
+        idempotency_key: Some(&request.idempotency_key),
+        lifetime: Some(lifetime),
+        ..Values::default()
+    };
+    let call = MintCall { mint, before: None, values, body: request.body.as_deref(), repeat: true };
+    Ok(upstream.mint(&call).await.map_err(|error| error.to_string()))
+}
+
+/// Revokes the token of an entry.
+async fn revoke(
+    context: &Context<TokenEngine>,
+    upstream: &Upstream,
+    name: &str,
+    revocation: &Revocation,
+) -> Result<(), Error> {
+    upstream.revoke(revocation).await.map_err(|error| not_revoked(name, &error))?;
+    context.logger().info(format!("revoked token {name:?}, which was never leased"));
+    Ok(())
+}
+
+/// Revokes a token that the API has created in place of recognizing the request of an entry, which is not sent again.
+async fn revoke_duplicate(
+    context: &Context<TokenEngine>,
+    upstream: &Upstream,
+    entry: WalEntry,
+    another: Revocation,
+) -> Result<(), Error> {
+    // First of all, as nothing else knows it.
+    let wal_id = context.wal_put(MINT_KIND, &entry.for_duplicate(another.clone())).await?;
+    let name = entry.request.name.clone();
+    update_wal_entry(context, &entry.into_unrecognized()).await?;
+    match upstream.revoke(&another).await {
+        Ok(()) => context.wal_delete(&wal_id).await,
+        Err(error) => {
+            context.logger().error(format!("another token {name:?} is left to rollback: {error}"));
+            Ok(())
+        }
+    }
+}
+
+/// Writes the entry that is rolled back again.
+async fn update_wal_entry(context: &Context<TokenEngine>, entry: &WalEntry) -> Result<(), Error> {
+    match context.wal_metadata() {
+        Some(record) => context.wal_put_with_id(&record.id, MINT_KIND, entry).await,
+        None => Ok(()),
+    }
+}
+
+/// An error of a rollback is read in a log, where nothing else says which token it is about.
+fn not_revoked(name: &str, error: &dyn std::error::Error) -> Error {
+    Error::internal(format!("token {name:?} may be live and is not revoked: {error}"))
+}
+
+fn unreachable(entry: &WalEntry, mismatch: &ConnectionMismatch, latest: Option<Timestamp>) -> Error {
+    match entry.state {
+        WalState::Minted { .. } => not_revoked(&entry.request.name, mismatch),
+        WalState::Planned | WalState::Forgotten => not_found(entry, &mismatch.to_string(), latest),
+    }
+}
+
+fn not_found(entry: &WalEntry, why: &str, latest: Option<Timestamp>) -> Error {
+    let name = &entry.request.name;
+    let closes = match latest {
+        Some(latest) => format!(
+            "until {latest}, and is not found: {why}. Revoke it there by its name; this entry closes itself by then"
+        ),
+        None => format!(
+            "until it is revoked, and is not found: {why}. Revoke it there by its name, and then delete this entry (vault list PATH/orphans)"
+        ),
+    };
+    Error::internal(format!("token {name:?} may be live at {} {closes}", entry.api_endpoint))
+}

@@ -1,0 +1,368 @@
+//! Reads the answer to a call: a pure function of status, headers and body.
+//!
+//! What an answer proves is decided here. An answer that does not prove that a token exists, or that it does not, is unclear.
+
+mod expiry;
+
+use std::collections::BTreeMap;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+use vault_plugin::logical::Sensitive;
+use zeroize::Zeroizing;
+
+pub(crate) use self::expiry::ExpiryError;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::expiry::expiries;
+
+use self::expiry::read_expiry;
+use super::description::{Call, Expires, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet};
+use super::template::ValueSource;
+use super::values::Values;
+
+/// The longest answer that is read. What an API says of one token is a few hundred bytes.
+pub(crate) const MAX_ANSWER: usize = 1 << 20;
+
+/// The longest identifier of a token.
+const MAX_ID: usize = 1024;
+
+/// An answer as it arrived.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+}
+
+/// What a status says, before the body of a success is read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    /// The token does not exist any more.
+    Gone,
+    /// The name or the identifier is taken.
+    Exists,
+    /// The API did nothing, because of the request.
+    Refused(StatusCode),
+    /// The API did nothing, because of the credential (401 or 403).
+    Unauthorized(StatusCode),
+    /// The API did nothing, because of its rate limit (429).
+    Throttled,
+    Redirected,
+    /// The API does not know the path, or something before it answered (404).
+    NotFound,
+    /// It is not known whether the API did anything.
+    Unclear(Doubt),
+}
+
+/// Why an answer proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Doubt {
+    #[error("status {0}")]
+    Status(StatusCode),
+    #[error("an error inside an answer that is successful otherwise ({0})")]
+    ErrorInside(Pointer),
+    #[error("an answer longer than 1 MiB")]
+    TooLong,
+    #[error("an answer that is not JSON")]
+    NotJson,
+    #[error("an answer that is not a JSON object")]
+    NotObject,
+    #[error("status {0} in an answer that is not JSON, which may be of a proxy")]
+    NotOfApi(StatusCode),
+    #[error("an answer without a usable {0}")]
+    Missing(&'static str),
+    #[error("an answer without a usable value {0}")]
+    MissingValue(String),
+}
+
+/// What the status sets of a call say.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Meanings<'a> {
+    pub(crate) success: Option<&'a StatusSet>,
+    pub(crate) exists: Option<&'a StatusSet>,
+    pub(crate) refused: Option<&'a StatusSet>,
+    pub(crate) gone: Option<&'a Gone>,
+    pub(crate) error: Option<&'a Pointer>,
+}
+
+impl<'a> Meanings<'a> {
+    pub(crate) fn of(call: &Call<'a>) -> Meanings<'a> {
+        Meanings { success: Some(call.success), error: call.error, ..Meanings::default() }
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// What the answer says about the call.
+    pub(crate) fn verdict(&self, meanings: Meanings<'_>) -> Verdict {
+        let status = self.status;
+        let in_set =
+            |set: Option<&StatusSet>| set.filter(|set| !set.is_empty()).map(|set| set.contains(status));
+        if self.body.len() > MAX_ANSWER {
+            return Verdict::Unclear(Doubt::TooLong);
+        }
+        if in_set(meanings.success).unwrap_or_else(|| status.is_success()) {
+            return match meanings.error.filter(|pointer| self.holds_error(pointer)) {
+                Some(pointer) => Verdict::Unclear(Doubt::ErrorInside(pointer.clone())),
+                None => Verdict::Success,
+            };
+        }
+        if let Some(gone) = meanings.gone.filter(|gone| gone.status.contains(status)) {
+            return if !gone.json || self.is_json() {
+                Verdict::Gone
+            } else {
+                Verdict::Unclear(Doubt::NotOfApi(status))
+            };
+        }
+        if in_set(meanings.exists) == Some(true) {
+            return Verdict::Exists;
+        }
+        match status {
+            _ if status.is_redirection() => Verdict::Redirected,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Verdict::Unauthorized(status),
+            StatusCode::TOO_MANY_REQUESTS => Verdict::Throttled,
+            _ => match in_set(meanings.refused) {
+                Some(true) => Verdict::Refused(status),
+                Some(false) => Verdict::Unclear(Doubt::Status(status)),
+                None if status == StatusCode::NOT_FOUND => Verdict::NotFound,
+                None if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT => {
+                    Verdict::Refused(status)
+                }
+                None => Verdict::Unclear(Doubt::Status(status)),
+            },
+        }
+    }
+
+    /// The body as JSON. An empty body is null.
+    pub(crate) fn json(&self) -> Result<Value, Doubt> {
+        if self.body.len() > MAX_ANSWER {
+            return Err(Doubt::TooLong);
+        }
+        if self.body.trim_ascii().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(self.body).map_err(|_| Doubt::NotJson)
+    }
+
+    /// Whether the content type is JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        let media = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
+    }
+
+    fn holds_error(&self, pointer: &Pointer) -> bool {
+        let Ok(body) = self.json() else { return false };
+        match pointer.find(&body) {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(Value::Object(entries)) => !entries.is_empty(),
+            Some(Value::Number(_) | Value::Bool(true)) => true,
+        }
+    }
+
+    /// A value of the answer as text. Numbers are texts too, since some identifiers are numbers.
+    fn value(&self, body: &Value, source: &Source, values: &impl ValueSource) -> Option<Zeroizing<String>> {
+        let text = match &source.origin {
+            Origin::Pointer(pointer) => match pointer.find(body)? {
+                Value::String(text) => text.clone(),
+                Value::Number(number) if !number.is_f64() => number.to_string(),
+                _ => return None,
+            },
+            Origin::Header(name) => self.headers.get(name)?.to_str().ok()?.to_owned(),
+            Origin::Text(text) => text.render(values).ok()?,
+        };
+        let text = Zeroizing::new(text);
+        if !source.last_segment {
+            return Some(text).filter(|text| !text.is_empty());
+        }
+        let path = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let segment = path.rsplit('/').next().unwrap_or_default();
+        let decoded = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?;
+        Some(Zeroizing::new(decoded.into_owned())).filter(|text| !text.is_empty())
+    }
+}
+
+/// A token that the API has created.
+pub(crate) struct Minted {
+    pub(crate) id: Option<String>,
+    pub(crate) token: Sensitive,
+    /// What callers get besides the token.
+    pub(crate) outputs: Vec<(String, Sensitive)>,
+    /// When it ends as the API says it, or why that cannot be read. The token exists in either case.
+    pub(crate) expires: Result<Option<Timestamp>, ExpiryError>,
+}
+
+/// The answer to a mint.
+pub(crate) enum MintOutcome {
+    Minted(Minted),
+    /// Anything else, [`Verdict::Success`] excepted.
+    Other(Verdict),
+}
+
+/// Reads the answer to a mint. `values` are those of the request.
+pub(crate) fn read_mint(
+    mint: &Mint,
+    answer: &Answer<'_>,
+    values: &Values<'_>,
+    now: Timestamp,
+) -> MintOutcome {
+    let Some(call) = mint.call() else { return MintOutcome::Other(Verdict::Unclear(Doubt::Missing("call"))) };
+    let meanings =
+        Meanings { exists: Some(&mint.exists), refused: Some(&mint.refused), ..Meanings::of(&call) };
+    match answer.verdict(meanings) {
+        Verdict::Success => match read_minted(mint, answer, values, now) {
+            Ok(minted) => MintOutcome::Minted(minted),
+            Err(doubt) => MintOutcome::Other(Verdict::Unclear(doubt)),
+        },
+        other => MintOutcome::Other(other),
+    }
+}
+
+fn read_minted(
+    mint: &Mint,
+    answer: &Answer<'_>,
+    values: &Values<'_>,
+    now: Timestamp,
+) -> Result<Minted, Doubt> {
+    let body = answer.json()?;
+    let id = match &mint.id {
+        None => None,
+        Some(source) => {
+            let id = answer.value(&body, source, values).filter(|id| is_valid_id(id));
+            Some(id.ok_or(Doubt::Missing("id"))?.to_string())
+        }
+    };
+    let values = Values { id: id.as_deref(), ..*values };
+    let token = answer.value(&body, &mint.token, &values).ok_or(Doubt::Missing("token"))?;
+    let values = Values { token: Some(&token), ..values };
+    let mut outputs = Vec::with_capacity(mint.outputs.0.len());
+    for (name, source) in &mint.outputs.0 {
+        let value = answer.value(&body, source, &values).ok_or_else(|| Doubt::MissingValue(name.clone()))?;
+        outputs.push((name.clone(), Sensitive::from(value.to_string())));
+    }
+    let expires = read_expiry(mint.expires.as_ref(), &body, now);
+    Ok(Minted { id, token: Sensitive::from(token.to_string()), outputs, expires })
+}
+
+/// Whether an identifier can be that of one token: to revoke "" or ".." would be to revoke something else.
+pub(crate) fn is_valid_id(id: &str) -> bool {
+    !matches!(id, "" | "." | "..") && id.len() <= MAX_ID && !id.chars().any(char::is_control)
+}
+
+/// The values of the answer to the call before a mint.
+pub(crate) fn read_values(
+    sources: &[(String, Source)],
+    answer: &Answer<'_>,
+    values: &Values<'_>,
+) -> Result<BTreeMap<String, String>, Doubt> {
+    let body = answer.json()?;
+    let read = |(name, source): &(String, Source)| {
+        let value = answer.value(&body, source, values).ok_or_else(|| Doubt::MissingValue(name.clone()))?;
+        Ok((name.clone(), value.to_string()))
+    };
+    sources.iter().map(read).collect()
+}
+
+/// The credential of a login, and when it ends if the answer says that.
+pub(crate) fn read_login(
+    login: &Login,
+    answer: &Answer<'_>,
+    values: &Values<'_>,
+    now: Timestamp,
+) -> Result<(Sensitive, Option<Timestamp>), Doubt> {
+    let body = answer.json().or_else(|doubt| match login.token.origin {
+        // A credential in a header needs no body.
+        Origin::Header(_) if doubt == Doubt::NotJson => Ok(Value::Null),
+        _ => Err(doubt),
+    })?;
+    let token = answer.value(&body, &login.token, values).ok_or(Doubt::Missing("credential"))?;
+    // An end that cannot be read only shortens how long the credential is used.
+    let expires = read_expiry(login.expires.as_ref(), &body, now).unwrap_or_default();
+    Ok((Sensitive::from(token.to_string()), expires))
+}
+
+/// The value of one source, for example the account of a probe.
+pub(crate) fn read_value(
+    source: &Source,
+    answer: &Answer<'_>,
+    values: &Values<'_>,
+) -> Result<Sensitive, Doubt> {
+    let body = answer.json()?;
+    let value = answer.value(&body, source, values).ok_or(Doubt::Missing("value"))?;
+    Ok(Sensitive::from(value.to_string()))
+}
+
+/// The end of a renewed token as the answer says it.
+pub(crate) fn read_renewed(
+    expires: Option<&Expires>,
+    answer: &Answer<'_>,
+    now: Timestamp,
+) -> Result<Result<Option<Timestamp>, ExpiryError>, Doubt> {
+    let body = answer.json()?;
+    let read = read_expiry(expires, &body, now);
+    // An answer that may leave the end out is still one of the API: an object, or nothing at all.
+    if expires.is_some() && read == Ok(None) && !matches!(body, Value::Object(_) | Value::Null) {
+        return Err(Doubt::NotObject);
+    }
+    Ok(read)
+}
+
+/// What a search says about a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FindOutcome {
+    /// The identifiers of the tokens with this name; `None` for one without.
+    Found(Vec<Option<String>>),
+    /// No token has this name, among as many as the page has.
+    Absent {
+        items: usize,
+    },
+    Other(Verdict),
+}
+
+/// Reads the answer to a search for an exact name.
+pub(crate) fn read_find(find: &Find, answer: &Answer<'_>, name: &str) -> FindOutcome {
+    let Some(call) = find.call() else { return FindOutcome::Other(Verdict::Unclear(Doubt::Missing("call"))) };
+    let meanings = Meanings { gone: find.gone.as_ref(), ..Meanings::of(&call) };
+    let body = match answer.verdict(meanings) {
+        Verdict::Gone => return FindOutcome::Absent { items: 0 },
+        Verdict::Success => match answer.json() {
+            Ok(body) => body,
+            Err(doubt) => return FindOutcome::Other(Verdict::Unclear(doubt)),
+        },
+        other => return FindOutcome::Other(other),
+    };
+    let unclear = |what: &'static str| FindOutcome::Other(Verdict::Unclear(Doubt::Missing(what)));
+    let items = match &find.items {
+        None if body.is_object() => std::slice::from_ref(&body),
+        None => return unclear("token"),
+        Some(pointer) => match pointer.find(&body) {
+            Some(Value::Array(items)) => &items[..],
+            // Some APIs say null for an empty list; one that has no such key is not understood.
+            Some(Value::Null) => &[],
+            _ => return unclear("list of tokens"),
+        },
+    };
+    let mut found = Vec::new();
+    for item in items {
+        if !matches!(find.name.find(item), Some(Value::String(text)) if text == name) {
+            continue;
+        }
+        let id = match &find.id {
+            None => None,
+            Some(pointer) => match pointer.find(item) {
+                Some(Value::String(id)) if is_valid_id(id) => Some(id.clone()),
+                Some(Value::Number(id)) if !id.is_f64() => Some(id.to_string()),
+                _ => return unclear("id"),
+            },
+        };
+        found.push(id);
+    }
+    if found.is_empty() { FindOutcome::Absent { items: items.len() } } else { FindOutcome::Found(found) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,385 @@
+//! Calls of an API: method, path, query, headers, body, and what their status codes mean.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use super::source::{Expires, Pointer, Source};
+use super::status::StatusSet;
+use crate::upstream::template::{Fields, HeaderFields, JsonTemplate, PathTemplate, RenderError, ValueSource};
+
+/// Which answers mean that a token does not exist any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gone {
+    /// The status codes.
+    pub(crate) status: StatusSet,
+    /// Whether the answer must be JSON. A page of HTML comes from a proxy that knows nothing of the token, so leave this at true unless
+    /// the API itself answers with another type.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub(crate) json: bool,
+}
+
+impl Gone {
+    /// What the default description says, for records that hold no call.
+    pub(crate) fn of_default_contract() -> Gone {
+        Gone { status: StatusSet::codes(&[404, 410]), json: true }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What all calls have in common.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a PathTemplate,
+    pub(crate) query: &'a Fields,
+    pub(crate) headers: &'a HeaderFields,
+    pub(crate) body: Body<'a>,
+    /// Empty for 2xx.
+    pub(crate) success: &'a StatusSet,
+    pub(crate) error: Option<&'a Pointer>,
+}
+
+/// The body of a call.
+#[derive(Clone, Copy)]
+pub(crate) enum Body<'a> {
+    None,
+    Json(&'a JsonTemplate),
+    Form(&'a Fields),
+}
+
+/// The parts of a call as they are given, for validation.
+pub(super) struct CallParts<'a> {
+    pub(super) paths: [(&'static str, Method, Option<&'a PathTemplate>); 5],
+    pub(super) query: &'a Fields,
+    pub(super) headers: &'a HeaderFields,
+    pub(super) json: Option<&'a JsonTemplate>,
+    pub(super) form: Option<&'a Fields>,
+    pub(super) success: &'a StatusSet,
+    pub(super) error: Option<&'a Pointer>,
+}
+
+impl<'a> CallParts<'a> {
+    /// The call, if exactly one method and at most one body are given.
+    pub(super) fn into_call(self) -> Option<Call<'a>> {
+        let mut given = self.paths.iter().filter_map(|(_, method, path)| Some((method, (*path)?)));
+        let (method, path) = given.next().filter(|_| given.next().is_none())?;
+        let body = match (self.json, self.form) {
+            (None, None) => Body::None,
+            (Some(json), None) => Body::Json(json),
+            (None, Some(form)) => Body::Form(form),
+            (Some(_), Some(_)) => return None,
+        };
+        Some(Call {
+            method: method.clone(),
+            path,
+            query: self.query,
+            headers: self.headers,
+            body,
+            success: self.success,
+            error: self.error,
+        })
+    }
+}
+
+/// Declares a call: its own keys, and those that all calls have.
+///
+/// serde cannot flatten a struct into one that refuses unknown keys, so the common fields are written into each.
+macro_rules! call {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(Debug, schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            /// Path of a GET request, below api_endpoint.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            get: Option<PathTemplate>,
+            /// Path of a POST request, below api_endpoint.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            post: Option<PathTemplate>,
+            /// Path of a PUT request, below api_endpoint.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            put: Option<PathTemplate>,
+            /// Path of a PATCH request, below api_endpoint.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            patch: Option<PathTemplate>,
+            /// Path of a DELETE request, below api_endpoint.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            delete: Option<PathTemplate>,
+            /// Parameters of the query.
+            #[serde(default, skip_serializing_if = "Fields::is_empty")]
+            query: Fields,
+            /// Headers besides those of auth.
+            #[serde(default, skip_serializing_if = "HeaderFields::is_empty")]
+            headers: HeaderFields,
+            /// JSON body.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            json: Option<JsonTemplate>,
+            /// Body as a form (application/x-www-form-urlencoded).
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            form: Option<Fields>,
+            /// Status codes that mean success. Default 2xx.
+            #[serde(default, skip_serializing_if = "StatusSet::is_empty")]
+            success: StatusSet,
+            /// Pointer to an error inside a successful answer: the call has failed if it is there.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            error: Option<Pointer>,
+            $($(#[$field_meta])* pub(crate) $field: $kind,)*
+        }
+
+        impl $name {
+            pub(super) fn parts(&self) -> CallParts<'_> {
+                CallParts {
+                    paths: [
+                        ("get", Method::GET, self.get.as_ref()),
+                        ("post", Method::POST, self.post.as_ref()),
+                        ("put", Method::PUT, self.put.as_ref()),
+                        ("patch", Method::PATCH, self.patch.as_ref()),
+                        ("delete", Method::DELETE, self.delete.as_ref()),
+                    ],
+                    query: &self.query,
+                    headers: &self.headers,
+                    json: self.json.as_ref(),
+                    form: self.form.as_ref(),
+                    success: &self.success,
+                    error: self.error.as_ref(),
+                }
+            }
+        }
+    };
+}
+
+/// Implements `call` for the calls that the engine sends.
+macro_rules! sent {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// The request of the call; `None` only if it was never validated.
+            pub(crate) fn call(&self) -> Option<Call<'_>> {
+                self.parts().into_call()
+            }
+        }
+    )*};
+}
+
+sent!(Login, Before, Mint, Renew, Revoke, Find, Probe);
+
+/// Implements `bind` for a call that is stored with a token.
+macro_rules! bind {
+    ($name:ident) => {
+        impl $name {
+            /// The call with all known values as literals.
+            pub(crate) fn bind(&self, values: &impl ValueSource) -> Result<$name, RenderError> {
+                let path =
+                    |path: &Option<PathTemplate>| path.as_ref().map(|path| path.bind(values)).transpose();
+                Ok($name {
+                    get: path(&self.get)?,
+                    post: path(&self.post)?,
+                    put: path(&self.put)?,
+                    patch: path(&self.patch)?,
+                    delete: path(&self.delete)?,
+                    query: self.query.bind(values)?,
+                    headers: self.headers.bind(values)?,
+                    json: self.json.as_ref().map(|json| json.bind(values)).transpose()?.flatten(),
+                    form: self.form.as_ref().map(|form| form.bind(values)).transpose()?,
+                    ..self.clone()
+                })
+            }
+        }
+    };
+}
+
+call! {
+    /// Obtains the credential of the other calls.
+    Login {
+        /// Where the credential is in the answer.
+        token: Source,
+        /// When the credential ends. Without it, it is used until it is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<Expires>,
+    }
+}
+
+call! {
+    /// A call before the mint, for APIs that create an object and then a token of it.
+    Before {
+        /// Values of the answer, as {before.NAME} in the calls after it.
+        #[serde(default, skip_serializing_if = "Sources::is_empty")]
+        values: Sources,
+    }
+}
+
+call! {
+    /// Creates a token.
+    Mint {
+        /// Status codes that mean that the name or the identifier is taken.
+        #[serde(default, skip_serializing_if = "StatusSet::is_empty")]
+        exists: StatusSet,
+        /// Status codes that prove that nothing was created. Default 4xx without 408.
+        #[serde(default, skip_serializing_if = "StatusSet::is_empty")]
+        refused: StatusSet,
+        /// Where the identifier of the token is in the answer, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<Source>,
+        /// Where the token is.
+        token: Source,
+        /// What callers get besides the token, by name.
+        #[serde(default, skip_serializing_if = "Sources::is_empty")]
+        outputs: Sources,
+        /// When the token ends, as the answer says it. Without it, the token ends when it was asked to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<Expires>,
+        /// How long a token lives at most, if the call cannot ask for a lifetime: a duration such as 1h, or {config.NAME}. Without it,
+        /// such tokens never end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        longest_life: Option<crate::upstream::template::TextTemplate>,
+    }
+}
+
+bind!(Mint);
+
+call! {
+    /// Extends the life of a token.
+    Renew {
+        /// When the token ends now, as the answer says it. Without it, the token ends when it was asked to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<Expires>,
+    }
+}
+bind!(Renew);
+
+call! {
+    /// Revokes a token.
+    Revoke {
+        /// Answers that mean that the token does not exist any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gone: Option<Gone>,
+    }
+}
+bind!(Revoke);
+
+call! {
+    /// Looks for a token by its name.
+    Find {
+        /// Pointer to the list of tokens in the answer; empty if the answer is the list. Without it, the answer is the one token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        items: Option<Pointer>,
+        /// Pointer to the name, inside a token.
+        name: Pointer,
+        /// Pointer to the identifier, inside a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<Pointer>,
+        /// Query parameter that selects a page of the list. Pages are read until one is empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pages: Option<Pages>,
+        /// Answers that mean that there is no such token, for an API that is asked for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gone: Option<Gone>,
+    }
+}
+bind!(Find);
+
+call! {
+    /// Checks the connection without creating anything.
+    Probe {
+        /// Where the answer names the account. Leases hold it: a token is never touched with another account.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<Source>,
+    }
+}
+
+call! {
+    /// Creates a new admin credential.
+    Rotate {
+        /// Where the new api_key is in the answer.
+        api_key: Source,
+        /// Revokes the old api_key, once the new one is proven.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revoke_old: Option<RevokeOld>,
+    }
+}
+
+call! {
+    /// Revokes the old admin credential.
+    RevokeOld {
+        /// Which credential the call is sent with.
+        #[serde(default, skip_serializing_if = "RevokedBy::is_default")]
+        auth: RevokedBy,
+    }
+}
+
+/// The credential that revokes the old one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RevokedBy {
+    /// The new one.
+    #[default]
+    New,
+    /// The old one, which revokes itself.
+    Old,
+}
+
+impl RevokedBy {
+    fn is_default(&self) -> bool {
+        *self == RevokedBy::default()
+    }
+}
+
+/// How a list is read in pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pages {
+    /// Name of the query parameter.
+    pub(crate) query: String,
+    /// Its value for the first page. Default 1.
+    #[serde(default = "one")]
+    pub(crate) first: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Named values of an answer. The order is kept.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct Sources(pub(crate) Vec<(String, Source)>);
+
+impl Sources {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Sources {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, source)| (name, source)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sources {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Sources, D::Error> {
+        struct SourcesVisitor;
+        impl<'de> serde::de::Visitor<'de> for SourcesVisitor {
+            type Value = Sources;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map of names to places in the answer")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Sources, A::Error> {
+                let mut sources = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    sources.push(entry);
+                }
+                Ok(Sources(sources))
+            }
+        }
+        deserializer.deserialize_map(SourcesVisitor)
+    }
+}

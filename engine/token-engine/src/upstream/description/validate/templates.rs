@@ -1,0 +1,327 @@
+//! Checks every placeholder: whether it has a value where it stands, and whether that value fits there.
+
+use std::collections::BTreeSet;
+
+use crate::upstream::description::call::CallParts;
+use crate::upstream::description::parameter::ParameterType;
+use crate::upstream::description::problem::{Place, Problem};
+use crate::upstream::description::{Description, Parameter};
+use crate::upstream::suggestion::suggestion;
+use crate::upstream::template::{Items, PathTemplate, Placeholder, Slot, TextTemplate};
+
+/// Where a template stands, which says what it can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The connection alone: login, probe, Basic authentication.
+    Login,
+    /// The headers of the credential.
+    Auth,
+    Before,
+    Mint,
+    /// The identifier of a minted token.
+    MintId,
+    /// The token, whose identifier is known.
+    MintToken,
+    /// Outputs of a minted token.
+    Minted,
+    Renew,
+    /// The revocation, which is stored with a token.
+    Stored,
+    Find,
+    Rotate,
+}
+
+impl Scope {
+    fn allows(self, placeholder: &Placeholder) -> bool {
+        let mint =
+            matches!(self, Scope::Before | Scope::Mint | Scope::MintId | Scope::MintToken | Scope::Minted);
+        let stored = matches!(self, Scope::Renew | Scope::Stored | Scope::Find);
+        match placeholder {
+            Placeholder::Config(_) => true,
+            Placeholder::ApiKey => {
+                !stored && !matches!(self, Scope::MintId | Scope::MintToken | Scope::Minted)
+            }
+            Placeholder::LoginToken => self == Scope::Auth,
+            Placeholder::Role(_) => mint || stored,
+            Placeholder::Name => mint || stored || self == Scope::Rotate,
+            Placeholder::GeneratedSecret => mint || self == Scope::Rotate,
+            Placeholder::Permissions => mint,
+            Placeholder::IdempotencyKey => self == Scope::Mint,
+            Placeholder::Before(_) => (mint && self != Scope::Before) || stored,
+            Placeholder::Id => {
+                matches!(self, Scope::MintToken | Scope::Minted | Scope::Renew | Scope::Stored)
+            }
+            Placeholder::Token => matches!(self, Scope::Minted | Scope::Renew | Scope::Stored),
+            Placeholder::TtlSeconds
+            | Placeholder::TtlMinutes
+            | Placeholder::TtlDays
+            | Placeholder::ExpiresRfc3339
+            | Placeholder::ExpiresDate
+            | Placeholder::ExpiresEpoch
+            | Placeholder::ExpiresEpochMs => mint || self == Scope::Renew,
+        }
+    }
+
+    /// Why a placeholder has no value here, where that is not obvious.
+    fn reason(self, placeholder: &Placeholder) -> &'static str {
+        match (self, placeholder) {
+            (Scope::Login, Placeholder::LoginToken) => {
+                ": this is what the login obtains, or is sent with it already"
+            }
+            (_, Placeholder::LoginToken) => ": auth sends it with every call",
+            (Scope::Renew | Scope::Stored | Scope::Find, Placeholder::ApiKey) => {
+                ": the call is stored with each token, and the key is not; auth sends it"
+            }
+            (Scope::Before | Scope::Mint, Placeholder::Id | Placeholder::Token) => {
+                ": the token does not exist yet"
+            }
+            (Scope::Find, Placeholder::Id | Placeholder::Token) => ": a token is found by its {name}",
+            (Scope::Renew | Scope::Stored | Scope::Find, Placeholder::GeneratedSecret) => {
+                ": it is not kept after the mint"
+            }
+            (Scope::Login | Scope::Auth | Scope::Rotate, Placeholder::Role(_) | Placeholder::Permissions) => {
+                ": this call is about the connection, not about a role"
+            }
+            _ => "",
+        }
+    }
+}
+
+/// Where in a request a placeholder stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Position {
+    /// The whole value of a JSON key or item.
+    JsonValue,
+    /// The whole value of a query or form field.
+    Field,
+    /// A path that begins with it.
+    PathPrefix,
+    /// Inside text.
+    Text,
+}
+
+/// Problems of the templates of one description, and what they use.
+pub(super) struct TemplateChecks<'a> {
+    description: &'a Description,
+    used_config: BTreeSet<&'a str>,
+    used_role: BTreeSet<&'a str>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> TemplateChecks<'a> {
+    pub(super) fn new(description: &'a Description) -> TemplateChecks<'a> {
+        TemplateChecks {
+            description,
+            used_config: BTreeSet::new(),
+            used_role: BTreeSet::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// All problems, with the parameters that no template uses.
+    pub(super) fn into_problems(mut self) -> Vec<Problem> {
+        let (config, role) = (Place::root().key("config"), Place::root().key("parameters"));
+        let declared = [
+            (&config, &self.description.config, &self.used_config),
+            (&role, &self.description.parameters, &self.used_role),
+        ];
+        for (place, parameters, used) in declared {
+            for name in parameters.keys().filter(|name| !used.contains(&***name)) {
+                self.problems.push(Problem::new(&place.key(name), "no call uses this parameter"));
+            }
+        }
+        self.problems
+    }
+
+    pub(super) fn call(&mut self, place: &Place, parts: &CallParts<'a>, scope: Scope) {
+        for (key, _, path) in &parts.paths {
+            if let Some(path) = path {
+                self.path(&place.key(key), path, scope);
+            }
+        }
+        for (key, fields) in [("query", Some(parts.query)), ("form", parts.form)] {
+            for (name, items) in fields.into_iter().flat_map(|fields| &fields.0) {
+                let place = place.key(key).key(name);
+                match items {
+                    Items::One(text) => self.template(&place, text, scope, Position::Field),
+                    Items::Many(texts) => {
+                        for (at, text) in texts.iter().enumerate() {
+                            self.template(&place.index(at), text, scope, Position::Text);
+                        }
+                    }
+                }
+            }
+        }
+        for (name, text) in &parts.headers.0 {
+            self.template(&place.key("headers").key(name.as_str()), text, scope, Position::Text);
+        }
+        if let Some(json) = parts.json {
+            json.visit(&place.key("json"), &Place::key, &Place::index, &mut |place, text| {
+                self.template(place, text, scope, Position::JsonValue);
+            });
+        }
+    }
+
+    pub(super) fn path(&mut self, place: &Place, path: &'a PathTemplate, scope: Scope) {
+        let prefix = path.prefix();
+        for slot in path.slots() {
+            let position = if prefix.is_some_and(|prefix| std::ptr::eq(prefix, slot)) {
+                Position::PathPrefix
+            } else {
+                Position::Text
+            };
+            self.slot(place, slot, scope, position, Alone::No);
+        }
+    }
+
+    pub(super) fn text(&mut self, place: &Place, text: &'a TextTemplate, scope: Scope) {
+        self.template(place, text, scope, Position::Text);
+    }
+
+    fn template(&mut self, place: &Place, text: &'a TextTemplate, scope: Scope, position: Position) {
+        match text.sole() {
+            Some(slot) => self.slot(place, slot, scope, position, Alone::Yes),
+            None => {
+                for slot in text.slots() {
+                    self.slot(place, slot, scope, Position::Text, Alone::No);
+                }
+            }
+        }
+    }
+
+    fn slot(&mut self, place: &Place, slot: &'a Slot, scope: Scope, position: Position, alone: Alone) {
+        let placeholder = &slot.placeholder;
+        if !scope.allows(placeholder) {
+            let reason = scope.reason(placeholder);
+            self.problem(place, format!("{{{placeholder}}} has no value here{reason}"));
+            return;
+        }
+        let description = self.description;
+        let kind = match placeholder {
+            Placeholder::Permissions => ParameterType::List,
+            Placeholder::Config(name) => {
+                let Some(parameter) = self.declared(place, "config", &description.config, name) else {
+                    return;
+                };
+                self.used_config.insert(name);
+                if parameter.secret && matches!(scope, Scope::Renew | Scope::Stored | Scope::Find) {
+                    self.problem(place, format!("{slot} is secret, and this call is stored with each token"));
+                }
+                self.emptiness(place, slot, parameter, alone);
+                parameter.kind
+            }
+            Placeholder::Role(name) => {
+                let Some(parameter) = self.declared(place, "parameters", &description.parameters, name)
+                else {
+                    return;
+                };
+                self.used_role.insert(name);
+                self.emptiness(place, slot, parameter, alone);
+                parameter.kind
+            }
+            Placeholder::Before(name) => {
+                let values = description.before.iter().flat_map(|before| &before.values.0);
+                let names: Vec<&str> = values.map(|(name, _)| &**name).collect();
+                if !names.contains(&&**name) {
+                    let suggestion = suggestion(name, names);
+                    self.problem(place, format!("before.values has no {name}{suggestion}"));
+                }
+                ParameterType::String
+            }
+            _ => ParameterType::String,
+        };
+        self.fits(place, slot, kind, position);
+    }
+
+    fn declared(
+        &mut self,
+        place: &Place,
+        section: &str,
+        declared: &'a std::collections::BTreeMap<String, Parameter>,
+        name: &str,
+    ) -> Option<&'a Parameter> {
+        let parameter = declared.get(name);
+        if parameter.is_none() {
+            let suggestion = suggestion(name, declared.keys().map(String::as_str));
+            self.problem(place, format!("{section} declares no parameter {name}{suggestion}"));
+        }
+        parameter
+    }
+
+    /// A parameter that can be without a value needs a template that can do without it.
+    fn emptiness(&mut self, place: &Place, slot: &Slot, parameter: &Parameter, alone: Alone) {
+        if parameter.can_be_empty() && !slot.optional {
+            let cure = match alone {
+                Alone::Yes => {
+                    format!("write {{{}?}} to leave the key out then, or make it required", slot.placeholder)
+                }
+                Alone::No => "make it required, or give it a default".to_owned(),
+            };
+            self.problem(place, format!("{slot} can be empty: {cure}"));
+        }
+    }
+
+    fn fits(&mut self, place: &Place, slot: &Slot, kind: ParameterType, position: Position) {
+        let message = match (kind, position) {
+            (ParameterType::Path, Position::PathPrefix) => return,
+            (ParameterType::Path, _) => "is a path, and can only stand at the beginning of a path",
+            (_, Position::PathPrefix) => "a path begins with /, or with a parameter of type path",
+            (ParameterType::List, Position::JsonValue | Position::Field) => return,
+            (ParameterType::List, Position::Text) if slot.join.is_none() => {
+                "is a list: write :space or :comma before the closing brace"
+            }
+            (ParameterType::Json, Position::JsonValue) if slot.join.is_none() => return,
+            (ParameterType::Json, _) => "is a JSON value, and can only be the whole value of a JSON key",
+            (ParameterType::List, _) => return,
+            (_, _) if slot.join.is_some() => "is not a list, and cannot be joined",
+            _ => return,
+        };
+        self.problem(place, format!("{slot} {message}"));
+    }
+
+    /// Refuses the credential and secret parameters in a call that is stored.
+    pub(super) fn refuse_secrets(&mut self, place: &Place, parts: &CallParts<'a>, why: &str) {
+        let config = &self.description.config;
+        let mut secrets = Vec::new();
+        visit_call(parts, &mut |slot| {
+            let is_secret = match &slot.placeholder {
+                Placeholder::ApiKey => true,
+                Placeholder::Config(name) => config.get(name).is_some_and(|parameter| parameter.secret),
+                _ => false,
+            };
+            if is_secret {
+                secrets.push(format!("{slot} cannot be used: {why}; auth sends credentials"));
+            }
+        });
+        for message in secrets {
+            self.problem(place, message);
+        }
+    }
+
+    fn problem(&mut self, place: &Place, message: String) {
+        self.problems.push(Problem { place: place.clone(), message });
+    }
+}
+
+/// Whether a placeholder is the whole template.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alone {
+    Yes,
+    No,
+}
+
+/// Every placeholder of a call.
+pub(super) fn visit_call(parts: &CallParts<'_>, visit: &mut impl FnMut(&Slot)) {
+    for path in parts.paths.iter().filter_map(|(_, _, path)| *path) {
+        path.slots().for_each(&mut *visit);
+    }
+    let fields = parts.query.0.iter().chain(parts.form.into_iter().flat_map(|form| &form.0));
+    for text in
+        fields.flat_map(|(_, items)| items.templates()).chain(parts.headers.0.iter().map(|(_, text)| text))
+    {
+        text.slots().for_each(&mut *visit);
+    }
+    if let Some(json) = parts.json {
+        json.visit(&(), &|(), _| (), &|(), _| (), &mut |(), text| text.slots().for_each(&mut *visit));
+    }
+}

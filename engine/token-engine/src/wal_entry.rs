@@ -1,0 +1,207 @@
+//! The write-ahead entry of a mint.
+//!
+//! An entry is in one of three states:
+//! - `planned` before the API is asked. It contains what a rollback needs to repeat the request, or to find the token by its name.
+//! - `minted` after the API has answered. It contains how the token is revoked.
+//! - `forgotten` after a repeated request has created another token: the first one cannot be found any more.
+//!
+//! An entry of the default description has the shape of the first version.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use crate::role_name::RoleName;
+use crate::upstream::{LatestEnd, Recovery, RecoveryPlan, Revocation};
+
+/// The kind of the write-ahead entries that precede a mint.
+pub(crate) const MINT_KIND: &str = "mint";
+
+/// How far the clocks of the nodes and of the service may be apart.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
+
+/// A write-ahead entry.
+///
+/// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in any state
+/// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it
+/// is as old as its record, and is replayed with the body that its version would send.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct WalEntry {
+    pub(crate) api_endpoint: Endpoint,
+    /// The account that the token belongs to; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) account: String,
+    #[serde(rename = "order")]
+    pub(crate) request: MintRequest,
+    /// Unix time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    planned_at: Option<i64>,
+    #[serde(default)]
+    pub(crate) state: WalState,
+    /// What a rollback can do; none for the default description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<RecoveryPlan>,
+    /// When the token ends at the latest, in Unix time; of any description but the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends_at: Option<i64>,
+}
+
+/// The token that is asked for.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct MintRequest {
+    /// Its unique name.
+    pub(crate) name: String,
+    pub(crate) permissions: Vec<String>,
+    /// In seconds.
+    pub(crate) ttl: u64,
+    /// By which the API recognizes a repeated request.
+    pub(crate) idempotency_key: String,
+    /// The body of a request that can be repeated. It is sent again to the byte, since services refuse the same key with another body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<String>,
+}
+
+/// How far the mint of a write-ahead entry has come.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WalState {
+    /// The API may or may not have created the token.
+    #[default]
+    Planned,
+    /// The API has created it.
+    Minted {
+        /// How it is revoked.
+        revocation: Box<Revocation>,
+    },
+    /// The API may have created it, and does not recognize the request any more.
+    Forgotten,
+}
+
+impl MintRequest {
+    /// A request for a token of a role, with a key of its own.
+    pub(crate) fn new(name: String, permissions: &[String], ttl: u64) -> MintRequest {
+        let idempotency_key = uuid::Uuid::new_v4().to_string();
+        MintRequest { name, permissions: permissions.to_vec(), ttl, idempotency_key, body: None }
+    }
+}
+
+/// A unique name for a token of a role.
+pub(crate) fn unique_name(role: &RoleName, max_length: Option<usize>, dns_label: bool) -> String {
+    let unique = uuid::Uuid::new_v4();
+    let mut prefix = format!("vault-{role}");
+    if dns_label {
+        let plain =
+            |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+        prefix = prefix.chars().map(plain).collect();
+    }
+    // Names of roles are ASCII.
+    let max_length = max_length.or(dns_label.then_some(63)).unwrap_or(usize::MAX);
+    prefix.truncate(max_length.saturating_sub(unique.to_string().len() + 1));
+    format!("{}-{unique}", prefix.trim_end_matches('-'))
+}
+
+impl WalEntry {
+    /// An entry of a request that is about to be sent.
+    pub(crate) fn new(
+        config: &Config,
+        account: Cow<'_, str>,
+        request: MintRequest,
+        now: Timestamp,
+        plan: Option<RecoveryPlan>,
+        end: LatestEnd,
+    ) -> WalEntry {
+        let ends_at = match end {
+            LatestEnd::At(end) if plan.is_some() => Some(end.as_second()),
+            _ => None,
+        };
+        WalEntry {
+            api_endpoint: config.api_endpoint.clone(),
+            account: account.into_owned(),
+            request,
+            planned_at: Some(now.as_second()),
+            state: WalState::Planned,
+            plan,
+            ends_at,
+        }
+    }
+
+    /// The entry after the API has answered.
+    pub(crate) fn into_minted(self, revocation: Revocation) -> WalEntry {
+        WalEntry { state: WalState::Minted { revocation: Box::new(revocation) }, ..self }
+    }
+
+    /// The entry of another token, which the API has created just now in place of recognizing the request.
+    pub(crate) fn for_duplicate(&self, revocation: Revocation) -> WalEntry {
+        let now = Timestamp::now().as_second();
+        let later = now - self.planned_at.unwrap_or(now);
+        let ends_at = self.ends_at.map(|end| end.saturating_add(later));
+        WalEntry { planned_at: Some(now), ends_at, ..self.clone() }.into_minted(revocation)
+    }
+
+    /// The entry after the API has created another token in answer to its request.
+    pub(crate) fn into_unrecognized(self) -> WalEntry {
+        WalEntry { state: WalState::Forgotten, ..self }
+    }
+
+    /// Whether a token that ends then ends later than any token which this request created when it was planned.
+    pub(crate) fn is_outlived_by(&self, expires: Option<Timestamp>) -> bool {
+        expires.zip(self.latest_expiry()).is_some_and(|(expires, latest)| expires > latest)
+    }
+
+    /// Dates an entry that contains no date, by when it was written.
+    pub(crate) fn fill_planned_at(&mut self, written: SystemTime) {
+        let written = Timestamp::try_from(written).ok();
+        self.planned_at = self.planned_at.or_else(|| written.map(Timestamp::as_second));
+    }
+
+    /// Since when the API may know the request, if the entry says so.
+    pub(crate) fn planned_at(&self) -> Option<Timestamp> {
+        self.planned_at.and_then(|second| Timestamp::from_second(second).ok())
+    }
+
+    /// Whether the API still recognizes the idempotency key of the request, whatever the clocks of nodes say.
+    pub(crate) fn idempotency_key_valid(&self, config: &Config, now: Timestamp) -> bool {
+        let remembered = match self.plan.as_ref().map(|plan| &plan.recovery) {
+            Some(Recovery::Replay { remembered_for }) => remembered_for.0.min(config.idempotency_window),
+            Some(_) | None => config.idempotency_window,
+        };
+        let window = i64::try_from(remembered).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        let age = self.planned_at().map(|planned| now.duration_since(planned));
+        config.retries_mints() && age.is_some_and(|age| age < window - CLOCK_SKEW)
+    }
+
+    /// When the token ends at the latest, as it was asked for and never renewed; `None` if it never does.
+    pub(crate) fn latest_expiry(&self) -> Option<Timestamp> {
+        let end = match (&self.plan, self.ends_at) {
+            (_, Some(end)) => Timestamp::from_second(end).ok()?,
+            (Some(_), None) => return None,
+            (None, None) => {
+                let life = SignedDuration::from_secs(i64::try_from(self.request.ttl).ok()?);
+                self.planned_at()?.checked_add(life).ok()?
+            }
+        };
+        end.checked_add(CLOCK_SKEW).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_unique_and_fits_the_api() {
+        let name =
+            |role: &str, max, dns| unique_name(&RoleName::try_from(role.to_owned()).unwrap(), max, dns);
+        assert_ne!(name("a", None, false), name("a", None, false));
+        assert!(name("Team_1", None, false).starts_with("vault-Team_1-"));
+        assert!(name("Team_1.x", None, true).starts_with("vault-team-1-x-"));
+        assert_eq!(name(&"r".repeat(300), Some(100), false).len(), 100);
+        assert_eq!(name(&"r".repeat(300), None, true).len(), 63);
+        let short = name(&"r".repeat(300), Some(40), true);
+        assert!(short.len() <= 40 && short.starts_with("vau"), "{short}");
+    }
+}

@@ -1,0 +1,185 @@
+//! Whatever happens in whatever order, no token is live without a record, and no stranger's token is touched.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use serde_json::json;
+use vault_plugin::logical::Response;
+use vault_plugin::testing::TestMount;
+
+use crate::described::{backdate, hub};
+use crate::fake_api::{FakeApi, Hub};
+use crate::{assert_accepted, poll_steps, wal_entries};
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Event {
+    Mint,
+    /// The answer to the mint is lost.
+    MintWithLostAnswer,
+    /// The request of the mint does not arrive.
+    MintWithLostRequest,
+    /// The host hangs up after so many steps, as if the process was killed there.
+    MintCancelled(usize),
+    /// The lease with this number ends.
+    Revoke(usize),
+    /// Somebody creates a token of the same user by hand.
+    StrangerMints,
+    /// Somebody deletes the token with this number by hand.
+    SomebodyDeletes(usize),
+    /// The host rolls back, so many seconds later.
+    Rollback(i64),
+    /// The clock of the node steps.
+    ClockSteps(i64),
+    /// The configuration is written with another description of the same service, and then written back.
+    ConfigChanges,
+    /// The role is deleted and written again.
+    RoleChanges,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => Just(Event::Mint),
+        2 => Just(Event::MintWithLostAnswer),
+        1 => Just(Event::MintWithLostRequest),
+        2 => (0..12_usize).prop_map(Event::MintCancelled),
+        3 => (0..8_usize).prop_map(Event::Revoke),
+        2 => Just(Event::StrangerMints),
+        1 => (0..8_usize).prop_map(Event::SomebodyDeletes),
+        3 => (0..200_i64).prop_map(Event::Rollback),
+        1 => (-100..100_i64).prop_map(Event::ClockSteps),
+        1 => Just(Event::ConfigChanges),
+        1 => Just(Event::RoleChanges),
+    ]
+}
+
+const STRANGER: &str = "of a stranger";
+
+struct World {
+    hub: Arc<Mutex<Hub>>,
+    api: FakeApi,
+    mount: TestMount,
+    leases: Vec<Response>,
+    /// How many tokens of strangers there are.
+    strangers: usize,
+}
+
+impl World {
+    async fn new() -> World {
+        let (hub, api, mount) = hub().await;
+        World { hub, api, mount, leases: Vec::new(), strangers: 0 }
+    }
+
+    async fn mint(&mut self) {
+        if let Ok(Some(leased)) = self.mount.read("creds/developer").await {
+            self.leases.push(leased);
+        }
+    }
+
+    async fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Mint => self.mint().await,
+            Event::MintWithLostAnswer => {
+                self.hub.lock().lose = 1;
+                self.mint().await;
+                self.hub.lock().lose = 0;
+            }
+            Event::MintWithLostRequest => {
+                self.hub.lock().drop_requests = 1;
+                self.mint().await;
+                self.hub.lock().drop_requests = 0;
+            }
+            Event::MintCancelled(steps) => {
+                let answered = poll_steps(*steps, self.mount.read("creds/developer")).await;
+                if let Some(Ok(Some(leased))) = answered {
+                    self.leases.push(leased);
+                }
+            }
+            Event::Revoke(number) => {
+                if *number < self.leases.len() {
+                    let leased = self.leases.swap_remove(*number);
+                    self.mount.revoke(&leased).await.expect("the service is up");
+                }
+            }
+            Event::StrangerMints => {
+                self.hub.lock().create("ada", STRANGER);
+                self.strangers += 1;
+            }
+            Event::SomebodyDeletes(number) => {
+                let mut hub = self.hub.lock();
+                if *number < hub.tokens.len() {
+                    let (_, note, _) = hub.tokens.remove(*number);
+                    self.strangers -= usize::from(note == STRANGER);
+                }
+            }
+            Event::Rollback(later) => {
+                backdate(&self.mount, *later).await;
+                let _left_to_the_next_one = self.mount.rollback().await;
+            }
+            Event::ClockSteps(seconds) => backdate(&self.mount, *seconds).await,
+            Event::ConfigChanges => {
+                let text = include_str!("../../presets/jupyterhub.yaml")
+                    .replace("name: jupyterhub", "name: another");
+                assert_accepted(
+                    self.mount
+                        .write("config", json!({"api": text, "api_endpoint": self.api.endpoint()}))
+                        .await,
+                );
+                assert_accepted(self.mount.write("config", json!({"preset": "jupyterhub"})).await);
+            }
+            Event::RoleChanges => {
+                self.mount.delete("roles/developer").await.expect("storage is up");
+                assert_accepted(
+                    self.mount.write("roles/developer", json!({"parameters": {"user": "ada"}})).await,
+                );
+            }
+        }
+    }
+
+    /// Every live token of ours is leased, or in the write-ahead log, or being given back at this moment.
+    async fn check(&self, event: &Event) {
+        let strangers = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == STRANGER).count();
+        assert_eq!(strangers, self.strangers, "after {event:?}: a stranger's token was touched");
+        harness::eventually("every live token has a record", async || {
+            let ours = self.hub.lock().tokens.len() - self.strangers;
+            (ours <= self.leases.len() + wal_entries(&self.mount).len()).then_some(())
+        })
+        .await;
+    }
+
+    /// Everything ends, and nothing of ours is left.
+    async fn finish(mut self) {
+        while let Some(leased) = self.leases.pop() {
+            self.mount.revoke(&leased).await.expect("the service is up");
+        }
+        harness::eventually("nothing of ours is left", async || {
+            backdate(&self.mount, 600).await;
+            self.mount.rollback().await.ok()?;
+            let left = self.hub.lock().tokens.len();
+            (left == self.strangers && wal_entries(&self.mount).is_empty()).then_some(())
+        })
+        .await;
+        let strangers = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == STRANGER).count();
+        assert_eq!(strangers, self.strangers, "a stranger's token was touched at the end");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_token_is_live_without_a_record_and_no_stranger_loses_one(
+        events in proptest::collection::vec(event(), 1..24),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for event in &events {
+                world.apply(event).await;
+                world.check(event).await;
+            }
+            world.finish().await;
+        });
+    }
+}

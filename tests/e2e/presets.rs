@@ -1,0 +1,218 @@
+//! The presets on real services: a real Vault runs the plugin, and the service itself shows what that has done.
+
+mod devpi;
+mod hydra;
+mod jupyterhub;
+mod keycloak;
+mod keystone;
+mod vault_token;
+mod verdaccio;
+
+use std::fs;
+use std::path::Path;
+
+use harness::{ApiResponse, Credential, TokenServer, VaultServer};
+use rollout::Binary;
+use serde_json::{Value, json};
+
+use crate::lab::{BINARY, NAME};
+
+const MOUNT: &str = "custom";
+
+/// What no service accepts.
+const WRONG_KEY: &str = "not-the-key";
+
+/// A Vault with the plugin on one mount.
+struct PluginMount {
+    vault: VaultServer,
+}
+
+/// A credential as a client of Vault gets it.
+struct Leased {
+    lease_id: String,
+    /// Of the lease, in seconds.
+    duration: i64,
+    data: Value,
+}
+
+/// A connection and a role, as a user writes them.
+struct Setup {
+    preset: &'static str,
+    /// The service and its version, as the preset names them.
+    proven: String,
+    /// The fields of `config` besides the preset.
+    config: Value,
+    /// The fields of the role besides its lifetimes.
+    role: Value,
+    /// The output that a client presents beside the token; empty if there is none.
+    name: &'static str,
+}
+
+/// A service, asked without the plugin.
+trait Service {
+    async fn accepts(&self, credential: &Credential) -> bool;
+    /// Identifiers of what was issued and not revoked.
+    async fn issued(&self) -> Vec<String>;
+    async fn revoke_directly(&self, id: &str);
+}
+
+impl Service for TokenServer {
+    async fn accepts(&self, credential: &Credential) -> bool {
+        self.token_works(credential).await
+    }
+
+    async fn issued(&self) -> Vec<String> {
+        self.list().await.into_iter().map(|listed| listed.id).collect()
+    }
+
+    async fn revoke_directly(&self, id: &str) {
+        self.revoke(id).await.success();
+    }
+}
+
+impl PluginMount {
+    async fn start() -> PluginMount {
+        let vault = VaultServer::start_new().await;
+        fs::copy(BINARY, vault.plugin_directory().join(NAME)).unwrap();
+        let sha256 = Binary::read(Path::new(BINARY), &mut |_, _| ()).unwrap().sha256;
+        let mount = PluginMount { vault };
+        let entry = json!({"sha256": sha256, "command": NAME});
+        mount.system("POST", &format!("plugins/catalog/secret/{NAME}"), entry).await.success();
+        mount.system("POST", &format!("mounts/{MOUNT}"), json!({"type": NAME})).await.success();
+        mount
+    }
+
+    async fn system(&self, method: &str, path: &str, body: Value) -> ApiResponse {
+        self.vault.request(method, &format!("sys/{path}"), Some(body)).await
+    }
+
+    async fn write(&self, path: &str, body: &Value) -> ApiResponse {
+        self.vault.request("POST", &format!("{MOUNT}/{path}"), Some(body.clone())).await
+    }
+
+    async fn read(&self, path: &str) -> ApiResponse {
+        self.vault.request("GET", &format!("{MOUNT}/{path}"), None).await
+    }
+
+    async fn issue(&self) -> Leased {
+        let mut issued = self.read("creds/app").await.success();
+        Leased {
+            lease_id: issued["lease_id"].as_str().unwrap().to_owned(),
+            duration: issued["lease_duration"].as_i64().unwrap(),
+            data: issued["data"].take(),
+        }
+    }
+
+    /// Renews a lease, and returns its new duration.
+    async fn renew(&self, leased: &Leased) -> i64 {
+        let request = json!({"lease_id": leased.lease_id, "increment": leased.duration});
+        let renewed = self.system("PUT", "leases/renew", request).await.success();
+        renewed["lease_duration"].as_i64().unwrap()
+    }
+
+    async fn revoke(&self, leased: &Leased) -> ApiResponse {
+        self.system("PUT", "leases/revoke", json!({"lease_id": leased.lease_id, "sync": true})).await
+    }
+
+    async fn leases(&self) -> Vec<String> {
+        let listed = self.vault.request("LIST", &format!("sys/leases/lookup/{MOUNT}/creds/app"), None).await;
+        if listed.status == 404 {
+            return Vec::new();
+        }
+        serde_json::from_value(listed.success()["data"]["keys"].take()).unwrap()
+    }
+
+    /// Asserts that the connection and the role are refused by the service because of the key, which the errors do not show.
+    async fn assert_key_refused(&self, reason: &str) {
+        for path in ["check", "creds/app"] {
+            let error = error_of(self.read(path).await);
+            assert!(error.contains(reason) && error.contains("set a valid api_key"), "{path}: {error}");
+            assert!(!error.contains(WRONG_KEY), "{path}: {error}");
+        }
+    }
+}
+
+impl Leased {
+    fn credential(&self, name: &str) -> Credential {
+        Credential {
+            name: self.data[name].as_str().unwrap_or_default().to_owned(),
+            secret: self.data["token"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+impl Setup {
+    fn config(&self, api_key: Option<&str>) -> Value {
+        let mut config = self.config.clone();
+        config["preset"] = json!(self.preset);
+        if let Some(api_key) = api_key {
+            config["api_key"] = json!(api_key);
+        }
+        config
+    }
+
+    /// Writes connection and role to a new Vault. Before that, with a wrong key, which is refused with this reason.
+    async fn mount(&self, service: &impl Service, refusal: Option<&str>) -> PluginMount {
+        let mount = PluginMount::start().await;
+        let shown = mount.read(&format!("presets/{}", self.preset)).await.success();
+        let evidence = shown["data"]["evidence"].as_str().unwrap();
+        assert!(evidence.contains(&self.proven), "{evidence}");
+
+        let mut role = self.role.clone();
+        role["ttl"] = json!("30m");
+        role["max_ttl"] = json!("2h");
+        if let Some(reason) = refusal {
+            mount.write("config", &self.config(Some(WRONG_KEY))).await.success();
+            mount.write("roles/app", &role).await.success();
+            mount.assert_key_refused(reason).await;
+            assert!(service.issued().await.is_empty());
+        }
+        mount.write("config", &self.config(None)).await.success();
+        mount.write("roles/app", &role).await.success();
+        assert_eq!(mount.read("check").await.success()["data"]["checked"], true);
+        mount
+    }
+
+    /// Shows on the service that a credential works from its issue, over a renewal, to its revocation; and that a lease ends whose
+    /// credential somebody else has revoked.
+    async fn prove(&self, service: &impl Service, refusal: Option<&str>) -> PluginMount {
+        let mount = self.mount(service, refusal).await;
+        let (first, second) = (mount.issue().await, mount.issue().await);
+        assert_eq!(first.duration, 1800);
+        assert_eq!(service.issued().await.len(), 2);
+        let (one, other) = (first.credential(self.name), second.credential(self.name));
+        assert!(service.accepts(&one).await && service.accepts(&other).await, "{}", mount.vault.logs());
+
+        assert_eq!(mount.renew(&first).await, 1800);
+        assert!(service.accepts(&one).await);
+        mount.revoke(&first).await.success();
+        assert!(!service.accepts(&one).await);
+        assert!(service.accepts(&other).await, "only the first was revoked");
+
+        let [left] = &service.issued().await[..] else { panic!("not one credential is left") };
+        service.revoke_directly(left).await;
+        assert!(!service.accepts(&other).await);
+        mount.revoke(&second).await.success();
+        assert!(service.issued().await.is_empty() && mount.leases().await.is_empty());
+        mount
+    }
+}
+
+/// The reason of a connection whose key is answered with this status.
+fn refused_with(status: u16) -> String {
+    format!("the key is refused (status {status} ")
+}
+
+/// What an answer that is no success says.
+#[track_caller]
+fn error_of(answer: ApiResponse) -> String {
+    assert!(answer.status >= 400, "{answer:?}");
+    answer.body["errors"].to_string()
+}
+
+/// The version that a file of `tests/servers` pins, as `NAME==VERSION`.
+#[track_caller]
+fn pinned_version(requirements: &str, name: &str) -> String {
+    let pinned = requirements.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));
+    pinned.unwrap().trim_end_matches([' ', '\\']).to_owned()
+}
