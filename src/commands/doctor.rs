@@ -146,30 +146,30 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
         DoctorReport::new(diagnose_file(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
         let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-        let observed = without_vouched_nodes(observe_deep(&environment).await?, &placed_on);
+        let observed = exclude_confirmed_nodes(observe_deep(&environment).await?, &placed_on);
         let reloadable = if fix { reloadable_mounts(&diagnose(&observed).0) } else { Vec::new() };
         if !reloadable.is_empty() {
             reload_mounts(&environment, reloadable, if yes { Consent::Given } else { Consent::Ask }, ui)
                 .await?;
             // The run of the fix has replaced the signal handlers.
-            unless_interrupted_at(AFTER_THE_CURE, async {
+            unless_interrupted_at(AFTER_RELOAD, async {
                 let again = async {
-                    of_server(
+                    diagnose_server(
                         &environment,
-                        without_vouched_nodes(observe_deep(&environment).await?, &placed_on),
+                        exclude_confirmed_nodes(observe_deep(&environment).await?, &placed_on),
                         logs,
                     )
                     .await
                 };
                 again.await.map_err(|error| {
                     error.after_changes(
-                        "What only waited for a reload was reloaded. Run doctor again to see the rest.",
+                        "The mounts that needed a reload were reloaded. Run doctor again to see the remaining findings.",
                     )
                 })
             })
             .await?
         } else {
-            of_server(&environment, observed, logs).await?
+            diagnose_server(&environment, observed, logs).await?
         }
     };
     let worst = report.findings.first().map(|finding| finding.severity);
@@ -177,12 +177,12 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     Ok(DoctorReport { output, fails, ..report })
 }
 
-/// When an interrupt after the fix comes.
-const AFTER_THE_CURE: &str =
-    "after what only waited for a reload was reloaded, before it was looked at again";
+/// When an interrupt after the reload comes.
+const AFTER_RELOAD: &str =
+    "after the mounts that needed a reload were reloaded, before the new findings were read";
 
 /// Diagnoses a server, and searches its logs if requested.
-async fn of_server(
+async fn diagnose_server(
     environment: &Environment,
     observed: Observed,
     logs: bool,
@@ -194,7 +194,7 @@ async fn of_server(
 }
 
 /// Removes the nodes of `--placed-on` from the unobserved ones.
-fn without_vouched_nodes(mut observed: Observed, placed_on: &[String]) -> Observed {
+fn exclude_confirmed_nodes(mut observed: Observed, placed_on: &[String]) -> Observed {
     observed.other_nodes = std::mem::take(&mut observed.other_nodes).without(placed_on);
     observed
 }
@@ -328,16 +328,16 @@ impl Report for DoctorReport {
                 subject,
                 evidence,
                 consequence,
-                remediation: cure,
+                remediation,
                 commands,
                 explain,
             } = finding;
             let _ = writeln!(text, "{id}  {severity}: {subject}: {title}");
-            let _ = writeln!(text, "  seen    {evidence}\n  breaks  {consequence}\n  cure    {cure}");
+            let _ = writeln!(text, "  evidence     {evidence}\n  consequence  {consequence}\n  remediation  {remediation}");
             for command in commands {
-                let _ = writeln!(text, "          {command}");
+                let _ = writeln!(text, "               {command}");
             }
-            let _ = writeln!(text, "  more    {explain}\n");
+            let _ = writeln!(text, "  more         {explain}\n");
         }
         if let Some(logs) = &self.logs {
             text += &log_findings::render(logs);
@@ -369,10 +369,10 @@ fn render_explanations(lines: &[ExplainedLine]) -> String {
         let _ = writeln!(text, "{}\n  {}: {}", line, known.id, known.title);
         let _ = writeln!(
             text,
-            "  breaks  {}\n  cure    {}\n  more    {}\n",
+            "  consequence  {}\n  remediation  {}\n  more         {}\n",
             known.consequence,
             known.remediation,
-            known.explain()
+            known.explain_command()
         );
     }
     text

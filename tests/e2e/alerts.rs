@@ -155,10 +155,10 @@ const CASES: &[Case] = &[
         "TokenEngineKeyRefused",
         "20m",
         &[
-            ("custom_plugin_upstream_errors_total{JOB,operation='mint',kind='key_refused'}", "7+0x30"),
+            ("custom_plugin_upstream_errors_total{JOB,operation='mint',kind='unauthorized'}", "7+0x30"),
             ("custom_plugin_upstream_errors_total{JOB,operation='mint',kind='timeout'}", "0+1x30"),
         ],
-        &[("custom_plugin_upstream_errors_total{JOB,operation='mint',kind='key_refused'}", "0+1x30")],
+        &[("custom_plugin_upstream_errors_total{JOB,operation='mint',kind='unauthorized'}", "0+1x30")],
     ),
     (
         "TokenEngineRevocationsFail",

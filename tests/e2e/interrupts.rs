@@ -230,7 +230,7 @@ async fn a_termination_while_doctor_looks_again_after_its_cure_ends_it() {
     run.signal(Signal::TERM);
     run.assert_exits(
         130,
-        &["Error: interrupted after what only waited for a reload was reloaded", RERUN_HINT],
+        &["Error: interrupted after the mounts that needed a reload were reloaded", RERUN_HINT],
     )
     .await;
     assert_eq!(mount_state(&lab).await["running_plugin_version"], "v2.0.0");

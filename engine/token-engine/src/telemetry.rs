@@ -165,11 +165,11 @@ impl Label for UpstreamErrorLabel {
         (UpstreamErrorLabel::NoConnection, "no_connection"),
         (UpstreamErrorLabel::Timeout, "timeout"),
         (UpstreamErrorLabel::Tls, "tls"),
-        (UpstreamErrorLabel::ConnectionLost, "broken"),
-        (UpstreamErrorLabel::Unauthorized, "key_refused"),
+        (UpstreamErrorLabel::ConnectionLost, "connection_lost"),
+        (UpstreamErrorLabel::Unauthorized, "unauthorized"),
         (UpstreamErrorLabel::TooManyRequests, "too_many_requests"),
         (UpstreamErrorLabel::Refused, "refused"),
-        (UpstreamErrorLabel::UnexpectedResponse, "unexpected_answer"),
+        (UpstreamErrorLabel::UnexpectedResponse, "unexpected_response"),
         (UpstreamErrorLabel::Failed, "failed"),
     ];
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rollout::{FindingKind, VerifiedBy, finding_kinds};
 
 /// Renders the page that `doctor --explain` prints, with the test that verifies it.
-fn render_page(kind: &FindingKind) -> String {
+fn render_docs_page(kind: &FindingKind) -> String {
     let mut text = super::finding_page::render_page(kind);
     let _ = match kind.verified_by {
         VerifiedBy::E2eTest(test) => {
@@ -23,7 +23,7 @@ fn render_page(kind: &FindingKind) -> String {
                 "\n## Verification\n\nThe test `{test}` in `tests/kubernetes` reproduces it on real pods."
             )
         }
-        VerifiedBy::UnitTest(why) => {
+        VerifiedBy::NotReproduced(why) => {
             writeln!(
                 text,
                 "\n## Verification\n\nOnly unit tests on recorded observations cover it, because {why}."
@@ -36,7 +36,7 @@ fn render_page(kind: &FindingKind) -> String {
 fn render_index() -> String {
     let mut text = "# Findings of `doctor`\n\n\
         Run `vault-token-plugin doctor`, and open the page of each finding that it reports. \
-        `vault-token-plugin doctor --explain VTP-301` prints the same page.\n\n\
+        `vault-token-plugin doctor --explain VTP-301` prints this page without the section Verification.\n\n\
         | Finding | Problem | Severity |\n|---|---|---|\n"
         .to_owned();
     for known in finding_kinds() {
@@ -70,7 +70,7 @@ fn the_pages_are_what_would_be_written() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let mut pages: Vec<(PathBuf, String)> = finding_kinds()
         .into_iter()
-        .map(|known| (docs.join(format!("findings/{}.md", known.id)), render_page(known)))
+        .map(|known| (docs.join(format!("findings/{}.md", known.id)), render_docs_page(known)))
         .collect();
     pages.push((docs.join("findings.md"), render_index()));
     pages.push((docs.join("troubleshooting.md"), render_troubleshooting()));
@@ -95,7 +95,7 @@ fn the_test_that_is_named_as_proof_is_there() {
         let (target, test) = match known.verified_by {
             VerifiedBy::E2eTest(test) => ("e2e", test),
             VerifiedBy::KubernetesTest(test) => ("kubernetes", test),
-            VerifiedBy::UnitTest(_) => continue,
+            VerifiedBy::NotReproduced(_) => continue,
         };
         let (module, name) = test.rsplit_once("::").expect("a test of a module");
         let file = tests.join(target).join(module.replace("::", "/")).with_extension("rs");

@@ -80,7 +80,7 @@ pub(super) fn render(findings: &[LogFinding]) -> String {
         let often = if *times == 1 { "once".to_owned() } else { format!("{times} times, most recently") };
         let _ = writeln!(
             text,
-            "  {} on {node}: {}\n    {often}: {last}\n    cure: {}",
+            "  {} on {node}: {}\n    {often}: {last}\n    remediation: {}",
             known.id, known.title, known.remediation
         );
     }

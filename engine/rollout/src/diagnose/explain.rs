@@ -67,7 +67,7 @@ impl Serialize for FindingKind {
         out.serialize_field("severity", &self.severity)?;
         out.serialize_field("consequence", self.consequence)?;
         out.serialize_field("remediation", self.remediation)?;
-        out.serialize_field("explain", &self.explain())?;
+        out.serialize_field("explain", &self.explain_command())?;
         out.end()
     }
 }

@@ -50,8 +50,8 @@ pub enum VerifiedBy {
     E2eTest(&'static str),
     /// A test in `tests/kubernetes` reproduces it on real pods.
     KubernetesTest(&'static str),
-    /// Only unit tests on an `Observed`, with the reason why it is not reproduced.
-    UnitTest(&'static str),
+    /// No server reproduces it in a test, for this reason; only unit tests on an `Observed` cover it.
+    NotReproduced(&'static str),
 }
 
 /// A problem that was found.
@@ -88,7 +88,7 @@ pub struct Unobserved {
 
 impl FindingKind {
     /// Command that prints its documentation.
-    pub fn explain(&self) -> String {
+    pub fn explain_command(&self) -> String {
         format!("vault-token-plugin doctor --explain {}", self.id)
     }
 
@@ -102,7 +102,7 @@ impl FindingKind {
             consequence: self.consequence,
             remediation: self.remediation,
             commands: Vec::new(),
-            explain: self.explain(),
+            explain: self.explain_command(),
         }
     }
 }

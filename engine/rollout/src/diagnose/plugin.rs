@@ -13,7 +13,7 @@ const MLOCK_DENIED: FindingKind = FindingKind {
         "mlock*cannot allocate memory",
         "cannot allocate memory",
     ],
-    verified_by: VerifiedBy::UnitTest("the test machine lets every process lock its memory"),
+    verified_by: VerifiedBy::NotReproduced("the test machine lets every process lock its memory"),
 };
 const FILE_CAPABILITIES: FindingKind = FindingKind {
     id: "VTP-152",
@@ -44,7 +44,7 @@ const TLS_UNWRAP_FAILED: FindingKind = FindingKind {
     consequence: "Plugins of protocol 3 and 4 unwrap their certificate at the server's api_addr, and this failed.",
     remediation: "Build the plugin with a current SDK, which does not need this connection. Or set api_addr to a name that the server's certificate contains.",
     log_patterns: &["error during token unwrap request", "no vault api_addr found"],
-    verified_by: VerifiedBy::UnitTest(
+    verified_by: VerifiedBy::NotReproduced(
         "no Go module that can still be built makes a plugin of protocol 3 or 4 that unwraps a certificate",
     ),
 };
@@ -68,7 +68,7 @@ const PROTOCOL_MISMATCH: FindingKind = FindingKind {
         "Incompatible core API version",
         "Unsupported plugin protocol",
     ],
-    verified_by: VerifiedBy::UnitTest(
+    verified_by: VerifiedBy::NotReproduced(
         "all servers and modules that can still be built have a common protocol version",
     ),
 };
@@ -79,7 +79,7 @@ const START_TIMEOUT: FindingKind = FindingKind {
     consequence: "The server waits one minute for the plugin and then gives up.",
     remediation: "Make the plugin serve immediately, and connect to other services on the first request.",
     log_patterns: &["timeout while waiting for plugin to start"],
-    verified_by: VerifiedBy::UnitTest("the server waits a minute before it reports this"),
+    verified_by: VerifiedBy::NotReproduced("the server waits a minute before it reports this"),
 };
 const EXITED_DURING_START: FindingKind = FindingKind {
     id: "VTP-158",
@@ -88,7 +88,7 @@ const EXITED_DURING_START: FindingKind = FindingKind {
     consequence: "The plugin cannot be mounted.",
     remediation: "Run `vault-token-plugin doctor --binary FILE`, which starts the plugin and shows its output.",
     log_patterns: &["plugin exited before we could connect"],
-    verified_by: VerifiedBy::UnitTest(
+    verified_by: VerifiedBy::NotReproduced(
         "a plugin that exits immediately produces the messages of VTP-105; this message needs one that exits between its handshake line and its first response",
     ),
 };
@@ -110,7 +110,7 @@ const UNKNOWN_TYPE: FindingKind = FindingKind {
     consequence: "The plugin cannot be registered or mounted.",
     remediation: "Pass its type (secret, auth, database) and its registered name.",
     log_patterns: &["unable to determine plugin type", "unknown backend type"],
-    verified_by: VerifiedBy::UnitTest(
+    verified_by: VerifiedBy::NotReproduced(
         "Vault 1.21 and OpenBao 2.7 accept a type that they do not know; earlier servers do not",
     ),
 };
@@ -190,7 +190,7 @@ const REGISTRATION_CANCELED: FindingKind = FindingKind {
     consequence: "The version is not registered.",
     remediation: "Change the plugin: during setup it reads storage or waits, but a server has no storage for it at registration. Do this work on the first request instead.",
     log_patterns: &["failed to persist plugin entry: context canceled"],
-    verified_by: VerifiedBy::UnitTest("it needs a client that gives up while a plugin is being set up"),
+    verified_by: VerifiedBy::NotReproduced("it needs a client that gives up while a plugin is being set up"),
 };
 const DECLARED_PLUGIN_CONFLICT: FindingKind = FindingKind {
     id: "VTP-169",

@@ -20,7 +20,7 @@ const PROCESS_EXITED: FindingKind = FindingKind {
     consequence: "The request fails. The server starts the plugin again for the next request.",
     remediation: "Find the cause: an out-of-memory kill in the kernel log, the container's limits, or the plugin's last lines in the server log.",
     log_patterns: &["plugin is shut down"],
-    verified_by: VerifiedBy::UnitTest("a server starts the plugin again before the failure can be observed"),
+    verified_by: VerifiedBy::NotReproduced("a server starts the plugin again before the failure can be observed"),
 };
 const SOCKET_REMOVED: FindingKind = FindingKind {
     id: "VTP-603",
@@ -32,7 +32,7 @@ const SOCKET_REMOVED: FindingKind = FindingKind {
         "dial unix *: connect: no such file or directory",
         "dial unix *: connect: connection refused",
     ],
-    verified_by: VerifiedBy::UnitTest("the server keeps its connection open"),
+    verified_by: VerifiedBy::NotReproduced("the server keeps its connection open"),
 };
 
 pub(super) const ALL: &[&FindingKind] = &[&ORPHAN, &PROCESS_EXITED, &SOCKET_REMOVED];

@@ -31,7 +31,7 @@ const NO_ACTIVE_NODE: FindingKind = FindingKind {
     consequence: "Requests fail until a node becomes active.",
     remediation: "Wait a moment. If it persists, check the server logs for errors of the storage or of the connections between nodes.",
     log_patterns: &["local node not active but active cluster node not found"],
-    verified_by: VerifiedBy::UnitTest("it lasts only a moment"),
+    verified_by: VerifiedBy::NotReproduced("it lasts only a moment"),
 };
 const NO_PLUGIN_DIRECTORY: FindingKind = FindingKind {
     id: "VTP-704",
@@ -52,7 +52,7 @@ const MIXED_VERSIONS: FindingKind = FindingKind {
     consequence: "After a failover the plugins run on a different server version.",
     remediation: "Finish the upgrade of the servers before you change plugins.",
     log_patterns: &[],
-    verified_by: VerifiedBy::UnitTest("it needs two versions of a server"),
+    verified_by: VerifiedBy::NotReproduced("it needs two versions of a server"),
 };
 
 const SERVER_UNREACHABLE: FindingKind = FindingKind {

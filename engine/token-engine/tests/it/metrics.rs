@@ -87,7 +87,7 @@ async fn errors_are_counted_by_kind() {
         (r#"custom_plugin_errors_total{kind="failed"}"#, 2.0),
         (r#"custom_plugin_errors_total{kind="storage"}"#, 1.0),
         (r#"custom_plugin_upstream_errors_total{operation="mint",kind="failed"}"#, 1.0),
-        (r#"custom_plugin_upstream_errors_total{operation="mint",kind="key_refused"}"#, 1.0),
+        (r#"custom_plugin_upstream_errors_total{operation="mint",kind="unauthorized"}"#, 1.0),
         ("custom_plugin_upstream_retries_total", 1.0),
         (r#"custom_plugin_request_duration_seconds_count{operation="creds_read",result="refused"}"#, 1.0),
         (r#"custom_plugin_request_duration_seconds_count{operation="creds_read",result="failed"}"#, 3.0),

@@ -117,7 +117,7 @@ impl PluginMetrics<'_> {
             ),
             alert_rule(
                 "TokenEngineKeyRefused",
-                format!("{} > 0", self.increase("upstream_errors_total", "kind=\"key_refused\"", "10m")),
+                format!("{} > 0", self.increase("upstream_errors_total", "kind=\"unauthorized\"", "10m")),
                 "1m",
                 "critical",
                 "the token service rejects the API key of {{ $labels.job }}",
