@@ -208,7 +208,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 
 // narrow applies what a request asks for if it is less than the role allows.
 func narrow(data *framework.FieldData, r *role, permissions *[]string, t *terms) *logical.Response {
-	if raw, given := data.Raw["permissions"]; given && raw != nil {
+	if _, given := data.Raw["permissions"]; given {
 		asked := []string{}
 		for _, name := range data.Get("permissions").([]string) {
 			if name = strings.TrimSpace(name); name != "" {
