@@ -47,7 +47,14 @@ async fn bad_input_is_refused_with_its_cause_and_nothing_changes() {
         ("POST", "custom/roles/entwickler-\u{f6}", json!({"permissions": "read"}), 400, names),
         ("GET", "custom/creds/entwickler-\u{f6}", Value::Null, 400, names),
         ("GET", "custom/creds/team/developer", Value::Null, 400, names),
-        ("POST", "custom/creds/developer", json!({}), 405, "unsupported operation"),
+        (
+            "POST",
+            "custom/creds/developer",
+            json!({"permissions": "admin"}),
+            400,
+            "the role does not have the permission",
+        ),
+        ("DELETE", "custom/creds/developer", Value::Null, 405, "unsupported operation"),
         ("GET", "custom/tokens", Value::Null, 404, "unsupported path"),
         (
             "POST",

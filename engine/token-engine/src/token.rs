@@ -74,6 +74,14 @@ fn is_default_config(name: &String) -> bool {
 }
 
 impl LeaseData {
+    /// Checks that the lease says which token it is about. Only a described call can do without the id.
+    fn check(&self) -> Result<(), Error> {
+        if self.id.is_empty() && self.revocation.is_none() {
+            return Err(Error::internal("the lease holds internal data that this version cannot read"));
+        }
+        Ok(())
+    }
+
     /// How the token is revoked.
     fn into_revocation(self) -> Revocation {
         match self.revocation {
@@ -92,6 +100,7 @@ pub(crate) fn secret_type() -> SecretType<TokenEngine> {
 
 /// Renews the token at the service for the TTL that the host will grant, and limits the host to what the service has granted.
 async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease, Error> {
+    lease.check()?;
     let terms =
         LeaseTerms { ttl: Duration::from_secs(lease.ttl), max_ttl: Duration::from_secs(lease.max_ttl) };
     if !lease.renew_upstream {
@@ -136,6 +145,7 @@ fn truncate_to_seconds(time: SystemTime) -> SystemTime {
 
 /// Revokes the token at the service. A token that does not exist any more counts as revoked, because a host may revoke it twice.
 async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), Error> {
+    lease.check()?;
     let client = client_for_lease(&context, &lease, "revoked").await?;
     let engine = context.state();
     let issuer =

@@ -292,6 +292,10 @@ impl Upstream {
                 (request, Meanings { gone: revoke.gone.as_ref(), ..meanings })
             }
             None => {
+                // The path of the default description has no query.
+                if revocation.path.contains('?') {
+                    return Err(self.error(REVOKE, ErrorKind::InvalidRevocationPath, Effect::None));
+                }
                 let target = format!("/{}", revocation.path);
                 let request = Request { method: Method::DELETE, target, headers: Vec::new(), body: None };
                 (request, Meanings { gone: Some(&default_gone), ..Meanings::default() })

@@ -47,8 +47,8 @@ var (
 )
 
 // errForgotten says why the token of a forgotten entry is not found.
-var errForgotten = errors.New("the service did not recognise the request and minted another token, which is revoked; set config " +
-	"idempotency_window to the time for which it recognises one")
+var errForgotten = errors.New("the service did not recognize the request and created another token, which is revoked; set config " +
+	"idempotency_window to the time for which it recognizes one")
 
 func minted(r revocation) json.RawMessage {
 	text, _ := json.Marshal(map[string]any{"minted": map[string]any{"revocation": r}})
@@ -208,7 +208,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 
 // narrow applies what a request asks for if it is less than the role allows.
 func narrow(data *framework.FieldData, r *role, permissions *[]string, t *terms) *logical.Response {
-	if raw, given := data.Raw["permissions"]; given && raw != nil {
+	if _, given := data.Raw["permissions"]; given {
 		asked := []string{}
 		for _, name := range data.Get("permissions").([]string) {
 			if name = strings.TrimSpace(name); name != "" {
@@ -410,7 +410,7 @@ func (b *backend) replay(ctx context.Context, c *config, u *upstream, entry *wal
 		age = time.Now().Unix() - entry.PlannedAt
 	}
 	if !c.repeatsMints() || age >= int64(c.IdempotencyWindow)-int64(clockSkew/time.Second) {
-		return nil, errors.New("the service may not recognise the request any more (config idempotency_window), and would mint another token")
+		return nil, errors.New("the service may not recognize the request any more (config idempotency_window), and would create another token")
 	}
 	return u.mint(ctx, &entry.Order, true)
 }

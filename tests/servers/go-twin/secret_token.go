@@ -126,7 +126,7 @@ func remaining(expiresAt json.RawMessage, now time.Time) (time.Duration, error) 
 	}
 	var instant time.Time
 	if json.Unmarshal(expiresAt, &instant) != nil {
-		return 0, errors.New("the token service answered with an expires_at that is not an RFC 3339 time")
+		return 0, errors.New("the time at which the token ends is not an RFC 3339 time")
 	}
 	left := instant.Sub(now)
 	if left <= 0 {

@@ -27,9 +27,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::auth::{Auth, Basic, ClientCredentials, OAuth2};
-pub(crate) use self::call::{
-    Before, Body, Call, Find, Gone, Login, Mint, Pages, Probe, Renew, Revoke, Rotate,
-};
+pub(crate) use self::call::{Before, Body, Call, Find, Gone, Login, Mint, Pages, Probe, Renew, Revoke};
 pub(crate) use self::node::Node;
 pub(crate) use self::parameter::{Parameter, complete};
 pub(crate) use self::problem::{Place, Problem, Problems};
@@ -84,9 +82,6 @@ pub(crate) struct Description {
     /// Checks the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) probe: Option<Probe>,
-    /// Creates a new admin credential.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rotate: Option<Rotate>,
     /// How a token is found whose creation was not answered.
     pub(crate) recovery: Recovery,
     /// Whether the API gives the identifier of a revoked token to a new one. Then the name is compared before a token is revoked.

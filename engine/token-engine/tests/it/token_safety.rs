@@ -225,6 +225,23 @@ async fn an_entry_whose_token_must_have_expired_is_closed_without_a_call_to_the_
 }
 
 #[tokio::test]
+async fn a_lease_that_names_no_token_is_refused_before_anything_is_sent() {
+    let upstream = Upstream::start().await;
+    let mount = mount_configured(&upstream, json!({})).await;
+    let leased = creds(&mount).await;
+    for (field, value) in [("id", ""), ("revocation_path", "tokens?all"), ("revocation_path", "../tokens")] {
+        let mut edited = leased.clone();
+        edited.secret.as_mut().unwrap().internal_data.insert(field.to_owned(), value.into());
+        let error = mount.revoke(&edited).await.unwrap_err().to_string();
+        assert!(
+            error.contains("cannot read") || error.contains("not one below api_endpoint"),
+            "{field}: {error}"
+        );
+    }
+    assert!(upstream.requests_for(Operation::Revoke).is_empty());
+}
+
+#[tokio::test]
 async fn a_service_without_idempotency_keys_is_not_called_twice() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({"idempotency_window": 0})).await;

@@ -291,44 +291,6 @@ call! {
     }
 }
 
-call! {
-    /// Creates a new admin credential.
-    Rotate {
-        /// Where the new api_key is in the answer.
-        api_key: Source,
-        /// Revokes the old api_key, once the new one is proven.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        revoke_old: Option<RevokeOld>,
-    }
-}
-
-call! {
-    /// Revokes the old admin credential.
-    RevokeOld {
-        /// Which credential the call is sent with.
-        #[serde(default, skip_serializing_if = "RevokedBy::is_default")]
-        auth: RevokedBy,
-    }
-}
-
-/// The credential that revokes the old one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RevokedBy {
-    /// The new one.
-    #[default]
-    New,
-    /// The old one, which revokes itself.
-    Old,
-}
-
-impl RevokedBy {
-    fn is_default(&self) -> bool {
-        *self == RevokedBy::default()
-    }
-}
-
 /// How a list is read in pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -277,14 +277,6 @@ impl<'a> Checks<'a> {
                 self.source(&place.key("account"), account, Scope::Login);
             }
         }
-        if let Some(rotate) = &description.rotate {
-            let place = root.key("rotate");
-            self.call(&place, rotate.parts(), Scope::Rotate, AuthHeaders::Sent);
-            self.source(&place.key("api_key"), &rotate.api_key, Scope::Rotate);
-            if let Some(old) = &rotate.revoke_old {
-                self.call(&place.key("revoke_old"), old.parts(), Scope::Login, AuthHeaders::Sent);
-            }
-        }
         if description.reused_ids {
             let place = root.key("reused_ids");
             let by_id = description.find.as_ref().is_some_and(|find| find.id.is_some());

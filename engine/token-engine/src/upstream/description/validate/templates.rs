@@ -28,7 +28,6 @@ pub(super) enum Scope {
     /// The revocation, which is stored with a token.
     Stored,
     Find,
-    Rotate,
 }
 
 impl Scope {
@@ -43,8 +42,8 @@ impl Scope {
             }
             Placeholder::LoginToken => self == Scope::Auth,
             Placeholder::Role(_) => mint || stored,
-            Placeholder::Name => mint || stored || self == Scope::Rotate,
-            Placeholder::GeneratedSecret => mint || self == Scope::Rotate,
+            Placeholder::Name => mint || stored,
+            Placeholder::GeneratedSecret => mint,
             Placeholder::Permissions => mint,
             Placeholder::IdempotencyKey => self == Scope::Mint,
             Placeholder::Before(_) => (mint && self != Scope::Before) || stored,
@@ -79,7 +78,7 @@ impl Scope {
             (Scope::Renew | Scope::Stored | Scope::Find, Placeholder::GeneratedSecret) => {
                 ": it is not kept after the mint"
             }
-            (Scope::Login | Scope::Auth | Scope::Rotate, Placeholder::Role(_) | Placeholder::Permissions) => {
+            (Scope::Login | Scope::Auth, Placeholder::Role(_) | Placeholder::Permissions) => {
                 ": this call is about the connection, not about a role"
             }
             _ => "",
