@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use rollout::{ObserveError, Outcome, PlanError, Refusal, WaitingOn, explain};
+use rollout::{ObserveError, Outcome, PlanError, Refusal, Step, WaitingOn, explain};
 use serde::Serialize;
 use vault_api::{CallError, TransportErrorKind};
 
@@ -141,8 +141,10 @@ impl CommandError {
 
     /// Converts an unsuccessful outcome of a plan; `None` if it was successful.
     pub fn from_outcome(outcome: Outcome) -> Option<Self> {
-        let at = |step: Option<rollout::Step>| {
-            step.map_or_else(|| "could not observe the server".to_owned(), |step| format!("could not {step}"))
+        let at = |step: Option<Step>| match step {
+            Some(Step::SmokeTestMount { path }) => format!("the smoke test of {path} failed"),
+            Some(step) => format!("could not {step}"),
+            None => "could not observe the server".to_owned(),
         };
         match outcome {
             Outcome::Done { done: _, observed: _ } => None,

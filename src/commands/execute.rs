@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Environment, Event, Goal, LeaseLock, Observed, Outcome, Plan, PlanError, QuorumLoss, RestartConsent,
-    SealedRestart, Step, apply_and_hold, observe, plan,
+    Environment, Event, Goal, Observed, Outcome, Plan, PlanError, QuorumLoss, RestartConsent, SealedRestart,
+    Step, apply, observe, plan,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -142,24 +142,11 @@ pub(crate) async fn execute(
     interrupts: &mut Interrupts,
     ui: &mut Ui,
 ) -> Result<PlanResult, CommandError> {
-    let (result, lock) = execute_and_hold(environment, goal, consent, interrupts, ui).await?;
-    lock.release().await;
-    Ok(result)
-}
-
-/// Like [`execute`], but returns the Lease of the change, which the caller releases after the smoke test.
-pub(crate) async fn execute_and_hold(
-    environment: &Environment,
-    goal: &Goal,
-    consent: Consent,
-    interrupts: &mut Interrupts,
-    ui: &mut Ui,
-) -> Result<(PlanResult, LeaseLock), CommandError> {
     let (observed, plan) = unless_interrupted(plan_when_ready(environment, goal, ui)).await?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
     let unapplied = |result, plan, observed| {
         let result = PlanResult { result, plan, done: Vec::new(), elapsed: Duration::ZERO, observed };
-        Ok((result, LeaseLock::noop()))
+        Ok(result)
     };
     if plan.is_empty() {
         return unapplied(PlanStatus::NothingToDo, plan, observed);
@@ -179,25 +166,20 @@ pub(crate) async fn execute_and_hold(
     }
     interrupts.stop_after_step_on_signal(ui.status_writer())?;
     let started = Instant::now();
-    let (outcome, lock) =
-        apply_and_hold(environment, goal, &plan, &mut |event| ui.show_event(event), interrupts.cancel_flag())
-            .await;
+    let outcome =
+        apply(environment, goal, &plan, &mut |event| ui.show_event(event), interrupts.cancel_flag()).await;
     ui.end_progress();
     let elapsed = started.elapsed();
     let applied =
         |plan, done, observed| PlanResult { result: PlanStatus::Done, plan, done, elapsed, observed };
-    let result = match outcome {
+    match outcome {
         // The last observation of the run. A new one could fail although everything is done.
-        Outcome::Done { done, observed } => applied(plan, done, *observed),
+        Outcome::Done { done, observed } => Ok(applied(plan, done, *observed)),
         other => match CommandError::from_outcome(other) {
-            Some(error) => {
-                lock.release().await;
-                return Err(error);
-            }
-            None => applied(plan, Vec::new(), observed),
+            Some(error) => Err(error),
+            None => Ok(applied(plan, Vec::new(), observed)),
         },
-    };
-    Ok((result, lock))
+    }
 }
 
 /// Returns the plan once a node is active and the nodes that it needs are ready, which takes seconds after a failover.

@@ -150,11 +150,6 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Whether a stop was requested.
-    pub(crate) fn stop_requested(&self) -> bool {
-        self.cancel.is_cancelled()
-    }
-
     /// The flag that the first signal sets after [`Interrupts::stop_after_step_on_signal`].
     pub(crate) fn cancel_flag(&self) -> &CancelFlag {
         &self.cancel

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oci_image::{Credentials, ImageReference, RegistryAccess, RegistryProtocol, RetryPolicy};
+use vault_api::Proxies;
 
 use crate::error::CommandError;
 
@@ -36,6 +37,7 @@ pub(crate) fn registry_access(
         protocol: transport,
         ca_files: authorities,
         retry: RetryPolicy::default(),
+        proxies: Proxies::from_env(&|name| std::env::var(name).ok()),
     })
 }
 

@@ -52,7 +52,7 @@ impl LoaderPod {
 async fn a_volume_that_will_not_do_is_told_with_its_cure_and_nothing_is_left_there() {
     let pod = LoaderPod::new().await;
     for (mount, says, cure) in [
-        (VolumeKind::Full, "are needed", "sizeLimit"),
+        (VolumeKind::Full, "are required", "sizeLimit"),
         (VolumeKind::ReadOnly, "is mounted read-only", "readOnly"),
         (VolumeKind::NoExec, "is mounted noexec", "mount option noexec"),
     ] {

@@ -64,7 +64,7 @@ async fn a_binary_that_only_one_of_two_nodes_has_is_refused_until_the_other_is_a
     fs::copy(BINARY, second.plugin_directory().join(&file)).unwrap();
     let output = register(&lab, &["--placed-on", SECOND_NODE]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
-    assert!(output.stderr.contains("not proven"), "{}", output.stderr);
+    assert!(output.stderr.contains("not verified"), "{}", output.stderr);
 
     lab.vault.step_down().await;
     second.wait_active().await;
@@ -127,7 +127,7 @@ async fn a_rollback_that_sees_no_plugin_directory_names_the_nodes_that_are_not_p
 
     let planned = elsewhere.run(["rollback", NAME, "--dry-run"]).await;
     assert_eq!(planned.code, Some(3), "{planned:?}");
-    let said = format!("that {NAME}-1.0.0 is in place is proven on the active node alone");
+    let said = format!("{NAME}-1.0.0 is verified on the active node only");
     for words in [said.as_str(), SECOND_NODE] {
         assert!(planned.stderr.contains(words), "{words:?} is not in {}", planned.stderr);
     }

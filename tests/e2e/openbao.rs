@@ -108,6 +108,27 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
 }
 
 #[tokio::test]
+async fn a_registration_in_a_namespace_is_refused_and_says_where_the_catalog_is() {
+    let lab = Lab::openbao().await;
+    lab.vault.request("POST", "sys/namespaces/team", Some(json!({}))).await.success();
+    let directory = lab.vault.plugin_directory();
+    let register = ["register", NAME, "--arg", "serve", "--mount", "custom"];
+    let below = ["--namespace", "team", "--plugin-dir", directory.to_str().unwrap()];
+    let refused = lab.program.run([&register[..], &below].concat()).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for words in ["the plugin catalog belongs to the root namespace", "bao secrets enable -namespace=team"] {
+        assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
+    }
+    assert_eq!(directory.read_dir().unwrap().count(), 0, "nothing was placed");
+
+    // As the hint says.
+    let at_root = ["register", NAME, "--arg", "serve"];
+    lab.program.run(at_root).await.success();
+    let mount = json!({"type": NAME, "config": {"plugin_version": format!("v{VERSION}")}});
+    lab.vault.request("POST", "team/sys/mounts/custom", Some(mount)).await.success();
+}
+
+#[tokio::test]
 async fn a_mount_that_follows_the_latest_version_goes_along() {
     let lab = Lab::openbao().await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();

@@ -51,7 +51,7 @@ async fn a_token_that_the_server_does_not_know_is_an_error_everywhere() {
     let lab = Lab::new().await;
     let stranger = program().env("VAULT_ADDR", lab.vault.address()).env("VAULT_TOKEN", "hvs.unknown");
     let expected = format!(
-        "Error: the server at {} does not accept the token\n\n\
+        "Error: the server at {} rejected the token\n\n\
          It is wrong, expired or revoked, or of another server. Log in again with `vault login`. It is taken from \
          VAULT_TOKEN, or else from ~/.vault-token.\n",
         lab.vault.address()

@@ -390,6 +390,7 @@ async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken(
     let output = lab.program.run(["upgrade", NAME, "--binary", next.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(!output.stderr.contains("SERVERS_SECRET"), "{}", output.stderr);
+    assert!(!output.stderr.contains("different environments"), "it is passed over: {}", output.stderr);
     drop(orphan);
 }
 

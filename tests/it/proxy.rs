@@ -4,10 +4,11 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use harness::Program;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::lab::{BINARY, Lab};
+use crate::lab::{BINARY, Lab, send_raw};
 
 /// A proxy that rejects everything, and records the requests.
 struct RefusingProxy {
@@ -164,6 +165,51 @@ async fn a_proxy_that_is_named_for_vault_comes_first_and_for_vault_alone() {
     let output = program.run(["status", "-n", "vault", "--kubeconfig", "kubeconfig"]).await;
     assert_eq!(proxy.requests(), "", "{output:?}");
     assert!(other.requests().starts_with("CONNECT api.example.test:6443 "), "{output:?}");
+}
+
+/// As a plugin in Go would reach it: the request contains the key.
+#[tokio::test]
+async fn the_token_service_is_reached_by_the_proxy_that_go_would_choose() {
+    let (lab, proxy) = (Lab::new().await, RefusingProxy::start().await);
+    fs::copy(BINARY, lab.plugin_directory().join("custom")).unwrap();
+    let sha256 = Program::new("/usr/bin/sha256sum").run([BINARY]).await.success();
+    // The kernel takes it for this machine, and Go for any address.
+    let port = lab.upstream.endpoint().rsplit(':').next().unwrap().to_owned();
+    let endpoint = format!("http://0.0.0.0:{port}");
+    for (at, (no_proxy, is_proxied)) in
+        [(format!("0.0.0.0:{port}"), false), ("0.0.0.0:1".to_owned(), true)].into_iter().enumerate()
+    {
+        let name = format!("custom-{at}");
+        let env = [format!("HTTP_PROXY=http://{}", proxy.address), format!("NO_PROXY={no_proxy}")];
+        let plugin = json!({"command": "custom", "args": ["serve"], "sha256": &sha256[..64], "env": env});
+        lab.write(&format!("sys/plugins/catalog/secret/{name}"), plugin).await;
+        lab.write(&format!("sys/mounts/{name}"), json!({"type": name})).await;
+        let config = json!({"api_endpoint": endpoint, "api_key": lab.upstream.api_key()});
+        lab.write(&format!("{name}/config"), config).await;
+        lab.write(&format!("{name}/roles/developer"), json!({"permissions": "read"})).await;
+        let path = format!("{name}/creds/developer");
+        let (status, body) = send_raw(&lab.client(None), "GET", &path, Value::Null).await;
+        assert_eq!(proxy.requests().contains(&endpoint), is_proxied, "{no_proxy}: {}", proxy.requests());
+        assert_eq!(status == 200, !is_proxied, "{no_proxy}: {status} {body}");
+    }
+}
+
+/// Both receive passwords.
+#[tokio::test]
+async fn a_registry_is_reached_by_the_proxy_that_go_would_choose() {
+    let lab = Lab::with_registered_plugin().await;
+    for (no_proxy, is_proxied) in
+        [("*.example.test", false), ("registry.example.test:443", false), ("registry.example.test:80", true)]
+    {
+        let proxy = RefusingProxy::start().await;
+        let program = proxy.configure(Program::new(BINARY).env("VAULT_ADDR", lab.vault.address()));
+        let program = program.env("VAULT_TOKEN", lab.vault.root_token()).env("NO_PROXY", no_proxy);
+        let image = "registry.example.test/team/custom-plugin:1.0.0";
+        let output = program.run(["upgrade", "custom-plugin", "--image", image]).await;
+        assert_eq!(output.code, Some(2), "{output:?}");
+        let is_asked = proxy.requests().contains("CONNECT registry.example.test:443 ");
+        assert_eq!(is_asked, is_proxied, "{no_proxy}: {} {output:?}", proxy.requests());
+    }
 }
 
 /// A kubeconfig of a cluster at this address.

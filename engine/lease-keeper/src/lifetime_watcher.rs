@@ -405,3 +405,6 @@ fn failed_renewal(
 fn jitter() -> f64 {
     rand::random_range(0.0..1.0)
 }
+
+#[cfg(test)]
+mod tests;

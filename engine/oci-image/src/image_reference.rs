@@ -58,6 +58,15 @@ impl ImageReference {
         }
     }
 
+    /// Returns the host of the registry, and its port if the reference contains one.
+    pub(crate) fn host_and_port(&self) -> (&str, Option<u16>) {
+        let registry = self.0.resolve_registry();
+        match registry.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()),
+            _ => (registry, None),
+        }
+    }
+
     /// Whether the registry is on the local machine. As in Docker, it is then reached without TLS.
     pub fn is_loopback(&self) -> bool {
         let host = self.registry();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http_proxy::{Proxies, ProxyUrl};
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::OciDistributionError;
 use oci_client::{Client, RegistryOperation};
@@ -32,6 +33,8 @@ pub struct RegistryAccess {
     pub ca_files: Vec<PathBuf>,
     /// Retries of transient failures.
     pub retry: RetryPolicy,
+    /// Proxies.
+    pub proxies: Proxies,
 }
 
 /// The timeout of a read. It is long, because a registry responds to an upload only after it has stored it.
@@ -119,6 +122,38 @@ impl<'a> RegistryClient<'a> {
     }
 }
 
+/// Proxy settings of `oci_client`. The addresses may contain passwords.
+struct ProxySettings {
+    http: Option<String>,
+    https: Option<String>,
+    no_proxy: String,
+}
+
+/// Translates the rules of Go to those of curl, which `oci_client` follows: `no_proxy` contains the registry if Go would reach it directly. The
+/// other entries are for the hosts that the registry redirects to, for tokens and layers.
+fn proxy_settings(target: &ImageReference, access: &RegistryAccess) -> ProxySettings {
+    let address = |proxy: Option<&ProxyUrl>| proxy.map(|proxy| proxy.expose().to_owned());
+    let (http, https) =
+        (address(access.proxies.for_scheme("http")), address(access.proxies.for_scheme("https")));
+    if http.is_none() && https.is_none() {
+        // Without an explicit proxy `oci_client` reads the environment.
+        let unused = Some("http://localhost".to_owned());
+        return ProxySettings {
+            http: unused.clone(),
+            https: unused,
+            no_proxy: "*,0.0.0.0/0,::/0".to_owned(),
+        };
+    }
+    let scheme = match access.protocol {
+        RegistryProtocol::Https => "https",
+        RegistryProtocol::Http => "http",
+    };
+    let (host, port) = target.host_and_port();
+    let is_direct = access.proxies.proxy_for(scheme, host, port).is_none();
+    let list = access.proxies.curl_no_proxy();
+    ProxySettings { http, https, no_proxy: if is_direct { format!("{host},{list}") } else { list } }
+}
+
 async fn build_client(target: &ImageReference, access: &RegistryAccess) -> Result<Client, RegistryError> {
     let mut certificates = Vec::new();
     for path in &access.ca_files {
@@ -126,13 +161,11 @@ async fn build_client(target: &ImageReference, access: &RegistryAccess) -> Resul
             tokio::fs::read(path).await.map_err(|source| RegistryError::Io { path: path.clone(), source })?;
         certificates.push(Certificate { encoding: CertificateEncoding::Pem, data });
     }
-    // `oci_client` reads proxies from the environment, even for the local machine, unless an explicit proxy is set. `no_proxy` excludes
-    // every host, so that the explicit proxy is never used.
-    let unused_proxy = target.is_loopback().then(|| "http://localhost".to_owned());
+    let proxy = proxy_settings(target, access);
     let config = ClientConfig {
-        http_proxy: unused_proxy.clone(),
-        https_proxy: unused_proxy,
-        no_proxy: Some("*,0.0.0.0/0,::/0".to_owned()),
+        http_proxy: proxy.http,
+        https_proxy: proxy.https,
+        no_proxy: Some(proxy.no_proxy),
         protocol: match access.protocol {
             RegistryProtocol::Https => ClientProtocol::Https,
             RegistryProtocol::Http => ClientProtocol::Http,
@@ -149,4 +182,37 @@ async fn build_client(target: &ImageReference, access: &RegistryAccess) -> Resul
         registry: target.registry().to_owned(),
         message: format!("could not set up the connection: {}", describe(&error)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_reached_by_the_proxy_that_go_would_choose() {
+        let settings = |image: &str, variables: &[(&str, &str)]| {
+            let target = ImageReference::parse(image, "1").expect("a name");
+            let variable = |name: &str| {
+                variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+            };
+            let access = RegistryAccess {
+                credentials: Credentials::anonymous(),
+                protocol: RegistryProtocol::Https,
+                ca_files: Vec::new(),
+                retry: RetryPolicy::default(),
+                proxies: Proxies::from_env(&variable),
+            };
+            proxy_settings(&target, &access)
+        };
+        let (proxy, image) = (("HTTPS_PROXY", "http://proxy:3128"), "registry.example.com:5000/team/plugin");
+        let none = settings(image, &[("ALL_PROXY", "http://proxy:3128")]);
+        assert_eq!(none.no_proxy, "*,0.0.0.0/0,::/0", "the client reads no environment");
+        let proxied = settings(image, &[proxy, ("NO_PROXY", "registry.example.com:443,10.0.0.0/8")]);
+        assert_eq!(proxied.https.as_deref(), Some("http://proxy:3128"));
+        assert_eq!(proxied.no_proxy, "localhost,127.0.0.0/8,::1,10.0.0.0/8");
+        for direct in ["registry.example.com:5000", "*.example.com"] {
+            let settings = settings(image, &[proxy, ("NO_PROXY", direct)]);
+            assert!(settings.no_proxy.starts_with("registry.example.com,"), "{}", settings.no_proxy);
+        }
+    }
 }

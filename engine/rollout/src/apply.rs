@@ -61,57 +61,44 @@ pub async fn apply(
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> Outcome {
-    let (outcome, lock) = apply_and_hold(environment, goal, plan, listener, cancel).await;
-    lock.release().await;
-    outcome
-}
-
-/// As [`apply`], but returns the lock, so that the caller can release it after further changes.
-pub async fn apply_and_hold(
-    environment: &Environment,
-    goal: &Goal,
-    plan: &Plan,
-    listener: &mut dyn FnMut(&Event),
-    cancel: &CancelFlag,
-) -> (Outcome, LeaseLock) {
     // Before the first observation, which then includes all changes of other operators.
     let lock = match &environment.deployment {
         Some(deployment) => match deployment.acquire_lock().await {
             Ok(lock) => lock,
             Err(error) => {
-                let outcome = Outcome::Failed { done: Vec::new(), step: None, error: error_chain(&error) };
-                return (outcome, LeaseLock::noop());
+                return Outcome::Failed { done: Vec::new(), step: None, error: error_chain(&error) };
             }
         },
         None => LeaseLock::noop(),
     };
-    let untested_pull = match verify_image_pull(environment, plan).await {
-        Ok(untested) => untested,
+    let outcome = match verify_image_pull(environment, plan).await {
+        Ok(untested_pull) => {
+            let run = Run {
+                environment,
+                goal,
+                listener,
+                progress: Progress::default(),
+                total_steps: plan.steps.len(),
+                done: Vec::new(),
+                remaining: plan.steps.iter().cloned().collect(),
+                switched: Vec::new(),
+                last_observed: None,
+                led_nodes: BTreeSet::new(),
+                unrevoked_leases: Vec::new(),
+                refusal: None,
+                interrupted_step: None,
+                nodes_are_fresh: false,
+                lock: &lock,
+                untested_pull,
+            };
+            run.execute(cancel).await
+        }
         Err((step, error)) => {
-            let outcome = Outcome::Failed { done: Vec::new(), step: Some(step), error: error_chain(&error) };
-            return (outcome, lock);
+            Outcome::Failed { done: Vec::new(), step: Some(step), error: error_chain(&error) }
         }
     };
-    let run = Run {
-        environment,
-        goal,
-        listener,
-        progress: Progress::default(),
-        total_steps: plan.steps.len(),
-        done: Vec::new(),
-        remaining: plan.steps.iter().cloned().collect(),
-        switched: Vec::new(),
-        last_observed: None,
-        led_nodes: BTreeSet::new(),
-        unrevoked_leases: Vec::new(),
-        refusal: None,
-        interrupted_step: None,
-        nodes_are_fresh: false,
-        lock: &lock,
-        untested_pull,
-    };
-    let outcome = run.execute(cancel).await;
-    (outcome, lock)
+    lock.release().await;
+    outcome
 }
 
 /// Attempts of a step that the loss of a node interrupts. A node notices with a delay that it is no longer the leader.

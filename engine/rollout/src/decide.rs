@@ -12,6 +12,7 @@ use std::fmt;
 
 use serde::Serialize;
 use vault_api::catalog::PluginType;
+use vault_api::health::Product;
 
 use crate::binary::ProbeOutcome;
 use crate::compare::Comparison;
@@ -249,6 +250,13 @@ fn remaining_plan(observed: &Observed, goal: &Goal, progress: &Progress) -> Resu
     Ok(Plan { steps, notices })
 }
 
+/// Refuses a registration outside of the root namespace. OpenBao rejects it with "unsupported path", which does not mention namespaces.
+fn refuse_catalog_write(observed: &Observed, step: &Step) -> Option<Refusal> {
+    let Step::RegisterVersion { name, version, .. } = step else { return None };
+    let namespace = observed.namespace.clone().filter(|_| observed.server.product == Product::OpenBao)?;
+    Some(Refusal::CatalogOfRootNamespace { name: name.clone(), version: version.clone(), namespace })
+}
+
 /// Decides the next step, and waits until the nodes are ready for it.
 fn decide_next(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
     let decision = decide_ignoring_waits(observed, goal, progress);
@@ -303,7 +311,9 @@ fn decide_ignoring_waits(observed: &Observed, goal: &Goal, progress: &Progress) 
         Goal::GarbageCollect(collect) => removal::garbage_collect_step(observed, collect),
     };
     match step {
-        Ok(Some(step)) => match nodes::refuse_restart(observed, goal, progress, &step) {
+        Ok(Some(step)) => match refuse_catalog_write(observed, &step)
+            .or_else(|| nodes::refuse_restart(observed, goal, progress, &step))
+        {
             Some(refusal) => Decision::Refuse(refusal),
             None => Decision::Do(step),
         },
@@ -319,16 +329,26 @@ fn register_step(observed: &Observed, register: &RegisterGoal, progress: &Progre
         .or_else(|| register.mounts.iter().find_map(|mount| tune_step(observed, register, mount)))
         .or_else(|| reload_stale_step(observed, register))
         .or_else(|| {
-            let mounts = register.mounts.iter().map(|mount| &mount.path);
-            nodes::restart_stale_standby(observed, progress, mounts, UnreadyPodPolicy::Evict)
-        })
-        .or_else(|| {
             register
                 .mounts
                 .iter()
                 .flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)))
                 .find_map(|(mount, write)| write_step(observed, register, progress, mount, write))
         })
+        .or_else(|| smoke_test_step(register, progress))
+        // Last, because a restarted standby would keep running a version that fails its smoke test.
+        .or_else(|| {
+            let mounts = register.mounts.iter().map(|mount| &mount.path);
+            nodes::restart_stale_standby(observed, progress, mounts, UnreadyPodPolicy::Evict)
+        })
+}
+
+/// The next smoke test. A run that has changed nothing before tests nothing.
+fn smoke_test_step(register: &RegisterGoal, progress: &Progress) -> Option<Step> {
+    let tests = register.mounts.iter().filter_map(DesiredMount::smoke_test);
+    let paths = tests.map(|test| test.full_path());
+    let mut due = paths.filter(|path| progress.steps > 0 && !progress.smoke_tested.contains(path));
+    due.next().map(|path| Step::SmokeTestMount { path })
 }
 
 fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {

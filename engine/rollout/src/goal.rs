@@ -77,8 +77,16 @@ pub struct DesiredMount {
     pub path: MountPath,
     /// What is written to it, in this order.
     pub writes: Vec<DesiredWrite>,
-    /// Path below the mount for a smoke test, which is not part of the plan.
+    /// Path below the mount for a smoke test, after a run has changed anything.
     pub smoke: Option<String>,
+}
+
+impl DesiredMount {
+    /// Its smoke test, if it has one.
+    pub(crate) fn smoke_test(&self) -> Option<SmokeTest> {
+        let path = self.smoke.clone()?;
+        Some(SmokeTest { mount: self.path.clone(), path })
+    }
 }
 
 /// Desired fields of a path.
@@ -190,6 +198,15 @@ impl Goal {
         match self {
             Self::Register(register) => &register.mounts,
             Self::Upgrade(_) | Self::Reload(_) | Self::Deregister(_) | Self::GarbageCollect(_) => &[],
+        }
+    }
+
+    /// The smoke tests of its mounts, except that of a canary mount.
+    pub(crate) fn smoke_tests(&self) -> Vec<SmokeTest> {
+        match self {
+            Self::Register(register) => register.mounts.iter().filter_map(DesiredMount::smoke_test).collect(),
+            Self::Upgrade(upgrade) => upgrade.smoke_tests.clone(),
+            Self::Reload(_) | Self::Deregister(_) | Self::GarbageCollect(_) => Vec::new(),
         }
     }
 

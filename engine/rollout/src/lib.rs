@@ -3,7 +3,7 @@
 //! The crate works in a loop of pure decisions: [`observe()`] reads the state of the server and its nodes, [`decide()`] compares it with
 //! a [`Goal`] and returns the next [`Step`], and [`apply()`] executes the step and observes again. [`plan()`] runs the same decisions on
 //! the state that each step would lead to. A run therefore applies the plan that the user has confirmed, or stops with a [`Refusal`].
-//! [`roll_back()`] and the undo of a failed run move mounts back.
+//! A run that fails moves its mounts back.
 //!
 //! The nodes are reached through the trait [`Deployment`], which the crate `deployment` implements. The server is reached with
 //! `vault-api`.
@@ -94,7 +94,7 @@ mod version;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use apply::{CancelFlag, Outcome, apply, apply_and_hold};
+pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{
     Architecture, BINARY_MODE, Binary, BinaryError, Elf, FilePrefix, Format, Linkage, ProbeOutcome,
     ProbedPlugin, parse_prefix,
@@ -143,5 +143,4 @@ pub use shell::shell_quote;
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_and_verify, revoke_hint, run_smoke_test};
 pub use step::{Step, UnreadyPodPolicy, VersionFrom};
 pub use transient::is_transient;
-pub use undo::{Failover, roll_back};
 pub use version::{Version, VersionError};

@@ -31,7 +31,7 @@ use crate::poll::Poll;
 use crate::smoke::is_unrevocable_data_lease;
 use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
 use other_nodes::ObservedDirectory;
-use query::{ObserveScope, build_query, deep_capability_paths, needs_entry_detail};
+use query::{ObserveScope, StandbyRestarts, build_query, deep_capability_paths, needs_entry_detail};
 use raft::{RaftQuery, needs_raft_servers};
 
 pub use other_nodes::is_local_address;
@@ -195,6 +195,7 @@ async fn take_snapshot(
     let namespace =
         namespace.filter(|name| health.has_namespaces && !ROOT_NAMESPACE.contains(&name.as_str()));
     let has_namespaces = health.has_namespaces;
+    let standby_restarts = StandbyRestarts::of(scope, health.product, environment.deployment.as_deref());
     let mut observer = Observer {
         client: &environment.client,
         scope,
@@ -202,13 +203,14 @@ async fn take_snapshot(
         denied: BTreeSet::new(),
         has_namespaces,
         raft,
+        standby_restarts,
     };
     let mut snapshot =
         if observer.is_unsealed() { observer.read_server().await? } else { ServerSnapshot::default() };
     let deployment = match &environment.deployment {
         Some(_) if matches!(scope, ObserveScope::Server) => None,
         Some(deployment) => {
-            let query = build_query(&snapshot, scope, freshness);
+            let query = build_query(&snapshot, scope, standby_restarts, freshness);
             Some(deployment.observe(&query).await.map_err(ObserveError::Deployment)?)
         }
         None => None,
@@ -250,6 +252,7 @@ struct Observer<'a> {
     server: Server,
     denied: BTreeSet<String>,
     raft: RaftQuery,
+    standby_restarts: StandbyRestarts,
     has_namespaces: bool,
 }
 
@@ -308,7 +311,7 @@ impl Observer<'_> {
                 }
                 _ => PluginDirectory::NotVisible,
             };
-        snapshot.catalog = self.catalog().await?;
+        snapshot.catalog = self.catalog(&snapshot).await?;
         // OpenBao has no pins, but returns "permission denied" for the path to tokens without permission.
         if self.server.product == Product::Vault
             && let Some(Some(pins)) = self.request("sys/plugins/pins", &pins::List).await?
@@ -373,12 +376,12 @@ impl Observer<'_> {
         Ok(all)
     }
 
-    async fn catalog(&mut self) -> Result<Vec<CatalogEntry>, ObserveError> {
+    async fn catalog(&mut self, snapshot: &ServerSnapshot) -> Result<Vec<CatalogEntry>, ObserveError> {
         let listed = self.request("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
         let mut entries: Vec<CatalogEntry> =
             listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
-        let scope = self.scope;
-        for entry in entries.iter_mut().filter(|entry| needs_entry_detail(scope, entry)) {
+        let (scope, restarts) = (self.scope, self.standby_restarts);
+        for entry in entries.iter_mut().filter(|entry| needs_entry_detail(snapshot, scope, restarts, entry)) {
             let version = Some(entry.version.clone()).filter(|version| !version.is_empty());
             let name = PluginRef { kind: entry.kind, name: entry.name.clone(), version };
             let path = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);

@@ -156,6 +156,11 @@ pub enum Refusal {
     /// All namespaces share one catalog.
     #[error("all namespaces share one catalog, and the namespace {namespace} cannot see what the others run")]
     NotRootNamespace { namespace: String },
+    /// Only the root namespace has a plugin catalog.
+    #[error(
+        "{name} {version} cannot be registered in the namespace {namespace}: the plugin catalog belongs to the root namespace"
+    )]
+    CatalogOfRootNamespace { name: String, version: Version, namespace: String },
     /// The server of a node is sealed.
     #[error("its server is sealed")]
     NodeSealed,
@@ -339,6 +344,11 @@ impl Refusal {
             Self::NotRootNamespace { .. } => {
                 "Run this in the root namespace, without --namespace and VAULT_NAMESPACE, and with a token of it.".into()
             }
+            Self::CatalogOfRootNamespace { name, version, namespace } => format!(
+                "Register the version in the root namespace, without --namespace, VAULT_NAMESPACE and mounts. Then mount it in the namespace: \
+                 `bao secrets enable -namespace={namespace} -path=PATH -plugin-version={} {name}`.",
+                version.v_prefixed()
+            ),
             Self::NodeSealed => "Unseal it, or remove the node.".into(),
             Self::NotDurable { .. } => {
                 "Build an image of the init container that contains it, and set the image with --image; use a persistent volume; or accept the loss with --allow-ephemeral.".into()

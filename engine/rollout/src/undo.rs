@@ -24,7 +24,7 @@ use crate::transient::is_node_loss;
 
 /// Whether another node takes over if the active one is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failover {
+pub(crate) enum Failover {
     /// Yes: requests that the loss interrupts are repeated.
     Possible,
     /// No: there is no other node.
@@ -33,7 +33,7 @@ pub enum Failover {
 
 impl Failover {
     /// Derives it from the observed nodes.
-    pub fn of(observed: &Observed) -> Self {
+    pub(crate) fn of(observed: &Observed) -> Self {
         let others = observed.deployment.as_ref().is_some_and(|deployment| deployment.nodes.len() > 1);
         if others { Self::Possible } else { Self::Impossible }
     }
@@ -108,29 +108,6 @@ pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<MountPath> {
     paths.sort();
     paths.dedup();
     paths
-}
-
-/// Moves back every mount that `done` has moved, because its new version has failed. Returns the mounts, or on failure the remaining effects,
-/// one sentence each. `lock` is that of the run that has moved them: once it is lost, nothing is moved back.
-///
-/// Do not drop the future before it ends.
-pub async fn roll_back(
-    environment: &Environment,
-    lock: &LeaseLock,
-    failover: Failover,
-    done: &[Step],
-    cause: &str,
-    listener: &mut dyn FnMut(&Event),
-) -> Result<Vec<MountPath>, Vec<String>> {
-    let switched: Vec<VersionSwitch> =
-        done.iter().filter_map(|step| VersionSwitch::from_step(step, &[])).collect();
-    let mounts = switched_mounts(&switched);
-    if !mounts.is_empty() {
-        listener(&Event::RollingBack { mounts: mounts.clone(), cause: cause.to_owned() });
-        let undo = UndoContext { client: environment.client.clone(), failover, lock };
-        undo.switch_back(&switched).await?;
-    }
-    Ok(mounts)
 }
 
 /// The context of an undo.

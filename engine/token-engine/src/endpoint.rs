@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use http_proxy::{Proxies, ProxyUrl};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +85,11 @@ impl Endpoint {
         host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
             || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
     }
+
+    /// The proxy that it is reached by, if it is.
+    pub(crate) fn proxy<'a>(&self, proxies: &'a Proxies) -> Option<&'a ProxyUrl> {
+        proxies.proxy_for(self.0.scheme(), self.0.host_str().unwrap_or_default(), self.0.port())
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -133,6 +139,31 @@ mod tests {
             ["http://127.0.0.1:8080", "https://[::1]", "http://LocalHost:1"].into_iter().all(is_loopback)
         );
         assert!(!["https://tokens.example.com", "http://10.0.0.1"].into_iter().any(is_loopback));
+    }
+
+    #[test]
+    fn an_address_is_reached_by_the_proxy_that_go_would_choose() {
+        let proxy = |endpoint: &str, no_proxy: &str| {
+            let proxies = Proxies::from_env(&|name| match name {
+                "HTTP_PROXY" => Some("http://plain:3128".to_owned()),
+                "HTTPS_PROXY" => Some("http://proxy:3128".to_owned()),
+                "NO_PROXY" => Some(no_proxy.to_owned()),
+                "ALL_PROXY" => Some("http://never:1".to_owned()),
+                _ => None,
+            });
+            let endpoint = Endpoint::parse(endpoint).expect("an address");
+            endpoint.proxy(&proxies).map(|proxy| proxy.expose().to_owned())
+        };
+        assert_eq!(proxy("http://tokens.example.com", ""), Some("http://plain:3128".into()));
+        assert_eq!(proxy("https://tokens.example.com", "other.com"), Some("http://proxy:3128".into()));
+        for direct in ["*.example.com", "tokens.example.com:443", "example.com", "*"] {
+            assert_eq!(proxy("https://tokens.example.com/api", direct), None, "{direct}");
+        }
+        for here in
+            ["http://127.0.0.1:8080", "https://[::1]", "http://localhost:1", "http://[::ffff:127.0.0.1]"]
+        {
+            assert_eq!(proxy(here, ""), None, "{here}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
+use http_proxy::{Proxies, ProxyUrl};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::de::Error as _;
@@ -130,10 +131,12 @@ impl Upstream {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .timeout(config.request_timeout());
-        if config.api_endpoint.is_loopback() {
-            // As in Go. A proxy from the environment would receive the key.
-            http = http.no_proxy();
-        }
+        let proxies = Proxies::from_env(&|name| std::env::var(name).ok());
+        http = match config.api_endpoint.proxy(&proxies) {
+            Some(proxy) => http.proxy(to_reqwest_proxy(proxy).ok_or_else(|| failed(ErrorKind::Proxy))?),
+            // Otherwise reqwest reads the environment by other rules.
+            None => http.no_proxy(),
+        };
         if !config.ca_cert.trim().is_empty() {
             let authorities = reqwest::Certificate::from_pem_bundle(config.ca_cert.as_bytes());
             let authorities = authorities.ok().filter(|certificates| !certificates.is_empty());
@@ -260,6 +263,11 @@ impl Upstream {
     fn upstream_error(&self, action: &'static str, kind: ErrorKind, effect: Effect) -> UpstreamError {
         UpstreamError { action, endpoint: self.endpoint.to_string(), kind, effect }
     }
+}
+
+/// Converts a proxy. Returns `None` for one that is not supported: reqwest would ignore it.
+fn to_reqwest_proxy(proxy: &ProxyUrl) -> Option<reqwest::Proxy> {
+    reqwest::Proxy::all(proxy.expose_http_url()?.as_str()).ok()
 }
 
 /// Parses a JSON object. The check of the first character rejects a list, from which serde also deserializes a struct.

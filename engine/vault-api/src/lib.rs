@@ -55,7 +55,6 @@ mod call_error;
 mod client;
 mod client_config;
 mod endpoint;
-mod proxy;
 mod secret_string;
 
 pub use api_error::ApiError;
@@ -63,5 +62,5 @@ pub use call_error::{CallError, TransportErrorKind};
 pub use client::Client;
 pub use client_config::{ClientConfig, ClientError, RedirectPolicy, TlsVerification};
 pub use endpoint::{Endpoint, Idempotency, RequestScope};
-pub use proxy::Proxies;
+pub use http_proxy::Proxies;
 pub use secret_string::SecretString;

@@ -126,6 +126,34 @@ async fn an_upgrade_names_the_image_before_it_restarts_the_standbys_of_openbao()
     );
 }
 
+/// A restarted pod has the files of its image. A placed file of another plugin is lost, whatever its name.
+#[tokio::test]
+async fn an_upgrade_restarts_no_standby_of_openbao_that_would_lose_the_file_of_another_plugin() {
+    import_image(IMAGE_WITH_BOTH_VERSIONS, &["1.0.0", "2.0.0"]).await;
+    let container = serde_json::from_value(loader_container(IMAGE_WITH_BOTH_VERSIONS)).unwrap();
+    let pods = DoctorPods::new(&[], |pods| pods.product(Product::OpenBao).init_container(container)).await;
+    pods.register("notes-1.0.0", "v1.0.0").await;
+    pods.mount().await;
+    let sha256 = Binary::read(&build::go_kv("v1.0.0").await, &mut |_, _| ()).unwrap().sha256;
+    let program = Program::new(BINARY).pods(&pods.pods);
+    let binary = build::go_kv("v2.0.0").await;
+    let upgrade = ["upgrade", PLUGIN, "--binary", binary.to_str().unwrap(), "--version", "2.0.0"];
+    for (name, file) in [("address-book", "address-book-1.0.0"), ("directory", "staff")] {
+        pods.place_everywhere(file, "v1.0.0").await;
+        let entry = json!({"command": file, "version": "v1.0.0", "sha256": sha256});
+        pods.write(&format!("sys/plugins/catalog/secret/{name}"), entry).await;
+        let mount = json!({"type": name, "config": {"plugin_version": "v1.0.0"}});
+        pods.write(&format!("sys/mounts/{name}"), mount).await;
+
+        let refused = program.run([&upgrade[..], &["-n", pods.pods.namespace()]].concat()).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        let words = format!("a restart would remove {file}, which {name}/ requires");
+        assert!(refused.stderr.contains(&words), "{words:?} is not in: {}", refused.stderr);
+        let active = pods.pods.active().await;
+        pods.pods.request(active, "DELETE", &format!("sys/mounts/{name}"), None).await.success();
+    }
+}
+
 /// Otherwise the next start of any pod would wait for an image that its node cannot pull.
 #[tokio::test]
 async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {

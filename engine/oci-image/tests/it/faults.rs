@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use http_proxy::Proxies;
 use oci_image::{
     Credentials, ImageReference, Layout, PushReport, RegistryAccess, RegistryError, RegistryProtocol,
     RetryPolicy, push,
@@ -18,7 +19,13 @@ const BASIC_AUTH: &str = "Basic dXNlcjpodW50ZXIy";
 
 fn access(credentials: Credentials) -> RegistryAccess {
     let retry = RetryPolicy { attempts: 3, initial_backoff: Duration::from_millis(1) };
-    RegistryAccess { credentials, protocol: RegistryProtocol::Http, ca_files: Vec::new(), retry }
+    RegistryAccess {
+        credentials,
+        protocol: RegistryProtocol::Http,
+        ca_files: Vec::new(),
+        retry,
+        proxies: Proxies::default(),
+    }
 }
 
 async fn push_layout(layout: &Layout, registry: &FakeRegistry) -> Result<PushReport, RegistryError> {

@@ -8,6 +8,22 @@ pub(crate) fn describe_effects(done: &[Step], mounts: &[MountPath]) -> Vec<Strin
     done.iter().filter(|step| !is_reload_of(step, mounts)).filter_map(describe_effect).collect()
 }
 
+/// As [`describe_effects`], for a run that has applied every step before a smoke test.
+pub(crate) fn describe_configured_mounts(done: &[Step], mounts: &[MountPath], path: &str) -> Vec<String> {
+    let describe = |step: &Step| match step {
+        Step::EnableMount { path, .. } => {
+            Some(format!("{path} is mounted; `vault secrets disable {path}` removes it"))
+        }
+        step => describe_effect(step),
+    };
+    let mut effects: Vec<String> =
+        done.iter().filter(|step| !is_reload_of(step, mounts)).filter_map(describe).collect();
+    if mounts.is_empty() {
+        effects.push(format!("`vault-token-plugin creds get {path}` repeats the test"));
+    }
+    effects
+}
+
 /// Describes the reloads, except those of `mounts`.
 pub(crate) fn describe_reloads(done: &[Step], mounts: &[MountPath]) -> Vec<String> {
     let reloads = done.iter().filter(|step| matches!(step, Step::ReloadMount { .. }));

@@ -35,7 +35,7 @@ pub(super) enum StepError {
     Deployment(#[from] DeploymentError),
     #[error("no plugin directory is known")]
     NoDeployment,
-    #[error("the smoke test failed")]
+    #[error(transparent)]
     Smoke(#[from] SmokeError),
     #[error("no other node became active")]
     NoNewActiveNode,

@@ -75,7 +75,13 @@ impl<'a> Run<'a> {
         }
         let uncertain = self.describe_uncertain_step(step.as_ref(), effect).await;
         let mounts = switched_mounts(&self.switched);
-        let mut remaining = effect::describe_effects(&self.done, &mounts);
+        let mut remaining = match &step {
+            Some(Step::SmokeTestMount { path }) => {
+                effect::describe_configured_mounts(&self.done, &mounts, path)
+            }
+            _ => effect::describe_effects(&self.done, &mounts),
+        };
+        remaining.extend(self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)));
         remaining.extend(uncertain.filter(|_| !effect::affects_mounts(step.as_ref(), &mounts)));
         if self.switched.is_empty() {
             return outcome::failed_or_manual_intervention(self.done, step, error, remaining);

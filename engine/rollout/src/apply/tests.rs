@@ -22,6 +22,7 @@ use crate::observe::ConnectionMode;
 use crate::observed::deployment::{DeploymentObserved, NodeObserved};
 use crate::step::UnreadyPodPolicy;
 
+mod changed_meanwhile;
 mod interrupted_step;
 mod undo;
 
@@ -46,6 +47,12 @@ struct FakeState {
     silent_observations: usize,
     /// In how many of them the failed node is absent.
     absent_observations: usize,
+    /// After how many changes it is absent.
+    absent_after: usize,
+    /// In how many observations after the first change the server does not respond.
+    unanswered_observations: usize,
+    /// How many reloads have no effect.
+    ignored_reloads: usize,
     /// The leases that are not revoked; `None` if the plugin issues no credentials.
     leases: Option<BTreeSet<String>>,
     /// How many requests about leases reach the failed node, which has returned sealed.
@@ -73,6 +80,9 @@ impl FakeCluster {
             dropped_responses: 0,
             silent_observations: 0,
             absent_observations: 0,
+            absent_after: 1,
+            unanswered_observations: 0,
+            ignored_reloads: 0,
             leases: None,
             sealed_responses: 0,
             failing_revocations: 0,
@@ -155,6 +165,10 @@ impl FakeState {
         }
         let endpoint = path.split('?').next().unwrap_or_default();
         let response = match (method, endpoint) {
+            (_, "sys/health") if self.unanswered_observations > 0 && !self.changes.is_empty() => {
+                self.unanswered_observations -= 1;
+                return None;
+            }
             (_, "sys/health") => {
                 json!({"initialized": true, "sealed": false, "standby": false, "version": "2.4.0"})
             }
@@ -220,6 +234,10 @@ impl FakeState {
                 }
                 json!({})
             }
+            ("POST", "sys/plugins/reload/backend") if self.ignored_reloads > 0 => {
+                self.ignored_reloads -= 1;
+                json!({})
+            }
             ("POST", "sys/plugins/reload/backend") => {
                 self.apply_step(&Step::ReloadMount { path: custom_mount() });
                 json!({})
@@ -255,7 +273,8 @@ impl Deployment for FakeCluster {
     async fn observe(&self, _query: &Query) -> Result<DeploymentObserved, DeploymentError> {
         self.with_state(|state| {
             let mut deployment = state.observed.deployment.clone().expect("a deployment");
-            if state.dropped_responses == 0 && state.absent_observations > 0 && !state.changes.is_empty() {
+            let is_absent = state.changes.len() >= state.absent_after;
+            if state.dropped_responses == 0 && state.absent_observations > 0 && is_absent {
                 state.absent_observations -= 1;
                 deployment
                     .nodes

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use vault_api::catalog::PluginType;
 
-use crate::goal::{Canary, Goal, UpgradeGoal};
+use crate::goal::{Canary, Goal, SmokeTest, UpgradeGoal};
 use crate::mount_path::MountPath;
 use crate::observed::{CATALOG_PREFIX, MountObserved, Observed};
 use crate::refusal::Refusal;
@@ -21,6 +21,7 @@ const CATALOG_CAPABILITIES: [&str; 3] = ["read", "update", "sudo"];
 /// The paths whose capabilities a goal needs, with these mounts.
 pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<String, MountObserved>) -> Vec<String> {
     let mut paths = vec![RELOAD_PATH.to_owned()];
+    paths.extend(goal.smoke_tests().iter().map(SmokeTest::full_path));
     match goal {
         Goal::Register(register) => {
             paths.push(catalog_api_path(register.plugin.kind, &register.plugin.name));
@@ -80,6 +81,7 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
     }
     let mut needs: BTreeMap<String, Vec<&'static str>> =
         observed.caller.denied.iter().map(|path| (path.clone(), vec![read_capability(path)])).collect();
+    let smoke_paths: Vec<String> = goal.smoke_tests().iter().map(SmokeTest::full_path).collect();
     for path in capability_paths(goal, &observed.mounts) {
         let lacks = |capability| match observed
             .caller
@@ -95,6 +97,7 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
             // Only required by some plans.
             STEP_DOWN_PATH => continue,
             path if path.starts_with(PINS_PREFIX) => continue,
+            _ if smoke_paths.contains(&path) => &["read"],
             _ => &["update"],
         };
         if required.iter().any(|capability| lacks(capability)) {

@@ -3,8 +3,8 @@ use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
 use super::samples::{
-    SHA, bare_server, decide, empty_node, goal, lock_holder, other_nodes, plan, register, server_with,
-    simulate,
+    SHA, bare_server, decide, empty_node, goal, lock_holder, old_fleet, other_nodes, plan, register,
+    server_with, simulate,
 };
 use super::*;
 use crate::binary::{Architecture, Elf, Format, Linkage, ProbedPlugin};
@@ -35,6 +35,28 @@ fn everything_from_nothing_in_order() {
             "write custom/config (api_endpoint, api_key)",
         ]
     );
+}
+
+#[test]
+fn mounts_are_smoke_tested_once_everything_is_done_and_only_if_there_was_anything_to_do() {
+    let mut register = register();
+    register.mounts[0].smoke = Some("creds/dev".into());
+    let goal = goal(register);
+    assert_eq!(step_texts(&bare_server(), &goal).last().expect("a step"), "smoke-test custom/creds/dev");
+    assert_eq!(decide(&server_with("1.2.3", SHA), &goal), Decision::Done);
+}
+
+/// A restarted standby would keep running a version that fails its smoke test.
+#[test]
+fn a_mount_is_smoke_tested_before_standbys_are_restarted() {
+    let mut register = register();
+    register.mounts[0].smoke = Some("creds/dev".into());
+    let mut fleet = old_fleet();
+    fleet.server.product = Product::OpenBao;
+    let steps = step_texts(&fleet, &goal(register));
+    let at = |text: &str| steps.iter().position(|step| step.starts_with(text));
+    let (reload, test, restart) = (at("reload custom/"), at("smoke-test"), at("restart"));
+    assert!(reload.is_some() && reload < test && test < restart, "{steps:?}");
 }
 
 #[test]
@@ -433,4 +455,27 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
         panic!("not refused")
     };
     assert_eq!(refusal.to_string(), "custom v1.10.0 is in use: custom/ is configured to run it");
+}
+
+/// OpenBao's own words for it are "unsupported path".
+#[test]
+fn a_version_is_not_registered_in_a_namespace_whose_server_has_one_catalog() {
+    let mut observed = bare_server();
+    observed.namespace = Some("team".into());
+    assert!(plan(&observed, &goal(register())).is_ok(), "what Vault Enterprise allows is its own affair");
+    observed.server.product = Product::OpenBao;
+    let Decision::Refuse(refusal) = decide(&observed, &goal(register())) else { panic!("it would not work") };
+    assert_eq!(
+        refusal.to_string(),
+        "custom 1.2.3 cannot be registered in the namespace team: the plugin catalog belongs to the root namespace"
+    );
+    assert!(
+        refusal.hint().contains("-namespace=team -path=PATH -plugin-version=v1.2.3 custom"),
+        "{}",
+        refusal.hint()
+    );
+    // What runs already needs no entry.
+    let there =
+        Observed { namespace: observed.namespace, server: observed.server, ..server_with("1.2.3", SHA) };
+    assert_eq!(decide(&there, &goal(register())), Decision::Done);
 }

@@ -5,7 +5,7 @@ use vault_api::catalog::PluginType;
 
 use super::upgrade_view::UpgradeView;
 use super::{check, nodes};
-use crate::goal::{Canary, DowngradePolicy, Target, UpgradeGoal};
+use crate::goal::{Canary, DowngradePolicy, SmokeTest, Target, UpgradeGoal};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeRole;
 use crate::observed::{MountObserved, Observed};
@@ -279,7 +279,7 @@ impl UpgradeView<'_> {
         };
         let exists = |mount: &MountPath| self.observed.mounts.contains_key(mount.as_str());
         let due = self.upgrade.smoke_tests.iter().filter(|test| is_moved(&test.mount) && exists(&test.mount));
-        let mut paths = due.map(|test| test.mount.join(&test.path));
+        let mut paths = due.map(SmokeTest::full_path);
         paths.find(|path| !progress.smoke_tested.contains(path)).map(|path| Step::SmokeTestMount { path })
     }
 

@@ -164,7 +164,7 @@ const UNSUPPORTED_PATH: FindingKind = FindingKind {
     title: "the server does not support this path",
     severity: Severity::Note,
     consequence: "Nothing was changed.",
-    remediation: "Pins need Vault 1.16 or later and its root namespace; OpenBao does not have them. `vault plugin reload -mounts` requests a path that no server has: use `vault-token-plugin reload --mount`.",
+    remediation: "The plugin catalog belongs to the root namespace: register without --namespace. Pins need Vault 1.16 or later and its root namespace; OpenBao does not have them. `vault plugin reload -mounts` requests a path that no server has: use `vault-token-plugin reload --mount`.",
     log_patterns: &["unsupported path"],
     verified_by: VerifiedBy::E2eTest(
         "doctor::known_messages::vtp_166_the_official_command_reloads_no_mount_by_path",

@@ -101,6 +101,13 @@ pub struct SmokeTest {
     pub path: String,
 }
 
+impl SmokeTest {
+    /// The path that is read.
+    pub fn full_path(&self) -> String {
+        self.mount.join(&self.path)
+    }
+}
+
 impl UpgradeGoal {
     /// Type of the plugin.
     pub fn kind(&self) -> PluginType {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use vault_api::health::Product;
+
 use super::ServerSnapshot;
-use crate::deployment::{Detail, Freshness, Query};
+use crate::deployment::{Deployment, Detail, Freshness, Query};
 use crate::goal::{Goal, Plugin};
 use crate::observed::{CATALOG_PREFIX, CatalogEntry, MountObserved, Pins};
 
@@ -53,12 +55,36 @@ impl ObserveScope<'_> {
     }
 }
 
+/// Whether a goal may restart standbys. Standbys of OpenBao run the plugins of all mounts, so that a restart also needs the files of other plugins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StandbyRestarts {
+    Possible,
+    Excluded,
+}
+
+impl StandbyRestarts {
+    pub(super) fn of(scope: ObserveScope<'_>, product: Product, deployment: Option<&dyn Deployment>) -> Self {
+        let has_standbys = deployment.is_some_and(Deployment::follows_active_node);
+        let restarts = scope.goal().is_some_and(Goal::may_restart_nodes);
+        if product == Product::OpenBao && has_standbys && restarts { Self::Possible } else { Self::Excluded }
+    }
+}
+
 /// The query to the deployment that a snapshot needs.
-pub(super) fn build_query(snapshot: &ServerSnapshot, scope: ObserveScope<'_>, freshness: Freshness) -> Query {
+pub(super) fn build_query(
+    snapshot: &ServerSnapshot,
+    scope: ObserveScope<'_>,
+    restarts: StandbyRestarts,
+    freshness: Freshness,
+) -> Query {
     let goal = scope.goal();
     let detail = match scope {
         ObserveScope::Deep => {
             Detail::Deep { files: snapshot.catalog.iter().map(CatalogEntry::file_name).collect() }
+        }
+        ObserveScope::Goal(_) if restarts == StandbyRestarts::Possible => {
+            let running = snapshot.catalog.iter().filter(|entry| is_running(snapshot, entry));
+            Detail::Deep { files: running.map(CatalogEntry::file_name).collect() }
         }
         ObserveScope::Server | ObserveScope::All | ObserveScope::Health | ObserveScope::Goal(_) => {
             Detail::Versions
@@ -69,8 +95,11 @@ pub(super) fn build_query(snapshot: &ServerSnapshot, scope: ObserveScope<'_>, fr
         freshness,
         needed_files: goal.and_then(|goal| needed_files(snapshot, goal)),
         plugin_directory: snapshot.plugin_directory.clone(),
-        // A new image must contain the files of every plugin.
-        plugin: goal.filter(|goal| !goal.sets_init_image()).and_then(Goal::plugin_name).map(str::to_owned),
+        // A new image must contain the files of every plugin, and a restart may lose them.
+        plugin: goal
+            .filter(|goal| !goal.sets_init_image() && restarts == StandbyRestarts::Excluded)
+            .and_then(Goal::plugin_name)
+            .map(str::to_owned),
         binary: goal.and_then(Goal::provided_plugin).map(|plugin| plugin.binary.clone()),
     }
 }
@@ -100,8 +129,23 @@ fn needed_files(snapshot: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<Strin
     Some(entries.map(CatalogEntry::file_name).chain(goal.provided_plugin().map(Plugin::file_name)).collect())
 }
 
-/// Whether the details of an entry are needed, which the list does not contain. A removal must not remove the file of another entry.
-pub(super) fn needs_entry_detail(scope: ObserveScope<'_>, entry: &CatalogEntry) -> bool {
+/// Whether a mount runs the version of an entry.
+fn is_running(snapshot: &ServerSnapshot, entry: &CatalogEntry) -> bool {
+    let mut mounts = snapshot.mounts.values().chain(snapshot.child_namespace_mounts.values());
+    mounts.any(|mount| mount.plugin == entry.name && mount.running_version == entry.version)
+}
+
+/// Whether the details of an entry are needed, which the list does not contain. A removal must not remove the file of another entry, and a
+/// standby must not be restarted without the file that a mount runs.
+pub(super) fn needs_entry_detail(
+    snapshot: &ServerSnapshot,
+    scope: ObserveScope<'_>,
+    restarts: StandbyRestarts,
+    entry: &CatalogEntry,
+) -> bool {
+    if restarts == StandbyRestarts::Possible && is_running(snapshot, entry) {
+        return true;
+    }
     let goal = match scope {
         ObserveScope::Server | ObserveScope::All | ObserveScope::Health => return false,
         ObserveScope::Deep => return true,
@@ -139,12 +183,43 @@ mod tests {
     fn an_image_is_compared_with_the_files_that_other_plugins_are_registered_with() {
         let own = &server_with("1.0.0", "bb").catalog[0];
         let other = CatalogEntry { name: "ldap-x".into(), command: None, ..own.clone() };
+        let snapshot = ServerSnapshot::default();
         let reads = |durability: Durability| {
             let goal = Goal::Upgrade(Box::new(UpgradeGoal { durability, ..upgrade() }));
-            [own, &other].map(|entry| needs_entry_detail(ObserveScope::Goal(&goal), entry))
+            let scope = ObserveScope::Goal(&goal);
+            [own, &other].map(|entry| needs_entry_detail(&snapshot, scope, StandbyRestarts::Excluded, entry))
         };
         assert_eq!(reads(Durability::Required), [true, false]);
         let image = || "registry.example.com/plugins:2".to_owned();
         assert_eq!(reads(Durability::Image { image: image(), files: None }), [true, true]);
+    }
+
+    #[test]
+    fn before_standbys_are_restarted_the_files_of_all_mounts_are_looked_at_whatever_their_names() {
+        let server = server_with("1.0.0", "bb");
+        let entry = |name: &str, version: &str, command: &str| CatalogEntry {
+            name: name.into(),
+            version: version.into(),
+            command: Some(command.into()),
+            ..server.catalog[0].clone()
+        };
+        let mount = MountObserved { plugin: "ldap-x".into(), ..server.mounts["custom/"].clone() };
+        let seen = ServerSnapshot {
+            mounts: [("ldap/".to_owned(), mount)].into(),
+            catalog: vec![entry("ldap-x", "v1.0.0", "directory-plugin"), entry("unused", "v1.0.0", "unused")],
+            ..ServerSnapshot::default()
+        };
+        let goal = Goal::Upgrade(Box::new(upgrade()));
+        let scope = ObserveScope::Goal(&goal);
+        for (restarts, plugin, of_mount) in
+            [(StandbyRestarts::Possible, None, true), (StandbyRestarts::Excluded, Some("custom"), false)]
+        {
+            let read = |at: usize| needs_entry_detail(&seen, scope, restarts, &seen.catalog[at]);
+            assert_eq!([read(0), read(1)], [of_mount, false]);
+            let query = build_query(&seen, scope, restarts, Freshness::Now);
+            assert_eq!(query.plugin.as_deref(), plugin);
+            assert_eq!(query.detail.includes("directory-plugin"), of_mount);
+            assert!(!query.detail.includes("unused"));
+        }
     }
 }

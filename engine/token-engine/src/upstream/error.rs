@@ -39,6 +39,10 @@ pub(super) enum ErrorKind {
     NoCaCertificate,
     #[error("TLS cannot be set up ({0}); where the system has no authorities to trust, set ca_cert")]
     Tls(String),
+    #[error(
+        "HTTP_PROXY or HTTPS_PROXY of the plugin is not the address of an HTTP proxy, such as http://proxy.example.com:3128"
+    )]
+    Proxy,
     #[error("no connection ({0}); check api_endpoint and whether the service runs")]
     NoConnection(String),
     #[error(
@@ -99,7 +103,7 @@ impl UpstreamError {
             | ErrorKind::Tls(_)
             | ErrorKind::Certificate(_)
             | ErrorKind::NotTls(_) => UpstreamErrorLabel::Tls,
-            ErrorKind::NoConnection(_) => UpstreamErrorLabel::NoConnection,
+            ErrorKind::Proxy | ErrorKind::NoConnection(_) => UpstreamErrorLabel::NoConnection,
             ErrorKind::TimedOut => UpstreamErrorLabel::Timeout,
             ErrorKind::ConnectionLost(_) => UpstreamErrorLabel::ConnectionLost,
             ErrorKind::InvalidApiKey | ErrorKind::Unauthorized(_) => UpstreamErrorLabel::Unauthorized,

@@ -261,6 +261,24 @@ async fn a_token_that_is_not_issued_has_an_entry_until_it_is_revoked() {
     }
 }
 
+/// A service that knows no idempotency keys would not find it by the request.
+#[tokio::test]
+async fn no_token_is_handed_out_before_its_record_says_how_it_is_revoked() {
+    let mut states = Vec::new();
+    for steps in 0.. {
+        let upstream = Upstream::start().await;
+        let mount = mount_configured(&upstream, json!({})).await;
+        if poll_steps(steps, mount.read("creds/developer")).await.is_some() {
+            break;
+        }
+        // As if the process were killed at this moment.
+        let entries = wal_entries(&mount);
+        states.extend(entries.first().map(|entry| stored(&mount, entry)["data"]["state"].clone()));
+    }
+    let last = states.last().expect("there was an entry");
+    assert!(last["minted"]["revocation"]["id"].is_string(), "{states:?}");
+}
+
 #[tokio::test]
 async fn a_token_with_a_known_id_is_revoked_without_another_mint() {
     let upstream = Upstream::start().await;

@@ -1,18 +1,20 @@
 //! An engine that uses most features of the framework, on an in-memory host.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use vault_plugin::framework::{
     Context, Data, Engine, Field, IdentityTemplate, Lease, LeasedSecret, ListWithInfo, NoFields,
     OperationStatus, Path, RawResponse, SecretType, merge_patch, pattern,
 };
 use vault_plugin::logical::{
-    Entity, Error, Event, EventError, Group, Map, Operation, Product, ReplicationState, Response,
-    SystemViewError, WrapInfo,
+    Entity, Error, Event, EventError, Group, Map, Operation, Product, ReplicationState, Response, Storage,
+    SystemViewError, WrapInfo, list_all_pages,
 };
-use vault_plugin::testing::TestMount;
+use vault_plugin::testing::{MemoryStorage, TestMount};
 
 struct Library;
 
@@ -124,7 +126,7 @@ async fn cover(_cx: Context<Library>, params: NameField) -> Result<RawResponse, 
 }
 
 async fn order(cx: Context<Library>, _: NoFields) -> Result<Response, Error> {
-    let wrap_info = Some(WrapInfo { ttl: std::time::Duration::from_secs(60), ..WrapInfo::default() });
+    let wrap_info = Some(WrapInfo { ttl: Duration::from_secs(60), ..WrapInfo::default() });
     let accepted = Data(json!({"number": 7}));
     Ok(Response { wrap_info, ..cx.with_status(202, accepted)? })
 }
@@ -237,6 +239,45 @@ async fn a_lease_that_could_not_be_revoked_is_not_issued() {
     let mount = TestMount::new(Engine::new(|| ()).path(path)).await.unwrap();
     let error = mount.read("creds").await.unwrap_err().to_string();
     assert!(error.contains("\"undeclared\": the engine does not declare this secret type"), "{error}");
+}
+
+/// A host answers an error response with status 400, and an error with 500.
+#[tokio::test]
+async fn wrong_input_keeps_its_status_when_a_lease_is_renewed_or_revoked_and_a_credential_rotated() {
+    async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+        Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({}), Lease::default()))
+    }
+    let wrong = || Error::invalid("the account is not the one of the token");
+    let token = SecretType::new("token")
+        .on_renew(move |_: Context<()>, _: Value| async move { Err(wrong()) })
+        .on_revoke(move |_: Context<()>, _: Value| async move { Err(wrong()) });
+    let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
+    let engine = Engine::new(|| ()).path(path).secret(token).on_rotate(move |_| async move { Err(wrong()) });
+    let mount = TestMount::new(engine).await.unwrap();
+    let issued = mount.read("creds").await.unwrap().unwrap();
+    let answers = [
+        ("renew", mount.renew(&issued).await),
+        ("revoke", mount.revoke(&issued).await),
+        ("rotate", mount.request(Operation::Rotate, "", Map::new()).await),
+    ];
+    for (operation, answer) in answers {
+        let expected = Response::error("the account is not the one of the token");
+        assert_eq!(answer.unwrap(), Some(expected), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_nothing_is_one_list_of_everything() {
+    let memory = MemoryStorage::default();
+    let storage: &dyn Storage = &memory;
+    for name in ["a", "b", "c"] {
+        storage.write(&format!("roles/{name}"), &true).await.unwrap();
+    }
+    for page in [0, 1, 2, 3, 4] {
+        let listed = timeout(Duration::from_secs(10), list_all_pages(storage, "roles/", page));
+        let listed = listed.await.unwrap_or_else(|_| panic!("a list in pages of {page} never ends"));
+        assert_eq!(listed.unwrap(), ["a", "b", "c"], "{page}");
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,16 @@ async fn a_mount_that_the_successor_has_started_with_the_version_goes_back_when_
 }
 
 #[tokio::test]
+async fn a_mount_that_the_successor_has_started_with_the_version_is_tried_and_stays_when_it_works() {
+    let cluster = FakeCluster::new();
+    cluster.with_state(|state| state.leases = Some(BTreeSet::new()));
+    let outcome = run_with_dropped_response(&cluster, vec![smoke_test()]).await;
+    let Outcome::Done { done, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(done.iter().any(|step| matches!(step, Step::SmokeTestMount { .. })), "{done:?}");
+    assert_eq!(running_version(&cluster), "v1.2.3");
+}
+
+#[tokio::test]
 async fn the_node_that_was_lost_is_waited_for_and_is_no_reason_to_refuse() {
     let cluster = FakeCluster::new();
     cluster.with_state(|state| state.absent_observations = 2);

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::decide::samples::register;
-use crate::undo::Failover;
 
 /// The steps of [`goal`] up to the reload, on a cluster without the version.
 fn moved_steps() -> Vec<Step> {
@@ -148,6 +147,41 @@ async fn a_credential_that_a_smoke_test_has_left_is_revoked_before_its_mount_goe
     }
 }
 
+/// Its server starts what is in the plugin directory when it is back.
+#[tokio::test]
+async fn a_node_that_is_away_while_files_are_removed_is_waited_for() {
+    let cluster = FakeCluster::new();
+    // The mount is moved back and reloaded, and the entry removed.
+    cluster.with_state(|state| (state.absent_after, state.absent_observations) = (3, 2));
+    let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+    let outcome = fail_after(&cluster, moved_steps(), Some(step)).await;
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    cluster.with_state(|state| {
+        assert_eq!(state.absent_observations, 0);
+        assert_eq!(state.observed.nodes_with_file("custom-1.2.3"), []);
+    });
+}
+
+#[tokio::test]
+async fn a_mount_that_does_not_run_the_version_before_after_its_reload_is_left_to_a_person() {
+    let cluster = FakeCluster::new();
+    cluster.with_state(|state| state.ignored_reloads = 1);
+    let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+    let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
+    assert_eq!(left, "custom/ runs \"v1.2.3\", expected v1.0.0");
+    assert!(is_installed(&cluster), "what runs keeps its file and its entry");
+}
+
+#[tokio::test]
+async fn an_undo_that_the_loss_of_the_active_node_cuts_off_goes_on_at_its_successor() {
+    let cluster = FakeCluster::new();
+    cluster.with_state(|state| state.dropped_responses = 1);
+    let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+    let outcome = fail_after(&cluster, moved_steps(), Some(step)).await;
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert!(!is_installed(&cluster));
+}
+
 #[tokio::test]
 async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let cluster = FakeCluster::new();
@@ -166,49 +200,6 @@ async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     assert!(left.contains("could not be undone: copy custom-1.2.3"), "{left}");
     assert_eq!(cluster.with_state(|state| state.changes.len()), 3);
-}
-
-/// Moves back the mounts of a run that has ended and still holds its lock.
-async fn roll_back_steps(cluster: &FakeCluster, lock: &LeaseLock) -> Result<Vec<MountPath>, Vec<String>> {
-    cluster.with_state(|state| moved_steps().iter().for_each(|step| state.apply_step(step)));
-    let cause = "the smoke test of custom/creds/dev failed";
-    crate::roll_back(&cluster.environment(), lock, Failover::Possible, &moved_steps(), cause, &mut |_| ())
-        .await
-}
-
-#[tokio::test]
-async fn what_was_moved_is_moved_back_only_with_the_right_to_change() {
-    let cluster = FakeCluster::new();
-    let lock = cluster.acquire_lock().await.expect("no other operator holds it");
-    assert_eq!(roll_back_steps(&cluster, &lock).await, Ok(vec![custom_mount()]));
-    cluster.with_state(|state| {
-        assert_eq!(state.changes.len(), 2, "{:?}", state.changes);
-        assert_eq!(state.changes_without_lock, Vec::<String>::new());
-    });
-
-    let cluster = FakeCluster::new();
-    let lock = cluster.acquire_lock().await.expect("no other operator holds it");
-    cluster.with_state(|state| {
-        let lost = LockLost::Taken { holder: "alice".into() };
-        state.lock.as_ref().expect("it is held").send_replace(Some(lost));
-    });
-    let left = roll_back_steps(&cluster, &lock).await.expect_err("the lock was lost").join("\n");
-    assert!(left.contains("alice") && left.contains("custom/"), "{left}");
-    assert_eq!(cluster.with_state(|state| state.changes.clone()), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_run_that_has_ended_well_keeps_the_right_to_change_for_the_trial_of_what_it_has_done() {
-    let cluster = FakeCluster::new();
-    let goal = upgrade_with_smoke_tests(Vec::new());
-    let (environment, observed) = (cluster.environment(), cluster.with_state(|state| state.observed.clone()));
-    let planned = plan(&observed, &goal).expect("a plan");
-    let (outcome, lock) =
-        apply_and_hold(&environment, &goal, &planned, &mut |_| (), &CancelFlag::new()).await;
-    assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
-    assert!(cluster.with_state(|state| state.lock.is_some()), "the lock is released before the smoke test");
-    lock.release().await;
-    assert!(cluster.with_state(|state| state.lock.is_none()));
 }
 
 #[tokio::test]

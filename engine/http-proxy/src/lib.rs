@@ -1,22 +1,53 @@
 //! Selects the proxy of a request. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` follow the rules of Go's
-//! `golang.org/x/net/http/httpproxy`, as in `vault`, `bao` and `kubectl`. An explicit proxy for Vault takes precedence over them.
+//! `golang.org/x/net/http/httpproxy`, as in `vault`, `bao`, `kubectl` and plugins in Go. An explicit proxy takes precedence over them.
 //!
 //!
 //! Rust libraries follow the rules of curl instead. The difference is relevant for security: a server that `NO_PROXY` names for
 //! `vault` would be reached through the proxy, which can read the token if the server speaks plain HTTP.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use zeroize::Zeroizing;
 
-use crate::SecretString;
+/// The address of a proxy: a URL, or `HOST:PORT` of an HTTP proxy. It may contain a password, so `Debug` hides it.
+#[derive(Clone)]
+pub struct ProxyUrl(Zeroizing<String>);
+
+impl ProxyUrl {
+    fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// Returns the address as it was configured.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the address as a URL if it is an HTTP proxy.
+    pub fn expose_http_url(&self) -> Option<Zeroizing<String>> {
+        match self.0.split_once("://") {
+            None => Some(Zeroizing::new(format!("http://{}", self.expose()))),
+            Some((scheme, _)) => {
+                let is_http = ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
+                is_http.then(|| self.0.clone())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyUrl(hidden)")
+    }
+}
 
 /// The proxies of an environment, and the hosts that are reached without them. The default has no proxies.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// The address may contain a password.
-    http: Option<SecretString>,
-    https: Option<SecretString>,
+    http: Option<ProxyUrl>,
+    https: Option<ProxyUrl>,
     no_proxy: Vec<NoProxyRule>,
     /// Set by [`Proxies::explicit`].
     is_explicit: bool,
@@ -48,8 +79,8 @@ impl Proxies {
         let value = |name: &str| set(name).or_else(|| set(&name.to_lowercase()));
         let is_cgi = set("REQUEST_METHOD").is_some();
         Self {
-            http: value("HTTP_PROXY").filter(|_| !is_cgi).map(SecretString::new),
-            https: value("HTTPS_PROXY").map(SecretString::new),
+            http: value("HTTP_PROXY").filter(|_| !is_cgi).map(ProxyUrl::new),
+            https: value("HTTPS_PROXY").map(ProxyUrl::new),
             no_proxy: value("NO_PROXY")
                 .unwrap_or_default()
                 .split(',')
@@ -63,17 +94,17 @@ impl Proxies {
     /// proxy. Unlike Vault's client, this one never sends requests to the local machine through it.
     pub fn explicit(address: &str) -> Self {
         let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let proxy = Some(SecretString::new(address));
+        let proxy = Some(ProxyUrl::new(address));
         Self { http: proxy.clone(), https: proxy, no_proxy: Vec::new(), is_explicit: true }
     }
 
     /// Returns the explicit proxy for all requests, if there is one.
-    pub(crate) fn explicit_address(&self) -> Option<&SecretString> {
+    pub fn explicit_address(&self) -> Option<&ProxyUrl> {
         self.http.as_ref().filter(|_| self.is_explicit)
     }
 
     /// Returns the address of the proxy of a scheme, for any host.
-    pub(crate) fn for_scheme(&self, scheme: &str) -> Option<&SecretString> {
+    pub fn for_scheme(&self, scheme: &str) -> Option<&ProxyUrl> {
         match scheme {
             "http" => self.http.as_ref(),
             "https" => self.https.as_ref(),
@@ -81,9 +112,9 @@ impl Proxies {
         }
     }
 
-    /// Returns the address of the proxy for a request: a URL, or `HOST:PORT` of an HTTP proxy. Returns `None` if the request goes
-    /// directly to the server. `host` and `port` are those of the request URL. The local machine is never reached through a proxy.
-    pub fn proxy_for(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&SecretString> {
+    /// Returns the address of the proxy for a request, or `None` if the request goes directly to the server. `host` and `port` are those of
+    /// the request URL. The local machine is never reached through a proxy.
+    pub fn proxy_for(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&ProxyUrl> {
         let proxy = self.for_scheme(scheme)?;
         let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
@@ -96,9 +127,29 @@ impl Proxies {
             is_this_machine || self.no_proxy.iter().any(|entry| entry.matches(&host, address, &port));
         (!bypassed).then_some(proxy)
     }
+
+    /// Returns the value of `NO_PROXY` for a library that follows the rules of curl: the local machine, and the entries that such a list can
+    /// express. It omits entries with a port, so [`Proxies::proxy_for`] must decide about the host of the request.
+    pub fn curl_no_proxy(&self) -> String {
+        let rules = self.no_proxy.iter().filter_map(NoProxyRule::for_curl);
+        let this_machine = ["localhost", "127.0.0.0/8", "::1"].map(str::to_owned);
+        this_machine.into_iter().chain(rules).collect::<Vec<_>>().join(",")
+    }
 }
 
 impl NoProxyRule {
+    /// The entry in the syntax of curl, which has no ports.
+    fn for_curl(&self) -> Option<String> {
+        match self {
+            Self::Everything => Some("*,0.0.0.0/0,::/0".to_owned()),
+            Self::Network(network) => Some(network.to_string()),
+            Self::Address { address, port: None } => Some(address.to_string()),
+            Self::Domain { name, names: DomainMatch::NameAndSubdomains, port: None } => Some(name.clone()),
+            Self::Domain { name, names: DomainMatch::SubdomainsOnly, port: None } => Some(format!(".{name}")),
+            Self::Address { port: Some(_), .. } | Self::Domain { port: Some(_), .. } => None,
+        }
+    }
+
     /// Parses an entry. Invalid entries are ignored, as in Go.
     fn parse(entry: &str) -> Option<Self> {
         let entry = entry.trim().to_lowercase();
@@ -184,7 +235,7 @@ mod tests {
         host: &str,
         port: Option<u16>,
     ) -> Option<&'a str> {
-        proxies.proxy_for(scheme, host, port).map(SecretString::expose)
+        proxies.proxy_for(scheme, host, port).map(ProxyUrl::expose)
     }
 
     /// The cases of `UseProxyTests` in Go's `proxy_test.go`.
@@ -306,6 +357,33 @@ mod tests {
         assert_eq!(
             selected_proxy(&with_scheme, "http", "vault.example.com", None),
             Some("https://proxy:3129")
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_speaks_http_has_a_url() {
+        for (address, url) in [
+            ("proxy:3128", Some("http://proxy:3128")),
+            ("http://me:hunter2@proxy:3128", Some("http://me:hunter2@proxy:3128")),
+            ("HTTPS://proxy", Some("HTTPS://proxy")),
+            ("socks5://proxy:1080", None),
+        ] {
+            let proxies = proxies(&[("HTTP_PROXY", address)]);
+            let proxy = proxies.proxy_for("http", "example.com", None).expect("a proxy");
+            assert_eq!(proxy.expose_http_url().as_deref().map(String::as_str), url, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_list_with_the_rules_of_curl_covers_nothing_that_go_sends_to_a_proxy() {
+        let no_proxy = "foobar.com,*.wildcard.io,10.0.0.0/8,192.168.1.1,10.1.2.3:80,vault.example.com:8200";
+        assert_eq!(
+            proxies(&[("NO_PROXY", no_proxy)]).curl_no_proxy(),
+            "localhost,127.0.0.0/8,::1,foobar.com,.wildcard.io,10.0.0.0/8,192.168.1.1"
+        );
+        assert_eq!(
+            proxies(&[("NO_PROXY", "*")]).curl_no_proxy(),
+            "localhost,127.0.0.0/8,::1,*,0.0.0.0/0,::/0"
         );
     }
 
