@@ -121,7 +121,7 @@ async fn a_registration_in_a_namespace_is_refused_and_says_where_the_catalog_is(
     }
     assert_eq!(directory.read_dir().unwrap().count(), 0, "nothing was placed");
 
-    // As it is told.
+    // As the hint says.
     let at_root = ["register", NAME, "--arg", "serve"];
     lab.program.run(at_root).await.success();
     let mount = json!({"type": NAME, "config": {"plugin_version": format!("v{VERSION}")}});

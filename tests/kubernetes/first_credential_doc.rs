@@ -35,7 +35,7 @@ async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
     let document = FirstCredentialDoc::read();
     assert!(document.names("IMAGE") && document.names("SERVERS"), "the document begins with what is yours");
     let shown = run(&shell, &document.commands(..document.place("## Start an application"))).await;
-    assert!(shown.contains("custom/creds/developer works: issued, looked up and revoked"), "{shown}");
+    assert!(shown.contains(" is registered and runs on custom/ ("), "{shown}");
     assert_eq!(upstream.issued().len(), 1);
     assert!(upstream.live().is_empty(), "the trial credential of `register` is revoked");
     assert_image_content_known(&shell).await;

@@ -77,9 +77,9 @@ async fn system(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
         "replication_state": format!("{:?}", host.replication_state().await.map_err(host_error)?),
         "local_mount": host.local_mount().await.map_err(host_error)?,
         "environment": format!("{environment:?}"),
-        "password": host.generate_password("nobody").await.err().map(|error| error.to_string()),
-        "entity": host.entity("nobody").await.map(|entity| entity.is_some()).map_err(|error| error.to_string()),
-        "groups": host.groups_of_entity("nobody").await.map(|groups| groups.len()).map_err(|error| error.to_string()),
+        "password": host.generate_password("unknown").await.err().map(|error| error.to_string()),
+        "entity": host.entity("unknown").await.map(|entity| entity.is_some()).map_err(|error| error.to_string()),
+        "groups": host.groups_of_entity("unknown").await.map(|groups| groups.len()).map_err(|error| error.to_string()),
         "cluster": host.cluster().await.map(|cluster| format!("{cluster:?}")).map_err(|error| error.to_string()),
         "mlock": host.mlock_enabled().await.map_err(|error| error.to_string()),
     })))

@@ -11,7 +11,7 @@ pub(super) async fn register_and_smoke_test(
     environment: &Environment,
     register: &RegisterGoal,
 ) -> Result<Vec<SmokeReport>, CommandError> {
-    // Not a step of the plan: its failure would describe what it leaves on a host that is about to end.
+    // Not a step of the plan, because its failure would describe leftovers on a server that is about to stop.
     let mut untested = register.clone();
     untested.mounts.iter_mut().for_each(|mount| mount.smoke = None);
     let goal = Goal::Register(Box::new(untested));
