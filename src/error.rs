@@ -240,7 +240,13 @@ fn error_chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a
 fn known_finding_hint(error: &(dyn Error + 'static)) -> Option<String> {
     let finding = error_chain(error)
         .find_map(|cause| explain(&cause.to_string()).first().map(|finding| finding.kind))?;
-    Some(format!("{}: {}. {} More: `{}`.", finding.id, finding.title, finding.remediation, finding.explain_command()))
+    Some(format!(
+        "{}: {}. {} More: `{}`.",
+        finding.id,
+        finding.title,
+        finding.remediation,
+        finding.explain_command()
+    ))
 }
 
 fn call_error_hint(error: &CallError) -> Option<&'static str> {

@@ -59,9 +59,8 @@ fn allowed_exits_during(
         // The undo counts as the step that is completed.
         (_, InjectionPoint::Undoing(_)) => &[CommandExit::RolledBack],
         (Disturbance::Interrupted, InjectionPoint::After(done)) => {
-            // The current step is completed. After its last step, `register` runs the smoke test, and the restart of a standby waits until
-            // it is back.
-            let follows = command == Command::Register || steps.last() == Some(&"restart_node");
+            // The current step is completed. The restart of a standby waits until it is back.
+            let follows = steps.last() == Some(&"restart_node");
             let left = steps.len().saturating_sub(done + 1) + usize::from(follows);
             if left > 0 { &[CommandExit::Interrupted] } else { &[CommandExit::Done] }
         }

@@ -266,8 +266,16 @@ const UPGRADE_STEPS: [&str; 11] = [
 ];
 const ROLLBACK_STEPS: [&str; 6] =
     ["tune_mount", "tune_mount", "reload_mount", "reload_mount", "smoke_test_mount", "smoke_test_mount"];
-const REGISTER_STEPS: [&str; 6] =
-    ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mount", "reload_mount"];
+const REGISTER_STEPS: [&str; 8] = [
+    "place_binary",
+    "register_version",
+    "tune_mount",
+    "tune_mount",
+    "reload_mount",
+    "reload_mount",
+    "smoke_test_mount",
+    "smoke_test_mount",
+];
 const REMOVAL_STEPS: [&str; 2] = ["deregister_version", "remove_binary"];
 
 impl Command {
