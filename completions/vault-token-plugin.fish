@@ -148,8 +148,8 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand in
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l name -d 'Name of the plugin [default: custom-plugin]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l prefix -d 'Prefix of the names of all objects [default: the plugin\'s name]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l image -d 'Image of the plugin, as made by `package`' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l product -d 'Server product: vault or openbao' -r -f -a "vault\t'HashiCorp\'s'
-openbao\t'The Linux Foundation\'s'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l product -d 'Server product: vault or openbao' -r -f -a "vault\t'HashiCorp Vault'
+openbao\t'OpenBao'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l pod-labels -d 'Labels of the servers\' pods [default: those of the official chart]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l server-image -d 'Image of the servers, for the part `server` [default: hashicorp/vault:1.21.4, openbao/openbao:2.6.2]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l plugin-dir -d 'Plugin directory' -r
@@ -488,7 +488,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand do
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l plugin-dir -d 'Plugin directory of the server on this machine [default: the one that the server reports]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l placed-on -d 'Another node that has the registered binaries; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l fail-on -d 'Exit with 3 from this severity on' -r -f -a "breaks-now\t'Requests fail at this moment'
-breaks-at-restart\t'It breaks when something is started anew'
+breaks-at-restart\t'It breaks at the next restart'
 risk\t'It breaks when something else goes wrong too'
 note\t'Anything'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -s o -l output -d 'Output format: human, json, yaml, junit or sarif' -r -f -a "human\t'Text for people'
@@ -811,8 +811,8 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand no
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a file from the plugin directory'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "wait" -d 'Wait for other commands'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand parent-death" -l parent -d 'Process that started this' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand parent-death" -l on-exit -d 'What happens to the command when that ends' -r -f -a "terminate\t'It is told to end, because it has processes of its own to end'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand parent-death" -l parent -d 'Process that started this one' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand parent-death" -l on-exit -d 'What happens to the command when that ends' -r -f -a "terminate\t'It is terminated, so that it can stop its own processes'
 kill\t'It is killed'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand parent-death" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand parent-death" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r

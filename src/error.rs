@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(
             CommandError::failed("could not read creds/a").caused_by(source).render(),
             "Error: could not read creds/a\n  \
-             because: could not call http://127.0.0.1:1: no connection (Connection refused)\n\n\
+             caused by: could not call http://127.0.0.1:1: no connection (Connection refused)\n\n\
              Check that the server is running, and that the address is right. Set it with --address or VAULT_ADDR.\n"
         );
     }
