@@ -7,7 +7,7 @@ use vault_plugin::logical::{Error, Operation};
 use crate::TokenEngine;
 use crate::config;
 use crate::role_name::{self, RoleName};
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 
 pub(crate) fn path() -> Path<TokenEngine> {
     with_read(Path::new("check"))
@@ -23,7 +23,7 @@ fn with_read(path: Path<TokenEngine>) -> Path<TokenEngine> {
         "Check a connection.",
         "Sends the call of the preset that creates nothing, and so checks address, TLS and credential. No token is issued.",
     )
-    .on(Operation::Read, "Check the connection.", instrument(Measured::Check, read))
+    .on(Operation::Read, "Check the connection.", instrument(MeasuredOperation::Check, read))
 }
 
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
 use crate::role_name::{self, RoleName};
 use crate::sensitive::salted_sha256;
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 use crate::upstream::{DEFAULT_PRESET, Node, Parameters, Recovery, Upstream};
 use crate::{TokenEngine, UpstreamClient};
 
@@ -123,7 +123,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
             "List the connections.",
             "Lists the names of the connections. The one at config is called default.",
         )
-        .on(Operation::List, "List the connections.", instrument(Measured::ConfigList, list))
+        .on(Operation::List, "List the connections.", instrument(MeasuredOperation::ConfigList, list))
 }
 
 /// `config`, which is `config/default`.
@@ -224,16 +224,16 @@ fn with_fields(path: Path<TokenEngine>) -> Path<TokenEngine> {
             ),
         )
         .existence_check(exists)
-        .on(Operation::Create, "Configure the token service.", instrument(Measured::ConfigWrite, write))
-        .on(Operation::Update, "Change the configuration.", instrument(Measured::ConfigWrite, write))
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(Measured::ConfigPatch, patch))
-        .on(Operation::Read, "Show the configuration without the key.", instrument(Measured::ConfigRead, read))
-        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", instrument(Measured::ConfigDelete, delete))
+        .on(Operation::Create, "Configure the token service.", instrument(MeasuredOperation::ConfigWrite, write))
+        .on(Operation::Update, "Change the configuration.", instrument(MeasuredOperation::ConfigWrite, write))
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(MeasuredOperation::ConfigPatch, patch))
+        .on(Operation::Read, "Show the configuration without the key.", instrument(MeasuredOperation::ConfigRead, read))
+        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", instrument(MeasuredOperation::ConfigDelete, delete))
 }
 
 /// Which connection is meant.
 #[derive(Deserialize)]
-struct Named {
+struct ConfigRequest {
     #[serde(default)]
     name: Option<String>,
 }
@@ -294,7 +294,7 @@ struct ConfigResponse {
 }
 
 /// The name of a connection, checked.
-fn checked_name(name: Option<String>) -> Result<String, Error> {
+fn parse_name(name: Option<String>) -> Result<String, Error> {
     match name {
         None => Ok(DEFAULT_NAME.to_owned()),
         Some(name) => {
@@ -303,9 +303,9 @@ fn checked_name(name: Option<String>) -> Result<String, Error> {
     }
 }
 
-async fn exists(context: Context<TokenEngine>, named: Named) -> Result<bool, Error> {
+async fn exists(context: Context<TokenEngine>, request: ConfigRequest) -> Result<bool, Error> {
     // A host takes an error of this check for one of its own; the write itself says what is wrong with the name.
-    let Ok(name) = checked_name(named.name) else { return Ok(false) };
+    let Ok(name) = parse_name(request.name) else { return Ok(false) };
     Ok(context.storage().get(&storage_key(&name)).await?.is_some())
 }
 
@@ -313,8 +313,11 @@ async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListResponse
     Ok(ListResponse(names(context.storage()).await?))
 }
 
-async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data<ConfigResponse>>, Error> {
-    let config = load(context.storage(), &checked_name(named.name)?).await?;
+async fn read(
+    context: Context<TokenEngine>,
+    request: ConfigRequest,
+) -> Result<Option<Data<ConfigResponse>>, Error> {
+    let config = load(context.storage(), &parse_name(request.name)?).await?;
     Ok(config.map(|config| {
         Data(ConfigResponse {
             preset: if config.preset == DEFAULT_PRESET { String::new() } else { config.preset.clone() },
@@ -335,12 +338,12 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data
 }
 
 async fn write(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
-    let name = checked_name(changes.name.clone())?;
+    let name = parse_name(changes.name.clone())?;
     update(context, name, |_, before| apply_update(before, changes)).await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
-    let name = checked_name(changes.name.clone())?;
+    let name = parse_name(changes.name.clone())?;
     let path = if name == DEFAULT_NAME { STORAGE_KEY.to_owned() } else { format!("{NAMED_PREFIX}{name}") };
     update(context, name, move |mount, before| match before {
         Some(before) => apply_update(Some(before), changes),
@@ -353,8 +356,8 @@ async fn patch(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<O
     .await
 }
 
-async fn delete(context: Context<TokenEngine>, named: Named) -> Result<(), Error> {
-    let key = storage_key(&checked_name(named.name)?);
+async fn delete(context: Context<TokenEngine>, request: ConfigRequest) -> Result<(), Error> {
+    let key = storage_key(&parse_name(request.name)?);
     let work = context.clone();
     context
         .run_to_completion(async move {
@@ -537,7 +540,7 @@ fn check_api(config: &Config, window: FieldGiven) -> Result<(), Error> {
             description.name
         )));
     }
-    if window == FieldGiven::Yes && !api.recognizes_repeats() {
+    if window == FieldGiven::Yes && !api.supports_idempotency_keys() {
         return Err(Error::invalid(format!(
             "idempotency_window has no effect: {} describes no idempotency key",
             description.name

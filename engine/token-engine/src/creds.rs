@@ -156,13 +156,13 @@ async fn mint(
         generated_secret: secret.as_ref().map(|secret| &***secret),
         ..Values::default()
     };
-    if api.recognizes_repeats() {
+    if api.supports_idempotency_keys() {
         request.body = upstream.mint_body(&values).map_err(UpstreamError::into_role_error)?;
     }
     let plan = (!api.is_default).then(|| RecoveryPlan::new(description, &values)).transpose();
     let plan = plan.map_err(|error| Error::invalid(format!("the token cannot be asked for: {error}")))?;
     let entry =
-        WalEntry::new(config, Cow::from(account), request, lifetime.now, plan, api.latest_end(&lifetime));
+        WalEntry::new(config, Cow::from(account), request, lifetime.now, plan, api.latest_expiry(&lifetime));
     // On a node that cannot write, this fails before any effect outside the host. So the replication state does not have to be asked
     // for first.
     let wal_id = context.wal_put(MINT_KIND, &entry).await?;
@@ -172,7 +172,7 @@ async fn mint(
         before: description.before.as_ref(),
         values,
         body: entry.request.body.as_deref(),
-        repeat: config.retries_mints() && api.recognizes_repeats(),
+        repeat: config.retries_mints() && api.supports_idempotency_keys(),
     };
     let MintResponse { minted, before } = match upstream.mint(&call).await {
         Ok(response) => response,
@@ -210,7 +210,7 @@ async fn mint(
         revocation,
     });
     let issued = async {
-        guard.pending.record().await?;
+        guard.pending.mark_minted_in_wal().await?;
         let expires = expires.map_err(|error| Error::internal(error.to_string()))?;
         let terms = cap_to_expiry(terms, expires, renew_upstream)?;
         guard.pending.context.wal_delete(&guard.pending.wal_id).await?;
@@ -232,7 +232,7 @@ async fn mint(
         account: entry.account.clone(),
         revocation_path: revocation.path.clone(),
         revocation: revocation.call.clone(),
-        look: revocation.look.clone(),
+        id_check: revocation.id_check.clone(),
         renewal,
         config: role.config.clone(),
         ttl: terms.ttl.as_secs(),
@@ -240,7 +240,7 @@ async fn mint(
         renew_upstream,
         role: role_name.to_string(),
         name: entry.request.name.clone(),
-        run: context.state().instance_id.clone(),
+        instance_id: context.state().instance_id.clone(),
     };
     context.state().metrics().count_issued();
     let granted = sends_permissions.then_some(&*entry.request.permissions);

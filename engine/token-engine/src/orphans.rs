@@ -8,7 +8,7 @@ use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::role_name::{self, RoleName};
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
 
 /// Where write-ahead entries are stored.
@@ -21,7 +21,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
             "Lists mints whose result is unknown, by the identifiers of their write-ahead entries: tokens that may live at the service \
              without a lease. The host rolls them back by itself; what stays here for long needs a person.",
         )
-        .on(Operation::List, "List the orphans.", instrument(Measured::OrphansList, list))
+        .on(Operation::List, "List the orphans.", instrument(MeasuredOperation::OrphansList, list))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -32,8 +32,8 @@ pub(crate) fn path() -> Path<TokenEngine> {
              revoked at the service, or certainly does not exist.",
         )
         .field("name", Field::string().required().describe("Identifier of the write-ahead entry."))
-        .on(Operation::Read, "Show an orphan.", instrument(Measured::OrphansRead, read))
-        .on(Operation::Delete, "Close an orphan that is revoked.", instrument(Measured::OrphansDelete, delete))
+        .on(Operation::Read, "Show an orphan.", instrument(MeasuredOperation::OrphansRead, read))
+        .on(Operation::Delete, "Close an orphan that is revoked.", instrument(MeasuredOperation::OrphansDelete, delete))
 }
 
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ struct OrphanRequest {
 
 /// A stored write-ahead entry.
 #[derive(Deserialize)]
-struct Record {
+struct StoredWalEntry {
     #[serde(rename = "type")]
     kind: String,
     data: Value,
@@ -85,7 +85,7 @@ async fn read(
             state: match entry.state {
                 WalState::Planned => "unknown",
                 WalState::Minted { .. } => "not revoked",
-                WalState::Forgotten => "not found",
+                WalState::Unrecognized => "not found",
             },
             planned_at: entry.planned_at().map(shown),
             ends_by: entry.latest_expiry().map(shown),
@@ -110,7 +110,7 @@ async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result
 
 /// The entry, if it is one of a mint that is not under way any more.
 async fn load(context: &Context<TokenEngine>, id: &str) -> Result<Option<WalEntry>, Error> {
-    let record: Option<Record> = context.storage().read(&format!("{WAL_PREFIX}{id}")).await?;
+    let record: Option<StoredWalEntry> = context.storage().read(&format!("{WAL_PREFIX}{id}")).await?;
     let Some(record) = record.filter(|record| record.kind == MINT_KIND) else { return Ok(None) };
     let age = Timestamp::now().as_second().saturating_sub(record.created_at);
     if age < i64::try_from(crate::ROLLBACK_MIN_AGE.as_secs()).unwrap_or(i64::MAX) {

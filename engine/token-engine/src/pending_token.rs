@@ -72,14 +72,14 @@ impl Drop for TokenGuard {
 
 impl PendingToken {
     /// Records that the token exists, and how it is revoked.
-    pub(crate) async fn record(&self) -> Result<(), Error> {
+    pub(crate) async fn mark_minted_in_wal(&self) -> Result<(), Error> {
         self.context.wal_put_with_id(&self.wal_id, MINT_KIND, &self.entry).await
     }
 
     /// Revokes the token. Its entry may have been deleted already: it is written again first, and deleted once the token is gone.
     async fn abort(&self) {
         let (logger, name) = (self.context.logger(), &self.entry.request.name);
-        if let Err(error) = self.record().await {
+        if let Err(error) = self.mark_minted_in_wal().await {
             logger.error(format!("cannot write that token {name:?} is about to be revoked: {error}"));
         }
         match self.client.upstream.revoke(&self.revocation).await {

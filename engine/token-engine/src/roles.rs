@@ -11,7 +11,7 @@ use crate::TokenEngine;
 use crate::config::{self, warnings_response};
 use crate::field_update::FieldUpdate;
 use crate::role_name::{self, RoleName};
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 use crate::terms::LeaseTerms;
 use crate::upstream::{Api, Parameters, PermissionUse, Place, complete};
 
@@ -110,7 +110,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
         .help("List the roles.", "Lists the names of the roles, in pages if asked for.")
         .field("after", Field::string().query().describe("Name after which the list begins."))
         .field("limit", Field::int().query().describe("How many names to return at most. Default all."))
-        .on(Operation::List, "List the roles.", instrument(Measured::RolesList, list))
+        .on(Operation::List, "List the roles.", instrument(MeasuredOperation::RolesList, list))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -144,11 +144,11 @@ pub(crate) fn path() -> Path<TokenEngine> {
             Field::duration().describe("How long a lease can be renewed to. Default 0: as long as the mount allows."),
         )
         .existence_check(exists)
-        .on(Operation::Create, "Create the role.", instrument(Measured::RoleWrite, write))
-        .on(Operation::Update, "Change the role.", instrument(Measured::RoleWrite, write))
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(Measured::RolePatch, patch))
-        .on(Operation::Read, "Show the role.", instrument(Measured::RoleRead, read))
-        .on(Operation::Delete, "Delete the role. Its leases live on.", instrument(Measured::RoleDelete, delete))
+        .on(Operation::Create, "Create the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .on(Operation::Update, "Change the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(MeasuredOperation::RolePatch, patch))
+        .on(Operation::Read, "Show the role.", instrument(MeasuredOperation::RoleRead, read))
+        .on(Operation::Delete, "Delete the role. Its leases live on.", instrument(MeasuredOperation::RoleDelete, delete))
 }
 
 #[derive(Deserialize)]

@@ -58,58 +58,60 @@ pub(crate) async fn roll_back(
                 entry.api_endpoint
             )));
         }
-        Err(Some(mismatch)) => return Err(unreachable(&entry, &mismatch, latest)),
+        Err(Some(mismatch)) => return Err(wrong_connection(&entry, &mismatch, latest)),
     };
     if let WalState::Minted { revocation } = &entry.state {
         return revoke(&context, &client.upstream, &name, revocation).await;
     }
     let why = match (&entry.state, entry.plan.clone()) {
-        (WalState::Forgotten, _) => NOT_RECOGNIZED.to_owned(),
+        (WalState::Unrecognized, _) => NOT_RECOGNIZED.to_owned(),
         (_, Some(plan)) if !matches!(plan.recovery, Recovery::Replay { .. }) => {
-            match look_for(&context, &client.upstream, &entry, &plan, now).await? {
-                Outcome::Settled => return Ok(()),
-                Outcome::Doubt(why) => why,
+            match find_and_revoke(&context, &client.upstream, &entry, &plan, now).await? {
+                RollbackOutcome::Resolved => return Ok(()),
+                RollbackOutcome::Unresolved(why) => why,
             }
         }
         (_, plan) => match replay(&context, &client, entry.clone(), plan, now).await? {
-            Outcome::Settled => return Ok(()),
-            Outcome::Doubt(why) => why,
+            RollbackOutcome::Resolved => return Ok(()),
+            RollbackOutcome::Unresolved(why) => why,
         },
     };
     Err(not_found(&entry, &why, latest))
 }
 
 /// What a rollback has achieved.
-enum Outcome {
+enum RollbackOutcome {
     /// The token is revoked, or certainly was never created.
-    Settled,
+    Resolved,
     /// The token may be live, for this reason.
-    Doubt(String),
+    Unresolved(String),
 }
 
 /// Looks for the token of an entry by its name, or deletes it by its name.
-async fn look_for(
+async fn find_and_revoke(
     context: &Context<TokenEngine>,
     upstream: &Upstream,
     entry: &WalEntry,
     plan: &RecoveryPlan,
     now: Timestamp,
-) -> Result<Outcome, Error> {
+) -> Result<RollbackOutcome, Error> {
     let name = &entry.request.name;
     let found = match &plan.recovery {
         Recovery::Find { .. } => {
             let Some(find) = &plan.find else {
-                return Ok(Outcome::Doubt("the entry describes no search".to_owned()));
+                return Ok(RollbackOutcome::Unresolved("the entry describes no search".to_owned()));
             };
             match upstream.find(find, name).await {
                 Ok(Search::Found(ids)) => ids,
                 Ok(Search::Absent) => Vec::new(),
-                Err(error) => return Ok(Outcome::Doubt(error.to_string())),
+                Err(error) => return Ok(RollbackOutcome::Unresolved(error.to_string())),
             }
         }
         Recovery::DeleteByName { .. } => vec![None],
         Recovery::Replay { .. } | Recovery::None => {
-            return Ok(Outcome::Doubt("its API cannot look for it (config accept_orphans)".to_owned()));
+            return Ok(RollbackOutcome::Unresolved(
+                "its API cannot look for it (config accept_orphans)".to_owned(),
+            ));
         }
     };
     let is_search = matches!(plan.recovery, Recovery::Find { .. });
@@ -125,7 +127,7 @@ async fn look_for(
         revoke(context, upstream, name, &revocation).await?;
     }
     if is_search && !found.is_empty() {
-        return Ok(Outcome::Settled);
+        return Ok(RollbackOutcome::Resolved);
     }
     let settle = SignedDuration::from_secs(i64::try_from(plan.settle().0).unwrap_or(i64::MAX));
     let settled =
@@ -134,9 +136,11 @@ async fn look_for(
         context
             .logger()
             .info(format!("token {name:?} was not created, or is revoked: its write-ahead entry is closed"));
-        return Ok(Outcome::Settled);
+        return Ok(RollbackOutcome::Resolved);
     }
-    Ok(Outcome::Doubt("its request may still be on the way; the next rollback looks again".to_owned()))
+    Ok(RollbackOutcome::Unresolved(
+        "its request may still be on the way; the next rollback looks again".to_owned(),
+    ))
 }
 
 /// Repeats the request of an entry, as long as the API recognizes it.
@@ -146,17 +150,17 @@ async fn replay(
     entry: WalEntry,
     plan: Option<RecoveryPlan>,
     now: Timestamp,
-) -> Result<Outcome, Error> {
+) -> Result<RollbackOutcome, Error> {
     let UpstreamClient { config, upstream } = client;
     if !entry.idempotency_key_valid(config, now) {
-        return Ok(Outcome::Doubt(
+        return Ok(RollbackOutcome::Unresolved(
             "the service may not recognize the request any more (config idempotency_window), and would create another token"
                 .to_owned(),
         ));
     }
     let Minted { id, expires, .. } = match repeat_mint(upstream, &entry, plan.as_ref()).await? {
         Ok(response) => response.minted,
-        Err(why) => return Ok(Outcome::Doubt(why)),
+        Err(why) => return Ok(RollbackOutcome::Unresolved(why)),
     };
     let name = entry.request.name.clone();
     let revocation = match &plan {
@@ -167,12 +171,12 @@ async fn replay(
     };
     if entry.is_outlived_by(expires.unwrap_or_default()) {
         revoke_duplicate(context, upstream, entry, revocation).await?;
-        return Ok(Outcome::Doubt(NOT_RECOGNIZED.to_owned()));
+        return Ok(RollbackOutcome::Unresolved(NOT_RECOGNIZED.to_owned()));
     }
     // A revocation that fails is tried again without the API's memory of the request.
     update_wal_entry(context, &entry.into_minted(revocation.clone())).await?;
     revoke(context, upstream, &name, &revocation).await?;
-    Ok(Outcome::Settled)
+    Ok(RollbackOutcome::Resolved)
 }
 
 /// Sends the mint of an entry once more; or says why it failed.
@@ -249,10 +253,10 @@ fn not_revoked(name: &str, error: &dyn std::error::Error) -> Error {
     Error::internal(format!("token {name:?} may be live and is not revoked: {error}"))
 }
 
-fn unreachable(entry: &WalEntry, mismatch: &ConnectionMismatch, latest: Option<Timestamp>) -> Error {
+fn wrong_connection(entry: &WalEntry, mismatch: &ConnectionMismatch, latest: Option<Timestamp>) -> Error {
     match entry.state {
         WalState::Minted { .. } => not_revoked(&entry.request.name, mismatch),
-        WalState::Planned | WalState::Forgotten => not_found(entry, &mismatch.to_string(), latest),
+        WalState::Planned | WalState::Unrecognized => not_found(entry, &mismatch.to_string(), latest),
     }
 }
 

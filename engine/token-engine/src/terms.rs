@@ -48,10 +48,10 @@ impl From<LeaseTerms> for Lease {
 /// The token has ended already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the token service says that the token ended at {0}; compare its clock with this node's")]
-pub(crate) struct AlreadyEnded(Timestamp);
+pub(crate) struct AlreadyExpired(Timestamp);
 
-impl From<AlreadyEnded> for Error {
-    fn from(error: AlreadyEnded) -> Error {
+impl From<AlreadyExpired> for Error {
+    fn from(error: AlreadyExpired) -> Error {
         Error::internal(error.to_string())
     }
 }
@@ -62,10 +62,10 @@ impl From<AlreadyEnded> for Error {
 pub(crate) fn time_until_expiry(
     expires: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Option<Duration>, AlreadyEnded> {
+) -> Result<Option<Duration>, AlreadyExpired> {
     let Some(instant) = expires else { return Ok(None) };
     let left = Duration::try_from(instant.duration_since(now)).ok().filter(|left| !left.is_zero());
-    let left = left.ok_or(AlreadyEnded(instant))?;
+    let left = left.ok_or(AlreadyExpired(instant))?;
     Ok(Some(Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))))
 }
 
@@ -106,7 +106,7 @@ mod tests {
         let until = |given: &str| time_until_expiry(Some(given.parse().unwrap()), now);
         assert_eq!(until("2026-01-01T01:00:00Z"), Ok(Some(seconds(3600))));
         assert_eq!(until("2026-01-01T01:00:00.5Z"), Ok(Some(seconds(3600))));
-        assert_eq!(until("2026-01-01T00:00:00.5Z"), Err(AlreadyEnded(now)));
+        assert_eq!(until("2026-01-01T00:00:00.5Z"), Err(AlreadyExpired(now)));
         assert!(until("2025-01-01T00:00:00Z").is_err());
         assert_eq!(time_until_expiry(None, now), Ok(None));
     }

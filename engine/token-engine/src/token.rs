@@ -14,7 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::telemetry::{LeaseIssuer, MeasuredOperation, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::upstream::{
-    DEFAULT_PRESET, Lifetime, Look, Renew, Revocation, Revoke, deserialize_token_id, find_preset,
+    DEFAULT_PRESET, IdCheck, Lifetime, Renew, Revocation, Revoke, deserialize_token_id, find_preset,
 };
 use crate::{TokenEngine, UpstreamClient};
 
@@ -42,8 +42,8 @@ pub(crate) struct LeaseData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) revocation: Option<Revoke>,
     /// The search before the revocation, of an API that uses identifiers again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) look: Option<Look>,
+    #[serde(default, rename = "look", skip_serializing_if = "Option::is_none")]
+    pub(crate) id_check: Option<IdCheck>,
     /// The call that renews the token, of any description but the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) renewal: Option<Renew>,
@@ -61,8 +61,8 @@ pub(crate) struct LeaseData {
     /// The name of the token at the service.
     pub(crate) name: String,
     /// The instance id of the engine that issued the lease.
-    #[serde(default)]
-    pub(crate) run: String,
+    #[serde(default, rename = "run")]
+    pub(crate) instance_id: String,
 }
 
 fn default_config() -> String {
@@ -86,7 +86,7 @@ impl LeaseData {
     fn into_revocation(self) -> Revocation {
         match self.revocation {
             None => Revocation::from_lease(self.id, self.revocation_path),
-            call => Revocation { id: self.id, path: String::new(), call, look: self.look },
+            call => Revocation { id: self.id, path: String::new(), call, id_check: self.id_check },
         }
     }
 }
@@ -148,8 +148,11 @@ async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), E
     lease.check()?;
     let client = client_for_lease(&context, &lease, "revoked").await?;
     let engine = context.state();
-    let issuer =
-        if lease.run == engine.instance_id { LeaseIssuer::ThisInstance } else { LeaseIssuer::OtherInstance };
+    let issuer = if lease.instance_id == engine.instance_id {
+        LeaseIssuer::ThisInstance
+    } else {
+        LeaseIssuer::OtherInstance
+    };
     client.upstream.revoke(&lease.into_revocation()).await?;
     engine.metrics().count_revoked(issuer);
     Ok(())

@@ -1,12 +1,12 @@
 //! A token API over HTTP: mint, renew, revoke, find and probe, as its description says.
 
-mod answer;
 mod api;
 mod credential;
 mod description;
 mod error;
 mod presets;
 mod request;
+mod response;
 mod retry_after;
 mod revocation;
 mod send;
@@ -26,30 +26,30 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use vault_plugin::logical::Sensitive;
 
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use self::answer::expiries;
-pub(crate) use self::answer::{ExpiryError, Minted};
-pub(crate) use self::api::{Api, LatestEnd};
+pub(crate) use self::api::{Api, LatestExpiry};
 pub(crate) use self::description::{
     Description, Find, Node, PermissionUse, Place, Recovery, Renew, Revoke, complete,
 };
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};
-pub(crate) use self::revocation::{Look, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::response::expiries;
+pub(crate) use self::response::{ExpiryError, Minted};
+pub(crate) use self::revocation::{IdCheck, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
-use self::answer::{
-    Answer, Doubt, FindOutcome, Meanings, MintOutcome, Verdict, read_find, read_mint, read_renewed,
-    read_value, read_values,
-};
 use self::credential::{Credential, Headers};
-use self::description::{Before, Call, Gone, Mint, Pages};
+use self::description::{Call, Gone, Mint, Pages, PreMint};
 use self::error::{Effect, ErrorKind};
 use self::request::Request;
-use self::send::{UpstreamReply, UpstreamRequest};
+use self::response::{
+    FindOutcome, MintOutcome, ResponseClass, ResponseParts, StatusRules, UnclearReason, read_find, read_mint,
+    read_renewed, read_value, read_values,
+};
+use self::send::{UpstreamRequest, UpstreamResponse};
 use self::template::ValueSource;
 use crate::endpoint::Endpoint;
-use crate::telemetry::{Metrics, UpstreamOperation as Measured};
+use crate::telemetry::{Metrics, UpstreamOperation};
 
 /// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
 const RETRY_ALLOWANCE: Duration = Duration::from_secs(15);
@@ -93,7 +93,7 @@ pub(crate) struct Connection<'a> {
 /// A mint that is about to be sent.
 pub(crate) struct MintCall<'a> {
     pub(crate) mint: &'a Mint,
-    pub(crate) before: Option<&'a Before>,
+    pub(crate) before: Option<&'a PreMint>,
     pub(crate) values: Values<'a>,
     /// The bytes that were announced, of a mint that is repeated.
     pub(crate) body: Option<&'a str>,
@@ -170,7 +170,7 @@ impl Upstream {
 
     /// Creates a token.
     pub(crate) async fn mint(&self, call: &MintCall<'_>) -> Result<MintResponse, UpstreamError> {
-        self.metrics.time_upstream(Measured::Mint, UpstreamError::label, self.try_mint(call)).await
+        self.metrics.time_upstream(UpstreamOperation::Mint, UpstreamError::label, self.try_mint(call)).await
     }
 
     /// The body of a mint with these values, to be announced; `None` if it has none.
@@ -188,23 +188,31 @@ impl Upstream {
         lifetime: Lifetime,
     ) -> Result<Result<Option<Timestamp>, ExpiryError>, UpstreamError> {
         self.metrics
-            .time_upstream(Measured::Renew, UpstreamError::label, self.try_renew(renew, id, lifetime))
+            .time_upstream(
+                UpstreamOperation::Renew,
+                UpstreamError::label,
+                self.try_renew(renew, id, lifetime),
+            )
             .await
     }
 
     /// Revokes a token of this API. One that is gone already is as good as revoked, if it is the API that says so.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
-        self.metrics.time_upstream(Measured::Revoke, UpstreamError::label, self.try_revoke(revocation)).await
+        self.metrics
+            .time_upstream(UpstreamOperation::Revoke, UpstreamError::label, self.try_revoke(revocation))
+            .await
     }
 
     /// Looks for tokens with exactly this name.
     pub(crate) async fn find(&self, find: &Find, name: &str) -> Result<Search, UpstreamError> {
-        self.metrics.time_upstream(Measured::Find, UpstreamError::label, self.try_find(find, name)).await
+        self.metrics
+            .time_upstream(UpstreamOperation::Find, UpstreamError::label, self.try_find(find, name))
+            .await
     }
 
     /// Checks the connection without creating anything, and returns the account if the API names it; `None` if no such call is described.
     pub(crate) async fn probe(&self) -> Result<Option<String>, UpstreamError> {
-        self.metrics.time_upstream(Measured::Probe, UpstreamError::label, self.try_probe()).await
+        self.metrics.time_upstream(UpstreamOperation::Probe, UpstreamError::label, self.try_probe()).await
     }
 
     /// The account as the API names it; `None` if it names none. It is asked once.
@@ -230,11 +238,12 @@ impl Upstream {
             return Ok(MintResponse { minted, before: BTreeMap::new() });
         };
         let described = before.call();
-        let reply = self.exchange(MINT, described, &values, Repeat::WithoutEffect, deadline).await?;
-        let meanings = before.call().as_ref().map(Meanings::of).unwrap_or_default();
-        self.require_success(MINT, &reply, meanings)?;
-        let read = read_values(&before.values.0, &reply.answer(), &values);
-        let before = read.map_err(|doubt| self.error(MINT, ErrorKind::Malformed(doubt), Effect::Possible))?;
+        let response = self.exchange(MINT, described, &values, Repeat::WithoutEffect, deadline).await?;
+        let rules = before.call().as_ref().map(StatusRules::of).unwrap_or_default();
+        self.require_success(MINT, &response, rules)?;
+        let read = read_values(&before.values.0, &response.parts(), &values);
+        let before =
+            read.map_err(|reason| self.error(MINT, ErrorKind::Malformed(reason), Effect::Possible))?;
         let minted = self.mint_with(call, &Values { before: Some(&before), ..values }, deadline).await;
         // The call before it has created something.
         let minted = minted.map_err(|error| UpstreamError { effect: Effect::Possible, ..error })?;
@@ -252,10 +261,10 @@ impl Upstream {
             body.bytes = announced.as_bytes().to_vec().into();
         }
         let repeat = if call.repeat { Repeat::Always } else { Repeat::WithoutEffect };
-        let reply = self.send_with_credential(MINT, request, repeat, deadline).await?;
-        match read_mint(call.mint, &reply.answer(), values, Timestamp::now()) {
+        let response = self.send_with_credential(MINT, request, repeat, deadline).await?;
+        match read_mint(call.mint, &response.parts(), values, Timestamp::now()) {
             MintOutcome::Minted(minted) => Ok(minted),
-            MintOutcome::Other(verdict) => Err(self.failed(MINT, verdict, &reply)),
+            MintOutcome::Other(class) => Err(self.failed(MINT, class, &response)),
         }
     }
 
@@ -267,29 +276,29 @@ impl Upstream {
     ) -> Result<Result<Option<Timestamp>, ExpiryError>, UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         let values = Values { id: Some(id), lifetime: Some(lifetime), ..Values::default() };
-        let reply = self.exchange(RENEW, renew.call(), &values, Repeat::Always, deadline).await?;
-        let meanings = renew.call().as_ref().map(Meanings::of).unwrap_or_default();
-        self.require_success(RENEW, &reply, meanings)?;
-        let read = read_renewed(renew.expires.as_ref(), &reply.answer(), Timestamp::now());
-        read.map_err(|doubt| self.error(RENEW, ErrorKind::Malformed(doubt), Effect::Possible))
+        let response = self.exchange(RENEW, renew.call(), &values, Repeat::Always, deadline).await?;
+        let rules = renew.call().as_ref().map(StatusRules::of).unwrap_or_default();
+        self.require_success(RENEW, &response, rules)?;
+        let read = read_renewed(renew.expires.as_ref(), &response.parts(), Timestamp::now());
+        read.map_err(|reason| self.error(RENEW, ErrorKind::Malformed(reason), Effect::Possible))
     }
 
     async fn try_revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
-        if let Some(look) = &revocation.look {
-            match self.try_find(&look.find, &look.name).await? {
+        if let Some(id_check) = &revocation.id_check {
+            match self.try_find(&id_check.find, &id_check.name).await? {
                 Search::Absent => return Ok(()),
                 Search::Found(ids) if ids.iter().flatten().any(|id| *id == revocation.id) => {}
                 Search::Found(_) => return Err(self.error(REVOKE, ErrorKind::OtherId, Effect::None)),
             }
         }
         let default_gone = Gone::of_default_contract();
-        let (request, meanings) = match &revocation.call {
+        let (request, rules) = match &revocation.call {
             Some(revoke) => {
                 let call = revoke.call();
-                let meanings = call.as_ref().map(Meanings::of).unwrap_or_default();
+                let rules = call.as_ref().map(StatusRules::of).unwrap_or_default();
                 let request = self.render(REVOKE, call, &Values::default())?;
-                (request, Meanings { gone: revoke.gone.as_ref(), ..meanings })
+                (request, StatusRules { gone: revoke.gone.as_ref(), ..rules })
             }
             None => {
                 // The path of the default description has no query.
@@ -298,14 +307,14 @@ impl Upstream {
                 }
                 let target = format!("/{}", revocation.path);
                 let request = Request { method: Method::DELETE, target, headers: Vec::new(), body: None };
-                (request, Meanings { gone: Some(&default_gone), ..Meanings::default() })
+                (request, StatusRules { gone: Some(&default_gone), ..StatusRules::default() })
             }
         };
-        let reply = self.send_with_credential(REVOKE, request, Repeat::Always, deadline).await?;
-        match reply.answer().verdict(meanings) {
-            Verdict::Success => Ok(()),
-            Verdict::Gone => self.confirm_gone().await,
-            other => Err(self.failed(REVOKE, other, &reply)),
+        let response = self.send_with_credential(REVOKE, request, Repeat::Always, deadline).await?;
+        match response.parts().classify(rules) {
+            ResponseClass::Success => Ok(()),
+            ResponseClass::Gone => self.confirm_gone().await,
+            other => Err(self.failed(REVOKE, other, &response)),
         }
     }
 
@@ -325,14 +334,14 @@ impl Upstream {
             if let Some(Pages { query, first }) = &find.pages {
                 request.add_query(query, &(first + page).to_string());
             }
-            let reply = self.send_with_credential(FIND, request, Repeat::Always, deadline).await?;
-            let items = match read_find(find, &reply.answer(), name) {
+            let response = self.send_with_credential(FIND, request, Repeat::Always, deadline).await?;
+            let items = match read_find(find, &response.parts(), name) {
                 FindOutcome::Found(ids) => {
                     found.extend(ids);
                     None
                 }
                 FindOutcome::Absent { items } => Some(items),
-                FindOutcome::Other(verdict) => return Err(self.failed(FIND, verdict, &reply)),
+                FindOutcome::Other(class) => return Err(self.failed(FIND, class, &response)),
             };
             if find.pages.is_none() || items == Some(0) {
                 return Ok(if found.is_empty() { Search::Absent } else { Search::Found(found) });
@@ -345,15 +354,15 @@ impl Upstream {
         let Some(probe) = &self.api.description.probe else { return Ok(None) };
         let deadline = Instant::now() + self.total_timeout;
         let values = self.connection_values();
-        let reply = self.exchange(PROBE, probe.call(), &values, Repeat::Always, deadline).await?;
-        let meanings = probe.call().as_ref().map(Meanings::of).unwrap_or_default();
-        self.require_success(PROBE, &reply, meanings)?;
+        let response = self.exchange(PROBE, probe.call(), &values, Repeat::Always, deadline).await?;
+        let rules = probe.call().as_ref().map(StatusRules::of).unwrap_or_default();
+        self.require_success(PROBE, &response, rules)?;
         let Some(account) = &probe.account else { return Ok(None) };
-        let read = read_value(account, &reply.answer(), &values);
-        let account = read.map_err(|doubt| {
-            let kind = match doubt {
-                Doubt::Missing(_) => ErrorKind::NoAccount,
-                doubt => ErrorKind::Malformed(doubt),
+        let read = read_value(account, &response.parts(), &values);
+        let account = read.map_err(|reason| {
+            let kind = match reason {
+                UnclearReason::Missing(_) => ErrorKind::NoAccount,
+                reason => ErrorKind::Malformed(reason),
             };
             self.error(PROBE, kind, Effect::None)
         })?;
@@ -386,7 +395,7 @@ impl Upstream {
         values: &Values<'_>,
         repeat: Repeat,
         deadline: Instant,
-    ) -> Result<UpstreamReply, UpstreamError> {
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let request = self.render(action, call, values)?;
         self.send_with_credential(action, request, repeat, deadline).await
     }
@@ -398,36 +407,37 @@ impl Upstream {
         request: Request,
         repeat: Repeat,
         deadline: Instant,
-    ) -> Result<UpstreamReply, UpstreamError> {
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let call = self.call(action, request, repeat, deadline)?;
         let login = match &self.credential {
             Credential::Headers(headers) => return self.send(&call, headers).await,
             Credential::Login(login) => login,
         };
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await?;
-        let reply = self.send(&call, &credential.headers).await?;
-        if reply.status != http::StatusCode::UNAUTHORIZED {
-            return Ok(reply);
+        let response = self.send(&call, &credential.headers).await?;
+        if response.status != http::StatusCode::UNAUTHORIZED {
+            return Ok(response);
         }
-        login.forget(&credential).await;
-        let effect = reply.effect;
+        login.invalidate(&credential).await;
+        let effect = response.effect;
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await;
         let credential =
             credential.map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })?;
-        let reply = self.send(&call, &credential.headers).await;
-        reply
-            .map(|reply| UpstreamReply { effect: reply.effect.max(effect), ..reply })
+        let response = self.send(&call, &credential.headers).await;
+        response
+            .map(|response| UpstreamResponse { effect: response.effect.max(effect), ..response })
             .map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })
     }
 
-    async fn log_in(&self, deadline: Instant) -> Result<credential::LoggedIn, UpstreamError> {
+    async fn log_in(&self, deadline: Instant) -> Result<credential::LoginCredential, UpstreamError> {
         let log_in = self.try_log_in(deadline);
-        let logged_in = self.metrics.time_upstream(Measured::Login, UpstreamError::label, log_in).await;
+        let logged_in =
+            self.metrics.time_upstream(UpstreamOperation::Login, UpstreamError::label, log_in).await;
         // The login itself creates no token.
         logged_in.map_err(|error| UpstreamError { effect: Effect::None, ..error })
     }
 
-    async fn try_log_in(&self, deadline: Instant) -> Result<credential::LoggedIn, UpstreamError> {
+    async fn try_log_in(&self, deadline: Instant) -> Result<credential::LoginCredential, UpstreamError> {
         let Credential::Login(login) = &self.credential else {
             return Err(self.error(LOG_IN, ErrorKind::NotDescribed, Effect::None));
         };
@@ -435,11 +445,11 @@ impl Upstream {
         let request = login.request(&values);
         let request = request.map_err(|error| self.error(LOG_IN, ErrorKind::Render(error), Effect::None))?;
         let call = self.call(LOG_IN, request, Repeat::Always, deadline)?;
-        let reply = self.send(&call, &Headers::new()).await?;
-        match login.read(&reply.answer(), &values, Timestamp::now()) {
+        let response = self.send(&call, &Headers::new()).await?;
+        match login.read(&response.parts(), &values, Timestamp::now()) {
             Ok(Ok(logged_in)) => Ok(logged_in),
             Ok(Err(error)) => Err(self.error(LOG_IN, ErrorKind::Render(error), Effect::None)),
-            Err(verdict) => Err(self.failed(LOG_IN, verdict, &reply)),
+            Err(class) => Err(self.failed(LOG_IN, class, &response)),
         }
     }
 
@@ -466,22 +476,27 @@ impl Upstream {
     fn require_success(
         &self,
         action: &'static str,
-        reply: &UpstreamReply,
-        meanings: Meanings<'_>,
+        response: &UpstreamResponse,
+        rules: StatusRules<'_>,
     ) -> Result<(), UpstreamError> {
-        match reply.answer().verdict(meanings) {
-            Verdict::Success => Ok(()),
-            other => Err(self.failed(action, other, reply)),
+        match response.parts().classify(rules) {
+            ResponseClass::Success => Ok(()),
+            other => Err(self.failed(action, other, response)),
         }
     }
 
     /// The error of an answer that is no success. Where it proves nothing, the call may have had its effect.
-    fn failed(&self, action: &'static str, verdict: Verdict, reply: &UpstreamReply) -> UpstreamError {
-        let effect = match verdict {
-            Verdict::Success | Verdict::Exists | Verdict::Unclear(_) => Effect::Possible,
-            _ => reply.effect,
+    fn failed(
+        &self,
+        action: &'static str,
+        class: ResponseClass,
+        response: &UpstreamResponse,
+    ) -> UpstreamError {
+        let effect = match class {
+            ResponseClass::Success | ResponseClass::Exists | ResponseClass::Unclear(_) => Effect::Possible,
+            _ => response.effect,
         };
-        self.error(action, ErrorKind::from_verdict(verdict, reply.status, &reply.headers), effect)
+        self.error(action, ErrorKind::from_class(class, response.status, &response.headers), effect)
     }
 
     fn error(&self, action: &'static str, kind: ErrorKind, effect: Effect) -> UpstreamError {
@@ -494,9 +509,9 @@ fn to_reqwest_proxy(proxy: &ProxyUrl) -> Option<reqwest::Proxy> {
     reqwest::Proxy::all(proxy.expose_http_url()?.as_str()).ok()
 }
 
-impl UpstreamReply {
-    fn answer(&self) -> Answer<'_> {
-        Answer { status: self.status, headers: &self.headers, body: &self.body }
+impl UpstreamResponse {
+    fn parts(&self) -> ResponseParts<'_> {
+        ResponseParts { status: self.status, headers: &self.headers, body: &self.body }
     }
 }
 

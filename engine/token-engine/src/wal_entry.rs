@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::role_name::RoleName;
-use crate::upstream::{LatestEnd, Recovery, RecoveryPlan, Revocation};
+use crate::upstream::{LatestExpiry, Recovery, RecoveryPlan, Revocation};
 
 /// The kind of the write-ahead entries that precede a mint.
 pub(crate) const MINT_KIND: &str = "mint";
@@ -78,7 +78,8 @@ pub(crate) enum WalState {
         revocation: Box<Revocation>,
     },
     /// The API may have created it, and does not recognize the request any more.
-    Forgotten,
+    #[serde(rename = "forgotten")]
+    Unrecognized,
 }
 
 impl MintRequest {
@@ -112,10 +113,10 @@ impl WalEntry {
         request: MintRequest,
         now: Timestamp,
         plan: Option<RecoveryPlan>,
-        end: LatestEnd,
+        end: LatestExpiry,
     ) -> WalEntry {
         let ends_at = match end {
-            LatestEnd::At(end) if plan.is_some() => Some(end.as_second()),
+            LatestExpiry::At(end) if plan.is_some() => Some(end.as_second()),
             _ => None,
         };
         WalEntry {
@@ -144,7 +145,7 @@ impl WalEntry {
 
     /// The entry after the API has created another token in answer to its request.
     pub(crate) fn into_unrecognized(self) -> WalEntry {
-        WalEntry { state: WalState::Forgotten, ..self }
+        WalEntry { state: WalState::Unrecognized, ..self }
     }
 
     /// Whether a token that ends then ends later than any token which this request created when it was planned.

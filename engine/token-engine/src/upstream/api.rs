@@ -21,7 +21,7 @@ pub(crate) struct Api {
 
 /// When a token ends at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LatestEnd {
+pub(crate) enum LatestExpiry {
     At(Timestamp),
     /// Only a revocation ends it.
     Never,
@@ -35,14 +35,14 @@ impl Api {
     }
 
     /// When a token ends at the latest whose lifetime is asked for like this.
-    pub(crate) fn latest_end(&self, lifetime: &Lifetime) -> LatestEnd {
+    pub(crate) fn latest_expiry(&self, lifetime: &Lifetime) -> LatestExpiry {
         let asked =
-            self.uses.lifetimes.iter().filter_map(|placeholder| lifetime.latest_end(placeholder)).max();
+            self.uses.lifetimes.iter().filter_map(|placeholder| lifetime.latest_expiry(placeholder)).max();
         let longest = || {
             let seconds = self.longest_life()?;
             Some(lifetime.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX))
         };
-        asked.or_else(longest).map_or(LatestEnd::Never, LatestEnd::At)
+        asked.or_else(longest).map_or(LatestExpiry::Never, LatestExpiry::At)
     }
 
     /// How long a token lives at most, in seconds, where a mint cannot ask for a lifetime.
@@ -55,7 +55,7 @@ impl Api {
     }
 
     /// Whether a mint without an answer may be sent again, for an API that recognizes it.
-    pub(crate) fn recognizes_repeats(&self) -> bool {
+    pub(crate) fn supports_idempotency_keys(&self) -> bool {
         matches!(self.description.recovery, Recovery::Replay { .. })
     }
 }

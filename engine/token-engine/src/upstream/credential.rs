@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Meanings, Verdict, read_login};
 use super::description::{Auth, Basic, ClientCredentials, Login, OAuth2};
 use super::request::{Request, render_headers};
+use super::response::{ResponseClass, ResponseParts, StatusRules, read_login};
 use super::template::{HeaderFields, RenderError};
 use super::values::Values;
 
@@ -36,11 +36,11 @@ pub(super) struct LoginCache {
     /// Headers with {login.token}.
     fields: HeaderFields,
     /// Held while a login is under way, so that there is one at a time.
-    current: Mutex<Option<Arc<LoggedIn>>>,
+    current: Mutex<Option<Arc<LoginCredential>>>,
 }
 
 /// The credential that a login has returned.
-pub(super) struct LoggedIn {
+pub(super) struct LoginCredential {
     pub(super) headers: Headers,
     until: Option<Timestamp>,
 }
@@ -85,8 +85,8 @@ impl LoginCache {
     pub(super) async fn get_or_log_in<E>(
         &self,
         now: Timestamp,
-        log_in: impl Future<Output = Result<LoggedIn, E>>,
-    ) -> Result<Arc<LoggedIn>, E> {
+        log_in: impl Future<Output = Result<LoginCredential, E>>,
+    ) -> Result<Arc<LoginCredential>, E> {
         let mut current = self.current.lock().await;
         if let Some(known) = current.as_ref().filter(|known| known.is_valid(now)) {
             return Ok(Arc::clone(known));
@@ -97,7 +97,7 @@ impl LoginCache {
     }
 
     /// Drops a credential that was refused, unless another has replaced it already.
-    pub(super) async fn forget(&self, refused: &Arc<LoggedIn>) {
+    pub(super) async fn invalidate(&self, refused: &Arc<LoginCredential>) {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|known| Arc::ptr_eq(known, refused)) {
             *current = None;
@@ -115,22 +115,23 @@ impl LoginCache {
     /// Reads the answer of the login.
     pub(super) fn read(
         &self,
-        answer: &Answer<'_>,
+        response: &ResponseParts<'_>,
         values: &Values<'_>,
         now: Timestamp,
-    ) -> Result<Result<LoggedIn, RenderError>, Verdict> {
-        let call = self.login.call().ok_or(Verdict::NotFound)?;
-        match answer.verdict(Meanings::of(&call)) {
-            Verdict::Success => {}
+    ) -> Result<Result<LoginCredential, RenderError>, ResponseClass> {
+        let call = self.login.call().ok_or(ResponseClass::NotFound)?;
+        match response.classify(StatusRules::of(&call)) {
+            ResponseClass::Success => {}
             other => return Err(other),
         }
-        let (token, until) = read_login(&self.login, answer, values, now).map_err(Verdict::Unclear)?;
+        let (token, until) =
+            read_login(&self.login, response, values, now).map_err(ResponseClass::Unclear)?;
         let values = Values { login_token: Some(token.expose()), ..*values };
-        Ok(render_headers(&self.fields, &values).map(|headers| LoggedIn { headers, until }))
+        Ok(render_headers(&self.fields, &values).map(|headers| LoginCredential { headers, until }))
     }
 }
 
-impl LoggedIn {
+impl LoginCredential {
     fn is_valid(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| until.duration_since(now) > RENEWED_BEFORE)
     }
@@ -258,20 +259,20 @@ mod tests {
         let log_in = async |until: Option<Timestamp>| {
             logins.set(logins.get() + 1);
             tokio::task::yield_now().await;
-            Ok::<_, ()>(LoggedIn { headers: Vec::new(), until })
+            Ok::<_, ()>(LoginCredential { headers: Vec::new(), until })
         };
         let (one, other) =
             tokio::join!(cache.get_or_log_in(now, log_in(None)), cache.get_or_log_in(now, log_in(None)));
         let (one, other) = (one.unwrap(), other.unwrap());
         assert!(Arc::ptr_eq(&one, &other) && logins.get() == 1);
 
-        cache.forget(&one).await;
+        cache.invalidate(&one).await;
         let soon = now + SignedDuration::from_secs(5);
         let second = cache.get_or_log_in(now, log_in(Some(soon))).await.unwrap();
-        cache.forget(&one).await;
+        cache.invalidate(&one).await;
         let third = cache.get_or_log_in(now, log_in(None)).await.unwrap();
         assert!(!Arc::ptr_eq(&second, &third), "it would end on the way");
-        cache.forget(&one).await;
+        cache.invalidate(&one).await;
         assert!(
             Arc::ptr_eq(&third, &cache.get_or_log_in(now, log_in(None)).await.unwrap()),
             "another one was refused"

@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::auth::{Auth, Basic, ClientCredentials, OAuth2};
-pub(crate) use self::call::{Before, Body, Call, Find, Gone, Login, Mint, Pages, Probe, Renew, Revoke};
+pub(crate) use self::call::{Body, Call, Find, Gone, Login, Mint, Pages, PreMint, Probe, Renew, Revoke};
 pub(crate) use self::node::Node;
 pub(crate) use self::parameter::{Parameter, complete};
 pub(crate) use self::problem::{Place, Problem, Problems};
@@ -68,7 +68,7 @@ pub(crate) struct Description {
     pub(crate) naming: Naming,
     /// A call before the mint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) before: Option<Before>,
+    pub(crate) before: Option<PreMint>,
     /// Creates a token.
     pub(crate) mint: Mint,
     /// Extends the life of a token, if the API can.

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use vault_plugin::logical;
 
-use super::answer::{Doubt, Verdict};
+use super::response::{ResponseClass, UnclearReason};
 use super::retry_after::retry_after;
 use super::template::RenderError;
 use crate::telemetry::UpstreamErrorLabel;
@@ -60,7 +60,7 @@ pub(super) enum ErrorKind {
     #[error(
         "the answer is not the JSON a token service gives ({0}); check that api_endpoint is the token service"
     )]
-    Malformed(Doubt),
+    Malformed(UnclearReason),
     #[error("the service answered with an error in place of a token; check the role and the service's logs")]
     ErrorInside,
     #[error("the name or the identifier of the token is taken (status {0})")]
@@ -180,23 +180,26 @@ impl Effect {
 
 impl ErrorKind {
     /// Returns the kind of a response that is not a success.
-    pub(super) fn from_verdict(verdict: Verdict, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
-        match verdict {
-            Verdict::Exists => ErrorKind::Exists(status),
-            Verdict::Unclear(Doubt::ErrorInside(_)) => ErrorKind::ErrorInside,
-            Verdict::Unclear(Doubt::TooLong) => ErrorKind::TooLarge,
-            Verdict::Unclear(Doubt::NotOfApi(status)) => ErrorKind::NotFromService(status),
-            Verdict::Unclear(
-                doubt @ (Doubt::NotJson | Doubt::NotObject | Doubt::Missing(_) | Doubt::MissingValue(_)),
-            ) => ErrorKind::Malformed(doubt),
-            Verdict::Success
-            | Verdict::Gone
-            | Verdict::Refused(_)
-            | Verdict::Unauthorized(_)
-            | Verdict::Throttled
-            | Verdict::Redirected
-            | Verdict::NotFound
-            | Verdict::Unclear(Doubt::Status(_)) => ErrorKind::from_response(status, headers),
+    pub(super) fn from_class(class: ResponseClass, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
+        match class {
+            ResponseClass::Exists => ErrorKind::Exists(status),
+            ResponseClass::Unclear(UnclearReason::ErrorInside(_)) => ErrorKind::ErrorInside,
+            ResponseClass::Unclear(UnclearReason::TooLong) => ErrorKind::TooLarge,
+            ResponseClass::Unclear(UnclearReason::NotOfApi(status)) => ErrorKind::NotFromService(status),
+            ResponseClass::Unclear(
+                reason @ (UnclearReason::NotJson
+                | UnclearReason::NotObject
+                | UnclearReason::Missing(_)
+                | UnclearReason::MissingValue(_)),
+            ) => ErrorKind::Malformed(reason),
+            ResponseClass::Success
+            | ResponseClass::Gone
+            | ResponseClass::Refused(_)
+            | ResponseClass::Unauthorized(_)
+            | ResponseClass::Throttled
+            | ResponseClass::Redirected
+            | ResponseClass::NotFound
+            | ResponseClass::Unclear(UnclearReason::Status(_)) => ErrorKind::from_response(status, headers),
         }
     }
 

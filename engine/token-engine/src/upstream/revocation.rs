@@ -6,9 +6,9 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::answer::is_valid_id;
 use super::api::Api;
 use super::description::{Description, Find, Mint, Recovery, Renew, Revoke, Seconds};
+use super::response::is_valid_id;
 use super::template::RenderError;
 use super::values::Values;
 use crate::endpoint::Endpoint;
@@ -26,13 +26,13 @@ pub(crate) struct Revocation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) call: Option<Revoke>,
     /// The search before the revocation, of an API that uses identifiers again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) look: Option<Look>,
+    #[serde(default, rename = "look", skip_serializing_if = "Option::is_none")]
+    pub(crate) id_check: Option<IdCheck>,
 }
 
 /// A search for a token by its name.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Look {
+pub(crate) struct IdCheck {
     pub(crate) find: Find,
     pub(crate) name: String,
 }
@@ -41,7 +41,7 @@ impl Revocation {
     /// The revocation of the default description.
     pub(crate) fn from_id(id: String) -> Revocation {
         let path = Endpoint::relative_path(&["tokens", &id]);
-        Revocation { id, path, call: None, look: None }
+        Revocation { id, path, call: None, id_check: None }
     }
 
     /// The revocation of a minted token. `values` are those of the mint, with the token.
@@ -56,13 +56,13 @@ impl Revocation {
         }
         let values = Values { id: Some(&id), ..*values };
         let call = api.description.revoke.bind(&values)?;
-        let look = api.description.find.as_ref().filter(|_| api.description.reused_ids);
-        let look = look.map(|find| find.bind(&values)).transpose()?;
+        let id_check = api.description.find.as_ref().filter(|_| api.description.reused_ids);
+        let id_check = id_check.map(|find| find.bind(&values)).transpose()?;
         let name = values.name.unwrap_or_default().to_owned();
         Ok(Revocation {
             call: Some(call),
             path: String::new(),
-            look: look.map(|find| Look { find, name }),
+            id_check: id_check.map(|find| IdCheck { find, name }),
             id,
         })
     }
@@ -72,7 +72,7 @@ impl Revocation {
         if path.is_empty() {
             Revocation::from_id(id)
         } else {
-            Revocation { id, path, call: None, look: None }
+            Revocation { id, path, call: None, id_check: None }
         }
     }
 }
@@ -121,9 +121,9 @@ impl RecoveryPlan {
     pub(crate) fn revocation(&self, id: Option<String>, name: &str) -> Result<Revocation, RenderError> {
         let id = id.unwrap_or_default();
         let call = self.revoke.bind(&Values { id: Some(&id), name: Some(name), ..Values::default() })?;
-        let look = self.find.clone().filter(|_| self.reused_ids);
-        let look = look.map(|find| Look { find, name: name.to_owned() });
-        Ok(Revocation { id, path: String::new(), call: Some(call), look })
+        let id_check = self.find.clone().filter(|_| self.reused_ids);
+        let id_check = id_check.map(|find| IdCheck { find, name: name.to_owned() });
+        Ok(Revocation { id, path: String::new(), call: Some(call), id_check })
     }
 
     /// How long after a mint its token may still be unknown to a search.

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::Upstream;
-use super::answer::MAX_ANSWER;
 use super::credential::Headers;
 use super::error::{Effect, ErrorKind, UpstreamError};
 use super::request::RequestBody;
+use super::response::MAX_RESPONSE_BYTES;
 use super::retry_after::retry_after;
 
 /// The pauses before four retries. They begin with 100 ms, double each time, and are up to twice as long at random, so that concurrent callers
@@ -22,7 +22,7 @@ const BACKOFF: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(4).with_jitter();
 
 /// The maximum size of a response body, which normally has a few hundred bytes.
-const MAX_BODY_SIZE: usize = MAX_ANSWER;
+const MAX_BODY_SIZE: usize = MAX_RESPONSE_BYTES;
 
 /// A request.
 pub(super) struct UpstreamRequest {
@@ -38,7 +38,7 @@ pub(super) struct UpstreamRequest {
 }
 
 /// The response of the service.
-pub(super) struct UpstreamReply {
+pub(super) struct UpstreamResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -53,7 +53,7 @@ impl Upstream {
         &self,
         call: &UpstreamRequest,
         credential: &Headers,
-    ) -> Result<UpstreamReply, UpstreamError> {
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let deadline = call.deadline;
         let mut effect = Effect::None;
         let mut pauses = BACKOFF.build();
@@ -62,7 +62,7 @@ impl Upstream {
             let mut outcome = outcome.unwrap_or(Err((ErrorKind::TimedOut, Effect::Possible)));
             // A later rejection does not undo the effect of an earlier attempt.
             let now = match &mut outcome {
-                Ok(reply) => &mut reply.effect,
+                Ok(response) => &mut response.effect,
                 Err((_, effect)) => effect,
             };
             effect = effect.max(*now);
@@ -87,7 +87,7 @@ impl Upstream {
         &self,
         call: &UpstreamRequest,
         credential: &Headers,
-    ) -> Result<UpstreamReply, (ErrorKind, Effect)> {
+    ) -> Result<UpstreamResponse, (ErrorKind, Effect)> {
         let mut request = self.http.request(call.method.clone(), call.url.clone());
         for (name, value) in credential.iter().chain(&call.headers) {
             request = request.header(name, value);
@@ -106,7 +106,7 @@ impl Upstream {
                 .chunk()
                 .await
                 .map_err(|error| (ErrorKind::from_reqwest(error).0, Effect::Possible))?;
-            let Some(chunk) = chunk else { return Ok(UpstreamReply { status, headers, body, effect }) };
+            let Some(chunk) = chunk else { return Ok(UpstreamResponse { status, headers, body, effect }) };
             if body.len() + chunk.len() > MAX_BODY_SIZE {
                 return Err((ErrorKind::TooLarge, Effect::Possible));
             }
@@ -116,10 +116,10 @@ impl Upstream {
 }
 
 /// Returns the minimum delay before a retry, or `None` if the call must not be retried.
-fn retry_delay(outcome: &Result<UpstreamReply, (ErrorKind, Effect)>) -> Option<Duration> {
+fn retry_delay(outcome: &Result<UpstreamResponse, (ErrorKind, Effect)>) -> Option<Duration> {
     match outcome {
-        Ok(reply) => matches!(reply.status.as_u16(), 429 | 502..=504)
-            .then(|| retry_after(&reply.headers, SystemTime::now()).unwrap_or(Duration::ZERO)),
+        Ok(response) => matches!(response.status.as_u16(), 429 | 502..=504)
+            .then(|| retry_after(&response.headers, SystemTime::now()).unwrap_or(Duration::ZERO)),
         Err((ErrorKind::NoConnection(_), _)) => Some(Duration::ZERO),
         Err(_) => None,
     }

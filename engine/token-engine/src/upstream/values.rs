@@ -57,7 +57,7 @@ impl Lifetime {
     }
 
     /// When a token ends at the latest if this placeholder is how its lifetime was asked for; `None` if it asks for none.
-    pub(crate) fn latest_end(&self, placeholder: &Placeholder) -> Option<Timestamp> {
+    pub(crate) fn latest_expiry(&self, placeholder: &Placeholder) -> Option<Timestamp> {
         let after = |seconds: u64| {
             let seconds = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
             self.now.checked_add(seconds).unwrap_or(Timestamp::MAX)
@@ -155,7 +155,7 @@ mod tests {
             _ => panic!("a number or a text"),
         };
         assert_eq!(shown, expected, "{placeholder}");
-        assert_eq!(lifetime.latest_end(&placeholder).unwrap().to_string(), latest, "{placeholder}");
+        assert_eq!(lifetime.latest_expiry(&placeholder).unwrap().to_string(), latest, "{placeholder}");
     }
 
     #[test]
@@ -181,8 +181,8 @@ mod tests {
             ["ttl.seconds", "ttl.minutes", "ttl.days", "expires.rfc3339", "expires.date", "expires.epoch_ms"]
         {
             let placeholder = Placeholder::parse(name).unwrap();
-            assert!(lifetime.value(&placeholder).is_some() && lifetime.latest_end(&placeholder).is_some());
+            assert!(lifetime.value(&placeholder).is_some() && lifetime.latest_expiry(&placeholder).is_some());
         }
-        assert!(lifetime.latest_end(&Placeholder::Name).is_none());
+        assert!(lifetime.latest_expiry(&Placeholder::Name).is_none());
     }
 }

@@ -9,7 +9,7 @@ use vault_plugin::logical::Response;
 use vault_plugin::testing::TestMount;
 
 use crate::described::{backdate, hub};
-use crate::fake_api::{FakeApi, Hub};
+use crate::fake_api::{FakeApi, HubModel};
 use crate::{assert_accepted, poll_steps, wal_entries};
 
 /// Something that happens.
@@ -17,7 +17,7 @@ use crate::{assert_accepted, poll_steps, wal_entries};
 enum Event {
     Mint,
     /// The answer to the mint is lost.
-    MintWithLostAnswer,
+    MintWithLostResponse,
     /// The request of the mint does not arrive.
     MintWithLostRequest,
     /// The host hangs up after so many steps, as if the process was killed there.
@@ -25,9 +25,9 @@ enum Event {
     /// The lease with this number ends.
     Revoke(usize),
     /// Somebody creates a token of the same user by hand.
-    StrangerMints,
+    UnrelatedTokenCreated,
     /// Somebody deletes the token with this number by hand.
-    SomebodyDeletes(usize),
+    TokenDeletedManually(usize),
     /// The host rolls back, so many seconds later.
     Rollback(i64),
     /// The clock of the node steps.
@@ -41,12 +41,12 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => Just(Event::Mint),
-        2 => Just(Event::MintWithLostAnswer),
+        2 => Just(Event::MintWithLostResponse),
         1 => Just(Event::MintWithLostRequest),
         2 => (0..12_usize).prop_map(Event::MintCancelled),
         3 => (0..8_usize).prop_map(Event::Revoke),
-        2 => Just(Event::StrangerMints),
-        1 => (0..8_usize).prop_map(Event::SomebodyDeletes),
+        2 => Just(Event::UnrelatedTokenCreated),
+        1 => (0..8_usize).prop_map(Event::TokenDeletedManually),
         3 => (0..200_i64).prop_map(Event::Rollback),
         1 => (-100..100_i64).prop_map(Event::ClockSteps),
         1 => Just(Event::ConfigChanges),
@@ -54,21 +54,21 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-const STRANGER: &str = "of a stranger";
+const UNRELATED_NOTE: &str = "of a stranger";
 
-struct World {
-    hub: Arc<Mutex<Hub>>,
+struct Scenario {
+    hub: Arc<Mutex<HubModel>>,
     api: FakeApi,
     mount: TestMount,
     leases: Vec<Response>,
-    /// How many tokens of strangers there are.
-    strangers: usize,
+    /// How many tokens of unrelated there are.
+    unrelated: usize,
 }
 
-impl World {
-    async fn new() -> World {
+impl Scenario {
+    async fn new() -> Scenario {
         let (hub, api, mount) = hub().await;
-        World { hub, api, mount, leases: Vec::new(), strangers: 0 }
+        Scenario { hub, api, mount, leases: Vec::new(), unrelated: 0 }
     }
 
     async fn mint(&mut self) {
@@ -80,10 +80,10 @@ impl World {
     async fn apply(&mut self, event: &Event) {
         match event {
             Event::Mint => self.mint().await,
-            Event::MintWithLostAnswer => {
-                self.hub.lock().lose = 1;
+            Event::MintWithLostResponse => {
+                self.hub.lock().lose_responses = 1;
                 self.mint().await;
-                self.hub.lock().lose = 0;
+                self.hub.lock().lose_responses = 0;
             }
             Event::MintWithLostRequest => {
                 self.hub.lock().drop_requests = 1;
@@ -102,15 +102,15 @@ impl World {
                     self.mount.revoke(&leased).await.expect("the service is up");
                 }
             }
-            Event::StrangerMints => {
-                self.hub.lock().create("ada", STRANGER);
-                self.strangers += 1;
+            Event::UnrelatedTokenCreated => {
+                self.hub.lock().create("ada", UNRELATED_NOTE);
+                self.unrelated += 1;
             }
-            Event::SomebodyDeletes(number) => {
+            Event::TokenDeletedManually(number) => {
                 let mut hub = self.hub.lock();
                 if *number < hub.tokens.len() {
                     let (_, note, _) = hub.tokens.remove(*number);
-                    self.strangers -= usize::from(note == STRANGER);
+                    self.unrelated -= usize::from(note == UNRELATED_NOTE);
                 }
             }
             Event::Rollback(later) => {
@@ -139,10 +139,10 @@ impl World {
 
     /// Every live token of ours is leased, or in the write-ahead log, or being given back at this moment.
     async fn check(&self, event: &Event) {
-        let strangers = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == STRANGER).count();
-        assert_eq!(strangers, self.strangers, "after {event:?}: a stranger's token was touched");
+        let unrelated = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == UNRELATED_NOTE).count();
+        assert_eq!(unrelated, self.unrelated, "after {event:?}: a stranger's token was touched");
         harness::eventually("every live token has a record", async || {
-            let ours = self.hub.lock().tokens.len() - self.strangers;
+            let ours = self.hub.lock().tokens.len() - self.unrelated;
             (ours <= self.leases.len() + wal_entries(&self.mount).len()).then_some(())
         })
         .await;
@@ -157,11 +157,11 @@ impl World {
             backdate(&self.mount, 600).await;
             self.mount.rollback().await.ok()?;
             let left = self.hub.lock().tokens.len();
-            (left == self.strangers && wal_entries(&self.mount).is_empty()).then_some(())
+            (left == self.unrelated && wal_entries(&self.mount).is_empty()).then_some(())
         })
         .await;
-        let strangers = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == STRANGER).count();
-        assert_eq!(strangers, self.strangers, "a stranger's token was touched at the end");
+        let unrelated = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == UNRELATED_NOTE).count();
+        assert_eq!(unrelated, self.unrelated, "a stranger's token was touched at the end");
     }
 }
 
@@ -174,12 +174,12 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut world = World::new().await;
+            let mut scenario = Scenario::new().await;
             for event in &events {
-                world.apply(event).await;
-                world.check(event).await;
+                scenario.apply(event).await;
+                scenario.check(event).await;
             }
-            world.finish().await;
+            scenario.finish().await;
         });
     }
 }

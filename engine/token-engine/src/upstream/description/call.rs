@@ -165,7 +165,7 @@ macro_rules! sent {
     )*};
 }
 
-sent!(Login, Before, Mint, Renew, Revoke, Find, Probe);
+sent!(Login, PreMint, Mint, Renew, Revoke, Find, Probe);
 
 /// Implements `bind` for a call that is stored with a token.
 macro_rules! bind {
@@ -205,7 +205,7 @@ call! {
 
 call! {
     /// A call before the mint, for APIs that create an object and then a token of it.
-    Before {
+    PreMint {
         /// Values of the answer, as {before.NAME} in the calls after it.
         #[serde(default, skip_serializing_if = "Sources::is_empty")]
         values: Sources,

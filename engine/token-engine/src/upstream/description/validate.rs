@@ -94,11 +94,11 @@ impl<'a> Checks<'a> {
             );
             self.problem(&root.key("naming").key("max_length"), message);
         }
-        self.parameters(&root.key("config"), &description.config, IsOfRole::No);
-        self.parameters(&root.key("parameters"), &description.parameters, IsOfRole::Yes);
+        self.parameters(&root.key("config"), &description.config, ParameterOwner::Connection);
+        self.parameters(&root.key("parameters"), &description.parameters, ParameterOwner::Role);
     }
 
-    fn parameters(&mut self, place: &Place, declared: &BTreeMap<String, Parameter>, of_role: IsOfRole) {
+    fn parameters(&mut self, place: &Place, declared: &BTreeMap<String, Parameter>, owner: ParameterOwner) {
         for (name, parameter) in declared {
             let place = place.key(name);
             if !is_name(name) {
@@ -107,10 +107,10 @@ impl<'a> Checks<'a> {
                     "a parameter is named by lower-case letters, digits and _, beginning with a letter",
                 );
             }
-            if parameter.kind == ParameterType::Path && of_role == IsOfRole::Yes {
+            if parameter.kind == ParameterType::Path && owner == ParameterOwner::Role {
                 self.problem(&place.key("type"), "a role cannot choose a path; declare it under config");
             }
-            if parameter.secret && of_role == IsOfRole::Yes {
+            if parameter.secret && owner == ParameterOwner::Role {
                 self.problem(
                     &place.key("secret"),
                     "a role is shown to its readers; declare a secret under config",
@@ -481,7 +481,7 @@ impl<'a> Checks<'a> {
 
 /// Whose parameters are checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum IsOfRole {
+enum ParameterOwner {
     Yes,
     No,
 }

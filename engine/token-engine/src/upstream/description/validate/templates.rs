@@ -169,7 +169,7 @@ impl<'a> TemplateChecks<'a> {
             } else {
                 Position::Text
             };
-            self.slot(place, slot, scope, position, Alone::No);
+            self.slot(place, slot, scope, position, IsWholeTemplate::No);
         }
     }
 
@@ -179,16 +179,23 @@ impl<'a> TemplateChecks<'a> {
 
     fn template(&mut self, place: &Place, text: &'a TextTemplate, scope: Scope, position: Position) {
         match text.sole() {
-            Some(slot) => self.slot(place, slot, scope, position, Alone::Yes),
+            Some(slot) => self.slot(place, slot, scope, position, IsWholeTemplate::Yes),
             None => {
                 for slot in text.slots() {
-                    self.slot(place, slot, scope, Position::Text, Alone::No);
+                    self.slot(place, slot, scope, Position::Text, IsWholeTemplate::No);
                 }
             }
         }
     }
 
-    fn slot(&mut self, place: &Place, slot: &'a Slot, scope: Scope, position: Position, alone: Alone) {
+    fn slot(
+        &mut self,
+        place: &Place,
+        slot: &'a Slot,
+        scope: Scope,
+        position: Position,
+        alone: IsWholeTemplate,
+    ) {
         let placeholder = &slot.placeholder;
         if !scope.allows(placeholder) {
             let reason = scope.reason(placeholder);
@@ -248,13 +255,13 @@ impl<'a> TemplateChecks<'a> {
     }
 
     /// A parameter that can be without a value needs a template that can do without it.
-    fn emptiness(&mut self, place: &Place, slot: &Slot, parameter: &Parameter, alone: Alone) {
+    fn emptiness(&mut self, place: &Place, slot: &Slot, parameter: &Parameter, alone: IsWholeTemplate) {
         if parameter.can_be_empty() && !slot.optional {
             let cure = match alone {
-                Alone::Yes => {
+                IsWholeTemplate::Yes => {
                     format!("write {{{}?}} to leave the key out then, or make it required", slot.placeholder)
                 }
-                Alone::No => "make it required, or give it a default".to_owned(),
+                IsWholeTemplate::No => "make it required, or give it a default".to_owned(),
             };
             self.problem(place, format!("{slot} can be empty: {cure}"));
         }
@@ -304,7 +311,7 @@ impl<'a> TemplateChecks<'a> {
 
 /// Whether a placeholder is the whole template.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Alone {
+enum IsWholeTemplate {
     Yes,
     No,
 }

@@ -23,14 +23,14 @@ use super::template::ValueSource;
 use super::values::Values;
 
 /// The longest answer that is read. What an API says of one token is a few hundred bytes.
-pub(crate) const MAX_ANSWER: usize = 1 << 20;
+pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 /// The longest identifier of a token.
 const MAX_ID: usize = 1024;
 
 /// An answer as it arrived.
 #[derive(Clone, Copy)]
-pub(crate) struct Answer<'a> {
+pub(crate) struct ResponseParts<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
@@ -38,7 +38,7 @@ pub(crate) struct Answer<'a> {
 
 /// What a status says, before the body of a success is read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ResponseClass {
     Success,
     /// The token does not exist any more.
     Gone,
@@ -54,12 +54,12 @@ pub(crate) enum Verdict {
     /// The API does not know the path, or something before it answered (404).
     NotFound,
     /// It is not known whether the API did anything.
-    Unclear(Doubt),
+    Unclear(UnclearReason),
 }
 
 /// Why an answer proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Doubt {
+pub(crate) enum UnclearReason {
     #[error("status {0}")]
     Status(StatusCode),
     #[error("an error inside an answer that is successful otherwise ({0})")]
@@ -80,7 +80,7 @@ pub(crate) enum Doubt {
 
 /// What the status sets of a call say.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Meanings<'a> {
+pub(crate) struct StatusRules<'a> {
     pub(crate) success: Option<&'a StatusSet>,
     pub(crate) exists: Option<&'a StatusSet>,
     pub(crate) refused: Option<&'a StatusSet>,
@@ -88,62 +88,62 @@ pub(crate) struct Meanings<'a> {
     pub(crate) error: Option<&'a Pointer>,
 }
 
-impl<'a> Meanings<'a> {
-    pub(crate) fn of(call: &Call<'a>) -> Meanings<'a> {
-        Meanings { success: Some(call.success), error: call.error, ..Meanings::default() }
+impl<'a> StatusRules<'a> {
+    pub(crate) fn of(call: &Call<'a>) -> StatusRules<'a> {
+        StatusRules { success: Some(call.success), error: call.error, ..StatusRules::default() }
     }
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ResponseParts<'a> {
     /// What the answer says about the call.
-    pub(crate) fn verdict(&self, meanings: Meanings<'_>) -> Verdict {
+    pub(crate) fn classify(&self, rules: StatusRules<'_>) -> ResponseClass {
         let status = self.status;
         let in_set =
             |set: Option<&StatusSet>| set.filter(|set| !set.is_empty()).map(|set| set.contains(status));
-        if self.body.len() > MAX_ANSWER {
-            return Verdict::Unclear(Doubt::TooLong);
+        if self.body.len() > MAX_RESPONSE_BYTES {
+            return ResponseClass::Unclear(UnclearReason::TooLong);
         }
-        if in_set(meanings.success).unwrap_or_else(|| status.is_success()) {
-            return match meanings.error.filter(|pointer| self.holds_error(pointer)) {
-                Some(pointer) => Verdict::Unclear(Doubt::ErrorInside(pointer.clone())),
-                None => Verdict::Success,
+        if in_set(rules.success).unwrap_or_else(|| status.is_success()) {
+            return match rules.error.filter(|pointer| self.holds_error(pointer)) {
+                Some(pointer) => ResponseClass::Unclear(UnclearReason::ErrorInside(pointer.clone())),
+                None => ResponseClass::Success,
             };
         }
-        if let Some(gone) = meanings.gone.filter(|gone| gone.status.contains(status)) {
+        if let Some(gone) = rules.gone.filter(|gone| gone.status.contains(status)) {
             return if !gone.json || self.is_json() {
-                Verdict::Gone
+                ResponseClass::Gone
             } else {
-                Verdict::Unclear(Doubt::NotOfApi(status))
+                ResponseClass::Unclear(UnclearReason::NotOfApi(status))
             };
         }
-        if in_set(meanings.exists) == Some(true) {
-            return Verdict::Exists;
+        if in_set(rules.exists) == Some(true) {
+            return ResponseClass::Exists;
         }
         match status {
-            _ if status.is_redirection() => Verdict::Redirected,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Verdict::Unauthorized(status),
-            StatusCode::TOO_MANY_REQUESTS => Verdict::Throttled,
-            _ => match in_set(meanings.refused) {
-                Some(true) => Verdict::Refused(status),
-                Some(false) => Verdict::Unclear(Doubt::Status(status)),
-                None if status == StatusCode::NOT_FOUND => Verdict::NotFound,
+            _ if status.is_redirection() => ResponseClass::Redirected,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ResponseClass::Unauthorized(status),
+            StatusCode::TOO_MANY_REQUESTS => ResponseClass::Throttled,
+            _ => match in_set(rules.refused) {
+                Some(true) => ResponseClass::Refused(status),
+                Some(false) => ResponseClass::Unclear(UnclearReason::Status(status)),
+                None if status == StatusCode::NOT_FOUND => ResponseClass::NotFound,
                 None if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT => {
-                    Verdict::Refused(status)
+                    ResponseClass::Refused(status)
                 }
-                None => Verdict::Unclear(Doubt::Status(status)),
+                None => ResponseClass::Unclear(UnclearReason::Status(status)),
             },
         }
     }
 
     /// The body as JSON. An empty body is null.
-    pub(crate) fn json(&self) -> Result<Value, Doubt> {
-        if self.body.len() > MAX_ANSWER {
-            return Err(Doubt::TooLong);
+    pub(crate) fn json(&self) -> Result<Value, UnclearReason> {
+        if self.body.len() > MAX_RESPONSE_BYTES {
+            return Err(UnclearReason::TooLong);
         }
         if self.body.trim_ascii().is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(self.body).map_err(|_| Doubt::NotJson)
+        serde_json::from_slice(self.body).map_err(|_| UnclearReason::NotJson)
     }
 
     /// Whether the content type is JSON.
@@ -199,24 +199,26 @@ pub(crate) struct Minted {
 /// The answer to a mint.
 pub(crate) enum MintOutcome {
     Minted(Minted),
-    /// Anything else, [`Verdict::Success`] excepted.
-    Other(Verdict),
+    /// Anything else, [`ResponseClass::Success`] excepted.
+    Other(ResponseClass),
 }
 
 /// Reads the answer to a mint. `values` are those of the request.
 pub(crate) fn read_mint(
     mint: &Mint,
-    answer: &Answer<'_>,
+    response: &ResponseParts<'_>,
     values: &Values<'_>,
     now: Timestamp,
 ) -> MintOutcome {
-    let Some(call) = mint.call() else { return MintOutcome::Other(Verdict::Unclear(Doubt::Missing("call"))) };
-    let meanings =
-        Meanings { exists: Some(&mint.exists), refused: Some(&mint.refused), ..Meanings::of(&call) };
-    match answer.verdict(meanings) {
-        Verdict::Success => match read_minted(mint, answer, values, now) {
+    let Some(call) = mint.call() else {
+        return MintOutcome::Other(ResponseClass::Unclear(UnclearReason::Missing("call")));
+    };
+    let rules =
+        StatusRules { exists: Some(&mint.exists), refused: Some(&mint.refused), ..StatusRules::of(&call) };
+    match response.classify(rules) {
+        ResponseClass::Success => match read_minted(mint, response, values, now) {
             Ok(minted) => MintOutcome::Minted(minted),
-            Err(doubt) => MintOutcome::Other(Verdict::Unclear(doubt)),
+            Err(reason) => MintOutcome::Other(ResponseClass::Unclear(reason)),
         },
         other => MintOutcome::Other(other),
     }
@@ -224,24 +226,26 @@ pub(crate) fn read_mint(
 
 fn read_minted(
     mint: &Mint,
-    answer: &Answer<'_>,
+    response: &ResponseParts<'_>,
     values: &Values<'_>,
     now: Timestamp,
-) -> Result<Minted, Doubt> {
-    let body = answer.json()?;
+) -> Result<Minted, UnclearReason> {
+    let body = response.json()?;
     let id = match &mint.id {
         None => None,
         Some(source) => {
-            let id = answer.value(&body, source, values).filter(|id| is_valid_id(id));
-            Some(id.ok_or(Doubt::Missing("id"))?.to_string())
+            let id = response.value(&body, source, values).filter(|id| is_valid_id(id));
+            Some(id.ok_or(UnclearReason::Missing("id"))?.to_string())
         }
     };
     let values = Values { id: id.as_deref(), ..*values };
-    let token = answer.value(&body, &mint.token, &values).ok_or(Doubt::Missing("token"))?;
+    let token = response.value(&body, &mint.token, &values).ok_or(UnclearReason::Missing("token"))?;
     let values = Values { token: Some(&token), ..values };
     let mut outputs = Vec::with_capacity(mint.outputs.0.len());
     for (name, source) in &mint.outputs.0 {
-        let value = answer.value(&body, source, &values).ok_or_else(|| Doubt::MissingValue(name.clone()))?;
+        let value = response
+            .value(&body, source, &values)
+            .ok_or_else(|| UnclearReason::MissingValue(name.clone()))?;
         outputs.push((name.clone(), Sensitive::from(value.to_string())));
     }
     let expires = read_expiry(mint.expires.as_ref(), &body, now);
@@ -256,12 +260,13 @@ pub(crate) fn is_valid_id(id: &str) -> bool {
 /// The values of the answer to the call before a mint.
 pub(crate) fn read_values(
     sources: &[(String, Source)],
-    answer: &Answer<'_>,
+    response: &ResponseParts<'_>,
     values: &Values<'_>,
-) -> Result<BTreeMap<String, String>, Doubt> {
-    let body = answer.json()?;
+) -> Result<BTreeMap<String, String>, UnclearReason> {
+    let body = response.json()?;
     let read = |(name, source): &(String, Source)| {
-        let value = answer.value(&body, source, values).ok_or_else(|| Doubt::MissingValue(name.clone()))?;
+        let value =
+            response.value(&body, source, values).ok_or_else(|| UnclearReason::MissingValue(name.clone()))?;
         Ok((name.clone(), value.to_string()))
     };
     sources.iter().map(read).collect()
@@ -270,16 +275,16 @@ pub(crate) fn read_values(
 /// The credential of a login, and when it ends if the answer says that.
 pub(crate) fn read_login(
     login: &Login,
-    answer: &Answer<'_>,
+    response: &ResponseParts<'_>,
     values: &Values<'_>,
     now: Timestamp,
-) -> Result<(Sensitive, Option<Timestamp>), Doubt> {
-    let body = answer.json().or_else(|doubt| match login.token.origin {
+) -> Result<(Sensitive, Option<Timestamp>), UnclearReason> {
+    let body = response.json().or_else(|reason| match login.token.origin {
         // A credential in a header needs no body.
-        Origin::Header(_) if doubt == Doubt::NotJson => Ok(Value::Null),
-        _ => Err(doubt),
+        Origin::Header(_) if reason == UnclearReason::NotJson => Ok(Value::Null),
+        _ => Err(reason),
     })?;
-    let token = answer.value(&body, &login.token, values).ok_or(Doubt::Missing("credential"))?;
+    let token = response.value(&body, &login.token, values).ok_or(UnclearReason::Missing("credential"))?;
     // An end that cannot be read only shortens how long the credential is used.
     let expires = read_expiry(login.expires.as_ref(), &body, now).unwrap_or_default();
     Ok((Sensitive::from(token.to_string()), expires))
@@ -288,25 +293,25 @@ pub(crate) fn read_login(
 /// The value of one source, for example the account of a probe.
 pub(crate) fn read_value(
     source: &Source,
-    answer: &Answer<'_>,
+    response: &ResponseParts<'_>,
     values: &Values<'_>,
-) -> Result<Sensitive, Doubt> {
-    let body = answer.json()?;
-    let value = answer.value(&body, source, values).ok_or(Doubt::Missing("value"))?;
+) -> Result<Sensitive, UnclearReason> {
+    let body = response.json()?;
+    let value = response.value(&body, source, values).ok_or(UnclearReason::Missing("value"))?;
     Ok(Sensitive::from(value.to_string()))
 }
 
 /// The end of a renewed token as the answer says it.
 pub(crate) fn read_renewed(
     expires: Option<&Expires>,
-    answer: &Answer<'_>,
+    response: &ResponseParts<'_>,
     now: Timestamp,
-) -> Result<Result<Option<Timestamp>, ExpiryError>, Doubt> {
-    let body = answer.json()?;
+) -> Result<Result<Option<Timestamp>, ExpiryError>, UnclearReason> {
+    let body = response.json()?;
     let read = read_expiry(expires, &body, now);
     // An answer that may leave the end out is still one of the API: an object, or nothing at all.
     if expires.is_some() && read == Ok(None) && !matches!(body, Value::Object(_) | Value::Null) {
-        return Err(Doubt::NotObject);
+        return Err(UnclearReason::NotObject);
     }
     Ok(read)
 }
@@ -320,22 +325,25 @@ pub(crate) enum FindOutcome {
     Absent {
         items: usize,
     },
-    Other(Verdict),
+    Other(ResponseClass),
 }
 
 /// Reads the answer to a search for an exact name.
-pub(crate) fn read_find(find: &Find, answer: &Answer<'_>, name: &str) -> FindOutcome {
-    let Some(call) = find.call() else { return FindOutcome::Other(Verdict::Unclear(Doubt::Missing("call"))) };
-    let meanings = Meanings { gone: find.gone.as_ref(), ..Meanings::of(&call) };
-    let body = match answer.verdict(meanings) {
-        Verdict::Gone => return FindOutcome::Absent { items: 0 },
-        Verdict::Success => match answer.json() {
+pub(crate) fn read_find(find: &Find, response: &ResponseParts<'_>, name: &str) -> FindOutcome {
+    let Some(call) = find.call() else {
+        return FindOutcome::Other(ResponseClass::Unclear(UnclearReason::Missing("call")));
+    };
+    let rules = StatusRules { gone: find.gone.as_ref(), ..StatusRules::of(&call) };
+    let body = match response.classify(rules) {
+        ResponseClass::Gone => return FindOutcome::Absent { items: 0 },
+        ResponseClass::Success => match response.json() {
             Ok(body) => body,
-            Err(doubt) => return FindOutcome::Other(Verdict::Unclear(doubt)),
+            Err(reason) => return FindOutcome::Other(ResponseClass::Unclear(reason)),
         },
         other => return FindOutcome::Other(other),
     };
-    let unclear = |what: &'static str| FindOutcome::Other(Verdict::Unclear(Doubt::Missing(what)));
+    let unclear =
+        |what: &'static str| FindOutcome::Other(ResponseClass::Unclear(UnclearReason::Missing(what)));
     let items = match &find.items {
         None if body.is_object() => std::slice::from_ref(&body),
         None => return unclear("token"),
