@@ -1,6 +1,6 @@
-//! Reads the answer to a call: a pure function of status, headers and body.
+//! Interprets the response to a call: a pure function of status, headers and body.
 //!
-//! What an answer proves is decided here. An answer that does not prove that a token exists, or that it does not, is unclear.
+//! A response that proves neither that the call had its effect nor that it had none is unclear.
 
 mod expiry;
 
@@ -22,13 +22,13 @@ use super::description::{Call, Expires, Find, Gone, Login, Mint, Origin, Pointer
 use super::template::ValueSource;
 use super::values::Values;
 
-/// The longest answer that is read. What an API says of one token is a few hundred bytes.
+/// The maximum size of a response body. The response to a mint has a few hundred bytes.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// The longest identifier of a token.
+/// The maximum length of a token id.
 const MAX_ID: usize = 1024;
 
-/// An answer as it arrived.
+/// Status, headers and body of a response.
 #[derive(Clone, Copy)]
 pub(crate) struct ResponseParts<'a> {
     pub(crate) status: StatusCode,
@@ -36,49 +36,49 @@ pub(crate) struct ResponseParts<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// What a status says, before the body of a success is read.
+/// The meaning of a response, before the body of a success is read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ResponseClass {
     Success,
-    /// The token does not exist any more.
+    /// The token no longer exists.
     Gone,
-    /// The name or the identifier is taken.
+    /// The name or the id already exists.
     Exists,
-    /// The API did nothing, because of the request.
+    /// The API has rejected the request.
     Refused(StatusCode),
-    /// The API did nothing, because of the credential (401 or 403).
+    /// The API has rejected the credential (401 or 403).
     Unauthorized(StatusCode),
-    /// The API did nothing, because of its rate limit (429).
+    /// The rate limit of the API is exceeded (429).
     Throttled,
     Redirected,
-    /// The API does not know the path, or something before it answered (404).
+    /// Not found (404): the API does not have the path, or the response is that of a proxy.
     NotFound,
-    /// It is not known whether the API did anything.
+    /// The call may have had an effect.
     Unclear(UnclearReason),
 }
 
-/// Why an answer proves nothing.
+/// The reason why a response is unclear.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnclearReason {
     #[error("status {0}")]
     Status(StatusCode),
-    #[error("an error inside an answer that is successful otherwise ({0})")]
+    #[error("an error in a response with a success status ({0})")]
     ErrorInside(Pointer),
-    #[error("an answer longer than 1 MiB")]
+    #[error("a response longer than 1 MiB")]
     TooLong,
-    #[error("an answer that is not JSON")]
+    #[error("a body that is not JSON")]
     NotJson,
-    #[error("an answer that is not a JSON object")]
+    #[error("a body that is not a JSON object")]
     NotObject,
-    #[error("status {0} in an answer that is not JSON, which may be of a proxy")]
+    #[error("status {0} with a body that is not JSON, possibly from a proxy")]
     NotOfApi(StatusCode),
-    #[error("an answer without a usable {0}")]
+    #[error("a response without a valid {0}")]
     Missing(&'static str),
-    #[error("an answer without a usable value {0}")]
+    #[error("a response without a valid value {0}")]
     MissingValue(String),
 }
 
-/// What the status sets of a call say.
+/// The status sets of a call.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct StatusRules<'a> {
     pub(crate) success: Option<&'a StatusSet>,
@@ -95,7 +95,7 @@ impl<'a> StatusRules<'a> {
 }
 
 impl<'a> ResponseParts<'a> {
-    /// What the answer says about the call.
+    /// Classifies the response.
     pub(crate) fn classify(&self, rules: StatusRules<'_>) -> ResponseClass {
         let status = self.status;
         let in_set =
@@ -135,7 +135,7 @@ impl<'a> ResponseParts<'a> {
         }
     }
 
-    /// The body as JSON. An empty body is null.
+    /// Parses the body as JSON. An empty body is null.
     pub(crate) fn json(&self) -> Result<Value, UnclearReason> {
         if self.body.len() > MAX_RESPONSE_BYTES {
             return Err(UnclearReason::TooLong);
@@ -146,7 +146,7 @@ impl<'a> ResponseParts<'a> {
         serde_json::from_slice(self.body).map_err(|_| UnclearReason::NotJson)
     }
 
-    /// Whether the content type is JSON.
+    /// Returns whether the content type is JSON.
     pub(crate) fn is_json(&self) -> bool {
         let media = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -164,7 +164,7 @@ impl<'a> ResponseParts<'a> {
         }
     }
 
-    /// A value of the answer as text. Numbers are texts too, since some identifiers are numbers.
+    /// Returns a value of the response as text. Numbers are converted, because some ids are numbers.
     fn value(&self, body: &Value, source: &Source, values: &impl ValueSource) -> Option<Zeroizing<String>> {
         let text = match &source.origin {
             Origin::Pointer(pointer) => match pointer.find(body)? {
@@ -190,20 +190,20 @@ impl<'a> ResponseParts<'a> {
 pub(crate) struct Minted {
     pub(crate) id: Option<String>,
     pub(crate) token: Sensitive,
-    /// What callers get besides the token.
+    /// The fields of the credential besides the token.
     pub(crate) outputs: Vec<(String, Sensitive)>,
-    /// When it ends as the API says it, or why that cannot be read. The token exists in either case.
+    /// The expiry that the API reports. The token exists even if it is invalid.
     pub(crate) expires: Result<Option<Timestamp>, ExpiryError>,
 }
 
-/// The answer to a mint.
+/// The result of a mint.
 pub(crate) enum MintOutcome {
     Minted(Minted),
-    /// Anything else, [`ResponseClass::Success`] excepted.
+    /// Any class except [`ResponseClass::Success`].
     Other(ResponseClass),
 }
 
-/// Reads the answer to a mint. `values` are those of the request.
+/// Reads the response to a mint. `values` are those of the request.
 pub(crate) fn read_mint(
     mint: &Mint,
     response: &ResponseParts<'_>,
@@ -252,12 +252,12 @@ fn read_minted(
     Ok(Minted { id, token: Sensitive::from(token.to_string()), outputs, expires })
 }
 
-/// Whether an identifier can be that of one token: to revoke "" or ".." would be to revoke something else.
+/// Returns whether an id can identify one token. A request to revoke "" or ".." would address another object.
 pub(crate) fn is_valid_id(id: &str) -> bool {
     !matches!(id, "" | "." | "..") && id.len() <= MAX_ID && !id.chars().any(char::is_control)
 }
 
-/// The values of the answer to the call before a mint.
+/// Reads the values of the response to the call before a mint.
 pub(crate) fn read_values(
     sources: &[(String, Source)],
     response: &ResponseParts<'_>,
@@ -272,7 +272,7 @@ pub(crate) fn read_values(
     sources.iter().map(read).collect()
 }
 
-/// The credential of a login, and when it ends if the answer says that.
+/// Reads the credential from the response to a login, with its expiry if there is one.
 pub(crate) fn read_login(
     login: &Login,
     response: &ResponseParts<'_>,
@@ -285,12 +285,12 @@ pub(crate) fn read_login(
         _ => Err(reason),
     })?;
     let token = response.value(&body, &login.token, values).ok_or(UnclearReason::Missing("credential"))?;
-    // An end that cannot be read only shortens how long the credential is used.
+    // Without a valid expiry, the credential is used until it is rejected.
     let expires = read_expiry(login.expires.as_ref(), &body, now).unwrap_or_default();
     Ok((Sensitive::from(token.to_string()), expires))
 }
 
-/// The value of one source, for example the account of a probe.
+/// Reads the value of one source, for example the account of a probe.
 pub(crate) fn read_value(
     source: &Source,
     response: &ResponseParts<'_>,
@@ -301,7 +301,7 @@ pub(crate) fn read_value(
     Ok(Sensitive::from(value.to_string()))
 }
 
-/// The end of a renewed token as the answer says it.
+/// Reads the expiry of a renewed token.
 pub(crate) fn read_renewed(
     expires: Option<&Expires>,
     response: &ResponseParts<'_>,
@@ -309,26 +309,26 @@ pub(crate) fn read_renewed(
 ) -> Result<Result<Option<Timestamp>, ExpiryError>, UnclearReason> {
     let body = response.json()?;
     let read = read_expiry(expires, &body, now);
-    // An answer that may leave the end out is still one of the API: an object, or nothing at all.
+    // If the expiry is optional, the body must still be that of the API: an object, or empty.
     if expires.is_some() && read == Ok(None) && !matches!(body, Value::Object(_) | Value::Null) {
         return Err(UnclearReason::NotObject);
     }
     Ok(read)
 }
 
-/// What a search says about a name.
+/// The result of a search for a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FindOutcome {
-    /// The identifiers of the tokens with this name; `None` for one without.
+    /// The ids of the tokens with this name. `None` for a token without an id.
     Found(Vec<Option<String>>),
-    /// No token has this name, among as many as the page has.
+    /// No token on this page has the name. Contains the number of tokens on the page.
     Absent {
         items: usize,
     },
     Other(ResponseClass),
 }
 
-/// Reads the answer to a search for an exact name.
+/// Reads the response to a search for an exact name.
 pub(crate) fn read_find(find: &Find, response: &ResponseParts<'_>, name: &str) -> FindOutcome {
     let Some(call) = find.call() else {
         return FindOutcome::Other(ResponseClass::Unclear(UnclearReason::Missing("call")));
@@ -349,7 +349,7 @@ pub(crate) fn read_find(find: &Find, response: &ResponseParts<'_>, name: &str) -
         None => return unclear("token"),
         Some(pointer) => match pointer.find(&body) {
             Some(Value::Array(items)) => &items[..],
-            // Some APIs say null for an empty list; one that has no such key is not understood.
+            // Some APIs return null for an empty list. A response without the key is unclear.
             Some(Value::Null) => &[],
             _ => return unclear("list of tokens"),
         },

@@ -16,28 +16,33 @@ use super::request::RequestBody;
 use super::response::MAX_RESPONSE_BYTES;
 use super::retry_after::retry_after;
 
-/// The pauses before four retries. They begin with 100 ms, double each time, and are up to twice as long at random, so that concurrent callers
-/// do not retry at the same time.
+/// The delays before four retries. They begin with 100 ms and double each time. A random factor of up to two keeps concurrent callers from
+/// retrying at the same time.
 const BACKOFF: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(4).with_jitter();
 
-/// The maximum size of a response body, which normally has a few hundred bytes.
-const MAX_BODY_SIZE: usize = MAX_RESPONSE_BYTES;
+/// When a request may be retried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetryPolicy {
+    /// Also if an earlier attempt may have had an effect.
+    Always,
+    /// Only if no earlier attempt can have had an effect.
+    IfNoEffect,
+}
 
-/// A request.
+/// A request with its retry policy and its deadline.
 pub(super) struct UpstreamRequest {
     pub(super) action: &'static str,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: Headers,
     pub(super) body: Option<RequestBody>,
-    /// Whether to retry a request that may have had an effect.
-    pub(super) retry_after_effect: bool,
-    /// When the last attempt ends.
+    pub(super) retry: RetryPolicy,
+    /// The time at which the last attempt times out.
     pub(super) deadline: Instant,
 }
 
-/// The response of the service.
+/// A response of the service.
 pub(super) struct UpstreamResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -47,8 +52,8 @@ pub(super) struct UpstreamResponse {
 }
 
 impl Upstream {
-    /// Sends a call. Retries after failed connections, after 429 (not before `Retry-After`), and after 502 to 504 if it may be repeated. A
-    /// mint may be repeated if the service supports idempotency keys.
+    /// Sends a request. Retries it after failed connections, after 429 (not before `Retry-After`), and after 502 to 504 if its retry policy
+    /// allows that. A mint is retried after a possible effect only if the service supports idempotency keys.
     pub(super) async fn send(
         &self,
         call: &UpstreamRequest,
@@ -68,8 +73,8 @@ impl Upstream {
             effect = effect.max(*now);
             *now = effect;
 
-            let may_repeat = effect == Effect::None || call.retry_after_effect;
-            let minimum = retry_delay(&outcome).filter(|_| may_repeat);
+            let may_retry = effect == Effect::None || call.retry == RetryPolicy::Always;
+            let minimum = retry_delay(&outcome).filter(|_| may_retry);
             let pause = minimum.and_then(|minimum| Some(pauses.next()?.max(minimum)));
             match pause {
                 Some(pause) if pause < deadline.saturating_duration_since(Instant::now()) => {
@@ -93,7 +98,7 @@ impl Upstream {
             request = request.header(name, value);
         }
         if let Some(body) = &call.body {
-            // Copied, as a connection keeps its bytes until they are sent.
+            // Copied, because reqwest takes ownership of the body.
             request = request.header(CONTENT_TYPE, body.kind.content_type()).body(body.bytes.to_vec());
         }
         let mut response = request.send().await.map_err(ErrorKind::from_reqwest)?;
@@ -107,7 +112,7 @@ impl Upstream {
                 .await
                 .map_err(|error| (ErrorKind::from_reqwest(error).0, Effect::Possible))?;
             let Some(chunk) = chunk else { return Ok(UpstreamResponse { status, headers, body, effect }) };
-            if body.len() + chunk.len() > MAX_BODY_SIZE {
+            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
                 return Err((ErrorKind::TooLarge, Effect::Possible));
             }
             body.extend_from_slice(&chunk);

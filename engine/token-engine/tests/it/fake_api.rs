@@ -1,4 +1,4 @@
-//! A token API over real HTTP that a test programs: it records requests and answers as a function says.
+//! A fake token API over real HTTP: it records requests and returns the responses of a function.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
-    /// Path and query.
+    /// The path and the query.
     pub(crate) target: String,
-    /// Names in lower case.
+    /// Headers with lower-case names.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
@@ -28,20 +28,20 @@ impl ReceivedRequest {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// Method and target.
+    /// Returns the method and the target.
     pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 }
 
-/// An answer.
+/// A response of the fake API.
 #[derive(Clone, Debug)]
 pub(crate) struct FakeResponse {
     status: u16,
     kind: &'static str,
     headers: Vec<(&'static str, String)>,
     body: String,
-    /// Whether the connection is dropped in place of an answer.
+    /// Whether the connection is closed without a response.
     lost: bool,
 }
 
@@ -71,7 +71,7 @@ impl FakeResponse {
 
 type Handler = Box<dyn FnMut(&ReceivedRequest) -> FakeResponse + Send>;
 
-/// The server. Dropping it closes the port.
+/// The HTTP server. Dropping it closes the port.
 pub(crate) struct FakeApi {
     state: Arc<Mutex<State>>,
     address: String,
@@ -107,7 +107,7 @@ impl FakeApi {
         self.state.lock().received.clone()
     }
 
-    /// Methods and targets of all requests.
+    /// Returns the methods and targets of all requests.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.received().iter().map(ReceivedRequest::line).collect()
     }
@@ -119,7 +119,7 @@ impl Drop for FakeApi {
     }
 }
 
-/// Answers one request and closes the connection.
+/// Responds to one request and closes the connection.
 async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     let mut stream = BufReader::new(stream);
     let Some(received) = read(&mut stream).await else { return };
@@ -163,14 +163,14 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<ReceivedRequest> {
     Some(ReceivedRequest { method, target, headers, body: String::from_utf8(body).ok()? })
 }
 
-/// A model of JupyterHub's API of tokens: the id of a deleted token is given to the next one.
+/// A model of the token API of JupyterHub, which reuses the id of a deleted token.
 #[derive(Default)]
 pub(crate) struct HubModel {
-    /// Id, note and user of each live token.
+    /// The id, the note and the user of each live token.
     pub(crate) tokens: Vec<(String, String, String)>,
-    /// How many answers to a mint are lost, after the token was created.
+    /// The number of next mints whose response is lost after the token was created.
     pub(crate) lose_responses: usize,
-    /// Whether the next mint does not arrive at all.
+    /// The number of next mints whose request is lost.
     pub(crate) drop_requests: usize,
 }
 

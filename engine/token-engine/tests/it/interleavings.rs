@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order, no token is live without a record, and no stranger's token is touched.
+//! Random sequences of events: no token is live without a record, and no token of another user is revoked.
 
 use std::sync::Arc;
 
@@ -12,27 +12,27 @@ use crate::described::{backdate, hub};
 use crate::fake_api::{FakeApi, HubModel};
 use crate::{assert_accepted, poll_steps, wal_entries};
 
-/// Something that happens.
+/// An event.
 #[derive(Clone, Debug)]
 enum Event {
     Mint,
-    /// The answer to the mint is lost.
+    /// The response to the mint is lost.
     MintWithLostResponse,
-    /// The request of the mint does not arrive.
+    /// The request of the mint is lost.
     MintWithLostRequest,
-    /// The host hangs up after so many steps, as if the process was killed there.
+    /// The request is dropped after this number of polls, like a kill of the process.
     MintCancelled(usize),
     /// The lease with this number ends.
     Revoke(usize),
-    /// Somebody creates a token of the same user by hand.
+    /// Another client creates a token of the same user.
     UnrelatedTokenCreated,
-    /// Somebody deletes the token with this number by hand.
+    /// Another client deletes the token with this number.
     TokenDeletedManually(usize),
-    /// The host rolls back, so many seconds later.
+    /// The host rolls back after this number of seconds.
     Rollback(i64),
-    /// The clock of the node steps.
+    /// The clock of the node is adjusted by this number of seconds.
     ClockSteps(i64),
-    /// The configuration is written with another description of the same service, and then written back.
+    /// The configuration is changed to another description of the same service, and back.
     ConfigChanges,
     /// The role is deleted and written again.
     RoleChanges,
@@ -54,14 +54,14 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-const UNRELATED_NOTE: &str = "of a stranger";
+const UNRELATED_NOTE: &str = "unrelated";
 
 struct Scenario {
     hub: Arc<Mutex<HubModel>>,
     api: FakeApi,
     mount: TestMount,
     leases: Vec<Response>,
-    /// How many tokens of unrelated there are.
+    /// The number of live tokens that other clients created.
     unrelated: usize,
 }
 
@@ -91,8 +91,8 @@ impl Scenario {
                 self.hub.lock().drop_requests = 0;
             }
             Event::MintCancelled(steps) => {
-                let answered = poll_steps(*steps, self.mount.read("creds/developer")).await;
-                if let Some(Ok(Some(leased))) = answered {
+                let completed = poll_steps(*steps, self.mount.read("creds/developer")).await;
+                if let Some(Ok(Some(leased))) = completed {
                     self.leases.push(leased);
                 }
             }
@@ -115,7 +115,7 @@ impl Scenario {
             }
             Event::Rollback(later) => {
                 backdate(&self.mount, *later).await;
-                let _left_to_the_next_one = self.mount.rollback().await;
+                let _retried_by_the_next_rollback = self.mount.rollback().await;
             }
             Event::ClockSteps(seconds) => backdate(&self.mount, *seconds).await,
             Event::ConfigChanges => {
@@ -137,10 +137,10 @@ impl Scenario {
         }
     }
 
-    /// Every live token of ours is leased, or in the write-ahead log, or being given back at this moment.
+    /// Asserts that every live token of the mount has a lease or a write-ahead log entry, or is being revoked.
     async fn check(&self, event: &Event) {
         let unrelated = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == UNRELATED_NOTE).count();
-        assert_eq!(unrelated, self.unrelated, "after {event:?}: a stranger's token was touched");
+        assert_eq!(unrelated, self.unrelated, "after {event:?}: an unrelated token was revoked");
         harness::eventually("every live token has a record", async || {
             let ours = self.hub.lock().tokens.len() - self.unrelated;
             (ours <= self.leases.len() + wal_entries(&self.mount).len()).then_some(())
@@ -148,12 +148,12 @@ impl Scenario {
         .await;
     }
 
-    /// Everything ends, and nothing of ours is left.
+    /// Revokes all leases, and asserts that no token of the mount is left.
     async fn finish(mut self) {
         while let Some(leased) = self.leases.pop() {
             self.mount.revoke(&leased).await.expect("the service is up");
         }
-        harness::eventually("nothing of ours is left", async || {
+        harness::eventually("no token of the mount is left", async || {
             backdate(&self.mount, 600).await;
             self.mount.rollback().await.ok()?;
             let left = self.hub.lock().tokens.len();
@@ -161,7 +161,7 @@ impl Scenario {
         })
         .await;
         let unrelated = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == UNRELATED_NOTE).count();
-        assert_eq!(unrelated, self.unrelated, "a stranger's token was touched at the end");
+        assert_eq!(unrelated, self.unrelated, "an unrelated token was revoked at the end");
     }
 }
 
@@ -169,7 +169,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_token_is_live_without_a_record_and_no_stranger_loses_one(
+    fn no_token_is_live_without_a_record_and_no_unrelated_token_is_revoked(
         events in proptest::collection::vec(event(), 1..24),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -1,4 +1,4 @@
-//! What an answer proves.
+//! Tests of the interpretation of responses.
 
 use serde_json::json;
 
@@ -128,7 +128,7 @@ fn a_status_means_what_the_description_says() {
 }
 
 #[test]
-fn an_error_inside_a_success_is_no_success() {
+fn an_error_in_a_response_with_a_success_status_is_a_failure() {
     let description = describe(json!({"error": "/error"}));
     for error in [r#""invalid_scope""#, "true", "1", r#"{"code": 1}"#, r#"["x"]"#] {
         let body = format!(r#"{{"id": "a", "token": "t", "error": {error}}}"#);
@@ -198,7 +198,7 @@ fn check_find(status: u16, kind: &str, body: &str, expected: FindOutcome) {
 }
 
 #[test]
-fn a_search_finds_exact_names_only_and_doubts_what_it_does_not_understand() {
+fn a_search_finds_exact_names_only_and_an_unexpected_response_is_unclear() {
     const JSON: &str = "application/json; charset=utf-8";
     let found = |ids: &[&str]| FindOutcome::Found(ids.iter().map(|id| Some((*id).to_owned())).collect());
     let unclear = |what| FindOutcome::Other(ResponseClass::Unclear(UnclearReason::Missing(what)));
