@@ -44,7 +44,7 @@ struct Setup {
     config: Value,
     /// The fields of the role except its TTLs.
     role: Value,
-    /// The output that a client sends in addition to the token. Empty if there is none.
+    /// The output that a client sends in addition to the token. Empty without one.
     name: &'static str,
 }
 

@@ -54,7 +54,7 @@ pub(crate) async fn load_client(
 
 /// Returns a connection to an endpoint and an account: the one with this name, or else any other.
 ///
-/// If there is none, returns why the named connection does not reach the account, or `None` if no connection exists.
+/// Otherwise returns why the named connection does not reach the account, or `None` if no connection exists.
 pub(crate) async fn find_client(
     context: &Context<TokenEngine>,
     name: &str,

@@ -134,7 +134,7 @@ impl UpstreamClient {
         !self.config.account.is_empty() || self.upstream.knows_account()
     }
 
-    /// Returns the account of the connection: the configured one, else the one that the API reports. Empty if there is none.
+    /// Returns the account of the connection: the configured one, else the one that the API reports, else an empty string.
     pub(crate) async fn account(&self) -> Result<Cow<'_, str>, Error> {
         if !self.config.account.is_empty() {
             return Ok(Cow::from(&self.config.account));

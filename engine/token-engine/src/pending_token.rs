@@ -14,7 +14,7 @@ use crate::upstream::Revocation;
 use crate::wal_entry::{MINT_KIND, WalEntry};
 use crate::{TokenEngine, UpstreamClient};
 
-/// A token that the API has created and that is not returned to the client yet.
+/// A token that the API has created and that has not yet been returned to the client.
 pub(crate) struct PendingToken {
     pub(crate) context: Context<TokenEngine>,
     pub(crate) client: Arc<UpstreamClient>,

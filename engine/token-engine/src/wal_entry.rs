@@ -32,7 +32,7 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WalEntry {
     pub(crate) api_endpoint: Endpoint,
-    /// The account of the token. Empty if there is none.
+    /// The account of the token. Empty without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) account: String,
     #[serde(rename = "order")]
@@ -192,6 +192,12 @@ impl WalEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_is_stored_under_the_name_that_earlier_versions_read() {
+        assert_eq!(serde_json::to_value(WalState::Planned).unwrap(), "planned");
+        assert_eq!(serde_json::to_value(WalState::Unrecognized).unwrap(), "forgotten");
+    }
 
     #[test]
     fn a_name_is_unique_and_fits_the_api() {

@@ -25,8 +25,8 @@ async fn an_application_credential_of_keystone_works_until_it_is_revoked() {
 #[tokio::test]
 async fn keystone_returns_the_token_of_a_login_in_a_header_and_keeps_names_unique() {
     let server = TokenServer::start(TokenApi::Keystone).await;
-    let (answer, token) = login(&server).send_for_header("X-Subject-Token").await;
-    let body = answer.success();
+    let (response, token) = login(&server).send_for_header("X-Subject-Token").await;
+    let body = response.success();
     assert!(!body.to_string().contains(&token), "the token is only in the header");
 
     let path = format!("/v3/users/{}/application_credentials", body["token"]["user"]["id"].as_str().unwrap());

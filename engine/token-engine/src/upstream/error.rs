@@ -181,7 +181,7 @@ impl Effect {
 }
 
 impl ErrorKind {
-    /// Returns the kind of a response that is not a success.
+    /// Returns the kind of an unsuccessful response.
     pub(super) fn from_class(class: ResponseClass, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
         match class {
             ResponseClass::Exists => ErrorKind::Exists(status),

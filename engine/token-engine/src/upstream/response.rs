@@ -66,11 +66,11 @@ pub(crate) enum UnclearReason {
     ErrorInside(Pointer),
     #[error("a response longer than 1 MiB")]
     TooLong,
-    #[error("a body that is not JSON")]
+    #[error("a body of invalid JSON")]
     NotJson,
-    #[error("a body that is not a JSON object")]
+    #[error("a JSON body other than an object")]
     NotObject,
-    #[error("status {0} with a body that is not JSON, possibly from a proxy")]
+    #[error("status {0} with a non-JSON body, possibly from a proxy")]
     NotOfApi(StatusCode),
     #[error("a response without a valid {0}")]
     Missing(&'static str),

@@ -143,3 +143,19 @@ pub(crate) fn bind_renewal(api: &Api, values: &Values<'_>) -> Result<Option<Rene
     let without_lifetime = Values { lifetime: None, ..*values };
     api.description.renew.as_ref().map(|renew| renew.bind(&without_lifetime)).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_check_of_an_id_is_stored_under_the_name_that_earlier_versions_read() {
+        let find = json!({"get": "/tokens", "items": "", "name": "/name", "id": "/id"});
+        let stored = json!({"id": "a1", "look": {"find": find, "name": "vault-dev-1"}});
+        let revocation: Revocation = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(revocation.id_check.as_ref().unwrap().name, "vault-dev-1");
+        assert_eq!(serde_json::to_value(&revocation).unwrap(), stored);
+    }
+}

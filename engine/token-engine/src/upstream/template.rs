@@ -55,7 +55,7 @@ pub(crate) enum RenderError {
     Segment(Placeholder),
     #[error("{{{0}}} is not a path below api_endpoint")]
     Path(Placeholder),
-    #[error("the value of header {0} contains a character that is not printable ASCII")]
+    #[error("the value of header {0} contains a character other than printable ASCII")]
     Header(String),
     #[error("the request is longer than {} KiB", MAX_RENDERED / 1024)]
     TooLong,

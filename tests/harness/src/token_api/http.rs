@@ -1,4 +1,4 @@
-//! Requests to a service, and what the answers of all have in common.
+//! Requests to a service, and helpers for its responses.
 
 use std::pin::Pin;
 

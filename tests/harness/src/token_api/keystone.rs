@@ -101,9 +101,9 @@ impl Service for Keystone {
 
     fn list(&self) -> BoxFuture<'_, Vec<ListedCredential>> {
         Box::pin(async move {
-            let answer = self.request("GET", "").await.success().await;
+            let response = self.request("GET", "").await.success().await;
             let listed = |one| ListedCredential { id: text(one, "/id"), name: text(one, "/name") };
-            elements(&answer["application_credentials"]).iter().map(listed).collect()
+            elements(&response["application_credentials"]).iter().map(listed).collect()
         })
     }
 }

@@ -44,8 +44,8 @@ pub(super) async fn prepare(directory: &TempDir, program: &Path, args: &[&str]) 
     let mut command = Command::new(program);
     command.args(args).current_dir(directory.path()).env("HOME", directory.path());
     let done = process::output(&mut command, PREPARE_TIMEOUT).await;
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{} {args:?} failed ({}):\n{said}", program.display(), done.status);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{} {args:?} failed ({}):\n{stderr}", program.display(), done.status);
 }
 
 /// Copies a directory recursively, which a build script has prepared.

@@ -95,9 +95,9 @@ impl Service for Verdaccio {
 
     fn list(&self) -> BoxFuture<'_, Vec<ListedCredential>> {
         Box::pin(async move {
-            let answer = self.request("GET", "/-/npm/v1/tokens").success().await;
+            let response = self.request("GET", "/-/npm/v1/tokens").success().await;
             let listed = |token| ListedCredential { id: text(token, "/key"), name: String::new() };
-            elements(&answer["objects"]).iter().map(listed).collect()
+            elements(&response["objects"]).iter().map(listed).collect()
         })
     }
 }

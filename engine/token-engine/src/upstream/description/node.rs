@@ -33,7 +33,7 @@ pub(crate) enum Node {
     Map(Vec<(String, Node)>),
 }
 
-/// A text that is not a valid document.
+/// An invalid document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NodeError {
     #[error("is longer than {} KiB", MAX_SIZE / 1024)]

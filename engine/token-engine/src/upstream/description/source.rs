@@ -17,9 +17,7 @@ pub(crate) struct Pointer(String);
 pub(crate) enum PointerError {
     #[error("must be a JSON pointer, which begins with / (or is empty for the whole response)")]
     Start,
-    #[error(
-        "contains a ~ that is not followed by 0 or 1 (in a JSON pointer, ~ is written ~0 and / is written ~1)"
-    )]
+    #[error("contains a ~ not followed by 0 or 1 (in a JSON pointer, ~ is written ~0 and / is written ~1)")]
     Escape,
 }
 

@@ -73,7 +73,7 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
             b'%' => {
                 let digits = [bytes.next(), bytes.next()];
                 if !digits.iter().all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())) {
-                    return Err("contains a % that is not followed by two hexadecimal digits");
+                    return Err("contains a % not followed by two hexadecimal digits");
                 }
             }
             byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => {}

@@ -172,7 +172,7 @@ fn parse_slot(inside: &str) -> Result<Slot, TemplateError> {
     Ok(Slot { placeholder, optional, join })
 }
 
-/// Shortens and escapes a placeholder for a message. A text with braces that is not a template can contain anything.
+/// Shortens and escapes a placeholder for a message. An invalid template can contain any text.
 fn shown(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._:?-".contains(letter);
     if text.len() <= 48 && text.chars().all(plain) { text.to_owned() } else { "…".to_owned() }

@@ -61,7 +61,7 @@ impl Scope {
         }
     }
 
-    /// Returns the reason why a placeholder has no value, if that is not obvious.
+    /// Returns the reason why a placeholder has no value, if it is not obvious.
     fn reason(self, placeholder: &Placeholder) -> &'static str {
         match (self, placeholder) {
             (Scope::Login, Placeholder::LoginToken) => {
