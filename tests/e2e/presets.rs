@@ -1,4 +1,4 @@
-//! The presets on real services: a real Vault runs the plugin, and the service itself shows what that has done.
+//! The presets with real services: a real Vault runs the plugin, and the tests verify the effects at the service.
 
 mod devpi;
 mod hydra;
@@ -19,7 +19,7 @@ use crate::lab::{BINARY, NAME};
 
 const MOUNT: &str = "custom";
 
-/// What no service accepts.
+/// A key that no service accepts.
 const WRONG_KEY: &str = "not-the-key";
 
 /// A Vault with the plugin on one mount.
@@ -27,31 +27,31 @@ struct PluginMount {
     vault: VaultServer,
 }
 
-/// A credential as a client of Vault gets it.
+/// A leased credential.
 struct Leased {
     lease_id: String,
-    /// Of the lease, in seconds.
+    /// The duration of the lease in seconds.
     duration: i64,
     data: Value,
 }
 
-/// A connection and a role, as a user writes them.
+/// The configuration of a connection and a role.
 struct Setup {
     preset: &'static str,
-    /// The service and its version, as the preset names them.
+    /// The service and its version, as in the preset.
     proven: String,
-    /// The fields of `config` besides the preset.
+    /// The fields of `config` except the preset.
     config: Value,
-    /// The fields of the role besides its lifetimes.
+    /// The fields of the role except its TTLs.
     role: Value,
-    /// The output that a client presents beside the token; empty if there is none.
+    /// The output that a client sends in addition to the token. Empty without one.
     name: &'static str,
 }
 
-/// A service, asked without the plugin.
+/// Direct access to a service, without the plugin.
 trait Service {
     async fn accepts(&self, credential: &Credential) -> bool;
-    /// Identifiers of what was issued and not revoked.
+    /// Returns the ids of the credentials that were issued and not revoked.
     async fn issued(&self) -> Vec<String>;
     async fn revoke_directly(&self, id: &str);
 }
@@ -122,7 +122,7 @@ impl PluginMount {
         serde_json::from_value(listed.success()["data"]["keys"].take()).unwrap()
     }
 
-    /// Asserts that the connection and the role are refused by the service because of the key, which the errors do not show.
+    /// Asserts that the service rejects requests of the connection and the role because of the key, and that the errors do not contain the key.
     async fn assert_key_refused(&self, reason: &str) {
         for path in ["check", "creds/app"] {
             let error = error_of(self.read(path).await);
@@ -151,7 +151,7 @@ impl Setup {
         config
     }
 
-    /// Writes connection and role to a new Vault. Before that, with a wrong key, which is refused with this reason.
+    /// Writes the connection and the role to a new Vault. Tests a wrong key first, if `refusal` contains the expected reason.
     async fn mount(&self, service: &impl Service, refusal: Option<&str>) -> PluginMount {
         let mount = PluginMount::start().await;
         let shown = mount.read(&format!("presets/{}", self.preset)).await.success();
@@ -173,8 +173,8 @@ impl Setup {
         mount
     }
 
-    /// Shows on the service that a credential works from its issue, over a renewal, to its revocation; and that a lease ends whose
-    /// credential somebody else has revoked.
+    /// Verifies at the service that a credential works from its issue, over a renewal, to its revocation. Then verifies that a lease can be
+    /// revoked whose credential was already revoked directly.
     async fn prove(&self, service: &impl Service, refusal: Option<&str>) -> PluginMount {
         let mount = self.mount(service, refusal).await;
         let (first, second) = (mount.issue().await, mount.issue().await);
@@ -189,7 +189,7 @@ impl Setup {
         assert!(!service.accepts(&one).await);
         assert!(service.accepts(&other).await, "only the first was revoked");
 
-        let [left] = &service.issued().await[..] else { panic!("not one credential is left") };
+        let [left] = &service.issued().await[..] else { panic!("expected exactly one credential") };
         service.revoke_directly(left).await;
         assert!(!service.accepts(&other).await);
         mount.revoke(&second).await.success();
@@ -198,19 +198,19 @@ impl Setup {
     }
 }
 
-/// The reason of a connection whose key is answered with this status.
+/// Returns the error of a connection whose key is rejected with this status.
 fn refused_with(status: u16) -> String {
     format!("the key is refused (status {status} ")
 }
 
-/// What an answer that is no success says.
+/// Returns the errors of an unsuccessful response.
 #[track_caller]
-fn error_of(answer: ApiResponse) -> String {
-    assert!(answer.status >= 400, "{answer:?}");
-    answer.body["errors"].to_string()
+fn error_of(response: ApiResponse) -> String {
+    assert!(response.status >= 400, "{response:?}");
+    response.body["errors"].to_string()
 }
 
-/// The version that a file of `tests/servers` pins, as `NAME==VERSION`.
+/// Returns the version that a file of `tests/servers` pins, as `NAME==VERSION`.
 #[track_caller]
 fn pinned_version(requirements: &str, name: &str) -> String {
     let pinned = requirements.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));

@@ -1,4 +1,4 @@
-//! Real services that issue tokens, asked with plain HTTP: what a description of their APIs may rely on, and what it must expect.
+//! Real token services over plain HTTP: the behavior of their APIs that a description depends on.
 
 mod devpi;
 mod hydra;
@@ -9,8 +9,8 @@ mod verdaccio;
 
 use harness::{TokenApi, TokenServer};
 
-/// Starts a service, and shows that a credential of it works until it is revoked, also after the service was killed. Returns the
-/// service, and the id of the credential.
+/// Starts a service, and verifies that a credential works until it is revoked, also after a kill of the service. Returns the service and the
+/// id of the credential.
 async fn revoked_credential(api: TokenApi) -> (TokenServer, String) {
     let mut server = TokenServer::start(api).await;
     assert_eq!(server.list().await, []);
@@ -25,7 +25,7 @@ async fn revoked_credential(api: TokenApi) -> (TokenServer, String) {
     assert_eq!(listed, expected);
 
     server.kill().await;
-    server.start_again().await;
+    server.restart().await;
     assert!(server.token_works(&issued.credential).await, "{}", server.logs());
 
     server.revoke(&issued.id).await.success();

@@ -29,7 +29,7 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T> Cache<T> {
-    /// Returns the value at `key`, which `read` loads if it is not cached.
+    /// Returns the cached value at `key`, or loads it with `read`.
     pub(crate) async fn get_or_load(
         &self,
         key: &str,
@@ -53,7 +53,7 @@ impl<T> Cache<T> {
         Ok(Some(value))
     }
 
-    /// Drops the value at `key`, and prevents that a value that is being read is cached.
+    /// Drops the value at `key`. A value whose read has started before is not cached.
     pub(crate) fn invalidate(&self, key: &str) {
         let mut cache = self.0.lock();
         cache.generation += 1;

@@ -1,4 +1,4 @@
-//! `check`: whether a connection works, without issuing a token.
+//! `check`: tests a connection without issuing a token.
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, Path};
@@ -7,7 +7,7 @@ use vault_plugin::logical::{Error, Operation};
 use crate::TokenEngine;
 use crate::config;
 use crate::role_name::{self, RoleName};
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 
 pub(crate) fn path() -> Path<TokenEngine> {
     with_read(Path::new("check"))
@@ -21,9 +21,9 @@ pub(crate) fn named_path() -> Path<TokenEngine> {
 fn with_read(path: Path<TokenEngine>) -> Path<TokenEngine> {
     path.help(
         "Check a connection.",
-        "Sends the call of the preset that creates nothing, and so checks address, TLS and credential. No token is issued.",
+        "Sends the call of the preset that creates nothing. This checks the address, TLS and the credential. No token is issued.",
     )
-    .on(Operation::Read, "Check the connection.", instrument(Measured::Check, read))
+    .on(Operation::Read, "Check the connection.", instrument(MeasuredOperation::Check, read))
 }
 
 #[derive(Deserialize)]
@@ -32,12 +32,12 @@ struct CheckRequest {
     name: Option<RoleName>,
 }
 
-/// What a read shows.
+/// The response to a read.
 #[derive(Serialize)]
 struct CheckResponse {
     api_endpoint: String,
     preset: String,
-    /// Whether a call was sent; the description may have none that creates nothing.
+    /// Whether a call was sent. A description without the call `probe` has none that creates nothing.
     checked: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,

@@ -1,4 +1,4 @@
-//! `config`: the address of the token service, and the key for it.
+//! `config`: the address of the token service, and its key.
 
 mod settings;
 
@@ -15,14 +15,14 @@ use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
 use crate::role_name::{self, RoleName};
 use crate::sensitive::salted_sha256;
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 use crate::upstream::{DEFAULT_PRESET, Node, Parameters, Recovery, Upstream};
 use crate::{TokenEngine, UpstreamClient};
 
-/// Where the connection `default` is stored: the only one of the first version.
+/// The storage key of the connection `default`. The first version had no other connection.
 pub(crate) const STORAGE_KEY: &str = "config";
 
-/// Where all others are stored.
+/// The storage prefix of all other connections.
 pub(crate) const NAMED_PREFIX: &str = "config/";
 
 /// The name of the connection at `config`.
@@ -30,7 +30,7 @@ pub(crate) const DEFAULT_NAME: &str = "default";
 
 const DEFAULT_REQUEST_TIMEOUT: u64 = 30;
 
-/// With this limit a call with its retries ends before the host gives up on the request (90 seconds).
+/// With this limit, a call and its retries end before the request timeout of the host (90 seconds).
 const MAX_REQUEST_TIMEOUT: u64 = 60;
 
 const MAX_ACCOUNT_LENGTH: usize = 256;
@@ -52,8 +52,9 @@ pub(crate) async fn load_client(
     context.state().client.get_or_load(&storage_key(name), read).await
 }
 
-/// The connection to an endpoint and an account: the one of this name, or any other. Without one, why the named one does not reach it; `None`
-/// if there is no connection at all.
+/// Returns a connection to an endpoint and an account: the one with this name, or else any other.
+///
+/// Otherwise returns why the named connection does not reach the account, or `None` if no connection exists.
 pub(crate) async fn find_client(
     context: &Context<TokenEngine>,
     name: &str,
@@ -69,7 +70,7 @@ pub(crate) async fn find_client(
     }
     for other in names(context.storage()).await?.iter().filter(|other| *other != name) {
         let Some(client) = load_client(context, other).await? else { continue };
-        // Another connection that cannot be asked for its account does not reach the token either.
+        // A connection whose account cannot be requested is skipped, because it cannot revoke the token either.
         match client.check_connection(endpoint, account).await {
             Ok(Ok(())) => return Ok(Ok(client)),
             Ok(Err(error)) => mismatch = mismatch.or(Some(error)),
@@ -79,7 +80,7 @@ pub(crate) async fn find_client(
     Ok(Err(mismatch))
 }
 
-/// The error of a request that needs a connection.
+/// Returns the error of a request whose connection is not configured.
 pub(crate) fn not_configured(context: &Context<TokenEngine>, name: &str) -> Error {
     let mount = &context.request().mount_point;
     if name == DEFAULT_NAME {
@@ -92,22 +93,22 @@ pub(crate) fn not_configured(context: &Context<TokenEngine>, name: &str) -> Erro
     ))
 }
 
-/// What is stored, for those who need no client.
+/// Returns the stored configuration, without its client.
 pub(crate) async fn load(storage: &dyn Storage, name: &str) -> Result<Option<Config>, StorageError> {
     storage.read(&storage_key(name)).await
 }
 
-/// Where the connection of this name is stored.
+/// Returns the storage key of the connection with this name.
 pub(crate) fn storage_key(name: &str) -> String {
     if name == DEFAULT_NAME { STORAGE_KEY.to_owned() } else { format!("{NAMED_PREFIX}{name}") }
 }
 
-/// Whether a stored value is a connection.
+/// Returns whether a storage key is that of a connection.
 pub(crate) fn is_storage_key(key: &str) -> bool {
     key == STORAGE_KEY || key.starts_with(NAMED_PREFIX)
 }
 
-/// The names of all connections.
+/// Returns the names of all connections.
 pub(crate) async fn names(storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
     let mut names = storage.list(NAMED_PREFIX).await?;
     if storage.get(STORAGE_KEY).await?.is_some() {
@@ -123,7 +124,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
             "List the connections.",
             "Lists the names of the connections. The one at config is called default.",
         )
-        .on(Operation::List, "List the connections.", instrument(Measured::ConfigList, list))
+        .on(Operation::List, "List the connections.", instrument(MeasuredOperation::ConfigList, list))
 }
 
 /// `config`, which is `config/default`.
@@ -141,99 +142,99 @@ fn with_fields(path: Path<TokenEngine>) -> Path<TokenEngine> {
     path
         .help(
             "Configure the token service.",
-            "Holds the address of the token service and the key with which this mount asks it for tokens. A write \
-             changes the fields it names and keeps the others. The key is never shown; api_key_sha256 is a salted \
-             hash of it (sha256:SALT:DIGEST).",
+            "Stores the address of the token service and the key with which this mount requests tokens. A write \
+             changes the fields that it contains and keeps the others. The key is never shown. api_key_sha256 is its salted \
+             hash (sha256:SALT:DIGEST).",
         )
         .field(
             "api_endpoint",
             Field::string()
                 .required()
-                .describe("Address of the token service, http or https; /tokens is added to it."),
+                .describe("URL of the token service, http or https. The paths of the API are appended to it."),
         )
         .field(
             "api_key",
-            Field::string().required().sensitive().describe("Key sent to the service as bearer token. Never shown."),
+            Field::string().required().sensitive().describe("Key for the service. The preset defines how it is sent; the default preset sends a bearer token. Never shown."),
         )
         .field(
             "account",
             Field::string().describe(
-                "Name of the account that the key belongs to, where the service has several. A lease is renewed and revoked only while \
-                 the configuration names the endpoint and the account that its token was minted with. The first name \
-                 is also that of the tokens minted before it; it is given while api_key stays. Default none.",
+                "Account that the key belongs to, if the service has several. A lease is renewed and revoked only while the \
+                 configuration has the endpoint and the account that its token was minted with. The first account that is set also \
+                 applies to the tokens minted before. It must be set while api_key stays the same. Default none.",
             ),
         )
         .field(
             "ca_cert",
-            Field::string().describe("Authorities to trust instead of the system's, in PEM. Empty for the system's."),
+            Field::string().describe("CA certificates to trust instead of those of the system, in PEM. Default: those of the system."),
         )
         .field(
             "tls_skip_verify",
-            Field::bool().describe("Whether any certificate of the service is accepted. For tests only. Default false."),
+            Field::bool().describe("Accept any certificate of the service. For tests only. Default false."),
         )
         .field(
             "request_timeout",
-            Field::duration().describe("Time that one request to the service may take, 1s to 60s. Default 30s."),
+            Field::duration().describe("Timeout of one request to the service, 1s to 60s. Default 30s."),
         )
         .field(
             "renew_upstream",
             Field::bool().describe(
-                "Whether the service renews tokens (POST tokens/ID/renew). If so a token is minted for the role's ttl \
-                 and renewed with its lease, else it is minted for the longest time its lease can reach. Default false.",
+                "Renew tokens at the service (for the default preset: POST tokens/ID/renew). If true, a token is minted for the ttl of its \
+                 role and renewed with its lease. If false, it is minted for the maximum TTL of its lease. Default false.",
             ),
         )
         .field(
             "idempotency_window",
             Field::duration().describe(
-                "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is repeated to \
-                 find its token, by rollback until 10m before its end. At least 5m, or 0 if it knows no such keys: then no request is \
-                 repeated that may have minted. Default 24h.",
+                "How long the service recognizes a repeated Idempotency-Key. A request without a response is repeated to find its token, \
+                 by rollback until 10m before the end of this time. At least 5m, or 0 if the service does not support idempotency keys: \
+                 then no request that may have minted a token is repeated. Default 24h.",
             ),
         )
         .field(
             "metrics_prefix",
             Field::string().describe(
-                "What the names of the metrics begin with: letters, digits and _, for example custom_plugin in \
+                "Prefix of the metric names: letters, digits and _, for example custom_plugin in \
                  custom_plugin_creds_read. Default custom_plugin.",
             ),
         )
         .field(
             "preset",
             Field::string().describe(
-                "Which token API the service has: one of the presets (vault list PATH/presets). Default tokens.",
+                "Preset of the token API of the service (vault list PATH/presets). Default tokens.",
             ),
         )
         .field(
             "api",
             Field::string().describe(
-                "Description of a token API that no preset describes, as JSON or YAML: api=@my-api.yaml. It takes the place of preset.",
+                "Description of a token API without a preset, as JSON or YAML: api=@my-api.yaml. It replaces preset.",
             ),
         )
         .field(
             "parameters",
             Field::kv_pairs().sensitive().describe(
-                "What the preset or the description asks of the connection (vault read PATH/presets/NAME), for example \
-                 parameters=realm=main. A write replaces all of them. Secret ones are never shown.",
+                "Parameters that the preset or the description declares for a connection (vault read PATH/presets/NAME), for example \
+                 parameters=realm=main. A write replaces all of them. Secret parameters are never shown.",
             ),
         )
         .field(
             "accept_orphans",
             Field::bool().describe(
-                "Whether tokens may be left at an API that cannot look for them, if the answer to their creation is lost: they live \
-                 until they end. Required for such APIs. Default false.",
+                "Accept that a token lives until it expires if the response to its creation is lost and the API cannot search for \
+                 tokens. Required for such APIs. Default false.",
             ),
         )
         .existence_check(exists)
-        .on(Operation::Create, "Configure the token service.", instrument(Measured::ConfigWrite, write))
-        .on(Operation::Update, "Change the configuration.", instrument(Measured::ConfigWrite, write))
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(Measured::ConfigPatch, patch))
-        .on(Operation::Read, "Show the configuration without the key.", instrument(Measured::ConfigRead, read))
-        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", instrument(Measured::ConfigDelete, delete))
+        .on(Operation::Create, "Configure the token service.", instrument(MeasuredOperation::ConfigWrite, write))
+        .on(Operation::Update, "Change the configuration.", instrument(MeasuredOperation::ConfigWrite, write))
+        .on(Operation::Patch, "Change single fields; null resets a field to its default.", instrument(MeasuredOperation::ConfigPatch, patch))
+        .on(Operation::Read, "Show the configuration without the key.", instrument(MeasuredOperation::ConfigRead, read))
+        .on(Operation::Delete, "Delete the configuration. Leased tokens cannot be revoked without it.", instrument(MeasuredOperation::ConfigDelete, delete))
 }
 
-/// Which connection is meant.
+/// A request for a connection. Without a name it is the default one.
 #[derive(Deserialize)]
-struct Named {
+struct ConfigRequest {
     #[serde(default)]
     name: Option<String>,
 }
@@ -293,8 +294,8 @@ struct ConfigResponse {
     accept_orphans: bool,
 }
 
-/// The name of a connection, checked.
-fn checked_name(name: Option<String>) -> Result<String, Error> {
+/// Validates the name of a connection.
+fn parse_name(name: Option<String>) -> Result<String, Error> {
     match name {
         None => Ok(DEFAULT_NAME.to_owned()),
         Some(name) => {
@@ -303,9 +304,9 @@ fn checked_name(name: Option<String>) -> Result<String, Error> {
     }
 }
 
-async fn exists(context: Context<TokenEngine>, named: Named) -> Result<bool, Error> {
-    // A host takes an error of this check for one of its own; the write itself says what is wrong with the name.
-    let Ok(name) = checked_name(named.name) else { return Ok(false) };
+async fn exists(context: Context<TokenEngine>, request: ConfigRequest) -> Result<bool, Error> {
+    // A host reports an error of this check as its own. The write itself reports an invalid name.
+    let Ok(name) = parse_name(request.name) else { return Ok(false) };
     Ok(context.storage().get(&storage_key(&name)).await?.is_some())
 }
 
@@ -313,8 +314,11 @@ async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListResponse
     Ok(ListResponse(names(context.storage()).await?))
 }
 
-async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data<ConfigResponse>>, Error> {
-    let config = load(context.storage(), &checked_name(named.name)?).await?;
+async fn read(
+    context: Context<TokenEngine>,
+    request: ConfigRequest,
+) -> Result<Option<Data<ConfigResponse>>, Error> {
+    let config = load(context.storage(), &parse_name(request.name)?).await?;
     Ok(config.map(|config| {
         Data(ConfigResponse {
             preset: if config.preset == DEFAULT_PRESET { String::new() } else { config.preset.clone() },
@@ -335,12 +339,12 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data
 }
 
 async fn write(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
-    let name = checked_name(changes.name.clone())?;
+    let name = parse_name(changes.name.clone())?;
     update(context, name, |_, before| apply_update(before, changes)).await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
-    let name = checked_name(changes.name.clone())?;
+    let name = parse_name(changes.name.clone())?;
     let path = if name == DEFAULT_NAME { STORAGE_KEY.to_owned() } else { format!("{NAMED_PREFIX}{name}") };
     update(context, name, move |mount, before| match before {
         Some(before) => apply_update(Some(before), changes),
@@ -353,8 +357,8 @@ async fn patch(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<O
     .await
 }
 
-async fn delete(context: Context<TokenEngine>, named: Named) -> Result<(), Error> {
-    let key = storage_key(&checked_name(named.name)?);
+async fn delete(context: Context<TokenEngine>, request: ConfigRequest) -> Result<(), Error> {
+    let key = storage_key(&parse_name(request.name)?);
     let work = context.clone();
     context
         .run_to_completion(async move {
@@ -467,7 +471,8 @@ fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Result<Config,
 
 /// Returns the account of the tokens that were minted while no account was configured.
 ///
-/// Only the key of that time identifies the account. So the account can be named only while the key stays, and is kept when the key changes.
+/// Only the key of that time identifies the account. So the account can be set only while the key stays the same, and is kept when the key
+/// changes.
 fn unnamed_account(before: Option<&Config>, config: &Config) -> Result<String, Error> {
     let Some(before) = before else { return Ok(String::new()) };
     let same_key = before.api_key == config.api_key;
@@ -533,19 +538,19 @@ fn check_api(config: &Config, window: FieldGiven) -> Result<(), Error> {
     let description = &api.description;
     if config.renew_upstream && description.renew.is_none() {
         return Err(Error::invalid(format!(
-            "renew_upstream cannot be set: {} describes no call that renews a token",
+            "renew_upstream cannot be set: the API {} has no call that renews a token",
             description.name
         )));
     }
-    if window == FieldGiven::Yes && !api.recognizes_repeats() {
+    if window == FieldGiven::Yes && !api.supports_idempotency_keys() {
         return Err(Error::invalid(format!(
-            "idempotency_window has no effect: {} describes no idempotency key",
+            "idempotency_window has no effect: the API {} has no idempotency keys",
             description.name
         )));
     }
     if description.recovery == Recovery::None && !config.accept_orphans {
         return Err(Error::invalid(format!(
-            "{} describes no way to find a token whose creation was not answered. Such a token lives until it ends; accept that by \
+            "{} has no call that finds a token whose creation got no response. Such a token lives until it expires; accept that with \
              accept_orphans=true",
             description.name
         )));
@@ -553,7 +558,7 @@ fn check_api(config: &Config, window: FieldGiven) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a write names a field.
+/// Whether a write contains a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FieldGiven {
     Yes,
@@ -615,7 +620,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_no_header_carries_as_it_is_may_contain_spaces() {
+    fn a_password_that_is_encoded_before_it_is_sent_may_contain_spaces() {
         let password = |key: &str| {
             json!({
                 "api_endpoint": "https://npm.example.com", "preset": "verdaccio", "accept_orphans": true,

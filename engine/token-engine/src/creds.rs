@@ -18,7 +18,8 @@ use crate::telemetry::{self, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::token::{self, LeaseData};
 use crate::upstream::{
-    Lifetime, MintCall, MintResponse, Minted, RecoveryPlan, Revocation, UpstreamError, Values, bind_renewal,
+    Lifetime, MintCall, MintResponse, Minted, RecoveryPlan, RetryPolicy, Revocation, UpstreamError, Values,
+    bind_renewal,
 };
 use crate::wal_entry::{MINT_KIND, MintRequest, WalEntry, unique_name};
 use crate::{TokenEngine, UpstreamClient};
@@ -27,19 +28,19 @@ pub(crate) fn path() -> Path<TokenEngine> {
     Path::new(format!("creds/{}", role_name::PATTERN))
         .help(
             "Read a token of a role.",
-            "Each read mints a token with the permissions of the role, under a renewable lease. It is revoked at the \
-             token service when the lease is revoked or ends. A write asks for less than the role allows.",
+            "Each read mints a token with the permissions of the role and a renewable lease. The token is revoked at the token \
+             service when its lease is revoked or expires. A write requests fewer permissions or a shorter TTL than the role allows.",
         )
         .field("name", Field::string().required().describe("Name of the role."))
         .field(
             "permissions",
-            Field::comma_strings().describe("Permissions of the token, if fewer than those of the role."),
+            Field::comma_strings().describe("Permissions of the token: some of those of the role. Default all."),
         )
-        .field("ttl", Field::duration().describe("How long the token lives at most, if shorter than the role's ttl."))
+        .field("ttl", Field::duration().describe("Maximum lifetime of the token, not longer than the ttl of the role."))
         .on(Operation::Read, "Mint a token.", instrument(telemetry::MeasuredOperation::CredsRead, read))
         .on(
             Operation::Update,
-            "Mint a token with fewer permissions or a shorter life.",
+            "Mint a token with fewer permissions or a shorter lifetime.",
             instrument(telemetry::MeasuredOperation::CredsRead, read_narrowed),
         )
 }
@@ -68,7 +69,7 @@ async fn read_narrowed(
     context: Context<TokenEngine>,
     request: NarrowedRequest,
 ) -> Result<LeasedSecret, Error> {
-    // The role names its connection; without a role, the default one is what is missing first.
+    // The role selects the connection. Without a role, a missing default connection is reported first.
     let role = roles::load_cached(&context, &request.name).await?;
     let config_name = role.as_ref().map_or(config::DEFAULT_NAME, |role| &*role.config);
     let Some(client) = config::load_client(&context, config_name).await? else {
@@ -90,15 +91,15 @@ async fn read_narrowed(
     mint(context, client, &request.name, &role, &permissions, terms).await
 }
 
-/// The permissions of the request: those of the role, or some of them.
+/// Returns the permissions of the token: those of the role, or the requested subset.
 fn narrowed_permissions<'a>(
     role: &'a Role,
     client: &UpstreamClient,
-    asked: Option<Vec<String>>,
+    requested: Option<Vec<String>>,
 ) -> Result<Cow<'a, [String]>, Error> {
-    let Some(asked) = asked else { return Ok(Cow::from(&role.permissions)) };
-    let asked: Vec<String> =
-        asked.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let Some(requested) = requested else { return Ok(Cow::from(&role.permissions)) };
+    let requested: Vec<String> =
+        requested.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     let description = &client.upstream.api.description;
     if client.upstream.api.uses.permissions == crate::upstream::PermissionUse::Unused {
         return Err(Error::invalid(format!(
@@ -106,17 +107,17 @@ fn narrowed_permissions<'a>(
             description.name
         )));
     }
-    if asked.is_empty() {
+    if requested.is_empty() {
         return Err(Error::invalid(
-            "permissions is empty: name at least one, or leave it out for those of the role",
+            "permissions is empty: name at least one, or omit the field for all permissions of the role",
         ));
     }
-    match asked.iter().find(|name| !role.permissions.contains(name)) {
+    match requested.iter().find(|name| !role.permissions.contains(name)) {
         Some(name) => Err(Error::invalid(format!(
             "the role does not have the permission {name:?}; it has {}",
             role.permissions.join(", ")
         ))),
-        None => Ok(Cow::from(asked)),
+        None => Ok(Cow::from(requested)),
     }
 }
 
@@ -132,7 +133,7 @@ async fn mint(
     let (api, description) = (&upstream.api, &upstream.api.description);
     let parameters = role.check(api)?;
     if !client.knows_account() {
-        // The API is asked for its account before the write-ahead log is written, which a node that cannot write refuses.
+        // The account is requested before the write-ahead log is written. A node that cannot write must forward the request before that.
         context.require_writable().await?;
     }
     let account = client.account().await?.into_owned();
@@ -156,23 +157,28 @@ async fn mint(
         generated_secret: secret.as_ref().map(|secret| &***secret),
         ..Values::default()
     };
-    if api.recognizes_repeats() {
+    if api.supports_idempotency_keys() {
         request.body = upstream.mint_body(&values).map_err(UpstreamError::into_role_error)?;
     }
     let plan = (!api.is_default).then(|| RecoveryPlan::new(description, &values)).transpose();
-    let plan = plan.map_err(|error| Error::invalid(format!("the token cannot be asked for: {error}")))?;
+    let plan =
+        plan.map_err(|error| Error::invalid(format!("the mint of a token cannot be rendered: {error}")))?;
     let entry =
-        WalEntry::new(config, Cow::from(account), request, lifetime.now, plan, api.latest_end(&lifetime));
-    // On a node that cannot write, this fails before any effect outside the host. So the replication state does not have to be asked
-    // for first.
+        WalEntry::new(config, Cow::from(account), request, lifetime.now, plan, api.latest_expiry(&lifetime));
+    // On a node that cannot write, this fails before any effect outside the host. So no check of the replication state is needed.
     let wal_id = context.wal_put(MINT_KIND, &entry).await?;
 
+    let retry = if config.retries_mints() && api.supports_idempotency_keys() {
+        RetryPolicy::Always
+    } else {
+        RetryPolicy::IfNoEffect
+    };
     let call = MintCall {
         mint: &description.mint,
         before: description.before.as_ref(),
         values,
         body: entry.request.body.as_deref(),
-        repeat: config.retries_mints() && api.recognizes_repeats(),
+        retry,
     };
     let MintResponse { minted, before } = match upstream.mint(&call).await {
         Ok(response) => response,
@@ -180,10 +186,10 @@ async fn mint(
             if error.had_no_effect()
                 && let Err(error) = context.wal_delete(&wal_id).await
             {
-                // Rollback will roll the entry back.
+                // The next rollback closes the entry.
                 context
                     .logger()
-                    .warn(format!("cannot delete the write-ahead entry of a refused token: {error}"));
+                    .warn(format!("cannot delete the write-ahead log entry of a refused mint: {error}"));
             }
             return Err(error.into_role_error());
         }
@@ -191,13 +197,11 @@ async fn mint(
     let Minted { id, token, outputs, expires } = minted;
     let minted_values =
         Values { id: id.as_deref(), token: Some(token.expose()), before: Some(&before), ..values };
-    // Both were rendered for the write-ahead entry before, but for the values of the answer.
+    // Both were rendered before for the write-ahead log entry, except for the values of the response.
     let stored = Revocation::of_minted(api, id.clone(), &minted_values)
         .and_then(|revocation| Ok((revocation, bind_renewal(api, &minted_values)?)));
     let (revocation, renewal) = stored.map_err(|error| {
-        Error::internal(format!(
-            "token {name:?} is left to rollback, since its revocation cannot be stored: {error}"
-        ))
+        Error::internal(format!("cannot store how token {name:?} is revoked: {error}; rollback revokes it"))
     })?;
     let renewal = renewal.filter(|_| renew_upstream);
     let sends_permissions = api.uses.permissions != crate::upstream::PermissionUse::Unused;
@@ -210,7 +214,7 @@ async fn mint(
         revocation,
     });
     let issued = async {
-        guard.pending.record().await?;
+        guard.pending.mark_minted_in_wal().await?;
         let expires = expires.map_err(|error| Error::internal(error.to_string()))?;
         let terms = cap_to_expiry(terms, expires, renew_upstream)?;
         guard.pending.context.wal_delete(&guard.pending.wal_id).await?;
@@ -232,7 +236,7 @@ async fn mint(
         account: entry.account.clone(),
         revocation_path: revocation.path.clone(),
         revocation: revocation.call.clone(),
-        look: revocation.look.clone(),
+        id_check: revocation.id_check.clone(),
         renewal,
         config: role.config.clone(),
         ttl: terms.ttl.as_secs(),
@@ -240,14 +244,14 @@ async fn mint(
         renew_upstream,
         role: role_name.to_string(),
         name: entry.request.name.clone(),
-        run: context.state().instance_id.clone(),
+        instance_id: context.state().instance_id.clone(),
     };
     context.state().metrics().count_issued();
     let granted = sends_permissions.then_some(&*entry.request.permissions);
     Ok(LeasedSecret::new(token::SECRET_TYPE, credentials(&token, granted, outputs), lease, terms.into()))
 }
 
-/// The data of the response.
+/// Returns the data of the response.
 fn credentials(token: &Sensitive, permissions: Option<&[String]>, outputs: Vec<(String, Sensitive)>) -> Map {
     let mut data = Map::new();
     data.insert("token".to_owned(), token.expose().into());
@@ -258,13 +262,13 @@ fn credentials(token: &Sensitive, permissions: Option<&[String]>, outputs: Vec<(
     data
 }
 
-/// A secret of 256 random bits, in letters that need no quoting anywhere.
+/// Returns a secret of 256 random bits in the URL-safe Base64 alphabet, which needs no quoting.
 fn generated_secret() -> Zeroizing<String> {
     let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
     Zeroizing::new(BASE64URL_NOPAD.encode(&*bytes))
 }
 
-/// Limits the terms to the lifetime of the token at the API.
+/// Caps the terms to the lifetime of the token at the API.
 fn cap_to_expiry(
     terms: LeaseTerms,
     expires: Option<Timestamp>,

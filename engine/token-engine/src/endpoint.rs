@@ -45,9 +45,9 @@ impl Endpoint {
         Ok(Endpoint(url))
     }
 
-    /// A path below the endpoint as it is stored, each segment percent-encoded.
+    /// Returns a path below the endpoint, with each segment percent-encoded.
     ///
-    /// A segment must not be `.` or `..`: a URL cannot hold them as names.
+    /// A segment must not be `.` or `..`, which a URL resolves.
     pub(crate) fn relative_path(segments: &[&str]) -> String {
         let mut url = Url::parse("http://localhost").expect("a constant");
         if let Ok(mut path) = url.path_segments_mut() {
@@ -56,28 +56,28 @@ impl Endpoint {
         url.path().trim_start_matches('/').to_owned()
     }
 
-    /// The address of a path with a query; `None` if it leads elsewhere than below the endpoint.
+    /// Returns the URL of a path with a query, or `None` if it is not below the endpoint.
     pub(crate) fn join_target(&self, target: &str) -> Option<Url> {
         let text = format!("{self}{target}");
         let url = Url::parse(&text).ok()?;
-        // Dot segments, a fragment, another host and what needs an escape are written differently.
+        // A URL with dot segments, a fragment, another host or unescaped characters is normalized, and so differs from the text.
         (target.len() > 1 && target.starts_with('/') && url.as_str() == text && url.fragment().is_none())
             .then_some(url)
     }
 
-    /// Whether connections are encrypted.
+    /// Returns whether connections are encrypted.
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Whether the service is on this machine.
+    /// Returns whether the service is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
         host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
             || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
     }
 
-    /// The proxy that it is reached by, if it is.
+    /// Returns the proxy of the endpoint, if there is one.
     pub(crate) fn proxy<'a>(&self, proxies: &'a Proxies) -> Option<&'a ProxyUrl> {
         proxies.proxy_for(self.0.scheme(), self.0.host_str().unwrap_or_default(), self.0.port())
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_leads_nowhere_but_below_the_endpoint() {
+    fn a_target_is_always_below_the_endpoint() {
         let endpoint = Endpoint::parse("http://h/api").unwrap();
         let joined = |target| endpoint.join_target(target).map(String::from);
         assert_eq!(joined("/tokens/a%2Fb").as_deref(), Some("http://h/api/tokens/a%2Fb"));

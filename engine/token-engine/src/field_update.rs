@@ -1,4 +1,4 @@
-//! The change of a field in a write: none, a value, or (in a patch) a reset to the default.
+//! The update of a field in a write: none, a value, or (in a patch) a reset to the default.
 
 use serde::{Deserialize, Deserializer};
 
@@ -15,7 +15,7 @@ pub(crate) enum FieldUpdate<T> {
 }
 
 impl<T> FieldUpdate<T> {
-    /// Applies the change. A cleared field becomes `default`.
+    /// Applies the update. A cleared field becomes `default`.
     pub(crate) fn apply(self, field: &mut T, default: T) {
         match self {
             FieldUpdate::Keep => {}

@@ -1,7 +1,8 @@
 //! A secrets engine that leases the tokens of an HTTP token service.
 //!
 //! Every token is minted with the permissions of a role, issued under a lease, and revoked at the service when the lease ends.
-//! A token that was minted but not issued, because of a crash or a lost response, is found in the write-ahead log and revoked.
+//! The write-ahead log records every mint. So a token that was minted but not issued, because of a crash or a lost response of the token
+//! service, is found and revoked.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,12 +16,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The modules in reading order, one per API path, then what they share:
+//! The modules in reading order:
 //!
-//! - `config`, `roles`, `creds`, `metrics`: the API paths. `token`: renewal and revocation of a lease.
-//! - `pending_token`: a token between its mint and its issue, with its write-ahead log entry. `terms`: TTLs.
+//! - `config`, `roles`, `creds`, `check`, `presets`, `orphans`, `metrics`: the API paths.
+//! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
+//! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
+//!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
+//! - `fuzzing`: entry points of the fuzz targets.
 
 mod cache;
 mod check;
@@ -50,7 +54,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vault_plugin::framework::Engine;
+use vault_plugin::framework::{Engine, WAL_PREFIX};
 use vault_plugin::logical::Error;
 
 use crate::cache::Cache;
@@ -90,7 +94,7 @@ pub fn engine() -> Engine<TokenEngine> {
         .seal_wrap(config::STORAGE_KEY)
         .seal_wrap(config::NAMED_PREFIX)
         // Entries contain names and permissions of tokens, and how to revoke them.
-        .seal_wrap("wal/")
+        .seal_wrap(WAL_PREFIX)
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
             time_request(context.clone(), MeasuredOperation::Rollback, rollback::roll_back(context, kind, data))
         })
@@ -125,12 +129,12 @@ pub(crate) struct UpstreamClient {
 }
 
 impl UpstreamClient {
-    /// Whether the account is known without a call to the API.
+    /// Returns whether the account is known without a call to the API.
     pub(crate) fn knows_account(&self) -> bool {
         !self.config.account.is_empty() || self.upstream.knows_account()
     }
 
-    /// The account of the connection: as the API names it, else as the configuration does; empty for none.
+    /// Returns the account of the connection: the configured one, else the one that the API reports, else an empty string.
     pub(crate) async fn account(&self) -> Result<Cow<'_, str>, Error> {
         if !self.config.account.is_empty() {
             return Ok(Cow::from(&self.config.account));
@@ -138,21 +142,21 @@ impl UpstreamClient {
         Ok(self.upstream.account().await?.map(Cow::from).unwrap_or_default())
     }
 
-    /// What makes this connection reach the tokens of an endpoint and an account.
+    /// Checks that this connection reaches the tokens of an endpoint and an account.
     pub(crate) async fn check_connection(
         &self,
         endpoint: &Endpoint,
         account: &str,
     ) -> Result<Result<(), ConnectionMismatch>, Error> {
-        // The API is not asked for the account of a connection that is to another endpoint anyway.
-        let stated = match self.config.api_endpoint == *endpoint
+        // If the endpoint differs, the connection cannot match, so its account is not requested.
+        let reported = match self.config.api_endpoint == *endpoint
             && self.config.account.is_empty()
             && !account.is_empty()
         {
             true => self.upstream.account().await?,
             false => None,
         };
-        if stated == Some(account) {
+        if reported == Some(account) {
             return Ok(Ok(()));
         }
         Ok(self.config.check_connection(endpoint, account))

@@ -1,23 +1,22 @@
 //! `metrics`: the metrics of this mount, for a scraper with a token.
 
 use serde::Deserialize;
-use vault_plugin::framework::{Context, Field, Path, RawResponse};
+use vault_plugin::framework::{Context, Field, Path, RawResponse, WAL_PREFIX};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::config;
 use crate::telemetry::{Format, ScrapeGauges};
 
-/// The storage prefix of write-ahead log entries.
-const WAL_PREFIX: &str = "wal/";
-
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new("metrics")
         .help(
             "Read the metrics of this mount.",
-            "Returns the text format of Prometheus, or of OpenMetrics (format=openmetrics): durations of every operation and of \
-             every call to the token service, errors by kind, write-ahead log entries, open leases. The values are those of this mount \
-             in the responding process since it started. They contain no secret, no role and no caller.",
+            "Returns the text format of Prometheus, or of OpenMetrics (format=openmetrics): durations of the requests to this mount \
+             by operation (credentials, renewals, revocations, rollbacks, and the paths of the configuration), durations of the calls to \
+             the token service by operation (mint, renew, revoke, find, probe, login), errors by kind, write-ahead log entries and open \
+             leases. The values are those of this mount in the responding process since it started. They contain no secret, no role and \
+             no caller.",
         )
         .field(
             "format",

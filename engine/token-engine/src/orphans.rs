@@ -1,39 +1,36 @@
-//! `orphans/`: tokens that may live at an API without a lease, because the answer to their creation was lost.
+//! `orphans/`: tokens that may exist at an API without a lease, because the response to their creation was lost.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path};
+use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path, WAL_PREFIX};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::role_name::{self, RoleName};
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
-
-/// Where write-ahead entries are stored.
-const WAL_PREFIX: &str = "wal/";
 
 pub(crate) fn list_path() -> Path<TokenEngine> {
     Path::new("orphans/?")
         .help(
-            "List tokens that could not be settled.",
-            "Lists mints whose result is unknown, by the identifiers of their write-ahead entries: tokens that may live at the service \
-             without a lease. The host rolls them back by itself; what stays here for long needs a person.",
+            "List tokens whose mint has an unknown result.",
+            "Lists the ids of the write-ahead log entries of mints whose result is unknown. Their tokens may exist at the service \
+             without a lease. The host rolls the entries back periodically. An entry that no rollback can close needs manual intervention.",
         )
-        .on(Operation::List, "List the orphans.", instrument(Measured::OrphansList, list))
+        .on(Operation::List, "List the orphans.", instrument(MeasuredOperation::OrphansList, list))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new(format!("orphans/{}", role_name::PATTERN))
         .help(
-            "Manage a token that could not be settled.",
-            "Shows where the token may live, under which name and until when. A delete closes the entry: do it once the token is \
-             revoked at the service, or certainly does not exist.",
+            "Manage a token whose mint has an unknown result.",
+            "Shows the service where the token may exist, its name and its latest expiry. A delete closes the entry. Delete it after \
+             the token is revoked at the service, or if it does not exist there.",
         )
-        .field("name", Field::string().required().describe("Identifier of the write-ahead entry."))
-        .on(Operation::Read, "Show an orphan.", instrument(Measured::OrphansRead, read))
-        .on(Operation::Delete, "Close an orphan that is revoked.", instrument(Measured::OrphansDelete, delete))
+        .field("name", Field::string().required().describe("Id of the write-ahead log entry."))
+        .on(Operation::Read, "Show an orphan.", instrument(MeasuredOperation::OrphansRead, read))
+        .on(Operation::Delete, "Close an orphan that is revoked.", instrument(MeasuredOperation::OrphansDelete, delete))
 }
 
 #[derive(Deserialize)]
@@ -41,16 +38,16 @@ struct OrphanRequest {
     name: RoleName,
 }
 
-/// A stored write-ahead entry.
+/// A stored write-ahead log entry.
 #[derive(Deserialize)]
-struct Record {
+struct StoredWalEntry {
     #[serde(rename = "type")]
     kind: String,
     data: Value,
     created_at: i64,
 }
 
-/// What a read shows. Nothing in it is secret.
+/// The response to a read. It contains no secret.
 #[derive(Serialize)]
 struct OrphanResponse {
     token_name: String,
@@ -59,7 +56,7 @@ struct OrphanResponse {
     account: String,
     state: &'static str,
     planned_at: Option<String>,
-    /// When the token ends at the latest; null if only a revocation ends it.
+    /// The latest time at which the token expires. Null if it never expires.
     ends_by: Option<String>,
 }
 
@@ -78,17 +75,17 @@ async fn read(
     request: OrphanRequest,
 ) -> Result<Option<Data<OrphanResponse>>, Error> {
     let entry = load(&context, &request.name.to_string()).await?;
-    let shown = |at: Timestamp| at.to_string();
+    let to_text = |at: Timestamp| at.to_string();
     Ok(entry.map(|entry| {
         Data(OrphanResponse {
             api_endpoint: entry.api_endpoint.to_string(),
             state: match entry.state {
                 WalState::Planned => "unknown",
                 WalState::Minted { .. } => "not revoked",
-                WalState::Forgotten => "not found",
+                WalState::Unrecognized => "not found",
             },
-            planned_at: entry.planned_at().map(shown),
-            ends_by: entry.latest_expiry().map(shown),
+            planned_at: entry.planned_at().map(to_text),
+            ends_by: entry.latest_expiry().map(to_text),
             token_name: entry.request.name,
             account: entry.account,
         })
@@ -99,18 +96,19 @@ async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result
     let id = request.name.to_string();
     match load(&context, &id).await? {
         Some(entry) => {
-            context
-                .logger()
-                .warn(format!("the entry of token {:?} was closed by request", entry.request.name));
+            context.logger().warn(format!(
+                "the write-ahead log entry of token {:?} was deleted by request",
+                entry.request.name
+            ));
             context.wal_delete(&id).await
         }
         None => Ok(()),
     }
 }
 
-/// The entry, if it is one of a mint that is not under way any more.
+/// Returns the entry of a mint, unless its request may still run.
 async fn load(context: &Context<TokenEngine>, id: &str) -> Result<Option<WalEntry>, Error> {
-    let record: Option<Record> = context.storage().read(&format!("{WAL_PREFIX}{id}")).await?;
+    let record: Option<StoredWalEntry> = context.storage().read(&format!("{WAL_PREFIX}{id}")).await?;
     let Some(record) = record.filter(|record| record.kind == MINT_KIND) else { return Ok(None) };
     let age = Timestamp::now().as_second().saturating_sub(record.created_at);
     if age < i64::try_from(crate::ROLLBACK_MIN_AGE.as_secs()).unwrap_or(i64::MAX) {
@@ -119,5 +117,5 @@ async fn load(context: &Context<TokenEngine>, id: &str) -> Result<Option<WalEntr
     let entry = serde_json::from_value(record.data);
     entry
         .map(Some)
-        .map_err(|error| Error::internal(format!("the write-ahead entry {id} cannot be read: {error}")))
+        .map_err(|error| Error::internal(format!("cannot read the write-ahead log entry {id}: {error}")))
 }

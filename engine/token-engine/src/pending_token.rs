@@ -1,9 +1,8 @@
-//! A token between the request that mints it and the response that returns it, with its write-ahead entry.
+//! A token between the request that mints it and the response that returns it, with its write-ahead log entry.
 //!
 //! The entry is deleted before the response is returned, because the host does not report whether it has stored the lease. If the process
-//! or the request ends while the response is on its way, the token was neither received nor is it revoked by a lease. It expires
-//! (docs/limits.md; docs/performance.md has how long that takes). In the opposite order, the next rollback would revoke tokens with
-//! a stored lease.
+//! or the request ends in between, the token has neither a lease nor an entry, and lives until it expires (docs/limits.md;
+//! docs/performance.md measures this interval). In the opposite order, the next rollback would revoke tokens with a stored lease.
 
 use std::sync::Arc;
 
@@ -15,18 +14,19 @@ use crate::upstream::Revocation;
 use crate::wal_entry::{MINT_KIND, WalEntry};
 use crate::{TokenEngine, UpstreamClient};
 
-/// A token that the API has created and nobody has received yet.
+/// A token that the API has created and that has not yet been returned to the client.
 pub(crate) struct PendingToken {
     pub(crate) context: Context<TokenEngine>,
     pub(crate) client: Arc<UpstreamClient>,
-    /// The id of its write-ahead entry.
+    /// The id of its write-ahead log entry.
     pub(crate) wal_id: String,
     pub(crate) entry: WalEntry,
     pub(crate) revocation: Revocation,
 }
 
-/// Revokes a token unless it is committed: also when the request is cancelled, which a host does as soon as its client hangs up.
-/// The host then drops whatever the response would have been, and stores no lease.
+/// Revokes a token on drop unless it was committed.
+///
+/// A host cancels a request when its client closes the connection. It then discards the response and stores no lease.
 pub(crate) struct TokenGuard {
     pub(crate) pending: Arc<PendingToken>,
     done: bool,
@@ -37,13 +37,13 @@ impl TokenGuard {
         TokenGuard { pending: Arc::new(pending), done: false }
     }
 
-    /// Leaves the token to the response. Nothing may be awaited after that.
+    /// Keeps the token, which the response returns. Nothing may be awaited afterwards, since a cancelled request would lose the token.
     pub(crate) fn commit(mut self) -> Arc<PendingToken> {
         self.done = true;
         Arc::clone(&self.pending)
     }
 
-    /// Revokes the token.
+    /// Revokes the token, and waits until that is done.
     pub(crate) async fn abort(mut self) {
         let revoked = self.spawn_abort();
         self.done = true;
@@ -63,7 +63,7 @@ impl TokenGuard {
 
 impl Drop for TokenGuard {
     fn drop(&mut self) {
-        // Without a runtime the process is ending; the write-ahead entry is left to the next one.
+        // Without a runtime the process is exiting. The next process rolls the write-ahead log entry back.
         if !self.done && Handle::try_current().is_ok() {
             drop(self.spawn_abort());
         }
@@ -71,25 +71,31 @@ impl Drop for TokenGuard {
 }
 
 impl PendingToken {
-    /// Records that the token exists, and how it is revoked.
-    pub(crate) async fn record(&self) -> Result<(), Error> {
+    /// Writes to the write-ahead log entry that the token exists, and how it is revoked.
+    pub(crate) async fn mark_minted_in_wal(&self) -> Result<(), Error> {
         self.context.wal_put_with_id(&self.wal_id, MINT_KIND, &self.entry).await
     }
 
-    /// Revokes the token. Its entry may have been deleted already: it is written again first, and deleted once the token is gone.
+    /// Revokes the token. Its entry may be deleted already, so it is written again first. It is deleted after the revocation.
     async fn abort(&self) {
         let (logger, name) = (self.context.logger(), &self.entry.request.name);
-        if let Err(error) = self.record().await {
-            logger.error(format!("cannot write that token {name:?} is about to be revoked: {error}"));
+        if let Err(error) = self.mark_minted_in_wal().await {
+            logger.error(format!(
+                "cannot write the write-ahead log entry of token {name:?} before its revocation: {error}"
+            ));
         }
         match self.client.upstream.revoke(&self.revocation).await {
             Ok(()) => {
                 if let Err(error) = self.context.wal_delete(&self.wal_id).await {
-                    logger.warn(format!("cannot delete the write-ahead entry of a revoked token: {error}"));
+                    logger.warn(format!(
+                        "cannot delete the write-ahead log entry of revoked token {name:?}: {error}"
+                    ));
                 }
             }
             Err(error) => {
-                logger.error(format!("token {name:?}, which was not issued, is left to rollback: {error}"));
+                logger.error(format!(
+                    "cannot revoke token {name:?}, which was not issued: {error}; rollback tries again"
+                ));
             }
         }
     }

@@ -20,9 +20,9 @@ pub(crate) struct RoleName(String);
 pub(crate) struct RoleNameError(String);
 
 impl RoleNameError {
-    /// The same for the name of something else.
-    pub(crate) fn of(&self, what: &str) -> String {
-        self.to_string().replace("of a role", &format!("of a {what}"))
+    /// Returns the message for the name of another object.
+    pub(crate) fn of(&self, object: &str) -> String {
+        self.to_string().replace("of a role", &format!("of a {object}"))
     }
 }
 

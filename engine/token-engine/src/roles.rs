@@ -11,7 +11,7 @@ use crate::TokenEngine;
 use crate::config::{self, warnings_response};
 use crate::field_update::FieldUpdate;
 use crate::role_name::{self, RoleName};
-use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::telemetry::{MeasuredOperation, instrument};
 use crate::terms::LeaseTerms;
 use crate::upstream::{Api, Parameters, PermissionUse, Place, complete};
 
@@ -29,7 +29,7 @@ pub(crate) struct Role {
     /// The connection that mints its tokens.
     #[serde(default = "default_config", skip_serializing_if = "is_default_config")]
     pub(crate) config: String,
-    /// What the description of the API asks of a role, as given.
+    /// The parameters that the description of the API declares for a role, as the user has written them.
     #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub(crate) parameters: Parameters,
 }
@@ -48,7 +48,7 @@ impl Role {
         LeaseTerms::new(Duration::from_secs(self.ttl), Duration::from_secs(self.max_ttl), mount_max)
     }
 
-    /// The parameters for an API, in its types; or what of the role does not fit it.
+    /// Returns the parameters in the types of the API. Fails if the role does not fit the API.
     pub(crate) fn check(&self, api: &Api) -> Result<Parameters, Error> {
         let name = &api.description.name;
         match api.uses.permissions {
@@ -56,7 +56,7 @@ impl Role {
                 "permissions is required: name at least one, such as permissions=read,list",
             )),
             PermissionUse::Unused if !self.permissions.is_empty() => Err(Error::invalid(format!(
-                "permissions has no effect: {name} does not send it. What it asks of a role is in parameters"
+                "permissions has no effect: the API {name} does not use it. Its role parameters go into parameters"
             ))),
             _ => {
                 let place = Place::root().key("parameters");
@@ -107,48 +107,48 @@ async fn load(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, St
 
 pub(crate) fn list_path() -> Path<TokenEngine> {
     Path::new("roles/?")
-        .help("List the roles.", "Lists the names of the roles, in pages if asked for.")
+        .help("List the roles.", "Lists the names of the roles. after and limit select a page.")
         .field("after", Field::string().query().describe("Name after which the list begins."))
-        .field("limit", Field::int().query().describe("How many names to return at most. Default all."))
-        .on(Operation::List, "List the roles.", instrument(Measured::RolesList, list))
+        .field("limit", Field::int().query().describe("Maximum number of names to return. Default all."))
+        .on(Operation::List, "List the roles.", instrument(MeasuredOperation::RolesList, list))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new(format!("roles/{}", role_name::PATTERN))
         .help(
             "Manage a role.",
-            "A role says which permissions the tokens read from creds/NAME have and how long they live. A write changes \
-             the fields it names and keeps the others. Tokens already leased keep the terms they were leased under.",
+            "A role defines the permissions and TTLs of the tokens that are read from creds/NAME. A write changes \
+             the fields that it contains and keeps the others. Leased tokens keep the TTLs that they were issued with.",
         )
         .field("name", Field::string().required().describe("Name of the role."))
         .field(
             "permissions",
             Field::comma_strings().describe(
-                "Permissions of the tokens: a list, or text split at commas. Required where the API is told them.",
+                "Permissions of the tokens: a list, or text separated by commas. Required if the API uses permissions.",
             ),
         )
         .field(
             "config",
-            Field::string().describe("Connection that mints the tokens (vault list PATH/config). Default default."),
+            Field::string().describe("Name of the connection that mints the tokens (vault list PATH/config). Default \"default\"."),
         )
         .field(
             "parameters",
             Field::kv_pairs().describe(
-                "What the preset of the connection asks of a role (vault read PATH/presets/NAME), for example \
+                "Parameters that the preset of the connection declares for a role (vault read PATH/presets/NAME), for example \
                  parameters=user=ada. A write replaces all of them.",
             ),
         )
-        .field("ttl", Field::duration().describe("How long a lease runs until it is renewed. Default 1h (3600)."))
+        .field("ttl", Field::duration().describe("TTL of a lease. Default 1h (3600)."))
         .field(
             "max_ttl",
-            Field::duration().describe("How long a lease can be renewed to. Default 0: as long as the mount allows."),
+            Field::duration().describe("Maximum TTL of a lease, renewals included. Default 0: the maximum of the mount."),
         )
         .existence_check(exists)
-        .on(Operation::Create, "Create the role.", instrument(Measured::RoleWrite, write))
-        .on(Operation::Update, "Change the role.", instrument(Measured::RoleWrite, write))
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(Measured::RolePatch, patch))
-        .on(Operation::Read, "Show the role.", instrument(Measured::RoleRead, read))
-        .on(Operation::Delete, "Delete the role. Its leases live on.", instrument(Measured::RoleDelete, delete))
+        .on(Operation::Create, "Create the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .on(Operation::Update, "Change the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .on(Operation::Patch, "Change single fields; null resets a field to its default.", instrument(MeasuredOperation::RolePatch, patch))
+        .on(Operation::Read, "Show the role.", instrument(MeasuredOperation::RoleRead, read))
+        .on(Operation::Delete, "Delete the role. Its leases stay valid.", instrument(MeasuredOperation::RoleDelete, delete))
 }
 
 #[derive(Deserialize)]
@@ -187,14 +187,14 @@ struct RoleUpdate {
 }
 
 async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
-    // A negative limit means no limit, as in the host's own lists.
+    // A negative limit means no limit, as in the lists of the host.
     let limit = page.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
     let after = page.after.unwrap_or_default();
     Ok(ListResponse(context.storage().list_page(PREFIX, &after, limit).await?))
 }
 
 async fn exists(context: Context<TokenEngine>, params: UncheckedRoleRequest) -> Result<bool, Error> {
-    // A host treats an error of this check as its own. The write itself reports an invalid name.
+    // A host reports an error of this check as its own. The write itself reports an invalid name.
     let Ok(name) = RoleName::try_from(params.name) else { return Ok(false) };
     Ok(context.storage().get(&storage_key(&name)).await?.is_some())
 }
@@ -265,8 +265,8 @@ async fn delete(context: Context<TokenEngine>, role: RoleRequest) -> Result<(), 
         .await
 }
 
-/// Checks a role against the API of its connection. A role can be written before its connection: then only the permissions are checked, as
-/// the default description needs them.
+/// Checks a role against the API of its connection. A role can be written before its connection. Then it only needs permissions or
+/// parameters.
 async fn check_connection(storage: &dyn Storage, role: &Role) -> Result<(), Error> {
     match config::load(storage, &role.config).await? {
         Some(config) => role.check(&config.api()?).map(drop),

@@ -1,4 +1,4 @@
-//! Revokes what a mint with an unknown result may have left at the API.
+//! Rollback of a mint with an unknown result: revokes the token that may exist at the API.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -7,13 +7,13 @@ use vault_plugin::logical::Error;
 
 use crate::config::{self, ConnectionMismatch};
 use crate::upstream::{
-    DEFAULT_PRESET, Lifetime, MintCall, MintResponse, Minted, Parameters, Recovery, RecoveryPlan, Revocation,
-    Search, Upstream, Values, find_preset,
+    DEFAULT_PRESET, Lifetime, MintCall, MintResponse, Minted, Parameters, Recovery, RecoveryPlan,
+    RetryPolicy, Revocation, Search, Upstream, Values, find_preset,
 };
 use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
 use crate::{TokenEngine, UpstreamClient};
 
-/// A request can still be on its way for as long as a call may take.
+/// The maximum duration of a call. Until then its request may still reach the service.
 const LONGEST_CALL: SignedDuration = SignedDuration::from_secs(75);
 
 const NOT_RECOGNIZED: &str = "the service did not recognize the request and created another token, which is revoked; set config \
@@ -21,9 +21,9 @@ const NOT_RECOGNIZED: &str = "the service did not recognize the request and crea
 
 /// Revokes the token of a mint with an unknown result.
 ///
-/// If the response has arrived, the entry contains how to revoke the token. Otherwise the token is looked for as its API allows: the request
-/// is repeated with its idempotency key and the same bytes, or the token is found or deleted by its name. Evidence that is not certain
-/// closes no entry, so the entry stays and the error says so. Every entry is closed when its token must have ended.
+/// If the response was received, the entry contains how to revoke the token. Otherwise the recovery of the API is used: the request is
+/// repeated with its idempotency key and the same bytes, or the token is found or deleted by its name. If the result is not certain, the
+/// entry stays and the rollback fails. Every entry is closed once its token must have expired.
 pub(crate) async fn roll_back(
     context: Context<TokenEngine>,
     _kind: String,
@@ -38,9 +38,9 @@ pub(crate) async fn roll_back(
     let name = entry.request.name.clone();
     let (now, latest) = (Timestamp::now(), entry.latest_expiry());
     if latest.is_some_and(|latest| latest < now) {
-        context
-            .logger()
-            .warn(format!("token {name:?} has ended, if it was created: its write-ahead entry is closed"));
+        context.logger().warn(format!(
+            "token {name:?} has expired, if it was created; its write-ahead log entry is closed"
+        ));
         return Ok(());
     }
     let client = match config::find_client(
@@ -58,124 +58,128 @@ pub(crate) async fn roll_back(
                 entry.api_endpoint
             )));
         }
-        Err(Some(mismatch)) => return Err(unreachable(&entry, &mismatch, latest)),
+        Err(Some(mismatch)) => return Err(wrong_connection(&entry, &mismatch, latest)),
     };
     if let WalState::Minted { revocation } = &entry.state {
         return revoke(&context, &client.upstream, &name, revocation).await;
     }
     let why = match (&entry.state, entry.plan.clone()) {
-        (WalState::Forgotten, _) => NOT_RECOGNIZED.to_owned(),
+        (WalState::Unrecognized, _) => NOT_RECOGNIZED.to_owned(),
         (_, Some(plan)) if !matches!(plan.recovery, Recovery::Replay { .. }) => {
-            match look_for(&context, &client.upstream, &entry, &plan, now).await? {
-                Outcome::Settled => return Ok(()),
-                Outcome::Doubt(why) => why,
+            match find_and_revoke(&context, &client.upstream, &entry, &plan, now).await? {
+                RollbackOutcome::Resolved => return Ok(()),
+                RollbackOutcome::Unresolved(why) => why,
             }
         }
         (_, plan) => match replay(&context, &client, entry.clone(), plan, now).await? {
-            Outcome::Settled => return Ok(()),
-            Outcome::Doubt(why) => why,
+            RollbackOutcome::Resolved => return Ok(()),
+            RollbackOutcome::Unresolved(why) => why,
         },
     };
     Err(not_found(&entry, &why, latest))
 }
 
-/// What a rollback has achieved.
-enum Outcome {
-    /// The token is revoked, or certainly was never created.
-    Settled,
-    /// The token may be live, for this reason.
-    Doubt(String),
+/// The result of a rollback.
+enum RollbackOutcome {
+    /// The token is revoked, or was never created.
+    Resolved,
+    /// The token may be live. Contains the reason.
+    Unresolved(String),
 }
 
-/// Looks for the token of an entry by its name, or deletes it by its name.
-async fn look_for(
+/// Finds the token of an entry by its name and revokes it, or deletes it by its name.
+async fn find_and_revoke(
     context: &Context<TokenEngine>,
     upstream: &Upstream,
     entry: &WalEntry,
     plan: &RecoveryPlan,
     now: Timestamp,
-) -> Result<Outcome, Error> {
+) -> Result<RollbackOutcome, Error> {
     let name = &entry.request.name;
     let found = match &plan.recovery {
         Recovery::Find { .. } => {
             let Some(find) = &plan.find else {
-                return Ok(Outcome::Doubt("the entry describes no search".to_owned()));
+                return Ok(RollbackOutcome::Unresolved("the entry contains no search".to_owned()));
             };
             match upstream.find(find, name).await {
                 Ok(Search::Found(ids)) => ids,
                 Ok(Search::Absent) => Vec::new(),
-                Err(error) => return Ok(Outcome::Doubt(error.to_string())),
+                Err(error) => return Ok(RollbackOutcome::Unresolved(error.to_string())),
             }
         }
         Recovery::DeleteByName { .. } => vec![None],
         Recovery::Replay { .. } | Recovery::None => {
-            return Ok(Outcome::Doubt("its API cannot look for it (config accept_orphans)".to_owned()));
+            return Ok(RollbackOutcome::Unresolved(
+                "the API cannot search for it (config accept_orphans)".to_owned(),
+            ));
         }
     };
     let is_search = matches!(plan.recovery, Recovery::Find { .. });
-    // More than one token has the name if something on the way has repeated the request.
+    // Several tokens have the name if a proxy has repeated the request.
     for id in &found {
         let revocation = plan.revocation(id.clone(), name).map_err(|error| {
-            Error::internal(format!("the revocation of token {name:?} cannot be made: {error}"))
+            Error::internal(format!("the revocation of token {name:?} cannot be rendered: {error}"))
         })?;
         if found.len() == 1 && is_search {
-            // A revocation that fails is tried again without another search.
+            // If the revocation fails, the next rollback retries it without another search.
             update_wal_entry(context, &entry.clone().into_minted(revocation.clone())).await?;
         }
         revoke(context, upstream, name, &revocation).await?;
     }
     if is_search && !found.is_empty() {
-        return Ok(Outcome::Settled);
+        return Ok(RollbackOutcome::Resolved);
     }
     let settle = SignedDuration::from_secs(i64::try_from(plan.settle().0).unwrap_or(i64::MAX));
     let settled =
         entry.planned_at().is_some_and(|planned| now.duration_since(planned) > LONGEST_CALL + settle);
     if settled {
-        context
-            .logger()
-            .info(format!("token {name:?} was not created, or is revoked: its write-ahead entry is closed"));
-        return Ok(Outcome::Settled);
+        context.logger().info(format!(
+            "token {name:?} was not created, or is revoked; its write-ahead log entry is closed"
+        ));
+        return Ok(RollbackOutcome::Resolved);
     }
-    Ok(Outcome::Doubt("its request may still be on the way; the next rollback looks again".to_owned()))
+    Ok(RollbackOutcome::Unresolved(
+        "its request may still reach the service; the next rollback searches again".to_owned(),
+    ))
 }
 
-/// Repeats the request of an entry, as long as the API recognizes it.
+/// Repeats the request of an entry, while the API recognizes it, and revokes the returned token.
 async fn replay(
     context: &Context<TokenEngine>,
     client: &UpstreamClient,
     entry: WalEntry,
     plan: Option<RecoveryPlan>,
     now: Timestamp,
-) -> Result<Outcome, Error> {
+) -> Result<RollbackOutcome, Error> {
     let UpstreamClient { config, upstream } = client;
     if !entry.idempotency_key_valid(config, now) {
-        return Ok(Outcome::Doubt(
+        return Ok(RollbackOutcome::Unresolved(
             "the service may not recognize the request any more (config idempotency_window), and would create another token"
                 .to_owned(),
         ));
     }
     let Minted { id, expires, .. } = match repeat_mint(upstream, &entry, plan.as_ref()).await? {
         Ok(response) => response.minted,
-        Err(why) => return Ok(Outcome::Doubt(why)),
+        Err(why) => return Ok(RollbackOutcome::Unresolved(why)),
     };
     let name = entry.request.name.clone();
     let revocation = match &plan {
         None => Revocation::from_id(id.unwrap_or_default()),
         Some(plan) => plan.revocation(id, &name).map_err(|error| {
-            Error::internal(format!("the revocation of token {name:?} cannot be made: {error}"))
+            Error::internal(format!("the revocation of token {name:?} cannot be rendered: {error}"))
         })?,
     };
     if entry.is_outlived_by(expires.unwrap_or_default()) {
         revoke_duplicate(context, upstream, entry, revocation).await?;
-        return Ok(Outcome::Doubt(NOT_RECOGNIZED.to_owned()));
+        return Ok(RollbackOutcome::Unresolved(NOT_RECOGNIZED.to_owned()));
     }
-    // A revocation that fails is tried again without the API's memory of the request.
+    // If the revocation fails, the next rollback retries it without repeating the request.
     update_wal_entry(context, &entry.into_minted(revocation.clone())).await?;
     revoke(context, upstream, &name, &revocation).await?;
-    Ok(Outcome::Settled)
+    Ok(RollbackOutcome::Resolved)
 }
 
-/// Sends the mint of an entry once more; or says why it failed.
+/// Sends the mint of an entry again. The inner error is the reason of a failure.
 async fn repeat_mint(
     upstream: &Upstream,
     entry: &WalEntry,
@@ -189,18 +193,19 @@ async fn repeat_mint(
         Some(RecoveryPlan { mint: Some(mint), .. }) => mint,
         Some(_) => return Ok(Err("the entry contains no request".to_owned())),
     };
-    let nothing = Parameters::new();
+    let empty = Parameters::new();
     let lifetime = Lifetime { now: entry.planned_at().unwrap_or_default(), seconds: request.ttl };
     let values = Values {
-        config: Some(&nothing),
-        role: Some(&nothing),
+        config: Some(&empty),
+        role: Some(&empty),
         permissions: Some(&request.permissions),
         name: Some(&request.name),
         idempotency_key: Some(&request.idempotency_key),
         lifetime: Some(lifetime),
         ..Values::default()
     };
-    let call = MintCall { mint, before: None, values, body: request.body.as_deref(), repeat: true };
+    let call =
+        MintCall { mint, before: None, values, body: request.body.as_deref(), retry: RetryPolicy::Always };
     Ok(upstream.mint(&call).await.map_err(|error| error.to_string()))
 }
 
@@ -216,27 +221,29 @@ async fn revoke(
     Ok(())
 }
 
-/// Revokes a token that the API has created in place of recognizing the request of an entry, which is not sent again.
+/// Revokes a token that the API has created because it did not recognize the request of an entry. The request is not sent again.
 async fn revoke_duplicate(
     context: &Context<TokenEngine>,
     upstream: &Upstream,
     entry: WalEntry,
-    another: Revocation,
+    duplicate: Revocation,
 ) -> Result<(), Error> {
-    // First of all, as nothing else knows it.
-    let wal_id = context.wal_put(MINT_KIND, &entry.for_duplicate(another.clone())).await?;
+    // Written first, because no other record contains this token.
+    let wal_id = context.wal_put(MINT_KIND, &entry.for_duplicate(duplicate.clone())).await?;
     let name = entry.request.name.clone();
     update_wal_entry(context, &entry.into_unrecognized()).await?;
-    match upstream.revoke(&another).await {
+    match upstream.revoke(&duplicate).await {
         Ok(()) => context.wal_delete(&wal_id).await,
         Err(error) => {
-            context.logger().error(format!("another token {name:?} is left to rollback: {error}"));
+            context
+                .logger()
+                .error(format!("cannot revoke the second token {name:?}: {error}; rollback tries again"));
             Ok(())
         }
     }
 }
 
-/// Writes the entry that is rolled back again.
+/// Updates the entry that is being rolled back.
 async fn update_wal_entry(context: &Context<TokenEngine>, entry: &WalEntry) -> Result<(), Error> {
     match context.wal_metadata() {
         Some(record) => context.wal_put_with_id(&record.id, MINT_KIND, entry).await,
@@ -244,15 +251,15 @@ async fn update_wal_entry(context: &Context<TokenEngine>, entry: &WalEntry) -> R
     }
 }
 
-/// An error of a rollback is read in a log, where nothing else says which token it is about.
+/// Returns an error that names the token, because the log of the host contains nothing else about it.
 fn not_revoked(name: &str, error: &dyn std::error::Error) -> Error {
     Error::internal(format!("token {name:?} may be live and is not revoked: {error}"))
 }
 
-fn unreachable(entry: &WalEntry, mismatch: &ConnectionMismatch, latest: Option<Timestamp>) -> Error {
+fn wrong_connection(entry: &WalEntry, mismatch: &ConnectionMismatch, latest: Option<Timestamp>) -> Error {
     match entry.state {
         WalState::Minted { .. } => not_revoked(&entry.request.name, mismatch),
-        WalState::Planned | WalState::Forgotten => not_found(entry, &mismatch.to_string(), latest),
+        WalState::Planned | WalState::Unrecognized => not_found(entry, &mismatch.to_string(), latest),
     }
 }
 

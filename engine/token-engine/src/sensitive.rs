@@ -1,12 +1,12 @@
-//! How secrets are stored and shown: the key of the token service, and its tokens.
+//! Hashing and serialization of secrets: the key of the token service, and its tokens.
 
 use data_encoding::HEXLOWER;
 use serde::Serializer;
 use sha2::{Digest, Sha256};
 use vault_plugin::logical::Sensitive;
 
-/// Returns a salted SHA-256 as `sha256:SALT:DIGEST` in hexadecimal: the digest of the 16 bytes of the salt and the string. Anyone who
-/// knows a string can verify whether it is this one. Without the salt, a short string could be looked up in a table.
+/// Returns a salted SHA-256 as `sha256:SALT:DIGEST` in hexadecimal: the digest of the 16 bytes of the salt and the string. A caller
+/// that knows a string can verify whether it is this one. Without the salt, a short string could be looked up in a table.
 pub(crate) fn salted_sha256(secret: &Sensitive) -> String {
     let salt: [u8; 16] = rand::random();
     let digest = Sha256::new().chain_update(salt).chain_update(secret.expose().as_bytes()).finalize();

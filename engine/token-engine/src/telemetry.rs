@@ -19,159 +19,104 @@ use self::histogram::Histogram;
 use self::quantiles::Quantiles;
 use crate::TokenEngine;
 
-/// A measured operation of a mount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MeasuredOperation {
-    CredsRead,
-    TokenRenew,
-    TokenRevoke,
-    Rollback,
-    ConfigList,
-    ConfigRead,
-    ConfigWrite,
-    ConfigPatch,
-    ConfigDelete,
-    RolesList,
-    RoleRead,
-    RoleWrite,
-    RolePatch,
-    RoleDelete,
-    Check,
-    PresetsList,
-    PresetsRead,
-    OrphansList,
-    OrphansRead,
-    OrphansDelete,
-}
-
-/// The outcome of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Ok,
-    /// The request was invalid, or the token service rejected it.
-    Refused,
-    Failed,
-    /// Forwarded to the active node.
-    Forwarded,
-    /// The host cancelled the request before the response.
-    Cancelled,
-}
-
-/// An operation of the token service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UpstreamOperation {
-    Mint,
-    Renew,
-    Revoke,
-    /// A search for a token by its name.
-    Find,
-    Probe,
-    Login,
-}
-
-/// The kind of error of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ErrorLabel {
-    InvalidRequest,
-    ReadOnly,
-    Storage,
-    Host,
-    /// The token service failed, or the engine itself.
-    Failed,
-}
-
-/// The kind of error of a call to the token service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UpstreamErrorLabel {
-    NoConnection,
-    Timeout,
-    Tls,
-    ConnectionLost,
-    Unauthorized,
-    TooManyRequests,
-    Refused,
-    UnexpectedResponse,
-    Failed,
-}
-
-/// A type whose values are labels.
-pub(crate) trait Label: Copy + PartialEq + 'static {
+/// A type whose values are values of a metric label.
+pub(crate) trait Label: Copy + 'static {
     /// All values with their texts, in the order of the variants.
     const ALL: &'static [(Self, &'static str)];
 
-    fn index(self) -> usize {
-        Self::ALL.iter().position(|(value, _)| *value == self).unwrap_or_default()
+    /// The position of the value in [`Label::ALL`].
+    fn index(self) -> usize;
+}
+
+/// Declares an enum of label values. The list of all values comes from the same declaration, so no variant can be missing in it.
+macro_rules! labels {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* })*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($(#[$variant_meta])* $variant,)*
+        }
+
+        impl Label for $name {
+            const ALL: &'static [($name, &'static str)] = &[$(($name::$variant, $text),)*];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// A measured operation of a mount.
+    MeasuredOperation {
+        CredsRead = "creds_read",
+        TokenRenew = "token_renew",
+        TokenRevoke = "token_revoke",
+        Rollback = "rollback",
+        ConfigList = "config_list",
+        ConfigRead = "config_read",
+        ConfigWrite = "config_write",
+        ConfigPatch = "config_patch",
+        ConfigDelete = "config_delete",
+        RolesList = "roles_list",
+        RoleRead = "role_read",
+        RoleWrite = "role_write",
+        RolePatch = "role_patch",
+        RoleDelete = "role_delete",
+        Check = "check",
+        PresetsList = "presets_list",
+        PresetsRead = "presets_read",
+        OrphansList = "orphans_list",
+        OrphansRead = "orphans_read",
+        OrphansDelete = "orphans_delete",
     }
-}
 
-impl Label for MeasuredOperation {
-    const ALL: &'static [(MeasuredOperation, &'static str)] = &[
-        (MeasuredOperation::CredsRead, "creds_read"),
-        (MeasuredOperation::TokenRenew, "token_renew"),
-        (MeasuredOperation::TokenRevoke, "token_revoke"),
-        (MeasuredOperation::Rollback, "rollback"),
-        (MeasuredOperation::ConfigList, "config_list"),
-        (MeasuredOperation::ConfigRead, "config_read"),
-        (MeasuredOperation::ConfigWrite, "config_write"),
-        (MeasuredOperation::ConfigPatch, "config_patch"),
-        (MeasuredOperation::ConfigDelete, "config_delete"),
-        (MeasuredOperation::RolesList, "roles_list"),
-        (MeasuredOperation::RoleRead, "role_read"),
-        (MeasuredOperation::RoleWrite, "role_write"),
-        (MeasuredOperation::RolePatch, "role_patch"),
-        (MeasuredOperation::RoleDelete, "role_delete"),
-        (MeasuredOperation::Check, "check"),
-        (MeasuredOperation::PresetsList, "presets_list"),
-        (MeasuredOperation::PresetsRead, "presets_read"),
-        (MeasuredOperation::OrphansList, "orphans_list"),
-        (MeasuredOperation::OrphansRead, "orphans_read"),
-        (MeasuredOperation::OrphansDelete, "orphans_delete"),
-    ];
-}
+    /// The outcome of a request.
+    Outcome {
+        Ok = "ok",
+        /// The request was invalid, or the token service rejected it.
+        Refused = "refused",
+        Failed = "failed",
+        /// Forwarded to the active node.
+        Forwarded = "forwarded",
+        /// The host cancelled the request before the response.
+        Cancelled = "cancelled",
+    }
 
-impl Label for Outcome {
-    const ALL: &'static [(Outcome, &'static str)] = &[
-        (Outcome::Ok, "ok"),
-        (Outcome::Refused, "refused"),
-        (Outcome::Failed, "failed"),
-        (Outcome::Forwarded, "forwarded"),
-        (Outcome::Cancelled, "cancelled"),
-    ];
-}
+    /// An operation of the token service.
+    UpstreamOperation {
+        Mint = "mint",
+        Renew = "renew",
+        Revoke = "revoke",
+        /// A search for a token by its name.
+        Find = "find",
+        Probe = "probe",
+        Login = "login",
+    }
 
-impl Label for UpstreamOperation {
-    const ALL: &'static [(UpstreamOperation, &'static str)] = &[
-        (UpstreamOperation::Mint, "mint"),
-        (UpstreamOperation::Renew, "renew"),
-        (UpstreamOperation::Revoke, "revoke"),
-        (UpstreamOperation::Find, "find"),
-        (UpstreamOperation::Probe, "probe"),
-        (UpstreamOperation::Login, "login"),
-    ];
-}
+    /// The kind of error of a request.
+    ErrorLabel {
+        InvalidRequest = "invalid_request",
+        ReadOnly = "read_only",
+        Storage = "storage",
+        Host = "host",
+        /// The token service failed, or the engine itself.
+        Failed = "failed",
+    }
 
-impl Label for ErrorLabel {
-    const ALL: &'static [(ErrorLabel, &'static str)] = &[
-        (ErrorLabel::InvalidRequest, "invalid_request"),
-        (ErrorLabel::ReadOnly, "read_only"),
-        (ErrorLabel::Storage, "storage"),
-        (ErrorLabel::Host, "host"),
-        (ErrorLabel::Failed, "failed"),
-    ];
-}
-
-impl Label for UpstreamErrorLabel {
-    const ALL: &'static [(UpstreamErrorLabel, &'static str)] = &[
-        (UpstreamErrorLabel::NoConnection, "no_connection"),
-        (UpstreamErrorLabel::Timeout, "timeout"),
-        (UpstreamErrorLabel::Tls, "tls"),
-        (UpstreamErrorLabel::ConnectionLost, "connection_lost"),
-        (UpstreamErrorLabel::Unauthorized, "unauthorized"),
-        (UpstreamErrorLabel::TooManyRequests, "too_many_requests"),
-        (UpstreamErrorLabel::Refused, "refused"),
-        (UpstreamErrorLabel::UnexpectedResponse, "unexpected_response"),
-        (UpstreamErrorLabel::Failed, "failed"),
-    ];
+    /// The kind of error of a call to the token service.
+    UpstreamErrorLabel {
+        NoConnection = "no_connection",
+        Timeout = "timeout",
+        Tls = "tls",
+        ConnectionLost = "connection_lost",
+        Unauthorized = "unauthorized",
+        TooManyRequests = "too_many_requests",
+        Refused = "refused",
+        UnexpectedResponse = "unexpected_response",
+        Failed = "failed",
+    }
 }
 
 /// The metrics of one mount since its engine started.
@@ -299,7 +244,7 @@ where
     }
 }
 
-/// Measures the work.
+/// Measures a request.
 pub(crate) async fn time_request<R>(
     context: Context<TokenEngine>,
     operation: MeasuredOperation,

@@ -22,7 +22,7 @@ impl LeaseTerms {
         LeaseTerms { ttl: ttl.min(max_ttl), max_ttl }
     }
 
-    /// The same terms for a request that asks for less: the token ends then, renewals included.
+    /// Returns the terms of a request for a shorter TTL. It caps both TTLs, so renewals do not extend it.
     pub(crate) fn narrowed_to(self, ttl: Duration) -> Result<LeaseTerms, Error> {
         if ttl > self.ttl {
             return Err(Error::invalid(format!(
@@ -33,7 +33,7 @@ impl LeaseTerms {
         Ok(self.capped_at(ttl))
     }
 
-    /// Limits both TTLs to the remaining lifetime of the token.
+    /// Caps both TTLs to the remaining lifetime of the token.
     pub(crate) fn capped_at(self, remaining: Duration) -> LeaseTerms {
         LeaseTerms { ttl: self.ttl.min(remaining), max_ttl: self.max_ttl.min(remaining) }
     }
@@ -45,27 +45,27 @@ impl From<LeaseTerms> for Lease {
     }
 }
 
-/// The token has ended already.
+/// The token has expired already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the token service says that the token ended at {0}; compare its clock with this node's")]
-pub(crate) struct AlreadyEnded(Timestamp);
+pub(crate) struct AlreadyExpired(Timestamp);
 
-impl From<AlreadyEnded> for Error {
-    fn from(error: AlreadyEnded) -> Error {
+impl From<AlreadyExpired> for Error {
+    fn from(error: AlreadyExpired) -> Error {
         Error::internal(error.to_string())
     }
 }
 
-/// How long it is until a token ends, in seconds rounded up; `None` if it is not known to end.
+/// Returns the time until a token expires, or `None` if no expiry is known.
 ///
-/// Rounded up, since an hour that was granted a few milliseconds ago is still to be leased as an hour.
+/// The time is rounded up to seconds, so that an hour that was granted some milliseconds ago is leased as an hour.
 pub(crate) fn time_until_expiry(
     expires: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Option<Duration>, AlreadyEnded> {
+) -> Result<Option<Duration>, AlreadyExpired> {
     let Some(instant) = expires else { return Ok(None) };
     let left = Duration::try_from(instant.duration_since(now)).ok().filter(|left| !left.is_zero());
-    let left = left.ok_or(AlreadyEnded(instant))?;
+    let left = left.ok_or(AlreadyExpired(instant))?;
     Ok(Some(Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))))
 }
 
@@ -106,7 +106,7 @@ mod tests {
         let until = |given: &str| time_until_expiry(Some(given.parse().unwrap()), now);
         assert_eq!(until("2026-01-01T01:00:00Z"), Ok(Some(seconds(3600))));
         assert_eq!(until("2026-01-01T01:00:00.5Z"), Ok(Some(seconds(3600))));
-        assert_eq!(until("2026-01-01T00:00:00.5Z"), Err(AlreadyEnded(now)));
+        assert_eq!(until("2026-01-01T00:00:00.5Z"), Err(AlreadyExpired(now)));
         assert!(until("2025-01-01T00:00:00Z").is_err());
         assert_eq!(time_until_expiry(None, now), Ok(None));
     }

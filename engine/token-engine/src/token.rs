@@ -1,4 +1,4 @@
-//! The leased token: the data of its lease, its renewal and its revocation.
+//! The secret type of leased tokens: the data of a lease, its renewal and its revocation.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,55 +14,55 @@ use crate::endpoint::Endpoint;
 use crate::telemetry::{LeaseIssuer, MeasuredOperation, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::upstream::{
-    DEFAULT_PRESET, Lifetime, Look, Renew, Revocation, Revoke, deserialize_token_id, find_preset,
+    DEFAULT_PRESET, IdCheck, Lifetime, Renew, Revocation, Revoke, deserialize_token_id, find_preset,
 };
 use crate::{TokenEngine, UpstreamClient};
 
 /// The name of the secret type.
 pub(crate) const SECRET_TYPE: &str = "token";
 
-/// The internal data of a lease. A lease keeps its terms when the role or the configuration changes.
+/// The internal data of a lease. It is independent of later changes of the role and the configuration.
 ///
 /// Versions up to 0.1.0 wrote neither `account` nor `revocation_path`, and ignore both. Such a lease has no account, and its token is
 /// revoked by its id.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LeaseData {
-    /// The id of the token at the service; empty if it has none.
+    /// The id of the token at the service. Empty if it has none.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "deserialize_token_id")]
     pub(crate) id: String,
     /// The endpoint that minted the token.
     pub(crate) api_endpoint: Endpoint,
-    /// The account that was configured then, or an empty string.
+    /// The account that minted the token. Empty if there was none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) account: String,
-    /// The path below the endpoint that is deleted to revoke the token.
+    /// The path of the DELETE request that revokes the token, below the endpoint.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) revocation_path: String,
-    /// The call that revokes the token, of any description but the default one.
+    /// The call that revokes the token. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) revocation: Option<Revoke>,
-    /// The search before the revocation, of an API that uses identifiers again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) look: Option<Look>,
-    /// The call that renews the token, of any description but the default one.
+    /// The check before the revocation, for an API that reuses ids.
+    #[serde(default, rename = "look", skip_serializing_if = "Option::is_none")]
+    pub(crate) id_check: Option<IdCheck>,
+    /// The call that renews the token. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) renewal: Option<Renew>,
-    /// The connection that minted the token. Any other to the same endpoint and account is as good.
+    /// The connection that minted the token. Another connection to the same endpoint and account can be used too.
     #[serde(default = "default_config", skip_serializing_if = "is_default_config")]
     pub(crate) config: String,
     /// In seconds.
     pub(crate) ttl: u64,
     /// In seconds.
     pub(crate) max_ttl: u64,
-    /// Whether the token was minted for `ttl` only and is renewed at the service.
+    /// Whether the token was minted for `ttl` and is renewed at the service.
     pub(crate) renew_upstream: bool,
     /// The role of the token.
     pub(crate) role: String,
     /// The name of the token at the service.
     pub(crate) name: String,
     /// The instance id of the engine that issued the lease.
-    #[serde(default)]
-    pub(crate) run: String,
+    #[serde(default, rename = "run")]
+    pub(crate) instance_id: String,
 }
 
 fn default_config() -> String {
@@ -74,7 +74,7 @@ fn is_default_config(name: &String) -> bool {
 }
 
 impl LeaseData {
-    /// Checks that the lease says which token it is about. Only a described call can do without the id.
+    /// Checks that the lease identifies a token. Only a described call works without the id.
     fn check(&self) -> Result<(), Error> {
         if self.id.is_empty() && self.revocation.is_none() {
             return Err(Error::internal("the lease holds internal data that this version cannot read"));
@@ -82,11 +82,11 @@ impl LeaseData {
         Ok(())
     }
 
-    /// How the token is revoked.
+    /// Returns how the token is revoked.
     fn into_revocation(self) -> Revocation {
         match self.revocation {
             None => Revocation::from_lease(self.id, self.revocation_path),
-            call => Revocation { id: self.id, path: String::new(), call, look: self.look },
+            call => Revocation { id: self.id, path: String::new(), call, id_check: self.id_check },
         }
     }
 }
@@ -98,7 +98,7 @@ pub(crate) fn secret_type() -> SecretType<TokenEngine> {
         .on_revoke(instrument(MeasuredOperation::TokenRevoke, revoke))
 }
 
-/// Renews the token at the service for the TTL that the host will grant, and limits the host to what the service has granted.
+/// Renews the token at the service for the TTL that the host will grant, and caps the lease to the TTL that the service has granted.
 async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease, Error> {
     lease.check()?;
     let terms =
@@ -116,9 +116,9 @@ async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease,
         issued,
         ..TtlRequest::default()
     };
-    // A lease always has a TTL, so the default of the mount is not needed.
+    // A lease always has a TTL, so the default of the mount is not used.
     let limits = TtlLimits { default: terms.ttl, max: context.system().max_lease_ttl().await? };
-    // Past the maximum TTL the host rejects the renewal itself, and the service is not called.
+    // After the maximum TTL the host rejects the renewal, so the service is not called.
     let Ok(grant) = calculate_ttl(limits, &request, now) else { return Ok(terms.into()) };
 
     let client = client_for_lease(&context, &lease, "renewed").await?;
@@ -130,26 +130,29 @@ async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease,
     let expires = client.upstream.renew(renewal, &lease.id, lifetime).await?;
     let expires = expires.map_err(|error| Error::internal(error.to_string()))?;
     let upstream_ttl = terms::time_until_expiry(expires, Timestamp::now())?.unwrap_or(grant.ttl);
-    // The host may grant an increment instead of the TTL. Only the maximum TTL, which counts from the issue time, limits it.
+    // The host may grant the requested increment instead of the TTL. Only the maximum TTL, which counts from the issue time, caps it.
     let age =
         issued.and_then(|issued| truncate_to_seconds(now).duration_since(truncate_to_seconds(issued)).ok());
     let age = age.unwrap_or_default();
     Ok(LeaseTerms { ttl: terms.ttl.min(upstream_ttl), max_ttl: terms.max_ttl.min(age + upstream_ttl) }.into())
 }
 
-/// Truncates a time like hosts.
+/// Truncates a time to seconds, as hosts do.
 fn truncate_to_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Revokes the token at the service. A token that does not exist any more counts as revoked, because a host may revoke it twice.
+/// Revokes the token at the service. A token that no longer exists counts as revoked, because a host may revoke it twice.
 async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), Error> {
     lease.check()?;
     let client = client_for_lease(&context, &lease, "revoked").await?;
     let engine = context.state();
-    let issuer =
-        if lease.run == engine.instance_id { LeaseIssuer::ThisInstance } else { LeaseIssuer::OtherInstance };
+    let issuer = if lease.instance_id == engine.instance_id {
+        LeaseIssuer::ThisInstance
+    } else {
+        LeaseIssuer::OtherInstance
+    };
     client.upstream.revoke(&lease.into_revocation()).await?;
     engine.metrics().count_revoked(issuer);
     Ok(())

@@ -1,12 +1,12 @@
-//! A token API over HTTP: mint, renew, revoke, find and probe, as its description says.
+//! The client of a token API over HTTP: mint, renew, revoke, find and probe, as defined by its description.
 
-mod answer;
 mod api;
 mod credential;
 mod description;
 mod error;
 mod presets;
 mod request;
+mod response;
 mod retry_after;
 mod revocation;
 mod send;
@@ -26,82 +26,82 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use vault_plugin::logical::Sensitive;
 
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use self::answer::expiries;
-pub(crate) use self::answer::{ExpiryError, Minted};
-pub(crate) use self::api::{Api, LatestEnd};
+pub(crate) use self::api::{Api, LatestExpiry};
 pub(crate) use self::description::{
     Description, Find, Node, PermissionUse, Place, Recovery, Renew, Revoke, complete,
 };
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};
-pub(crate) use self::revocation::{Look, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::response::expiries;
+pub(crate) use self::response::{ExpiryError, Minted};
+pub(crate) use self::revocation::{IdCheck, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
+pub(crate) use self::send::RetryPolicy;
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
-use self::answer::{
-    Answer, Doubt, FindOutcome, Meanings, MintOutcome, Verdict, read_find, read_mint, read_renewed,
-    read_value, read_values,
-};
 use self::credential::{Credential, Headers};
-use self::description::{Before, Call, Gone, Mint, Pages};
+use self::description::{Call, Gone, Mint, Pages, PreMint};
 use self::error::{Effect, ErrorKind};
 use self::request::Request;
-use self::send::{UpstreamReply, UpstreamRequest};
+use self::response::{
+    FindOutcome, MintOutcome, ResponseClass, ResponseParts, StatusRules, UnclearReason, read_find, read_mint,
+    read_renewed, read_value, read_values,
+};
+use self::send::{UpstreamRequest, UpstreamResponse};
 use self::template::ValueSource;
 use crate::endpoint::Endpoint;
-use crate::telemetry::{Metrics, UpstreamOperation as Measured};
+use crate::telemetry::{Metrics, UpstreamOperation};
 
-/// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
+/// The time for retries after the first request of a call. With the longest timeout, a call ends after 75 seconds.
 const RETRY_ALLOWANCE: Duration = Duration::from_secs(15);
 
-/// A search reads no more pages than this. It is asked for one token.
+/// The maximum number of pages that a search reads. It searches for one token.
 const MAX_PAGES: u32 = 100;
 
 const MINT: &str = "mint a token";
 const RENEW: &str = "renew a token";
 const REVOKE: &str = "revoke a token";
-const FIND: &str = "look for a token";
+const FIND: &str = "search for a token";
 const PROBE: &str = "check the connection";
 const LOG_IN: &str = "log in";
 
-/// A client of one token API. An operation takes no longer than one request timeout and 15 seconds, with its retries and its login.
+/// A client of one token API. An operation, with its retries and its login, takes at most one request timeout plus 15 seconds.
 pub(crate) struct Upstream {
     http: reqwest::Client,
     endpoint: Endpoint,
     pub(crate) api: Api,
     api_key: Sensitive,
     credential: Credential,
-    /// The account as the API names it, once it was asked.
+    /// The account that the API reports, after the first request for it.
     account: OnceCell<String>,
-    /// How long an operation may take with all its retries.
+    /// The timeout of an operation with all its retries.
     total_timeout: Duration,
     metrics: Arc<Metrics>,
 }
 
-/// How an API is reached, and with which credential.
+/// The address and the credential of an API, with the settings of the HTTP client.
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) api_key: &'a Sensitive,
-    /// Authorities to trust instead of the system's, in PEM; empty for the system's.
+    /// The trusted CA certificates in PEM. Empty for those of the system.
     pub(crate) ca_cert: &'a str,
     pub(crate) tls_skip_verify: bool,
-    /// How long one request may take.
+    /// The timeout of one request.
     pub(crate) request_timeout: Duration,
 }
 
-/// A mint that is about to be sent.
+/// The parameters of a mint.
 pub(crate) struct MintCall<'a> {
     pub(crate) mint: &'a Mint,
-    pub(crate) before: Option<&'a Before>,
+    pub(crate) before: Option<&'a PreMint>,
     pub(crate) values: Values<'a>,
-    /// The bytes that were announced, of a mint that is repeated.
+    /// The body that is stored in the write-ahead log entry, for an API with idempotency keys.
     pub(crate) body: Option<&'a str>,
-    /// Whether it is sent again when it may have had an effect.
-    pub(crate) repeat: bool,
+    pub(crate) retry: RetryPolicy,
 }
 
-/// A token that the API has created, with the values of the call before the mint.
+/// A minted token, with the values of the call before the mint.
 pub(crate) struct MintResponse {
     pub(crate) minted: Minted,
     pub(crate) before: BTreeMap<String, String>,
@@ -109,13 +109,13 @@ pub(crate) struct MintResponse {
 
 /// The result of a search.
 pub(crate) enum Search {
-    /// Identifiers of the tokens with this name; `None` for one without.
+    /// The ids of the tokens with this name. `None` for a token without an id.
     Found(Vec<Option<String>>),
     Absent,
 }
 
 impl Upstream {
-    /// Sets up TLS and the credential; connects to nothing yet.
+    /// Creates a client, and sets up TLS and the credential. Opens no connection.
     pub(crate) fn new(
         connection: Connection<'_>,
         api: Api,
@@ -134,15 +134,15 @@ impl Upstream {
         let proxies = Proxies::from_env(&|name| std::env::var(name).ok());
         http = match connection.endpoint.proxy(&proxies) {
             Some(proxy) => http.proxy(to_reqwest_proxy(proxy).ok_or_else(|| failed(ErrorKind::Proxy))?),
-            // Otherwise reqwest reads the environment by other rules.
+            // Without this, reqwest reads the environment with different rules.
             None => http.no_proxy(),
         };
         if !connection.ca_cert.trim().is_empty() {
-            let authorities = reqwest::Certificate::from_pem_bundle(connection.ca_cert.as_bytes());
-            let authorities = authorities.ok().filter(|certificates| !certificates.is_empty());
-            http = http.tls_certs_only(authorities.ok_or_else(|| failed(ErrorKind::NoCaCertificate))?);
+            let certificates = reqwest::Certificate::from_pem_bundle(connection.ca_cert.as_bytes());
+            let certificates = certificates.ok().filter(|certificates| !certificates.is_empty());
+            http = http.tls_certs_only(certificates.ok_or_else(|| failed(ErrorKind::NoCaCertificate))?);
         } else if connection.tls_skip_verify || !connection.endpoint.is_https() {
-            // Trusts nobody, instead of failing where the system has no authorities; redirects are not followed.
+            // Without verification, no CA certificates are needed. Loading those of the system would fail on a system without any.
             http = http.tls_certs_only([]);
         }
         if connection.tls_skip_verify {
@@ -170,17 +170,17 @@ impl Upstream {
 
     /// Creates a token.
     pub(crate) async fn mint(&self, call: &MintCall<'_>) -> Result<MintResponse, UpstreamError> {
-        self.metrics.time_upstream(Measured::Mint, UpstreamError::label, self.try_mint(call)).await
+        self.metrics.time_upstream(UpstreamOperation::Mint, UpstreamError::label, self.try_mint(call)).await
     }
 
-    /// The body of a mint with these values, to be announced; `None` if it has none.
+    /// Renders the body of a mint, which is stored in the write-ahead log entry. `None` if the mint has no body.
     pub(crate) fn mint_body(&self, values: &Values<'_>) -> Result<Option<String>, UpstreamError> {
         let request = self.render(MINT, self.api.description.mint.call(), values)?;
         // Both kinds of bodies are text.
         Ok(request.body.map(|body| String::from_utf8_lossy(&body.bytes).into_owned()))
     }
 
-    /// Lets a token live for `lifetime`, and returns when it ends as the API says it.
+    /// Renews a token for `lifetime`, and returns the expiry that the API reports.
     pub(crate) async fn renew(
         &self,
         renew: &Renew,
@@ -188,26 +188,34 @@ impl Upstream {
         lifetime: Lifetime,
     ) -> Result<Result<Option<Timestamp>, ExpiryError>, UpstreamError> {
         self.metrics
-            .time_upstream(Measured::Renew, UpstreamError::label, self.try_renew(renew, id, lifetime))
+            .time_upstream(
+                UpstreamOperation::Renew,
+                UpstreamError::label,
+                self.try_renew(renew, id, lifetime),
+            )
             .await
     }
 
-    /// Revokes a token of this API. One that is gone already is as good as revoked, if it is the API that says so.
+    /// Revokes a token. A token that no longer exists counts as revoked, if the API itself reports that.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
-        self.metrics.time_upstream(Measured::Revoke, UpstreamError::label, self.try_revoke(revocation)).await
+        self.metrics
+            .time_upstream(UpstreamOperation::Revoke, UpstreamError::label, self.try_revoke(revocation))
+            .await
     }
 
-    /// Looks for tokens with exactly this name.
+    /// Searches for tokens with exactly this name.
     pub(crate) async fn find(&self, find: &Find, name: &str) -> Result<Search, UpstreamError> {
-        self.metrics.time_upstream(Measured::Find, UpstreamError::label, self.try_find(find, name)).await
+        self.metrics
+            .time_upstream(UpstreamOperation::Find, UpstreamError::label, self.try_find(find, name))
+            .await
     }
 
-    /// Checks the connection without creating anything, and returns the account if the API names it; `None` if no such call is described.
+    /// Checks the connection without creating anything. Returns the account, if the description has a call that reports it.
     pub(crate) async fn probe(&self) -> Result<Option<String>, UpstreamError> {
-        self.metrics.time_upstream(Measured::Probe, UpstreamError::label, self.try_probe()).await
+        self.metrics.time_upstream(UpstreamOperation::Probe, UpstreamError::label, self.try_probe()).await
     }
 
-    /// The account as the API names it; `None` if it names none. It is asked once.
+    /// Returns the account that the API reports, if it reports one. It is requested once.
     pub(crate) async fn account(&self) -> Result<Option<&str>, UpstreamError> {
         if self.api.description.probe.as_ref().is_none_or(|probe| probe.account.is_none()) {
             return Ok(None);
@@ -216,7 +224,7 @@ impl Upstream {
         account.await.map(|account| Some(&**account))
     }
 
-    /// Whether [`account`](Self::account) needs no call.
+    /// Returns whether [`account`](Self::account) sends no request.
     pub(crate) fn knows_account(&self) -> bool {
         self.account.initialized()
             || self.api.description.probe.as_ref().is_none_or(|probe| probe.account.is_none())
@@ -230,13 +238,14 @@ impl Upstream {
             return Ok(MintResponse { minted, before: BTreeMap::new() });
         };
         let described = before.call();
-        let reply = self.exchange(MINT, described, &values, Repeat::WithoutEffect, deadline).await?;
-        let meanings = before.call().as_ref().map(Meanings::of).unwrap_or_default();
-        self.require_success(MINT, &reply, meanings)?;
-        let read = read_values(&before.values.0, &reply.answer(), &values);
-        let before = read.map_err(|doubt| self.error(MINT, ErrorKind::Malformed(doubt), Effect::Possible))?;
+        let response = self.exchange(MINT, described, &values, RetryPolicy::IfNoEffect, deadline).await?;
+        let rules = before.call().as_ref().map(StatusRules::of).unwrap_or_default();
+        self.require_success(MINT, &response, rules)?;
+        let read = read_values(&before.values.0, &response.parts(), &values);
+        let before =
+            read.map_err(|reason| self.error(MINT, ErrorKind::Malformed(reason), Effect::Possible))?;
         let minted = self.mint_with(call, &Values { before: Some(&before), ..values }, deadline).await;
-        // The call before it has created something.
+        // The call before the mint may have created an object.
         let minted = minted.map_err(|error| UpstreamError { effect: Effect::Possible, ..error })?;
         Ok(MintResponse { minted, before })
     }
@@ -248,14 +257,13 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Minted, UpstreamError> {
         let mut request = self.render(MINT, call.mint.call(), values)?;
-        if let (Some(body), Some(announced)) = (&mut request.body, call.body) {
-            body.bytes = announced.as_bytes().to_vec().into();
+        if let (Some(body), Some(recorded)) = (&mut request.body, call.body) {
+            body.bytes = recorded.as_bytes().to_vec().into();
         }
-        let repeat = if call.repeat { Repeat::Always } else { Repeat::WithoutEffect };
-        let reply = self.send_with_credential(MINT, request, repeat, deadline).await?;
-        match read_mint(call.mint, &reply.answer(), values, Timestamp::now()) {
+        let response = self.send_with_credential(MINT, request, call.retry, deadline).await?;
+        match read_mint(call.mint, &response.parts(), values, Timestamp::now()) {
             MintOutcome::Minted(minted) => Ok(minted),
-            MintOutcome::Other(verdict) => Err(self.failed(MINT, verdict, &reply)),
+            MintOutcome::Other(class) => Err(self.failed(MINT, class, &response)),
         }
     }
 
@@ -267,29 +275,29 @@ impl Upstream {
     ) -> Result<Result<Option<Timestamp>, ExpiryError>, UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         let values = Values { id: Some(id), lifetime: Some(lifetime), ..Values::default() };
-        let reply = self.exchange(RENEW, renew.call(), &values, Repeat::Always, deadline).await?;
-        let meanings = renew.call().as_ref().map(Meanings::of).unwrap_or_default();
-        self.require_success(RENEW, &reply, meanings)?;
-        let read = read_renewed(renew.expires.as_ref(), &reply.answer(), Timestamp::now());
-        read.map_err(|doubt| self.error(RENEW, ErrorKind::Malformed(doubt), Effect::Possible))
+        let response = self.exchange(RENEW, renew.call(), &values, RetryPolicy::Always, deadline).await?;
+        let rules = renew.call().as_ref().map(StatusRules::of).unwrap_or_default();
+        self.require_success(RENEW, &response, rules)?;
+        let read = read_renewed(renew.expires.as_ref(), &response.parts(), Timestamp::now());
+        read.map_err(|reason| self.error(RENEW, ErrorKind::Malformed(reason), Effect::Possible))
     }
 
     async fn try_revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
-        if let Some(look) = &revocation.look {
-            match self.try_find(&look.find, &look.name).await? {
+        if let Some(id_check) = &revocation.id_check {
+            match self.try_find(&id_check.find, &id_check.name).await? {
                 Search::Absent => return Ok(()),
                 Search::Found(ids) if ids.iter().flatten().any(|id| *id == revocation.id) => {}
                 Search::Found(_) => return Err(self.error(REVOKE, ErrorKind::OtherId, Effect::None)),
             }
         }
         let default_gone = Gone::of_default_contract();
-        let (request, meanings) = match &revocation.call {
+        let (request, rules) = match &revocation.call {
             Some(revoke) => {
                 let call = revoke.call();
-                let meanings = call.as_ref().map(Meanings::of).unwrap_or_default();
+                let rules = call.as_ref().map(StatusRules::of).unwrap_or_default();
                 let request = self.render(REVOKE, call, &Values::default())?;
-                (request, Meanings { gone: revoke.gone.as_ref(), ..meanings })
+                (request, StatusRules { gone: revoke.gone.as_ref(), ..rules })
             }
             None => {
                 // The path of the default description has no query.
@@ -298,18 +306,19 @@ impl Upstream {
                 }
                 let target = format!("/{}", revocation.path);
                 let request = Request { method: Method::DELETE, target, headers: Vec::new(), body: None };
-                (request, Meanings { gone: Some(&default_gone), ..Meanings::default() })
+                (request, StatusRules { gone: Some(&default_gone), ..StatusRules::default() })
             }
         };
-        let reply = self.send_with_credential(REVOKE, request, Repeat::Always, deadline).await?;
-        match reply.answer().verdict(meanings) {
-            Verdict::Success => Ok(()),
-            Verdict::Gone => self.confirm_gone().await,
-            other => Err(self.failed(REVOKE, other, &reply)),
+        let response = self.send_with_credential(REVOKE, request, RetryPolicy::Always, deadline).await?;
+        match response.parts().classify(rules) {
+            ResponseClass::Success => Ok(()),
+            ResponseClass::Gone => self.confirm_gone().await,
+            other => Err(self.failed(REVOKE, other, &response)),
         }
     }
 
-    /// Some APIs answer 404 to a credential that is not allowed to see a token. So "gone" counts only if the credential works otherwise.
+    /// Checks that the credential is valid. Some APIs return 404 if the credential must not see a token. So "gone" counts only if another
+    /// call with the credential succeeds.
     async fn confirm_gone(&self) -> Result<(), UpstreamError> {
         let confirmed = self.try_probe().await;
         confirmed
@@ -325,14 +334,14 @@ impl Upstream {
             if let Some(Pages { query, first }) = &find.pages {
                 request.add_query(query, &(first + page).to_string());
             }
-            let reply = self.send_with_credential(FIND, request, Repeat::Always, deadline).await?;
-            let items = match read_find(find, &reply.answer(), name) {
+            let response = self.send_with_credential(FIND, request, RetryPolicy::Always, deadline).await?;
+            let items = match read_find(find, &response.parts(), name) {
                 FindOutcome::Found(ids) => {
                     found.extend(ids);
                     None
                 }
                 FindOutcome::Absent { items } => Some(items),
-                FindOutcome::Other(verdict) => return Err(self.failed(FIND, verdict, &reply)),
+                FindOutcome::Other(class) => return Err(self.failed(FIND, class, &response)),
             };
             if find.pages.is_none() || items == Some(0) {
                 return Ok(if found.is_empty() { Search::Absent } else { Search::Found(found) });
@@ -345,15 +354,15 @@ impl Upstream {
         let Some(probe) = &self.api.description.probe else { return Ok(None) };
         let deadline = Instant::now() + self.total_timeout;
         let values = self.connection_values();
-        let reply = self.exchange(PROBE, probe.call(), &values, Repeat::Always, deadline).await?;
-        let meanings = probe.call().as_ref().map(Meanings::of).unwrap_or_default();
-        self.require_success(PROBE, &reply, meanings)?;
+        let response = self.exchange(PROBE, probe.call(), &values, RetryPolicy::Always, deadline).await?;
+        let rules = probe.call().as_ref().map(StatusRules::of).unwrap_or_default();
+        self.require_success(PROBE, &response, rules)?;
         let Some(account) = &probe.account else { return Ok(None) };
-        let read = read_value(account, &reply.answer(), &values);
-        let account = read.map_err(|doubt| {
-            let kind = match doubt {
-                Doubt::Missing(_) => ErrorKind::NoAccount,
-                doubt => ErrorKind::Malformed(doubt),
+        let read = read_value(account, &response.parts(), &values);
+        let account = read.map_err(|reason| {
+            let kind = match reason {
+                UnclearReason::Missing(_) => ErrorKind::NoAccount,
+                reason => ErrorKind::Malformed(reason),
             };
             self.error(PROBE, kind, Effect::None)
         })?;
@@ -384,62 +393,63 @@ impl Upstream {
         action: &'static str,
         call: Option<Call<'_>>,
         values: &Values<'_>,
-        repeat: Repeat,
+        retry: RetryPolicy,
         deadline: Instant,
-    ) -> Result<UpstreamReply, UpstreamError> {
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let request = self.render(action, call, values)?;
-        self.send_with_credential(action, request, repeat, deadline).await
+        self.send_with_credential(action, request, retry, deadline).await
     }
 
-    /// Sends a request with the credential. A credential of a login that is refused (401) is obtained again, once.
+    /// Sends a request with the credential. If the credential of a login is rejected (401), logs in again, once.
     async fn send_with_credential(
         &self,
         action: &'static str,
         request: Request,
-        repeat: Repeat,
+        retry: RetryPolicy,
         deadline: Instant,
-    ) -> Result<UpstreamReply, UpstreamError> {
-        let call = self.call(action, request, repeat, deadline)?;
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let call = self.call(action, request, retry, deadline)?;
         let login = match &self.credential {
             Credential::Headers(headers) => return self.send(&call, headers).await,
             Credential::Login(login) => login,
         };
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await?;
-        let reply = self.send(&call, &credential.headers).await?;
-        if reply.status != http::StatusCode::UNAUTHORIZED {
-            return Ok(reply);
+        let response = self.send(&call, &credential.headers).await?;
+        if response.status != http::StatusCode::UNAUTHORIZED {
+            return Ok(response);
         }
-        login.forget(&credential).await;
-        let effect = reply.effect;
+        login.invalidate(&credential).await;
+        let effect = response.effect;
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await;
         let credential =
             credential.map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })?;
-        let reply = self.send(&call, &credential.headers).await;
-        reply
-            .map(|reply| UpstreamReply { effect: reply.effect.max(effect), ..reply })
+        let response = self.send(&call, &credential.headers).await;
+        response
+            .map(|response| UpstreamResponse { effect: response.effect.max(effect), ..response })
             .map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })
     }
 
-    async fn log_in(&self, deadline: Instant) -> Result<credential::LoggedIn, UpstreamError> {
+    async fn log_in(&self, deadline: Instant) -> Result<credential::LoginCredential, UpstreamError> {
         let log_in = self.try_log_in(deadline);
-        let logged_in = self.metrics.time_upstream(Measured::Login, UpstreamError::label, log_in).await;
-        // The login itself creates no token.
+        let logged_in =
+            self.metrics.time_upstream(UpstreamOperation::Login, UpstreamError::label, log_in).await;
+        // A login creates no token.
         logged_in.map_err(|error| UpstreamError { effect: Effect::None, ..error })
     }
 
-    async fn try_log_in(&self, deadline: Instant) -> Result<credential::LoggedIn, UpstreamError> {
+    async fn try_log_in(&self, deadline: Instant) -> Result<credential::LoginCredential, UpstreamError> {
         let Credential::Login(login) = &self.credential else {
             return Err(self.error(LOG_IN, ErrorKind::NotDescribed, Effect::None));
         };
         let values = self.connection_values();
         let request = login.request(&values);
         let request = request.map_err(|error| self.error(LOG_IN, ErrorKind::Render(error), Effect::None))?;
-        let call = self.call(LOG_IN, request, Repeat::Always, deadline)?;
-        let reply = self.send(&call, &Headers::new()).await?;
-        match login.read(&reply.answer(), &values, Timestamp::now()) {
+        let call = self.call(LOG_IN, request, RetryPolicy::Always, deadline)?;
+        let response = self.send(&call, &Headers::new()).await?;
+        match login.read(&response.parts(), &values, Timestamp::now()) {
             Ok(Ok(logged_in)) => Ok(logged_in),
             Ok(Err(error)) => Err(self.error(LOG_IN, ErrorKind::Render(error), Effect::None)),
-            Err(verdict) => Err(self.failed(LOG_IN, verdict, &reply)),
+            Err(class) => Err(self.failed(LOG_IN, class, &response)),
         }
     }
 
@@ -447,7 +457,7 @@ impl Upstream {
         &self,
         action: &'static str,
         request: Request,
-        repeat: Repeat,
+        retry: RetryPolicy,
         deadline: Instant,
     ) -> Result<UpstreamRequest, UpstreamError> {
         let url: Option<Url> = self.endpoint.join_target(&request.target);
@@ -458,7 +468,7 @@ impl Upstream {
             url,
             headers: request.headers,
             body: request.body,
-            retry_after_effect: repeat == Repeat::Always,
+            retry,
             deadline,
         })
     }
@@ -466,22 +476,27 @@ impl Upstream {
     fn require_success(
         &self,
         action: &'static str,
-        reply: &UpstreamReply,
-        meanings: Meanings<'_>,
+        response: &UpstreamResponse,
+        rules: StatusRules<'_>,
     ) -> Result<(), UpstreamError> {
-        match reply.answer().verdict(meanings) {
-            Verdict::Success => Ok(()),
-            other => Err(self.failed(action, other, reply)),
+        match response.parts().classify(rules) {
+            ResponseClass::Success => Ok(()),
+            other => Err(self.failed(action, other, response)),
         }
     }
 
-    /// The error of an answer that is no success. Where it proves nothing, the call may have had its effect.
-    fn failed(&self, action: &'static str, verdict: Verdict, reply: &UpstreamReply) -> UpstreamError {
-        let effect = match verdict {
-            Verdict::Success | Verdict::Exists | Verdict::Unclear(_) => Effect::Possible,
-            _ => reply.effect,
+    /// Returns the error of an unsuccessful response. If the response is unclear, the call may have had an effect.
+    fn failed(
+        &self,
+        action: &'static str,
+        class: ResponseClass,
+        response: &UpstreamResponse,
+    ) -> UpstreamError {
+        let effect = match class {
+            ResponseClass::Success | ResponseClass::Exists | ResponseClass::Unclear(_) => Effect::Possible,
+            _ => response.effect,
         };
-        self.error(action, ErrorKind::from_verdict(verdict, reply.status, &reply.headers), effect)
+        self.error(action, ErrorKind::from_class(class, response.status, &response.headers), effect)
     }
 
     fn error(&self, action: &'static str, kind: ErrorKind, effect: Effect) -> UpstreamError {
@@ -489,21 +504,13 @@ impl Upstream {
     }
 }
 
-/// Converts a proxy. Returns `None` for one that is not supported: reqwest would ignore it.
+/// Converts a proxy. Returns `None` for an unsupported one, which reqwest would ignore.
 fn to_reqwest_proxy(proxy: &ProxyUrl) -> Option<reqwest::Proxy> {
     reqwest::Proxy::all(proxy.expose_http_url()?.as_str()).ok()
 }
 
-impl UpstreamReply {
-    fn answer(&self) -> Answer<'_> {
-        Answer { status: self.status, headers: &self.headers, body: &self.body }
+impl UpstreamResponse {
+    fn parts(&self) -> ResponseParts<'_> {
+        ResponseParts { status: self.status, headers: &self.headers, body: &self.body }
     }
-}
-
-/// When a request may be sent again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeat {
-    Always,
-    /// Only if it certainly had no effect.
-    WithoutEffect,
 }

@@ -1,11 +1,11 @@
-//! The write-ahead entry of a mint.
+//! The write-ahead log entry of a mint.
 //!
 //! An entry is in one of three states:
-//! - `planned` before the API is asked. It contains what a rollback needs to repeat the request, or to find the token by its name.
-//! - `minted` after the API has answered. It contains how the token is revoked.
-//! - `forgotten` after a repeated request has created another token: the first one cannot be found any more.
+//! - `planned` before the mint is sent. It contains the data with which a rollback repeats the request, or finds the token by its name.
+//! - `minted` after the response. It contains how the token is revoked.
+//! - `forgotten` after a repeated request has created another token: the first one can no longer be found by the request.
 //!
-//! An entry of the default description has the shape of the first version.
+//! An entry of the default description has the fields of the first version.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -16,23 +16,23 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::role_name::RoleName;
-use crate::upstream::{LatestEnd, Recovery, RecoveryPlan, Revocation};
+use crate::upstream::{LatestExpiry, Recovery, RecoveryPlan, Revocation};
 
-/// The kind of the write-ahead entries that precede a mint.
+/// The kind of the write-ahead log entries of mints.
 pub(crate) const MINT_KIND: &str = "mint";
 
-/// How far the clocks of the nodes and of the service may be apart.
+/// The maximum difference between the clocks of the nodes and of the service.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 
-/// A write-ahead entry.
+/// A write-ahead log entry.
 ///
-/// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in any state
-/// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it
-/// is as old as its record, and is replayed with the body that its version would send.
+/// Versions up to 0.1.0 read the fields `api_endpoint` and `order`, so these must stay: such a version replays the request of an entry in
+/// any state, and revokes the returned token. An entry of such a version has neither `planned_at` nor the body of its request. Its time is
+/// that of its record, and it is replayed with the body that its version would send.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WalEntry {
     pub(crate) api_endpoint: Endpoint,
-    /// The account that the token belongs to; empty for none.
+    /// The account of the token. Empty without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) account: String,
     #[serde(rename = "order")]
@@ -42,15 +42,15 @@ pub(crate) struct WalEntry {
     planned_at: Option<i64>,
     #[serde(default)]
     pub(crate) state: WalState,
-    /// What a rollback can do; none for the default description.
+    /// How a rollback finds and revokes the token. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<RecoveryPlan>,
-    /// When the token ends at the latest, in Unix time; of any description but the default one.
+    /// The latest time at which the token expires, in Unix time. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ends_at: Option<i64>,
 }
 
-/// The token that is asked for.
+/// The request for a token.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct MintRequest {
     /// Its unique name.
@@ -58,38 +58,39 @@ pub(crate) struct MintRequest {
     pub(crate) permissions: Vec<String>,
     /// In seconds.
     pub(crate) ttl: u64,
-    /// By which the API recognizes a repeated request.
+    /// The key by which the API recognizes a repeated request.
     pub(crate) idempotency_key: String,
-    /// The body of a request that can be repeated. It is sent again to the byte, since services refuse the same key with another body.
+    /// The body of a request that can be repeated. The same bytes are sent again, because services reject a key with a different body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
 }
 
-/// How far the mint of a write-ahead entry has come.
+/// The progress of the mint of a write-ahead log entry.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WalState {
-    /// The API may or may not have created the token.
+    /// The API may have created the token.
     #[default]
     Planned,
-    /// The API has created it.
+    /// The API has created the token.
     Minted {
-        /// How it is revoked.
+        /// How the token is revoked.
         revocation: Box<Revocation>,
     },
-    /// The API may have created it, and does not recognize the request any more.
-    Forgotten,
+    /// The API may have created the token, and no longer recognizes the request.
+    #[serde(rename = "forgotten")]
+    Unrecognized,
 }
 
 impl MintRequest {
-    /// A request for a token of a role, with a key of its own.
+    /// Returns a request with a new idempotency key.
     pub(crate) fn new(name: String, permissions: &[String], ttl: u64) -> MintRequest {
         let idempotency_key = uuid::Uuid::new_v4().to_string();
         MintRequest { name, permissions: permissions.to_vec(), ttl, idempotency_key, body: None }
     }
 }
 
-/// A unique name for a token of a role.
+/// Returns a unique name for a token of a role.
 pub(crate) fn unique_name(role: &RoleName, max_length: Option<usize>, dns_label: bool) -> String {
     let unique = uuid::Uuid::new_v4();
     let mut prefix = format!("vault-{role}");
@@ -98,24 +99,24 @@ pub(crate) fn unique_name(role: &RoleName, max_length: Option<usize>, dns_label:
             |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
         prefix = prefix.chars().map(plain).collect();
     }
-    // Names of roles are ASCII.
+    // Names of roles are ASCII, so truncating cannot split a character.
     let max_length = max_length.or(dns_label.then_some(63)).unwrap_or(usize::MAX);
     prefix.truncate(max_length.saturating_sub(unique.to_string().len() + 1));
     format!("{}-{unique}", prefix.trim_end_matches('-'))
 }
 
 impl WalEntry {
-    /// An entry of a request that is about to be sent.
+    /// Returns the entry of a request before it is sent.
     pub(crate) fn new(
         config: &Config,
         account: Cow<'_, str>,
         request: MintRequest,
         now: Timestamp,
         plan: Option<RecoveryPlan>,
-        end: LatestEnd,
+        end: LatestExpiry,
     ) -> WalEntry {
         let ends_at = match end {
-            LatestEnd::At(end) if plan.is_some() => Some(end.as_second()),
+            LatestExpiry::At(end) if plan.is_some() => Some(end.as_second()),
             _ => None,
         };
         WalEntry {
@@ -129,12 +130,12 @@ impl WalEntry {
         }
     }
 
-    /// The entry after the API has answered.
+    /// Returns the entry after the response of the API.
     pub(crate) fn into_minted(self, revocation: Revocation) -> WalEntry {
         WalEntry { state: WalState::Minted { revocation: Box::new(revocation) }, ..self }
     }
 
-    /// The entry of another token, which the API has created just now in place of recognizing the request.
+    /// Returns the entry of another token, which the API has just created because it did not recognize the request.
     pub(crate) fn for_duplicate(&self, revocation: Revocation) -> WalEntry {
         let now = Timestamp::now().as_second();
         let later = now - self.planned_at.unwrap_or(now);
@@ -142,28 +143,28 @@ impl WalEntry {
         WalEntry { planned_at: Some(now), ends_at, ..self.clone() }.into_minted(revocation)
     }
 
-    /// The entry after the API has created another token in answer to its request.
+    /// Returns the entry after the API has created another token for its request.
     pub(crate) fn into_unrecognized(self) -> WalEntry {
-        WalEntry { state: WalState::Forgotten, ..self }
+        WalEntry { state: WalState::Unrecognized, ..self }
     }
 
-    /// Whether a token that ends then ends later than any token which this request created when it was planned.
+    /// Returns whether this expiry is later than that of any token that the request can have created when it was planned.
     pub(crate) fn is_outlived_by(&self, expires: Option<Timestamp>) -> bool {
         expires.zip(self.latest_expiry()).is_some_and(|(expires, latest)| expires > latest)
     }
 
-    /// Dates an entry that contains no date, by when it was written.
+    /// Sets the time of an entry without one to the time at which it was written.
     pub(crate) fn fill_planned_at(&mut self, written: SystemTime) {
         let written = Timestamp::try_from(written).ok();
         self.planned_at = self.planned_at.or_else(|| written.map(Timestamp::as_second));
     }
 
-    /// Since when the API may know the request, if the entry says so.
+    /// Returns the earliest time at which the request was sent, if the entry contains it.
     pub(crate) fn planned_at(&self) -> Option<Timestamp> {
         self.planned_at.and_then(|second| Timestamp::from_second(second).ok())
     }
 
-    /// Whether the API still recognizes the idempotency key of the request, whatever the clocks of nodes say.
+    /// Returns whether the API still recognizes the idempotency key of the request, with a margin for differences between clocks.
     pub(crate) fn idempotency_key_valid(&self, config: &Config, now: Timestamp) -> bool {
         let remembered = match self.plan.as_ref().map(|plan| &plan.recovery) {
             Some(Recovery::Replay { remembered_for }) => remembered_for.0.min(config.idempotency_window),
@@ -174,7 +175,7 @@ impl WalEntry {
         config.retries_mints() && age.is_some_and(|age| age < window - CLOCK_SKEW)
     }
 
-    /// When the token ends at the latest, as it was asked for and never renewed; `None` if it never does.
+    /// Returns the latest time at which a token of this request expires if it is never renewed. `None` if it never expires.
     pub(crate) fn latest_expiry(&self) -> Option<Timestamp> {
         let end = match (&self.plan, self.ends_at) {
             (_, Some(end)) => Timestamp::from_second(end).ok()?,
@@ -191,6 +192,12 @@ impl WalEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_is_stored_under_the_name_that_earlier_versions_read() {
+        assert_eq!(serde_json::to_value(WalState::Planned).unwrap(), "planned");
+        assert_eq!(serde_json::to_value(WalState::Unrecognized).unwrap(), "forgotten");
+    }
 
     #[test]
     fn a_name_is_unique_and_fits_the_api() {

@@ -33,7 +33,7 @@ pub use auth::{
     AliasName, IdentityTemplate, IdentityTemplateError, Login, ResolvedRole, TokenFields, TokenLifetime,
     TokenSettings,
 };
-pub use context::{Context, KeyGuard, WalMetadata};
+pub use context::{Context, KeyGuard, WAL_PREFIX, WalMetadata};
 pub use declare::{BuildError, BuiltEngine, Engine, Path};
 pub use describe::{OperationStatus, ResponseDoc};
 pub use input::{DisplayAttributes, DurationError, Field, field, merge_patch, parse_duration};

@@ -1,4 +1,4 @@
-//! devpi, which no preset describes: a token does not say its id.
+//! devpi, which has no preset, because the response to a mint contains no id.
 
 use harness::{TokenApi, TokenServer};
 use serde_json::json;
@@ -6,12 +6,12 @@ use serde_json::json;
 use super::{PluginMount, error_of};
 
 #[tokio::test]
-async fn long_a_404_in_html_as_devpi_answers_it_does_not_count_as_a_token_that_is_gone() {
+async fn long_a_404_in_html_from_devpi_does_not_count_as_a_revoked_token() {
     let service = TokenServer::start(TokenApi::Devpi).await;
     let user = service.account();
     let login = json!({"user": user, "password": service.admin_key()});
     let login = service.request("POST", "/+login").json(&login).send().await.success();
-    // A name where devpi expects an id: it does not know what is revoked.
+    // The call sends a name, but devpi expects an id. So devpi does not find the token.
     let api = json!({
         "name": "devpi",
         "auth": {"basic": {"user": user, "password": "{api_key}"}},
@@ -35,5 +35,5 @@ async fn long_a_404_in_html_as_devpi_answers_it_does_not_count_as_a_token_that_i
     let error = error_of(mount.revoke(&leased).await);
     assert!(error.contains("status 404 Not Found comes from something before the service"), "{error}");
     assert!(service.token_works(&leased.credential("")).await);
-    assert_eq!(mount.leases().await.len(), 1, "it is still to be revoked");
+    assert_eq!(mount.leases().await.len(), 1, "the lease must still exist");
 }

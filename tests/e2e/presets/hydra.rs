@@ -13,7 +13,7 @@ async fn long_clients_of_hydra_are_issued_renewed_and_revoked_by_vault() {
     let setup = Setup {
         preset: "hydra-client",
         proven: VERSION.to_owned(),
-        // Nothing in front of the administrative API asks for a key here.
+        // The admin API requires no key here.
         config: json!({"api_endpoint": service.endpoint(), "api_key": "any"}),
         role: json!({}),
         name: "client_id",

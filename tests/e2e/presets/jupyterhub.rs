@@ -23,13 +23,13 @@ async fn tokens_of_jupyterhub_are_issued_renewed_and_revoked_by_vault() {
 }
 
 #[tokio::test]
-async fn a_revocation_does_not_touch_the_token_to_which_jupyterhub_has_given_the_id_of_a_revoked_one() {
+async fn a_revocation_does_not_revoke_a_token_that_reuses_the_id_of_a_revoked_one() {
     let service = TokenServer::start(TokenApi::JupyterHub).await;
     let mount = setup(&service).mount(&service, None).await;
     let leased = mount.issue().await;
     let ids = service.list().await;
     service.revoke(&ids[0].id).await.success();
-    let other = service.issue("of-somebody-else").await;
+    let other = service.issue("of-another-user").await;
     assert_eq!(other.id, ids[0].id);
 
     mount.revoke(&leased).await.success();

@@ -34,8 +34,8 @@ async fn long_clients_of_keycloak_are_issued_renewed_and_revoked_by_vault() {
 }
 
 #[tokio::test]
-async fn long_access_tokens_of_keycloak_are_issued_and_revoked_and_an_error_with_status_200_is_no_revocation()
-{
+async fn long_access_tokens_of_keycloak_are_issued_and_revoked_and_an_error_with_status_200_is_not_a_revocation()
+ {
     let service = TokenServer::start(TokenApi::Keycloak).await;
     let client = service.issue("app").await.credential;
     let mount = PluginMount::start().await;
@@ -53,14 +53,14 @@ async fn long_access_tokens_of_keycloak_are_issued_and_revoked_and_an_error_with
 
     mount.write("config", &config).await.success();
     let leased = mount.issue().await;
-    // As long as Keycloak lets an access token live.
+    // The lifetime of an access token at Keycloak.
     assert!((1..=60).contains(&leased.duration), "{}", leased.duration);
     let Credential { secret: token, .. } = leased.credential("");
     assert!(service.access_token_works(&token).await);
     mount.revoke(&leased).await.success();
     assert!(!service.access_token_works(&token).await);
 
-    // A revocation of what Keycloak does not know, which it answers with 200 and an error.
+    // Keycloak responds to the revocation of an unknown token with status 200 and an error.
     let mut api = preset["data"]["api"].clone();
     api["revoke"]["form"]["token"] = json!("{name}");
     let mut config = oauth2_config(&service, &client);
@@ -68,7 +68,7 @@ async fn long_access_tokens_of_keycloak_are_issued_and_revoked_and_an_error_with
     mount.write("config", &config).await.success();
     let leased = mount.issue().await;
     let error = error_of(mount.revoke(&leased).await);
-    assert!(error.contains("the service answered with an error"), "{error}");
+    assert!(error.contains("the response contains an error although its status is a success"), "{error}");
     assert!(service.access_token_works(&leased.credential("").secret).await);
-    assert_eq!(mount.leases().await.len(), 1, "it is still to be revoked");
+    assert_eq!(mount.leases().await.len(), 1, "the lease must still exist");
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{PluginMount, Service, Setup, refused_with};
 
-/// What the token of the connection may do: issue any policy, and revoke.
+/// The policy of the token of the connection: issue tokens with any policy, and revoke tokens.
 const ADMIN_POLICY: &str = r#"
 path "auth/token/create-orphan" { capabilities = ["update", "sudo"] }
 path "auth/token/revoke-accessor" { capabilities = ["update"] }
@@ -14,13 +14,13 @@ path "auth/token/revoke-accessor" { capabilities = ["update"] }
 /// A Vault or OpenBao whose tokens are issued.
 struct TokenStore {
     vault: VaultServer,
-    /// Accessors of tokens that the plugin has not issued.
+    /// The accessors of the tokens that the plugin has not issued.
     others: Vec<String>,
 }
 
 impl TokenStore {
     async fn start(product: Product) -> TokenStore {
-        // OpenBao has no storage in memory here.
+        // The OpenBao of this test has no in-memory storage.
         let storage = if product == Product::Vault { Storage::Memory } else { Storage::Raft };
         let vault = VaultServer::builder().product(product).storage(storage).start().await;
         for (policy, rules) in
@@ -32,7 +32,7 @@ impl TokenStore {
         TokenStore { vault, others: Vec::new() }
     }
 
-    /// A new token for the connection.
+    /// Creates a token for the connection.
     async fn admin_token(&mut self) -> Value {
         let request = json!({"policies": ["issuer"], "ttl": "1h"});
         let created = self.vault.request("POST", "auth/token/create-orphan", Some(request)).await.success();

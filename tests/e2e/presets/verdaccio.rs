@@ -19,15 +19,15 @@ async fn tokens_of_verdaccio_are_issued_renewed_and_revoked_by_vault_also_after_
         role: json!({}),
         name: "",
     };
-    let mount = setup.prove(&service, Some("the answer names no account")).await;
+    let mount = setup.prove(&service, Some("the response contains no account")).await;
 
     let checked = mount.read("check").await.success();
     assert_eq!(checked["data"]["account"], service.account());
     let leased = mount.issue().await;
     service.kill().await;
     assert!(mount.revoke(&leased).await.status >= 400);
-    assert_eq!(mount.leases().await.len(), 1, "it is still to be revoked");
-    service.start_again().await;
+    assert_eq!(mount.leases().await.len(), 1, "the lease must still exist");
+    service.restart().await;
     assert!(service.token_works(&leased.credential("")).await);
     mount.revoke(&leased).await.success();
     assert!(!service.token_works(&leased.credential("")).await);

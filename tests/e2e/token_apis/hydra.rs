@@ -13,7 +13,7 @@ async fn long_a_client_of_hydra_works_until_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn long_an_access_token_of_hydra_ends_when_it_is_revoked_or_its_client_is_deleted() {
+async fn long_an_access_token_of_hydra_is_invalid_once_it_is_revoked_or_its_client_is_deleted() {
     let server = TokenServer::start(TokenApi::Hydra).await;
     let issued = server.issue("app").await;
     let oauth = |path: &str| {

@@ -20,7 +20,7 @@ async fn long_a_client_of_keycloak_works_until_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn long_keycloak_answers_the_revocation_of_a_token_that_it_does_not_know_with_success_and_an_error() {
+async fn long_keycloak_responds_to_the_revocation_of_an_unknown_token_with_success_and_an_error() {
     let server = TokenServer::start(TokenApi::Keycloak).await;
     let client = server.issue("app").await.credential;
     let form = [("grant_type", "client_credentials"), ("scope", "openid")];

@@ -23,11 +23,11 @@ async fn an_application_credential_of_keystone_works_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn keystone_answers_a_login_with_its_token_in_a_header_and_keeps_names_unique() {
+async fn keystone_returns_the_token_of_a_login_in_a_header_and_keeps_names_unique() {
     let server = TokenServer::start(TokenApi::Keystone).await;
-    let (answer, token) = login(&server).send_for_header("X-Subject-Token").await;
-    let body = answer.success();
-    assert!(!body.to_string().contains(&token), "it is in the header alone");
+    let (response, token) = login(&server).send_for_header("X-Subject-Token").await;
+    let body = response.success();
+    assert!(!body.to_string().contains(&token), "the token is only in the header");
 
     let path = format!("/v3/users/{}/application_credentials", body["token"]["user"]["id"].as_str().unwrap());
     let issue = || {
@@ -38,7 +38,7 @@ async fn keystone_answers_a_login_with_its_token_in_a_header_and_keeps_names_uni
     };
     let issued = issue().send().await.success();
     let issued = &issued["application_credential"];
-    assert_eq!(issued["expires_at"], "2100-01-01T00:00:00.000000", "UTC, without saying so");
+    assert_eq!(issued["expires_at"], "2100-01-01T00:00:00.000000", "UTC without an offset");
     let credential = Credential {
         name: issued["id"].as_str().unwrap().to_owned(),
         secret: "chosen-by-the-client".to_owned(),

@@ -13,9 +13,9 @@ async fn a_token_of_verdaccio_works_until_it_is_revoked_and_revoking_an_unknown_
 }
 
 #[tokio::test]
-async fn verdaccio_answers_a_token_that_it_cannot_read_with_success_and_no_name() {
+async fn verdaccio_responds_to_an_invalid_token_with_success_and_no_name() {
     let server = TokenServer::start(TokenApi::Verdaccio).await;
-    let answer = server.request("GET", "/-/whoami").bearer("rubbish").send().await;
-    assert_eq!((answer.status, &answer.body["username"]), (200, &Value::Null));
+    let response = server.request("GET", "/-/whoami").bearer("rubbish").send().await;
+    assert_eq!((response.status, &response.body["username"]), (200, &Value::Null));
     assert!(!server.token_works(&Credential::from("rubbish")).await);
 }

@@ -272,8 +272,8 @@ var (
 	conversions = regexp.MustCompile(`error converting input for field \\"\w+\\": (?:[^"\\]|\\.)*`)
 	// What each transport says of a broken connection.
 	broken = regexp.MustCompile(`(the connection broke|no connection) \([^)]*\)`)
-	// What exactly an answer lacks.
-	malformed = regexp.MustCompile(`(not the JSON a token service gives) \([^)]*\)`)
+	// What exactly a response lacks.
+	malformed = regexp.MustCompile(`(unexpected response) \([^)]*\)`)
 	ended     = regexp.MustCompile(`the token ended at [0-9T:.Z-]+`)
 	until     = regexp.MustCompile(`until [0-9T:.Z-]+, and is not found`)
 	salted    = regexp.MustCompile(`sha256:[0-9a-f]{32}:[0-9a-f]{64}`)

@@ -50,14 +50,14 @@ type config struct {
 func (c *config) warnings(before *config, mount string) []string {
 	warnings := []string{}
 	if before.APIKey != "" && c.reaches(before.APIEndpoint, before.Account) != nil {
-		warnings = append(warnings, fmt.Sprintf("leases minted at %s are renewed and revoked only while config names that. Revoke them "+
+		warnings = append(warnings, fmt.Sprintf("leases minted at %s are renewed and revoked only while config has this connection. Revoke them "+
 			"before it is changed: vault lease revoke -prefix %screds", before.shownConnection(), mount))
 	}
 	if host := hostOf(c.APIEndpoint); strings.HasPrefix(c.APIEndpoint, "http://") && host != "localhost" && !net.ParseIP(host).IsLoopback() {
-		warnings = append(warnings, "api_endpoint begins with http://: the key and every token cross the network unencrypted")
+		warnings = append(warnings, "api_endpoint begins with http://: the key and every token are sent unencrypted")
 	}
 	if c.TLSSkipVerify {
-		warnings = append(warnings, "tls_skip_verify is set: whoever can answer for the token service gets the key and every token")
+		warnings = append(warnings, "tls_skip_verify is set: an attacker who can redirect the connection gets the key and every token")
 	}
 	return warnings
 }
@@ -173,7 +173,7 @@ func (b *backend) pathConfig() *framework.Path {
 			},
 			"idempotency_window": {
 				Type: framework.TypeDurationSecond,
-				Description: "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is " +
+				Description: "Time for which the service recognizes a repeated Idempotency-Key, so that a request without an answer is " +
 					"repeated to find its token, by rollback until 10m before its end. At least 5m, or 0 if it knows no such keys: then no " +
 					"request is repeated that may have minted. Default 24h.",
 			},

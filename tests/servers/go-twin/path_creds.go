@@ -216,7 +216,7 @@ func narrow(data *framework.FieldData, r *role, permissions *[]string, t *terms)
 			}
 		}
 		if len(asked) == 0 {
-			return logical.ErrorResponse("permissions is empty: name at least one, or leave it out for those of the role")
+			return logical.ErrorResponse("permissions is empty: name at least one, or omit the field for all permissions of the role")
 		}
 		for _, name := range asked {
 			if !slices.Contains(r.Permissions, name) {
@@ -351,7 +351,7 @@ func (e *walEntry) latestExpiry() time.Time {
 	return time.Unix(e.PlannedAt, 0).Add(time.Duration(e.Order.TTL)*time.Second + clockSkew)
 }
 
-// setAside revokes a token that the service has minted in place of recognising the request of an entry, which is not sent again.
+// setAside revokes a token that the service has minted in place of recognizing the request of an entry, which is not sent again.
 func (b *backend) setAside(ctx context.Context, storage logical.Storage, u *upstream, entry walEntry, another revocation) error {
 	name := entry.Order.Name
 	id, err := idOf(ctx, storage, name)

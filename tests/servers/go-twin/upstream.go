@@ -38,7 +38,7 @@ type upstream struct {
 	patience time.Duration
 }
 
-// order is the token that is asked for. The service recognises the same order by its idempotency key.
+// order is the token that is asked for. The service recognizes the same order by its idempotency key.
 type order struct {
 	Name           string   `json:"name"`
 	Permissions    []string `json:"permissions"`
@@ -239,7 +239,7 @@ func (u *upstream) attempt(ctx context.Context, c call) (*reply, error) {
 		return nil, u.failed(c.action, fmt.Sprintf("the connection broke (%v)", err), 0, false)
 	}
 	if len(body) > maxBody {
-		return nil, u.failed(c.action, "the answer is longer than 1 MiB; check that api_endpoint is the token service", 0, false)
+		return nil, u.failed(c.action, "the response is longer than 1 MiB; check that api_endpoint is the token service", 0, false)
 	}
 	status := response.StatusCode
 	nothingDone := status >= 300 && status < 500 && status != http.StatusRequestTimeout
@@ -259,16 +259,16 @@ func (u *upstream) unanswered(action string, err error) error {
 	}
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {
-		return u.failed(action, fmt.Sprintf("its certificate is not trusted (%v); set ca_cert to the authority that signed it, or "+
+		return u.failed(action, fmt.Sprintf("its certificate is not trusted (%v); set ca_cert to the CA that signed it, or "+
 			"check api_endpoint", certificate.Err), 0, true)
 	}
 	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
-		return u.failed(action, "no answer in time; check the service, or set a longer request_timeout", 0, false)
+		return u.failed(action, "no response in time; check the service, or set a longer request_timeout", 0, false)
 	}
 	return u.failed(action, fmt.Sprintf("the connection broke (%v)", err), 0, false)
 }
 
-const malformed = "the answer is not the JSON a token service gives; check that api_endpoint is the token service"
+const malformed = "unexpected response; check that api_endpoint is the token service"
 
 func (u *upstream) accepted(r *reply, err error) (*reply, error) {
 	if err != nil || r.status >= 200 && r.status < 300 {
@@ -278,7 +278,7 @@ func (u *upstream) accepted(r *reply, err error) (*reply, error) {
 	var trouble string
 	switch {
 	case r.status >= 300 && r.status < 400:
-		trouble = fmt.Sprintf("it redirects to %s, which is not followed with the key; set api_endpoint to where it leads", locationHost(r))
+		trouble = fmt.Sprintf("it redirects to %s; redirects are not followed with the key. Set api_endpoint to the target", locationHost(r))
 	case r.status == http.StatusUnauthorized || r.status == http.StatusForbidden:
 		trouble = fmt.Sprintf("the key is refused (status %s); set a valid api_key with the permissions for this", text)
 	case r.status == http.StatusNotFound:

@@ -12,19 +12,20 @@ use crate::upstream::{
     Api, Connection, DEFAULT_PRESET, Description, Node, Parameters, Place, complete, find_preset,
 };
 
-/// The connection to the token service, as stored.
+/// A stored connection to the token service.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Config {
     pub(crate) api_endpoint: Endpoint,
     /// The account of the key, if the service has several. Empty if it is not configured.
     #[serde(default)]
     pub(crate) account: String,
-    /// The account of the tokens that were minted while `account` was empty: the first account that was configured. Empty while `account` is.
+    /// The account of the tokens that were minted while `account` was empty: the first account that was configured.
+    /// Empty as long as `account` has never been set.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) unnamed_account: String,
     #[serde(serialize_with = "sensitive::serialize_exposed")]
     pub(crate) api_key: Sensitive,
-    /// The CA certificates in PEM that replace those of the system. Empty for those of the system.
+    /// The trusted CA certificates in PEM. Empty for those of the system.
     #[serde(default)]
     pub(crate) ca_cert: String,
     #[serde(default)]
@@ -39,21 +40,21 @@ pub(crate) struct Config {
     /// The prefix of the metric names.
     #[serde(default = "default_metrics_prefix")]
     pub(crate) metrics_prefix: String,
-    /// The description of the API that ships with the engine; empty if `api` is given.
+    /// The name of the preset that describes the API. Empty if `api` is set.
     #[serde(default = "default_preset", skip_serializing_if = "is_default_preset")]
     pub(crate) preset: String,
-    /// A description of the API of its own.
+    /// A description of the API, if no preset is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api: Option<Node>,
-    /// What the description asks of the connection, as given.
+    /// The parameters that the description declares for a connection, as the user has written them.
     #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub(crate) parameters: Parameters,
-    /// Whether a token may be left that no search can find, until it ends.
+    /// Whether a token that no search can find may live until it expires.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) accept_orphans: bool,
 }
 
-/// The preset of a configuration that names none.
+/// Returns the preset of a configuration that names none.
 pub(super) fn default_preset() -> String {
     DEFAULT_PRESET.to_owned()
 }
@@ -62,13 +63,13 @@ fn is_default_preset(preset: &String) -> bool {
     preset == DEFAULT_PRESET
 }
 
-/// One day, the shortest window that services usually document.
+/// Returns one day, the shortest window that services usually document.
 pub(super) fn default_idempotency_window() -> u64 {
     24 * 60 * 60
 }
 
-/// A call is retried for up to 75 seconds, and would mint a second token if the service had forgotten the first request by then.
-/// Rollback stops 10 minutes before the window ends.
+/// The shortest window in which a mint is retried. A call is retried for up to 75 seconds, and a service that no longer recognizes the key
+/// would mint a second token. Rollback stops 10 minutes before the end of the window.
 pub(super) const MIN_IDEMPOTENCY_WINDOW: u64 = 5 * 60;
 
 /// Returns the default metrics prefix.
@@ -77,7 +78,7 @@ pub(crate) fn default_metrics_prefix() -> String {
 }
 
 impl Config {
-    /// How the service is reached.
+    /// Returns the settings of the HTTP client.
     pub(crate) fn connection(&self) -> Connection<'_> {
         Connection {
             endpoint: &self.api_endpoint,
@@ -88,7 +89,7 @@ impl Config {
         }
     }
 
-    /// The description with the parameters of this connection.
+    /// Returns the description of the API with the parameters of this connection.
     pub(crate) fn api(&self) -> Result<Api, Error> {
         let invalid = |error: &dyn std::error::Error| Error::invalid(error.to_string());
         let description = match &self.api {
@@ -131,53 +132,52 @@ impl Config {
         if let Some(before) = before.filter(|before| before.is_orphaned_by(self)) {
             let old_connection = before.connection_label();
             warnings.push(format!(
-                "leases minted at {old_connection} are renewed and revoked only while config names that. Revoke them before it is changed: \
+                "leases minted at {old_connection} are renewed and revoked only while config has this connection. Revoke them before changing it: \
                  vault lease revoke -prefix {mount}creds"
             ));
         }
         if !self.api_endpoint.is_https() && !self.api_endpoint.is_loopback() {
             warnings.push(
-                "api_endpoint begins with http://: the key and every token cross the network unencrypted"
-                    .to_owned(),
+                "api_endpoint begins with http://: the key and every token are sent unencrypted".to_owned(),
             );
         }
         if self.tls_skip_verify {
             warnings.push(
-                "tls_skip_verify is set: whoever can answer for the token service gets the key and every token".to_owned(),
+                "tls_skip_verify is set: an attacker who can redirect the connection gets the key and every token".to_owned(),
             );
         }
         warnings
     }
 
-    /// Whether another configuration does not reach the tokens that this one has minted.
+    /// Returns whether another configuration does not reach the tokens that this one has minted.
     fn is_orphaned_by(&self, other: &Config) -> bool {
         other.check_connection(&self.api_endpoint, &self.account).is_err()
     }
 
-    /// Checks that the key can be sent. A key that is a part of a header must fit into one; a password that is encoded first may contain
+    /// Checks that the key can be sent. A key that is part of a header must be valid there. A password that is encoded first may contain
     /// spaces and letters of any language.
     pub(super) fn check_api_key(&self) -> Result<(), Error> {
         let key = self.api_key.expose();
         if self.api()?.description.auth.has_key_in_header() {
             if key.chars().any(|letter| !letter.is_ascii_graphic()) {
                 return Err(Error::invalid(
-                    "api_key holds a space, a line break or another character that no HTTP header can carry; write the key alone",
+                    "api_key contains a space, a line break or another character that is invalid in an HTTP header; write the key alone",
                 ));
             }
         } else if key.chars().any(char::is_control) {
             return Err(Error::invalid(
-                "api_key holds a line break or another control character; write the key alone",
+                "api_key contains a line break or another control character; write the key alone",
             ));
         }
         Ok(())
     }
 
-    /// Whether a mint without a response may be retried. Earlier versions stored windows that are too short for this.
+    /// Returns whether a mint without a response may be retried. Earlier versions stored windows that are too short for that.
     pub(crate) fn retries_mints(&self) -> bool {
         self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW
     }
 
-    /// The parameters without the secret ones.
+    /// Returns the parameters that are not secret.
     pub(super) fn shown_parameters(&self) -> Parameters {
         let declared = self.api().map(|api| api.description);
         let is_shown = |name: &str| {
@@ -199,7 +199,7 @@ impl Config {
     }
 }
 
-/// The configured connection must not be used for a token of another one, because the same id may identify another token there.
+/// The configured connection is not the one that minted a token. It must not be used, because the same id may identify another token there.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the token was minted at {endpoint}, and the configuration is for {configured}; nothing was sent. Configure the connection that \

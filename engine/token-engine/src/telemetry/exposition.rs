@@ -128,7 +128,7 @@ impl TextEncoder<'_> {
         self.gauge("leases_open", LEASES_OPEN_HELP, metrics.leases_open.load(Ordering::Relaxed));
     }
 
-    /// The name and the unit are those of the program that this one replaces.
+    /// Writes the summary of credential reads. Its name and unit are those of the program that this plugin replaces.
     fn summary(&mut self, metrics: &Metrics) {
         let parts = QUANTILES.map(|(part, _)| part);
         let (count, sum) = metrics.creds_read.total();

@@ -9,21 +9,21 @@ use super::presets::{DEFAULT_PRESET, find_preset};
 use super::template::Placeholder;
 use super::values::{Lifetime, Parameters};
 
-/// The description of a connection, and the values of its parameters.
+/// The description of the API of a connection, with the values of its parameters.
 pub(crate) struct Api {
     pub(crate) description: Arc<Description>,
-    /// In the types that the description declares, with defaults.
+    /// The parameters in their declared types, with defaults.
     pub(crate) parameters: Parameters,
     pub(crate) uses: MintUses,
-    /// Whether it is the preset that a configuration has which names none. Its records are those of the first version.
+    /// Whether the description is the default preset. Its stored records have the format of the first version.
     pub(crate) is_default: bool,
 }
 
-/// When a token ends at the latest.
+/// The latest time at which a token expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LatestEnd {
+pub(crate) enum LatestExpiry {
     At(Timestamp),
-    /// Only a revocation ends it.
+    /// The token lives until it is revoked.
     Never,
 }
 
@@ -34,18 +34,18 @@ impl Api {
         Api { uses: description.mint_uses(), description, parameters, is_default }
     }
 
-    /// When a token ends at the latest whose lifetime is asked for like this.
-    pub(crate) fn latest_end(&self, lifetime: &Lifetime) -> LatestEnd {
-        let asked =
-            self.uses.lifetimes.iter().filter_map(|placeholder| lifetime.latest_end(placeholder)).max();
+    /// Returns the latest expiry of a token that is requested with this lifetime.
+    pub(crate) fn latest_expiry(&self, lifetime: &Lifetime) -> LatestExpiry {
+        let requested =
+            self.uses.lifetimes.iter().filter_map(|placeholder| lifetime.latest_expiry(placeholder)).max();
         let longest = || {
             let seconds = self.longest_life()?;
             Some(lifetime.now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX))
         };
-        asked.or_else(longest).map_or(LatestEnd::Never, LatestEnd::At)
+        requested.or_else(longest).map_or(LatestExpiry::Never, LatestExpiry::At)
     }
 
-    /// How long a token lives at most, in seconds, where a mint cannot ask for a lifetime.
+    /// Returns the maximum lifetime of a token in seconds, for an API whose mint has no lifetime.
     fn longest_life(&self) -> Option<i64> {
         let text = self.description.mint.longest_life.as_ref()?;
         match text.sole().map(|slot| &slot.placeholder) {
@@ -54,8 +54,8 @@ impl Api {
         }
     }
 
-    /// Whether a mint without an answer may be sent again, for an API that recognizes it.
-    pub(crate) fn recognizes_repeats(&self) -> bool {
+    /// Returns whether the API recognizes a repeated mint by its idempotency key.
+    pub(crate) fn supports_idempotency_keys(&self) -> bool {
         matches!(self.description.recovery, Recovery::Replay { .. })
     }
 }

@@ -1,4 +1,4 @@
-//! The credential of a connection: headers that are rendered once, or a login that is cached.
+//! The credential of a connection: headers that are rendered once, or the cached result of a login.
 
 use std::sync::Arc;
 
@@ -9,44 +9,44 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Meanings, Verdict, read_login};
 use super::description::{Auth, Basic, ClientCredentials, Login, OAuth2};
 use super::request::{Request, render_headers};
+use super::response::{ResponseClass, ResponseParts, StatusRules, read_login};
 use super::template::{HeaderFields, RenderError};
 use super::values::Values;
 
-/// A login is repeated this long before its credential ends, so that it does not end on the way.
+/// The time before the expiry of a credential at which a new login replaces it, so that it does not expire during a request.
 const RENEWED_BEFORE: SignedDuration = SignedDuration::from_secs(10);
 
-/// Headers of a request.
+/// The headers of a request.
 pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
 
-/// What authenticates requests.
+/// The authentication of requests.
 pub(super) enum Credential {
     /// The same headers for every request.
     Headers(Headers),
     Login(Box<LoginCache>),
 }
 
-/// A login, and the credential that it has returned last.
+/// A login, and the last credential that it has returned.
 pub(super) struct LoginCache {
     pub(super) login: Login,
-    /// Headers of the login itself.
+    /// The headers of the login request.
     pub(super) headers: Headers,
-    /// Headers with {login.token}.
+    /// The headers of the other requests, which contain {login.token}.
     fields: HeaderFields,
-    /// Held while a login is under way, so that there is one at a time.
-    current: Mutex<Option<Arc<LoggedIn>>>,
+    /// Locked during a login, so that only one runs at a time.
+    current: Mutex<Option<Arc<LoginCredential>>>,
 }
 
-/// The credential that a login has returned.
-pub(super) struct LoggedIn {
+/// A credential that a login has returned.
+pub(super) struct LoginCredential {
     pub(super) headers: Headers,
     until: Option<Timestamp>,
 }
 
 impl Credential {
-    /// Renders what does not need a login. `values` are those of the connection.
+    /// Renders the headers that do not depend on a login. `values` are those of the connection.
     pub(super) fn new(auth: &Auth, values: &Values<'_>) -> Result<Credential, RenderError> {
         if let Some(basic) = &auth.basic {
             let mut headers = render_headers(&auth.headers, values)?;
@@ -81,12 +81,12 @@ impl Credential {
 }
 
 impl LoginCache {
-    /// The credential, from the cache or by `log_in`. Of many callers at once, one logs in and the others wait.
+    /// Returns the cached credential, or that of `log_in`. Of several concurrent callers, one logs in and the others wait.
     pub(super) async fn get_or_log_in<E>(
         &self,
         now: Timestamp,
-        log_in: impl Future<Output = Result<LoggedIn, E>>,
-    ) -> Result<Arc<LoggedIn>, E> {
+        log_in: impl Future<Output = Result<LoginCredential, E>>,
+    ) -> Result<Arc<LoginCredential>, E> {
         let mut current = self.current.lock().await;
         if let Some(known) = current.as_ref().filter(|known| known.is_valid(now)) {
             return Ok(Arc::clone(known));
@@ -96,15 +96,15 @@ impl LoginCache {
         Ok(fresh)
     }
 
-    /// Drops a credential that was refused, unless another has replaced it already.
-    pub(super) async fn forget(&self, refused: &Arc<LoggedIn>) {
+    /// Drops a rejected credential, unless another one has already replaced it.
+    pub(super) async fn invalidate(&self, refused: &Arc<LoginCredential>) {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|known| Arc::ptr_eq(known, refused)) {
             *current = None;
         }
     }
 
-    /// The request of the login.
+    /// Renders the request of the login.
     pub(super) fn request(&self, values: &Values<'_>) -> Result<Request, RenderError> {
         let call = self.login.call().ok_or(RenderError::NoMethod)?;
         let mut request = Request::render(&call, values)?;
@@ -112,25 +112,26 @@ impl LoginCache {
         Ok(request)
     }
 
-    /// Reads the answer of the login.
+    /// Reads the response to the login.
     pub(super) fn read(
         &self,
-        answer: &Answer<'_>,
+        response: &ResponseParts<'_>,
         values: &Values<'_>,
         now: Timestamp,
-    ) -> Result<Result<LoggedIn, RenderError>, Verdict> {
-        let call = self.login.call().ok_or(Verdict::NotFound)?;
-        match answer.verdict(Meanings::of(&call)) {
-            Verdict::Success => {}
+    ) -> Result<Result<LoginCredential, RenderError>, ResponseClass> {
+        let call = self.login.call().ok_or(ResponseClass::NotFound)?;
+        match response.classify(StatusRules::of(&call)) {
+            ResponseClass::Success => {}
             other => return Err(other),
         }
-        let (token, until) = read_login(&self.login, answer, values, now).map_err(Verdict::Unclear)?;
+        let (token, until) =
+            read_login(&self.login, response, values, now).map_err(ResponseClass::Unclear)?;
         let values = Values { login_token: Some(token.expose()), ..*values };
-        Ok(render_headers(&self.fields, &values).map(|headers| LoggedIn { headers, until }))
+        Ok(render_headers(&self.fields, &values).map(|headers| LoginCredential { headers, until }))
     }
 }
 
-impl LoggedIn {
+impl LoginCredential {
     fn is_valid(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| until.duration_since(now) > RENEWED_BEFORE)
     }
@@ -144,7 +145,7 @@ fn basic_header(basic: &Basic, values: &Values<'_>) -> Result<HeaderValue, Rende
 
 fn basic_value(user: &str, password: &str) -> Result<HeaderValue, RenderError> {
     let invalid = || RenderError::Header(AUTHORIZATION.to_string());
-    // A colon ends the user (RFC 7617).
+    // The user must not contain a colon (RFC 7617).
     if user.contains(':') {
         return Err(invalid());
     }
@@ -155,7 +156,7 @@ fn basic_value(user: &str, password: &str) -> Result<HeaderValue, RenderError> {
     Ok(value)
 }
 
-/// The login of an OAuth 2.0 client, with its headers.
+/// Returns the login of an OAuth 2.0 client, with its headers.
 fn client_credentials(oauth2: &OAuth2, values: &Values<'_>) -> Result<(Login, Headers), RenderError> {
     let mut form = serde_json::Map::new();
     form.insert("grant_type".to_owned(), "client_credentials".into());
@@ -258,23 +259,23 @@ mod tests {
         let log_in = async |until: Option<Timestamp>| {
             logins.set(logins.get() + 1);
             tokio::task::yield_now().await;
-            Ok::<_, ()>(LoggedIn { headers: Vec::new(), until })
+            Ok::<_, ()>(LoginCredential { headers: Vec::new(), until })
         };
         let (one, other) =
             tokio::join!(cache.get_or_log_in(now, log_in(None)), cache.get_or_log_in(now, log_in(None)));
         let (one, other) = (one.unwrap(), other.unwrap());
         assert!(Arc::ptr_eq(&one, &other) && logins.get() == 1);
 
-        cache.forget(&one).await;
+        cache.invalidate(&one).await;
         let soon = now + SignedDuration::from_secs(5);
         let second = cache.get_or_log_in(now, log_in(Some(soon))).await.unwrap();
-        cache.forget(&one).await;
+        cache.invalidate(&one).await;
         let third = cache.get_or_log_in(now, log_in(None)).await.unwrap();
-        assert!(!Arc::ptr_eq(&second, &third), "it would end on the way");
-        cache.forget(&one).await;
+        assert!(!Arc::ptr_eq(&second, &third), "a credential that expires soon is replaced");
+        cache.invalidate(&one).await;
         assert!(
             Arc::ptr_eq(&third, &cache.get_or_log_in(now, log_in(None)).await.unwrap()),
-            "another one was refused"
+            "the rejected credential is not the current one"
         );
         assert_eq!(logins.get(), 3);
     }

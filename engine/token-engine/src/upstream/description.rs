@@ -1,14 +1,14 @@
-//! A token API described as data: how it is asked, how its answers are read, and what a rollback may do.
+//! The description of a token API: its requests, the interpretation of its responses, and its recovery after a lost response.
 //!
-//! A description is JSON or YAML. Its keys are closed, and everything in it is checked when it is written: [`Description::parse`]
-//! returns every problem with its place. What was accepted once can be rendered without another check.
+//! A description is JSON or YAML. Unknown keys are rejected, and everything is validated when it is written: [`Description::parse`]
+//! returns every problem with its place. An accepted description is rendered without further checks.
 //!
 //! The modules in reading order, each of which uses only those below it:
 //!
-//! - `validate`: rules between the parts of a description.
+//! - `validate`: rules that concern several parts of a description.
 //! - `auth`, `call`, `parameter`: the parts.
-//! - `source`, `status`: values in answers, and sets of status codes.
-//! - `reader`: reads types from a document with the place of each problem; `node`: the document; `problem`: problems and places.
+//! - `source`, `status`: values in responses, and sets of status codes.
+//! - `reader`: deserializes a document with the place of each problem. `node`: the document. `problem`: problems and places.
 
 mod auth;
 mod call;
@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::auth::{Auth, Basic, ClientCredentials, OAuth2};
-pub(crate) use self::call::{Before, Body, Call, Find, Gone, Login, Mint, Pages, Probe, Renew, Revoke};
+pub(crate) use self::call::{Body, Call, Find, Gone, Login, Mint, Pages, PreMint, Probe, Renew, Revoke};
 pub(crate) use self::node::Node;
 pub(crate) use self::parameter::{Parameter, complete};
 pub(crate) use self::problem::{Place, Problem, Problems};
@@ -43,16 +43,16 @@ use vault_plugin::framework::parse_duration;
 pub(crate) struct Description {
     /// Name: lower-case letters, digits and -.
     pub(crate) name: String,
-    /// What is issued, in one line.
+    /// The kind of credential that is issued, in one line.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) help: String,
-    /// The real server and version that the description was proven against.
+    /// The real server and version that the description was tested with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) proven: Option<String>,
     /// Address of the documentation that the description follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) documented: Option<String>,
-    /// What neither a test nor the documentation shows.
+    /// Assumptions that neither a test nor the documentation covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unverified: Option<String>,
     /// Parameters of the connection, besides api_endpoint and api_key.
@@ -61,30 +61,30 @@ pub(crate) struct Description {
     /// Parameters of a role, besides permissions, ttl and max_ttl.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) parameters: BTreeMap<String, Parameter>,
-    /// How the API knows who asks.
+    /// Authentication of the requests.
     pub(crate) auth: Auth,
     /// Limits of names.
     #[serde(default, skip_serializing_if = "Naming::is_default")]
     pub(crate) naming: Naming,
     /// A call before the mint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) before: Option<Before>,
+    pub(crate) before: Option<PreMint>,
     /// Creates a token.
     pub(crate) mint: Mint,
-    /// Extends the life of a token, if the API can.
+    /// Extends the lifetime of a token, if the API supports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) renew: Option<Renew>,
     /// Revokes a token.
     pub(crate) revoke: Revoke,
-    /// Looks for a token by its name.
+    /// Searches for a token by its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) find: Option<Find>,
     /// Checks the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) probe: Option<Probe>,
-    /// How a token is found whose creation was not answered.
+    /// How to find a token whose creation got no response.
     pub(crate) recovery: Recovery,
-    /// Whether the API gives the identifier of a revoked token to a new one. Then the name is compared before a token is revoked.
+    /// Whether the API reuses the id of a revoked token for a new one. If so, the name is compared before a token is revoked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reused_ids: bool,
 }
@@ -94,10 +94,10 @@ pub(crate) struct Description {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Naming {
-    /// Most characters of a name. At least 40.
+    /// Maximum length of a name. At least 40.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_length: Option<usize>,
-    /// Whether names have only lower-case letters, digits and -.
+    /// Whether names contain only lower-case letters, digits and -.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) dns_label: bool,
 }
@@ -108,29 +108,29 @@ impl Naming {
     }
 }
 
-/// How a token is found whose creation was not answered.
+/// How to find a token whose creation got no response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Recovery {
-    /// The call is repeated with its {idempotency_key}, and the API answers with the same token.
+    /// The call is repeated with its {idempotency_key}, and the API returns the same token.
     Replay {
-        /// For how long the API recognizes the key.
+        /// How long the API recognizes the key.
         remembered_for: Seconds,
     },
     /// The token is found by its exact name, and revoked.
     Find {
-        /// How long after the mint a token may still be missing from an answer that is complete otherwise.
+        /// How long after the mint a search may not find the token yet.
         #[serde(default)]
         settle: Seconds,
     },
     /// The token is revoked by its name.
     DeleteByName {
-        /// How long after the mint a token may still be unknown.
+        /// How long after the mint the API may not find the token by its name yet.
         #[serde(default)]
         settle: Seconds,
     },
-    /// The token cannot be found. The configuration must accept that by accept_orphans.
+    /// The token cannot be found. The configuration must accept that with accept_orphans.
     None,
 }
 
@@ -169,31 +169,31 @@ impl<'de> Deserialize<'de> for Seconds {
 }
 
 impl Description {
-    /// Reads and checks a description in JSON or YAML.
+    /// Parses and validates a description in JSON or YAML.
     pub(crate) fn parse(text: &str) -> Result<Description, Problems> {
         let node = Node::parse(text).map_err(|error| Problem::new(&Place::root(), error.to_string()))?;
         Description::from_node(&node)
     }
 
-    /// Reads and checks a description that was parsed already.
+    /// Validates a description that is already parsed.
     pub(crate) fn from_node(node: &Node) -> Result<Description, Problems> {
         let description: Description = reader::read(node)?;
         validate::validate(&description)?;
         Ok(description)
     }
 
-    /// What the mint asks of a role and of a request.
+    /// Returns the placeholders that the mint uses, as far as they concern a role or a request.
     pub(crate) fn mint_uses(&self) -> MintUses {
         validate::mint_uses(self)
     }
 }
 
-/// What the calls of a mint use.
+/// The use of placeholders in the calls of a mint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MintUses {
     /// Whether permissions are sent, and whether they may be empty.
     pub(crate) permissions: PermissionUse,
-    /// The placeholders by which a lifetime is asked for.
+    /// The placeholders that request a lifetime.
     pub(crate) lifetimes: Vec<crate::upstream::template::Placeholder>,
     /// Whether the engine generates a secret.
     pub(crate) generated_secret: bool,

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use vault_plugin::logical;
 
-use super::answer::{Doubt, Verdict};
+use super::response::{ResponseClass, UnclearReason};
 use super::retry_after::retry_after;
 use super::template::RenderError;
 use crate::telemetry::UpstreamErrorLabel;
@@ -26,61 +26,63 @@ pub(crate) struct UpstreamError {
 /// The possible effect of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Effect {
-    /// Nothing.
+    /// The call had no effect.
     None,
-    /// The call may have taken effect.
+    /// The call may have had an effect.
     Possible,
 }
 
-/// The kind of error, with its fix.
+/// The kind of error. The message contains the fix.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ErrorKind {
     #[error("ca_cert holds no certificate in PEM")]
     NoCaCertificate,
-    #[error("TLS cannot be set up ({0}); where the system has no authorities to trust, set ca_cert")]
+    #[error("TLS cannot be set up ({0}); if the system has no CA certificates, set ca_cert")]
     Tls(String),
     #[error(
-        "HTTP_PROXY or HTTPS_PROXY of the plugin is not the address of an HTTP proxy, such as http://proxy.example.com:3128"
+        "HTTP_PROXY or HTTPS_PROXY in the environment of the plugin is not the address of an HTTP proxy, such as http://proxy.example.com:3128"
     )]
     Proxy,
     #[error("no connection ({0}); check api_endpoint and whether the service runs")]
     NoConnection(String),
     #[error(
-        "its certificate is not trusted ({0}); set ca_cert to the authority that signed it, or check api_endpoint"
+        "its certificate is not trusted ({0}); set ca_cert to the CA that signed it, or check api_endpoint"
     )]
     Certificate(String),
-    #[error("no TLS ({0}); check whether api_endpoint is to begin with http://")]
+    #[error("no TLS ({0}); check whether api_endpoint must begin with http://")]
     NotTls(String),
-    #[error("no answer in time; check the service, or set a longer request_timeout")]
+    #[error("no response in time; check the service, or set a longer request_timeout")]
     TimedOut,
     #[error("the connection broke ({0})")]
     ConnectionLost(String),
-    #[error("the answer is longer than 1 MiB; check that api_endpoint is the token service")]
+    #[error("the response is longer than 1 MiB; check that api_endpoint is the token service")]
     TooLarge,
+    #[error("unexpected response ({0}); check that api_endpoint is the token service")]
+    Malformed(UnclearReason),
     #[error(
-        "the answer is not the JSON a token service gives ({0}); check that api_endpoint is the token service"
+        "the response contains an error although its status is a success; check the role and the logs of the service"
     )]
-    Malformed(Doubt),
-    #[error("the service answered with an error in place of a token; check the role and the service's logs")]
     ErrorInside,
-    #[error("the name or the identifier of the token is taken (status {0})")]
+    #[error("the name or the id of the token already exists (status {0})")]
     Exists(StatusCode),
-    #[error("the request cannot be made: {0}")]
+    #[error("the request cannot be rendered: {0}")]
     Render(#[from] RenderError),
-    #[error("a search found the name of the token with another identifier; nothing was revoked")]
+    #[error("a search found the name of the token with another id; nothing was revoked")]
     OtherId,
-    #[error("a search did not end within {0} pages")]
+    #[error("the list of tokens has more than {0} pages")]
     TooManyPages(u32),
-    #[error("the service says that the token is gone, but does not accept the credential otherwise: {0}")]
+    #[error(
+        "the service reports that the token does not exist, but rejects the credential in another call: {0}"
+    )]
     UnconfirmedGone(Box<UpstreamError>),
-    #[error("the description of the API has no call for this")]
+    #[error("the description of the API has no such call")]
     NotDescribed,
-    #[error("it redirects to {0}, which is not followed with the key; set api_endpoint to where it leads")]
+    #[error("it redirects to {0}; redirects are not followed with the key. Set api_endpoint to the target")]
     Redirect(String),
     #[error("the key is refused (status {0}); set a valid api_key with the permissions for this")]
     Unauthorized(StatusCode),
-    /// Some services answer a question for the account without one if they do not accept the key.
-    #[error("the answer names no account, as for a key that is not accepted; set a valid api_key")]
+    /// Some services return no account if they do not accept the key.
+    #[error("the response contains no account, so the key was probably not accepted; set a valid api_key")]
     NoAccount,
     #[error("too many requests (status 429){0}")]
     TooManyRequests(RetryAfter),
@@ -88,7 +90,7 @@ pub(super) enum ErrorKind {
     NotFound,
     #[error("status {0} comes from something before the service, such as a proxy; check api_endpoint")]
     NotFromService(StatusCode),
-    #[error("the path by which the token is revoked is not one below api_endpoint")]
+    #[error("the path that revokes the token is not below api_endpoint")]
     InvalidRevocationPath,
     #[error("the service refused the request (status {0}); check the role's permissions and ttl")]
     Refused(StatusCode),
@@ -96,7 +98,7 @@ pub(super) enum ErrorKind {
     Failed(StatusCode),
 }
 
-/// The wait time that the service requests.
+/// The delay that the service requests.
 #[derive(Debug)]
 pub(super) struct RetryAfter(Option<Duration>);
 
@@ -110,7 +112,7 @@ impl std::fmt::Display for RetryAfter {
 }
 
 impl UpstreamError {
-    /// Whether the call has certainly had no effect.
+    /// Returns whether the call had no effect.
     pub(crate) fn had_no_effect(&self) -> bool {
         self.effect == Effect::None
     }
@@ -179,24 +181,27 @@ impl Effect {
 }
 
 impl ErrorKind {
-    /// Returns the kind of a response that is not a success.
-    pub(super) fn from_verdict(verdict: Verdict, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
-        match verdict {
-            Verdict::Exists => ErrorKind::Exists(status),
-            Verdict::Unclear(Doubt::ErrorInside(_)) => ErrorKind::ErrorInside,
-            Verdict::Unclear(Doubt::TooLong) => ErrorKind::TooLarge,
-            Verdict::Unclear(Doubt::NotOfApi(status)) => ErrorKind::NotFromService(status),
-            Verdict::Unclear(
-                doubt @ (Doubt::NotJson | Doubt::NotObject | Doubt::Missing(_) | Doubt::MissingValue(_)),
-            ) => ErrorKind::Malformed(doubt),
-            Verdict::Success
-            | Verdict::Gone
-            | Verdict::Refused(_)
-            | Verdict::Unauthorized(_)
-            | Verdict::Throttled
-            | Verdict::Redirected
-            | Verdict::NotFound
-            | Verdict::Unclear(Doubt::Status(_)) => ErrorKind::from_response(status, headers),
+    /// Returns the kind of an unsuccessful response.
+    pub(super) fn from_class(class: ResponseClass, status: StatusCode, headers: &HeaderMap) -> ErrorKind {
+        match class {
+            ResponseClass::Exists => ErrorKind::Exists(status),
+            ResponseClass::Unclear(UnclearReason::ErrorInside(_)) => ErrorKind::ErrorInside,
+            ResponseClass::Unclear(UnclearReason::TooLong) => ErrorKind::TooLarge,
+            ResponseClass::Unclear(UnclearReason::NotOfApi(status)) => ErrorKind::NotFromService(status),
+            ResponseClass::Unclear(
+                reason @ (UnclearReason::NotJson
+                | UnclearReason::NotObject
+                | UnclearReason::Missing(_)
+                | UnclearReason::MissingValue(_)),
+            ) => ErrorKind::Malformed(reason),
+            ResponseClass::Success
+            | ResponseClass::Gone
+            | ResponseClass::Refused(_)
+            | ResponseClass::Unauthorized(_)
+            | ResponseClass::Throttled
+            | ResponseClass::Redirected
+            | ResponseClass::NotFound
+            | ResponseClass::Unclear(UnclearReason::Status(_)) => ErrorKind::from_response(status, headers),
         }
     }
 

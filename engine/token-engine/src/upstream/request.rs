@@ -1,4 +1,4 @@
-//! Renders a call into the request that is sent: a pure function of the call and the values of its placeholders.
+//! Renders the request of a call: a pure function of the call and the values of its placeholders.
 
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
@@ -11,13 +11,13 @@ use super::template::{HeaderFields, MAX_RENDERED, RenderError, ValueSource, enco
 #[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// Path and query below the endpoint. It begins with `/`.
+    /// The path and the query below the endpoint. Begins with `/`.
     pub(crate) target: String,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Option<RequestBody>,
 }
 
-/// The bytes of a body. They may contain secrets.
+/// A body. It may contain secrets.
 #[derive(Clone)]
 pub(crate) struct RequestBody {
     pub(crate) kind: BodyKind,
@@ -42,7 +42,7 @@ impl BodyKind {
 }
 
 impl Request {
-    /// The request of a call.
+    /// Renders the request of a call.
     pub(crate) fn render(call: &Call<'_>, values: &impl ValueSource) -> Result<Request, RenderError> {
         let mut target = call.path.render(values)?;
         for (name, value) in call.query.render(values)? {
@@ -82,7 +82,7 @@ fn add_query(target: &mut String, name: &str, value: &str) {
     target.push_str(&format!("{}={}", encode_query(name), encode_query(value)));
 }
 
-/// Headers with their values. A value is printable ASCII: nothing in it can end the header.
+/// Renders headers. A value must be printable ASCII, so that it cannot add another header.
 pub(crate) fn render_headers(
     fields: &HeaderFields,
     values: &impl ValueSource,
@@ -113,7 +113,7 @@ mod tests {
     use crate::upstream::description::Description;
     use crate::upstream::values::{Lifetime, Parameters, Values};
 
-    /// A description with a mint of this call, and everything else that is needed.
+    /// Returns a valid description with this mint.
     fn describe(mint: Value) -> Description {
         let mut description = json!({
             "name": "test",
@@ -124,7 +124,7 @@ mod tests {
             },
             "auth": {"headers": {"Authorization": "Bearer {api_key}"}},
             "mint": {"token": "/token", "longest_life": "1h"},
-            // So that every parameter is used.
+            // Uses every parameter, as validation requires.
             "before": {"put": "/x", "query": {
                 "a": "{config.realm}", "b": "{role.user}", "c": "{role.scopes?}", "d": "{role.level}", "e": "{role.on}",
             }, "json": {"rules": "{role.rules?}"}},
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_optional_and_empty_is_left_out() {
+    fn an_optional_empty_value_is_omitted() {
         let mint = json!({
             "post": "/t", "query": {"s": "{role.scopes?}"}, "json": {"s": "{role.scopes?}", "m": {"s": "{role.scopes?}"}},
             "headers": {"X-Scopes": "{role.scopes:comma?}"},
@@ -280,7 +280,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the values are, the request stays below the endpoint and each value in its segment.
+        /// For all values, the request stays below the endpoint and each value in its segment.
         #[test]
         fn no_value_leaves_its_segment(user in any::<String>(), name in any::<String>(), scopes in any::<Vec<String>>()) {
             let description = describe(json!({
@@ -316,7 +316,7 @@ mod tests {
             }
         }
 
-        /// A call that is bound, stored and read again is rendered to the same request.
+        /// A call that is bound, stored and read again renders the same request.
         #[test]
         fn a_stored_call_is_the_same_request(user in any::<String>(), id in "[^\0]{1,20}", name in "[ -~]{1,20}") {
             let text = json!({

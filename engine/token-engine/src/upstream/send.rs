@@ -10,35 +10,40 @@ use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::Upstream;
-use super::answer::MAX_ANSWER;
 use super::credential::Headers;
 use super::error::{Effect, ErrorKind, UpstreamError};
 use super::request::RequestBody;
+use super::response::MAX_RESPONSE_BYTES;
 use super::retry_after::retry_after;
 
-/// The pauses before four retries. They begin with 100 ms, double each time, and are up to twice as long at random, so that concurrent callers
-/// do not retry at the same time.
+/// The delays before four retries. They begin with 100 ms and double each time. A random factor of up to two keeps concurrent callers from
+/// retrying at the same time.
 const BACKOFF: ExponentialBuilder =
     ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(4).with_jitter();
 
-/// The maximum size of a response body, which normally has a few hundred bytes.
-const MAX_BODY_SIZE: usize = MAX_ANSWER;
+/// When a request may be retried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetryPolicy {
+    /// Also if an earlier attempt may have had an effect.
+    Always,
+    /// Only if no earlier attempt can have had an effect.
+    IfNoEffect,
+}
 
-/// A request.
+/// A request with its retry policy and its deadline.
 pub(super) struct UpstreamRequest {
     pub(super) action: &'static str,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: Headers,
     pub(super) body: Option<RequestBody>,
-    /// Whether to retry a request that may have had an effect.
-    pub(super) retry_after_effect: bool,
-    /// When the last attempt ends.
+    pub(super) retry: RetryPolicy,
+    /// The time at which the last attempt times out.
     pub(super) deadline: Instant,
 }
 
-/// The response of the service.
-pub(super) struct UpstreamReply {
+/// A response of the service.
+pub(super) struct UpstreamResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -47,13 +52,13 @@ pub(super) struct UpstreamReply {
 }
 
 impl Upstream {
-    /// Sends a call. Retries after failed connections, after 429 (not before `Retry-After`), and after 502 to 504 if it may be repeated. A
-    /// mint may be repeated if the service supports idempotency keys.
+    /// Sends a request. Retries it after failed connections, after 429 (not before `Retry-After`), and after 502 to 504 if its retry policy
+    /// allows that. A mint is retried after a possible effect only if the service supports idempotency keys.
     pub(super) async fn send(
         &self,
         call: &UpstreamRequest,
         credential: &Headers,
-    ) -> Result<UpstreamReply, UpstreamError> {
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let deadline = call.deadline;
         let mut effect = Effect::None;
         let mut pauses = BACKOFF.build();
@@ -62,14 +67,14 @@ impl Upstream {
             let mut outcome = outcome.unwrap_or(Err((ErrorKind::TimedOut, Effect::Possible)));
             // A later rejection does not undo the effect of an earlier attempt.
             let now = match &mut outcome {
-                Ok(reply) => &mut reply.effect,
+                Ok(response) => &mut response.effect,
                 Err((_, effect)) => effect,
             };
             effect = effect.max(*now);
             *now = effect;
 
-            let may_repeat = effect == Effect::None || call.retry_after_effect;
-            let minimum = retry_delay(&outcome).filter(|_| may_repeat);
+            let may_retry = effect == Effect::None || call.retry == RetryPolicy::Always;
+            let minimum = retry_delay(&outcome).filter(|_| may_retry);
             let pause = minimum.and_then(|minimum| Some(pauses.next()?.max(minimum)));
             match pause {
                 Some(pause) if pause < deadline.saturating_duration_since(Instant::now()) => {
@@ -87,13 +92,13 @@ impl Upstream {
         &self,
         call: &UpstreamRequest,
         credential: &Headers,
-    ) -> Result<UpstreamReply, (ErrorKind, Effect)> {
+    ) -> Result<UpstreamResponse, (ErrorKind, Effect)> {
         let mut request = self.http.request(call.method.clone(), call.url.clone());
         for (name, value) in credential.iter().chain(&call.headers) {
             request = request.header(name, value);
         }
         if let Some(body) = &call.body {
-            // Copied, as a connection keeps its bytes until they are sent.
+            // Copied, because reqwest takes ownership of the body.
             request = request.header(CONTENT_TYPE, body.kind.content_type()).body(body.bytes.to_vec());
         }
         let mut response = request.send().await.map_err(ErrorKind::from_reqwest)?;
@@ -106,8 +111,8 @@ impl Upstream {
                 .chunk()
                 .await
                 .map_err(|error| (ErrorKind::from_reqwest(error).0, Effect::Possible))?;
-            let Some(chunk) = chunk else { return Ok(UpstreamReply { status, headers, body, effect }) };
-            if body.len() + chunk.len() > MAX_BODY_SIZE {
+            let Some(chunk) = chunk else { return Ok(UpstreamResponse { status, headers, body, effect }) };
+            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
                 return Err((ErrorKind::TooLarge, Effect::Possible));
             }
             body.extend_from_slice(&chunk);
@@ -116,10 +121,10 @@ impl Upstream {
 }
 
 /// Returns the minimum delay before a retry, or `None` if the call must not be retried.
-fn retry_delay(outcome: &Result<UpstreamReply, (ErrorKind, Effect)>) -> Option<Duration> {
+fn retry_delay(outcome: &Result<UpstreamResponse, (ErrorKind, Effect)>) -> Option<Duration> {
     match outcome {
-        Ok(reply) => matches!(reply.status.as_u16(), 429 | 502..=504)
-            .then(|| retry_after(&reply.headers, SystemTime::now()).unwrap_or(Duration::ZERO)),
+        Ok(response) => matches!(response.status.as_u16(), 429 | 502..=504)
+            .then(|| retry_after(&response.headers, SystemTime::now()).unwrap_or(Duration::ZERO)),
         Err((ErrorKind::NoConnection(_), _)) => Some(Duration::ZERO),
         Err(_) => None,
     }

@@ -1,9 +1,9 @@
 //! Suggestions for misspelt words.
 
-/// A longer word is compared by its beginning.
+/// Only this many characters of a word are compared.
 const MAX_WORD: usize = 64;
 
-/// `; did you mean X?` for the candidate that is nearest to a misspelt word, or nothing.
+/// Returns `; did you mean X?` for the candidate with the smallest edit distance, or an empty string if none is close.
 pub(crate) fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let limit = 1 + word.chars().count().min(MAX_WORD) / 4;
     let distances = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
@@ -13,7 +13,7 @@ pub(crate) fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'
     }
 }
 
-/// How many letters have to be inserted, removed or replaced to get from one word to the other.
+/// Returns the edit distance (Levenshtein) of two words.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_word_is_answered_with_the_nearest_one() {
+    fn the_nearest_word_is_suggested_for_a_misspelt_one() {
         let known = ["ttl.seconds", "ttl.days", "permissions", "name"];
         for (word, expected) in [
             ("ttl.second", "; did you mean ttl.seconds?"),

@@ -1,8 +1,8 @@
-//! Templates: texts, paths, fields and JSON trees with placeholders from a closed set.
+//! Templates: text, paths, fields and JSON trees with placeholders from a fixed set.
 //!
 //! A template is parsed once. Its placeholders are replaced when a request is rendered, and each value is escaped for its position:
-//! path segment, query, form, header or JSON. A template can also be *bound*: the placeholders whose values are known become
-//! literals, and the others stay. A bound template is written in the syntax that it is read in, so it can be stored.
+//! path segment, query, form, header or JSON. A template can also be *bound*: placeholders with known values become
+//! literals, and the others stay. A bound template has the same syntax, so it can be stored.
 
 mod fields;
 mod json;
@@ -18,7 +18,7 @@ pub(crate) use self::text::{Part, TextTemplate};
 
 use std::borrow::Cow;
 
-/// What a placeholder stands for.
+/// The value of a placeholder.
 pub(crate) enum Value<'a> {
     Text(Cow<'a, str>),
     Integer(i64),
@@ -27,35 +27,35 @@ pub(crate) enum Value<'a> {
     Json(&'a serde_json::Value),
 }
 
-/// Whether a placeholder has a value.
+/// The result of the lookup of a placeholder.
 pub(crate) enum Lookup<'a> {
-    /// Not known yet: binding leaves the placeholder as it is.
+    /// The value is not known yet. Binding keeps the placeholder.
     Unbound,
-    /// Known to have no value.
+    /// The placeholder has no value.
     Empty,
     Value(Value<'a>),
 }
 
-/// Source of the values of a template.
+/// A source of values of placeholders.
 pub(crate) trait ValueSource {
-    /// The value of a placeholder. An empty text or list counts as [`Lookup::Empty`].
+    /// Looks a placeholder up. An empty text or list is [`Lookup::Empty`].
     fn lookup(&self, placeholder: &Placeholder) -> Lookup<'_>;
 }
 
-/// Why a template cannot be rendered. Messages name the placeholder, never its value.
+/// An error of rendering a template. Messages contain the placeholder, never its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RenderError {
     #[error("{{{0}}} has no value here")]
     Unbound(Placeholder),
     #[error("{{{0}}} is empty")]
     Empty(Placeholder),
-    #[error("{{{0}}} is a list or a map and stands inside text")]
+    #[error("{{{0}}} is a list or a map and cannot be part of a text")]
     NotText(Placeholder),
     #[error("a path segment made of {{{0}}} would be empty, \".\" or \"..\"")]
     Segment(Placeholder),
     #[error("{{{0}}} is not a path below api_endpoint")]
     Path(Placeholder),
-    #[error("the value of header {0} contains a character that is not printable ASCII")]
+    #[error("the value of header {0} contains a character other than printable ASCII")]
     Header(String),
     #[error("the request is longer than {} KiB", MAX_RENDERED / 1024)]
     TooLong,
@@ -63,11 +63,11 @@ pub(crate) enum RenderError {
     NoMethod,
 }
 
-/// The longest request. Parameters are limited when they are written, so this is a second line of defence.
+/// The maximum size of a request. Parameters are already limited when they are written.
 pub(crate) const MAX_RENDERED: usize = 256 * 1024;
 
 impl Value<'_> {
-    /// The value as text, a list only with a separator.
+    /// Returns the value as text. A list needs a separator.
     fn to_text(&self, slot: &Slot) -> Result<Cow<'_, str>, RenderError> {
         let not_text = || RenderError::NotText(slot.placeholder.clone());
         let joined = |items: &[String]| match slot.join {
@@ -87,7 +87,7 @@ impl Value<'_> {
         }
     }
 
-    /// The items of a list of texts.
+    /// Returns the items of a list of texts.
     fn items(&self) -> Option<Cow<'_, [String]>> {
         match self {
             Value::Strings(items) => Some(Cow::from(*items)),

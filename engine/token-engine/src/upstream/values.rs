@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::template::{Lookup, Placeholder, Value, ValueSource};
 
-/// Parameters by name. A parameter that is not set is missing.
+/// Parameters by name. A parameter without a value is missing.
 pub(crate) type Parameters = BTreeMap<String, serde_json::Value>;
 
-/// What is known when a call is rendered or bound. What is `None` is not known yet.
+/// The known values when a call is rendered or bound. `None` means that a value is not known yet.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Values<'a> {
     pub(crate) api_key: Option<&'a str>,
@@ -28,7 +28,7 @@ pub(crate) struct Values<'a> {
     pub(crate) token: Option<&'a str>,
 }
 
-/// How long a token is to live, and since when.
+/// The requested lifetime of a token, and its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     pub(crate) now: Timestamp,
@@ -39,14 +39,15 @@ const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 impl Lifetime {
-    /// When the token is to end, in whole seconds, rounded up.
+    /// Returns the requested expiry, rounded up to seconds.
     fn end(&self) -> Timestamp {
         let second = self.now.as_second() + i64::from(self.now.subsec_nanosecond() > 0);
         let seconds = i64::try_from(self.seconds).unwrap_or(i64::MAX);
         Timestamp::from_second(second.saturating_add(seconds)).unwrap_or(Timestamp::MAX)
     }
 
-    /// The first midnight (UTC) that is not before the end. An API that takes a date ends tokens at its beginning or its end.
+    /// Returns the date of the first midnight (UTC) at or after the expiry. Depending on the API, a token expires at the beginning or at the end
+    /// of a date.
     fn end_date(&self) -> jiff::civil::Date {
         let end = self.end().to_zoned(TimeZone::UTC);
         let date = end.date();
@@ -56,8 +57,8 @@ impl Lifetime {
         date.checked_add(1.day()).unwrap_or(date)
     }
 
-    /// When a token ends at the latest if this placeholder is how its lifetime was asked for; `None` if it asks for none.
-    pub(crate) fn latest_end(&self, placeholder: &Placeholder) -> Option<Timestamp> {
+    /// Returns the latest expiry of a token that is requested with this placeholder. `None` if the placeholder requests no lifetime.
+    pub(crate) fn latest_expiry(&self, placeholder: &Placeholder) -> Option<Timestamp> {
         let after = |seconds: u64| {
             let seconds = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
             self.now.checked_add(seconds).unwrap_or(Timestamp::MAX)
@@ -69,7 +70,7 @@ impl Lifetime {
             Placeholder::ExpiresRfc3339 | Placeholder::ExpiresEpoch | Placeholder::ExpiresEpochMs => {
                 self.end()
             }
-            // The day may count to its end.
+            // The API may let the token expire at the end of the day.
             Placeholder::ExpiresDate => {
                 let next = self.end_date().checked_add(1.day()).ok();
                 let midnight = next.and_then(|date| date.to_zoned(TimeZone::UTC).ok());
@@ -115,7 +116,7 @@ impl ValueSource for Values<'_> {
                 Some([]) => Lookup::Empty,
                 Some(items) => Lookup::Value(Value::Strings(items)),
             },
-            lifetime => match self.lifetime.and_then(|asked| asked.value(lifetime)) {
+            lifetime => match self.lifetime.and_then(|requested| requested.value(lifetime)) {
                 None => Lookup::Unbound,
                 Some(value) => Lookup::Value(value),
             },
@@ -155,7 +156,7 @@ mod tests {
             _ => panic!("a number or a text"),
         };
         assert_eq!(shown, expected, "{placeholder}");
-        assert_eq!(lifetime.latest_end(&placeholder).unwrap().to_string(), latest, "{placeholder}");
+        assert_eq!(lifetime.latest_expiry(&placeholder).unwrap().to_string(), latest, "{placeholder}");
     }
 
     #[test]
@@ -181,8 +182,8 @@ mod tests {
             ["ttl.seconds", "ttl.minutes", "ttl.days", "expires.rfc3339", "expires.date", "expires.epoch_ms"]
         {
             let placeholder = Placeholder::parse(name).unwrap();
-            assert!(lifetime.value(&placeholder).is_some() && lifetime.latest_end(&placeholder).is_some());
+            assert!(lifetime.value(&placeholder).is_some() && lifetime.latest_expiry(&placeholder).is_some());
         }
-        assert!(lifetime.latest_end(&Placeholder::Name).is_none());
+        assert!(lifetime.latest_expiry(&Placeholder::Name).is_none());
     }
 }

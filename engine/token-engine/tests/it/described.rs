@@ -1,6 +1,6 @@
-//! Token APIs that are described as data.
+//! Token APIs with a description.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use token_engine::engine;
 use vault_plugin::logical::{Error, Response};
 use vault_plugin::testing::TestMount;
 
-use crate::fake_api::{FakeApi, HUB_KEY, Hub, Received, Reply};
+use crate::fake_api::{FakeApi, FakeResponse, HUB_KEY, HubModel, ReceivedRequest};
 use crate::token_safety::edit_stored;
 use crate::{assert_accepted, data, error_message, poll_steps, read_error, wal_entries};
 
-/// A hub, and a mount with the role `developer` of the user `ada`.
-pub(crate) async fn hub() -> (Arc<Mutex<Hub>>, FakeApi, TestMount) {
-    let hub = Arc::new(Mutex::new(Hub::default()));
+/// Returns a model of JupyterHub, and a mount with the role `developer` for the user `ada`.
+pub(crate) async fn hub() -> (Arc<Mutex<HubModel>>, FakeApi, TestMount) {
+    let hub = Arc::new(Mutex::new(HubModel::default()));
     let model = Arc::clone(&hub);
-    let api = FakeApi::start(move |request| model.lock().answer(request)).await;
+    let api = FakeApi::start(move |request| model.lock().respond(request)).await;
     let mount = TestMount::new(engine()).await.unwrap();
     let config = json!({"preset": "jupyterhub", "api_endpoint": api.endpoint(), "api_key": HUB_KEY});
     assert_accepted(mount.write("config", config).await);
@@ -43,7 +43,7 @@ async fn creds(mount: &TestMount) -> Response {
 
 pub(crate) async fn backdate(mount: &TestMount, seconds: i64) {
     for entry in wal_entries(mount) {
-        // A token that is being given back may lose its entry meanwhile.
+        // The entry of a token that is being revoked can be deleted concurrently.
         if mount.storage().entry(&entry).is_none() {
             continue;
         }
@@ -70,13 +70,13 @@ async fn a_preset_issues_and_revokes_tokens_of_its_api() {
 
     mount.revoke(&leased).await.unwrap();
     assert!(hub.lock().tokens.is_empty());
-    mount.revoke(&leased).await.expect("a host may ask twice");
+    mount.revoke(&leased).await.expect("a host may revoke twice");
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_found_by_its_name_and_revoked() {
+async fn a_lost_response_is_found_by_its_name_and_revoked() {
     let (hub, api, mount) = hub().await;
-    hub.lock().lose = 1;
+    hub.lock().lose_responses = 1;
     let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains("the connection broke"), "{error}");
     assert_eq!(api.lines().len(), 1, "a call with a possible effect is not repeated");
@@ -89,12 +89,12 @@ async fn a_lost_answer_is_found_by_its_name_and_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_found_is_given_up_only_once_its_request_cannot_arrive_any_more() {
+async fn the_entry_of_a_token_that_is_not_found_is_closed_once_its_request_can_no_longer_arrive() {
     let (hub, _api, mount) = hub().await;
     hub.lock().drop_requests = 1;
     read_error(&mount, "creds/developer").await;
     let error = error_message(mount.rollback().await);
-    assert!(error.contains("may still be on the way"), "{error}");
+    assert!(error.contains("may still reach the service"), "{error}");
     assert_eq!(wal_entries(&mount).len(), 1);
     backdate(&mount, 120).await;
     mount.rollback().await.unwrap();
@@ -102,13 +102,13 @@ async fn a_token_that_is_not_found_is_given_up_only_once_its_request_cannot_arri
 }
 
 #[tokio::test]
-async fn a_search_that_is_not_understood_closes_no_entry() {
-    let failing = Arc::new(Mutex::new(Reply::html(404)));
-    let answers = Arc::clone(&failing);
-    let hub = Arc::new(Mutex::new(Hub { lose: 1, ..Hub::default() }));
+async fn an_unclear_search_response_closes_no_entry() {
+    let failing = Arc::new(Mutex::new(FakeResponse::html(404)));
+    let current = Arc::clone(&failing);
+    let hub = Arc::new(Mutex::new(HubModel { lose_responses: 1, ..HubModel::default() }));
     let model = Arc::clone(&hub);
-    let api = FakeApi::start(move |request: &Received| {
-        if request.method == "GET" { answers.lock().clone() } else { model.lock().answer(request) }
+    let api = FakeApi::start(move |request: &ReceivedRequest| {
+        if request.method == "GET" { current.lock().clone() } else { model.lock().respond(request) }
     })
     .await;
     let mount = TestMount::new(engine()).await.unwrap();
@@ -117,27 +117,27 @@ async fn a_search_that_is_not_understood_closes_no_entry() {
     assert_accepted(mount.write("roles/developer", json!({"parameters": {"user": "ada"}})).await);
     read_error(&mount, "creds/developer").await;
     backdate(&mount, 3600).await;
-    for reply in [
-        Reply::html(404),
-        Reply::html(200),
-        Reply::json(200, json!({"users": []})),
-        Reply::json(403, json!({})),
-        Reply::json(404, json!({})),
-        Reply::json(500, json!({})),
-        Reply::lost(),
+    for response in [
+        FakeResponse::html(404),
+        FakeResponse::html(200),
+        FakeResponse::json(200, json!({"users": []})),
+        FakeResponse::json(403, json!({})),
+        FakeResponse::json(404, json!({})),
+        FakeResponse::json(500, json!({})),
+        FakeResponse::lost(),
     ] {
-        *failing.lock() = reply.clone();
+        *failing.lock() = response.clone();
         let error = error_message(mount.rollback().await);
-        assert!(error.contains("may be live") && error.contains("until"), "{reply:?}: {error}");
-        assert_eq!((hub.lock().tokens.len(), wal_entries(&mount).len()), (1, 1), "{reply:?}");
+        assert!(error.contains("may be live") && error.contains("until"), "{response:?}: {error}");
+        assert_eq!((hub.lock().tokens.len(), wal_entries(&mount).len()), (1, 1), "{response:?}");
     }
 }
 
 #[tokio::test]
-async fn an_id_that_is_used_again_never_costs_a_stranger_their_token() {
+async fn a_reused_id_never_revokes_a_token_that_another_user_created() {
     let (hub, api, mount) = hub().await;
     let leased = creds(&mount).await;
-    // Somebody revokes the token by hand, and the next one gets its id.
+    // Another user revokes the token, and the next token gets its id.
     hub.lock().tokens.clear();
     hub.lock().tokens.push(("a1".to_owned(), "of a stranger".to_owned(), "ada".to_owned()));
     mount.revoke(&leased).await.unwrap();
@@ -163,14 +163,14 @@ async fn a_request_dropped_at_any_moment_leaves_no_token_without_a_record() {
 }
 
 #[tokio::test]
-async fn a_lease_is_revoked_as_its_connection_was_described_when_it_was_minted() {
+async fn a_lease_is_revoked_with_the_description_of_its_mint() {
     let (hub, api, mount) = hub().await;
     let leased = creds(&mount).await;
-    // The same service, described otherwise since.
+    // The same service with another description.
     let config = json!({"preset": "tokens", "api_key": HUB_KEY});
     assert_accepted(mount.write("config", config).await);
     mount.delete("roles/developer").await.unwrap();
-    assert!(mount.revoke(&leased).await.is_err(), "this description sends the key otherwise");
+    assert!(mount.revoke(&leased).await.is_err(), "this description sends the key in another header");
     let config = json!({"preset": "jupyterhub", "api_endpoint": api.endpoint(), "api_key": HUB_KEY});
     assert_accepted(mount.write("config", config).await);
     mount.revoke(&leased).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_lease_is_revoked_as_its_connection_was_described_when_it_was_minted()
 }
 
 #[tokio::test]
-async fn what_a_description_does_not_use_is_refused_and_never_ignored() {
+async fn a_field_that_the_description_does_not_use_is_rejected_and_not_ignored() {
     let (_hub, _api, mount) = hub().await;
     for (path, written, expected) in [
         (
@@ -201,7 +201,7 @@ async fn what_a_description_does_not_use_is_refused_and_never_ignored() {
         (
             "config",
             json!({"renew_upstream": true}),
-            "renew_upstream cannot be set: jupyterhub describes no call",
+            "renew_upstream cannot be set: the API jupyterhub has no call",
         ),
         ("config", json!({"idempotency_window": "1h"}), "idempotency_window has no effect"),
         (
@@ -271,26 +271,26 @@ recovery: {find: {settle: 0s}}
 probe: {get: /me, account: /account}
 "#;
 
-/// An API with a login whose credentials last for so many calls.
-fn login_api(calls_per_login: usize) -> impl FnMut(&Received) -> Reply + Send {
+/// Returns an API with a login. Each credential is accepted for this number of calls.
+fn login_api(calls_per_login: usize) -> impl FnMut(&ReceivedRequest) -> FakeResponse + Send {
     let (mut logins, mut left) = (0, 0);
     move |request| match (&*request.method, &*request.target) {
         ("POST", "/login") => {
             (logins, left) = (logins + 1, calls_per_login);
-            Reply::json(201, json!({})).header("X-Subject-Token", &format!("login-{logins}"))
+            FakeResponse::json(201, json!({})).header("X-Subject-Token", &format!("login-{logins}"))
         }
         _ if request.header("x-auth-token") != Some(&format!("login-{logins}")) || left == 0 => {
-            Reply::json(401, json!({}))
+            FakeResponse::json(401, json!({}))
         }
         (method, target) => {
             left -= 1;
             match (method, target) {
-                ("GET", "/me") => Reply::json(200, json!({"account": "team-a"})),
+                ("GET", "/me") => FakeResponse::json(200, json!({"account": "team-a"})),
                 ("POST", "/credentials") => {
-                    Reply::json(201, Value::Null).header("Location", "/credentials/c%2F1")
+                    FakeResponse::json(201, Value::Null).header("Location", "/credentials/c%2F1")
                 }
-                ("DELETE", _) => Reply::json(204, Value::Null),
-                _ => Reply::json(200, json!([])),
+                ("DELETE", _) => FakeResponse::json(204, Value::Null),
+                _ => FakeResponse::json(200, json!([])),
             }
         }
     }
@@ -301,15 +301,15 @@ async fn a_login_is_cached_and_repeated_once_when_it_is_refused() {
     let api = FakeApi::start(login_api(3)).await;
     let mount = described(&api, LOGIN_API, json!({}), json!({"ttl": "1h", "max_ttl": "30h"})).await;
     let first = creds(&mount).await;
-    let answer = data(Some(first.clone()));
-    assert!(answer["client_id"].as_str().unwrap().starts_with("vault-developer-"), "{answer}");
-    assert!(answer["token"].as_str().unwrap().len() >= 43, "{answer}");
-    assert_eq!(answer.get("permissions"), None);
+    let credential = data(Some(first.clone()));
+    assert!(credential["client_id"].as_str().unwrap().starts_with("vault-developer-"), "{credential}");
+    assert!(credential["token"].as_str().unwrap().len() >= 43, "{credential}");
+    assert_eq!(credential.get("permissions"), None);
     let mint = api.received().pop().unwrap();
-    assert_eq!((&mint.json()["secret"], &mint.json()["days"]), (&answer["token"], &json!(2)));
+    assert_eq!((&mint.json()["secret"], &mint.json()["days"]), (&credential["token"], &json!(2)));
     assert_eq!(api.lines(), ["POST /login", "GET /me", "POST /credentials"]);
     creds(&mount).await;
-    // The credential ends on the way of the next one.
+    // The credential expires during the next request.
     creds(&mount).await;
     assert_eq!(api.lines().iter().filter(|line| *line == "POST /login").count(), 2);
     mount.revoke(&first).await.unwrap();
@@ -318,7 +318,8 @@ async fn a_login_is_cached_and_repeated_once_when_it_is_refused() {
 
 #[tokio::test]
 async fn a_login_that_fails_is_named_and_leaves_no_entry() {
-    let api = FakeApi::start(|_: &Received| Reply::json(401, json!({"error": "hunter2"}))).await;
+    let api =
+        FakeApi::start(|_: &ReceivedRequest| FakeResponse::json(401, json!({"error": "hunter2"}))).await;
     let mount = described(&api, LOGIN_API, json!({}), json!({})).await;
     let error = read_error(&mount, "creds/developer").await;
     assert!(error.contains("cannot log in") && error.contains("set a valid api_key"), "{error}");
@@ -327,11 +328,11 @@ async fn a_login_that_fails_is_named_and_leaves_no_entry() {
 }
 
 #[tokio::test]
-async fn an_api_that_names_no_account_is_said_not_to_accept_the_key_and_issues_nothing() {
-    let mut answer = login_api(usize::MAX);
-    let api = FakeApi::start(move |request: &Received| match &*request.target {
-        "/me" => Reply::json(200, json!({})),
-        _ => answer(request),
+async fn an_api_that_returns_no_account_is_reported_as_rejecting_the_key_and_issues_nothing() {
+    let mut respond = login_api(usize::MAX);
+    let api = FakeApi::start(move |request: &ReceivedRequest| match &*request.target {
+        "/me" => FakeResponse::json(200, json!({})),
+        _ => respond(request),
     })
     .await;
     let mount = described(&api, LOGIN_API, json!({}), json!({})).await;
@@ -349,19 +350,19 @@ async fn an_api_that_names_no_account_is_said_not_to_accept_the_key_and_issues_n
 }
 
 #[tokio::test]
-async fn a_lease_holds_the_account_that_the_api_states() {
+async fn a_lease_contains_the_account_that_the_api_reports() {
     let account = Arc::new(Mutex::new("team-a"));
     let stated = Arc::clone(&account);
-    let mut answer = login_api(usize::MAX);
-    let api = FakeApi::start(move |request: &Received| match &*request.target {
-        "/me" => Reply::json(200, json!({"account": *stated.lock()})),
-        _ => answer(request),
+    let mut respond = login_api(usize::MAX);
+    let api = FakeApi::start(move |request: &ReceivedRequest| match &*request.target {
+        "/me" => FakeResponse::json(200, json!({"account": *stated.lock()})),
+        _ => respond(request),
     })
     .await;
     let mount = described(&api, LOGIN_API, json!({}), json!({})).await;
     let leased = creds(&mount).await;
     *account.lock() = "team-b";
-    // A new key is of another account now.
+    // The new key belongs to another account.
     assert_accepted(mount.write("config", json!({"api_key": "another"})).await);
     let error = mount.revoke(&leased).await.unwrap_err().to_string();
     assert!(error.contains("nothing was sent") && error.contains("team-a"), "{error}");
@@ -375,19 +376,19 @@ async fn a_lease_holds_the_account_that_the_api_states() {
 async fn gone_counts_only_while_the_credential_works() {
     let works = Arc::new(Mutex::new(true));
     let allowed = Arc::clone(&works);
-    let api = FakeApi::start(move |request: &Received| match (&*request.method, &*request.target) {
-        ("POST", "/login") => Reply::json(200, json!({})).header("X-Subject-Token", "t"),
-        ("GET", "/me") if *allowed.lock() => Reply::json(200, json!({"account": "a"})),
-        ("GET", "/me") => Reply::json(403, json!({})),
-        ("POST", _) => Reply::json(201, Value::Null).header("Location", "/credentials/1"),
-        _ => Reply::json(404, json!({})),
+    let api = FakeApi::start(move |request: &ReceivedRequest| match (&*request.method, &*request.target) {
+        ("POST", "/login") => FakeResponse::json(200, json!({})).header("X-Subject-Token", "t"),
+        ("GET", "/me") if *allowed.lock() => FakeResponse::json(200, json!({"account": "a"})),
+        ("GET", "/me") => FakeResponse::json(403, json!({})),
+        ("POST", _) => FakeResponse::json(201, Value::Null).header("Location", "/credentials/1"),
+        _ => FakeResponse::json(404, json!({})),
     })
     .await;
     let mount = described(&api, LOGIN_API, json!({}), json!({})).await;
     let leased = creds(&mount).await;
     *works.lock() = false;
     let error = mount.revoke(&leased).await.unwrap_err().to_string();
-    assert!(error.contains("does not accept the credential otherwise"), "{error}");
+    assert!(error.contains("rejects the credential in another call"), "{error}");
     *works.lock() = true;
     mount.revoke(&leased).await.unwrap();
 }
@@ -403,33 +404,33 @@ recovery: {delete_by_name: {settle: 0s}}
 "#;
 
 #[tokio::test]
-async fn what_the_first_of_two_calls_created_is_deleted_when_the_second_fails() {
+async fn an_object_of_the_first_of_two_calls_is_deleted_if_the_second_fails() {
     let fails = Arc::new(Mutex::new(true));
     let secrets = Arc::new(Mutex::new(Vec::<String>::new()));
     let (failing, stored) = (Arc::clone(&fails), Arc::clone(&secrets));
-    let api = FakeApi::start(move |request: &Received| match (&*request.method, &*request.target) {
+    let api = FakeApi::start(move |request: &ReceivedRequest| match (&*request.method, &*request.target) {
         ("POST", "/secrets") => {
             stored.lock().push(request.json()["name"].as_str().unwrap().to_owned());
-            Reply::json(201, json!({"uid": "uid-1"}))
+            FakeResponse::json(201, json!({"uid": "uid-1"}))
         }
-        ("POST", _) if *failing.lock() => Reply::json(403, json!({})),
+        ("POST", _) if *failing.lock() => FakeResponse::json(403, json!({})),
         ("POST", _) => {
             assert_eq!(request.json()["uid"], "uid-1");
-            Reply::json(201, json!({"token": "t", "expires_in": 600}))
+            FakeResponse::json(201, json!({"token": "t", "expires_in": 600}))
         }
         (_, target) => {
             let name = target.trim_start_matches("/secrets/").to_owned();
             let known = stored.lock().iter().position(|known| *known == name);
             match known.map(|at| stored.lock().remove(at)) {
-                Some(_) => Reply::json(200, json!({})),
-                None => Reply::json(404, json!({})),
+                Some(_) => FakeResponse::json(200, json!({})),
+                None => FakeResponse::json(404, json!({})),
             }
         }
     })
     .await;
     let mount = described(&api, TWO_STEPS, json!({}), json!({})).await;
     read_error(&mount, "creds/developer").await;
-    assert_eq!((secrets.lock().len(), wal_entries(&mount).len()), (1, 1), "the first call had its effect");
+    assert_eq!((secrets.lock().len(), wal_entries(&mount).len()), (1, 1), "the first call had an effect");
     backdate(&mount, 600).await;
     mount.rollback().await.unwrap();
     assert_eq!((secrets.lock().len(), wal_entries(&mount).len()), (0, 0));
@@ -442,10 +443,10 @@ async fn what_the_first_of_two_calls_created_is_deleted_when_the_second_fails() 
 }
 
 #[tokio::test]
-async fn a_token_that_nobody_can_look_for_stays_an_orphan_until_it_ends() {
-    let api = FakeApi::start(|request: &Received| match &*request.target {
-        "/oauth2/token" => Reply::lost(),
-        _ => Reply::json(200, Value::Null),
+async fn a_token_that_cannot_be_found_is_an_orphan_until_it_expires() {
+    let api = FakeApi::start(|request: &ReceivedRequest| match &*request.target {
+        "/oauth2/token" => FakeResponse::lost(),
+        _ => FakeResponse::json(200, Value::Null),
     })
     .await;
     let mount = TestMount::new(engine()).await.unwrap();
@@ -456,7 +457,7 @@ async fn a_token_that_nobody_can_look_for_stays_an_orphan_until_it_ends() {
     assert_accepted(mount.write("config", config).await);
     assert_accepted(mount.write("roles/developer", json!({"permissions": "openid"})).await);
     read_error(&mount, "creds/developer").await;
-    assert!(data(mount.list("orphans/").await.unwrap()).get("keys").is_none(), "it may still be under way");
+    assert!(data(mount.list("orphans/").await.unwrap()).get("keys").is_none(), "its request may still run");
     backdate(&mount, 600).await;
     let error = error_message(mount.rollback().await);
     assert!(error.contains("accept_orphans") && error.contains("until 20"), "{error}");
@@ -473,12 +474,12 @@ async fn a_token_that_nobody_can_look_for_stays_an_orphan_until_it_ends() {
 }
 
 #[tokio::test]
-async fn an_error_inside_a_successful_answer_revokes_nothing() {
-    let api = FakeApi::start(|request: &Received| match &*request.target {
+async fn an_error_inside_a_successful_response_revokes_nothing() {
+    let api = FakeApi::start(|request: &ReceivedRequest| match &*request.target {
         "/oauth2/token" => {
-            Reply::json(200, json!({"access_token": "t", "expires_in": 60, "token_type": "Bearer"}))
+            FakeResponse::json(200, json!({"access_token": "t", "expires_in": 60, "token_type": "Bearer"}))
         }
-        _ => Reply::json(200, json!({"error": "invalid_token", "error_description": "hunter2"})),
+        _ => FakeResponse::json(200, json!({"error": "invalid_token", "error_description": "hunter2"})),
     })
     .await;
     let mount = TestMount::new(engine()).await.unwrap();
@@ -493,12 +494,12 @@ async fn an_error_inside_a_successful_answer_revokes_nothing() {
     assert_eq!(mint.body, "grant_type=client_credentials&scope=openid+profile");
     assert_eq!(mint.header("content-type"), Some("application/x-www-form-urlencoded"));
     let error = mount.revoke(&leased).await.unwrap_err().to_string();
-    assert!(error.contains("answered with an error") && !error.contains("hunter2"), "{error}");
+    assert!(error.contains("contains an error although") && !error.contains("hunter2"), "{error}");
     assert_eq!(api.received().pop().unwrap().body, "token=t");
 }
 
 #[tokio::test]
-async fn roles_name_their_connections_and_any_that_reaches_a_token_may_revoke_it() {
+async fn a_role_selects_a_connection_and_any_connection_to_the_same_account_can_revoke_its_tokens() {
     let (hub, api, mount) = hub().await;
     let second = json!({"preset": "jupyterhub", "api_endpoint": api.endpoint(), "api_key": HUB_KEY});
     assert_accepted(mount.write("config/second", second).await);
@@ -531,7 +532,7 @@ async fn a_connection_is_checked_without_issuing_a_token() {
 }
 
 #[tokio::test]
-async fn presets_are_listed_with_what_they_ask_for() {
+async fn presets_are_listed_with_their_parameters() {
     let mount = TestMount::new(engine()).await.unwrap();
     let keys = data(mount.list("presets/").await.unwrap())["keys"].clone();
     assert!(keys.as_array().unwrap().contains(&json!("keycloak-client")), "{keys}");
@@ -558,7 +559,7 @@ async fn secret_parameters_are_stored_and_never_shown() {
     assert!(stored.contains("hunter2"));
 }
 
-/// A description whose calls carry secrets where they should not be.
+/// A description whose calls contain secrets at unsafe places.
 const CARELESS_API: &str = r#"
 name: careless
 auth: {headers: {X-Key: "{api_key}", X-Literal: literal-hunter2}}
@@ -577,11 +578,11 @@ probe: {get: /keys, query: {key: "{api_key}"}, account: /account}
 "#;
 
 #[tokio::test]
-async fn no_error_contains_a_secret_of_a_description_a_key_or_an_answer() {
-    let replies = Arc::new(Mutex::new(vec![Reply::json(500, Value::Null)]));
+async fn no_error_contains_a_secret_of_a_description_a_key_or_a_response() {
+    let replies = Arc::new(Mutex::new(vec![FakeResponse::json(500, Value::Null)]));
     let handler = Arc::clone(&replies);
     let api = FakeApi::start(move |request| match &*request.method {
-        "GET" => Reply::json(200, json!({"account": "a"})),
+        "GET" => FakeResponse::json(200, json!({"account": "a"})),
         _ => {
             let mut replies = handler.lock();
             if replies.len() > 1 { replies.remove(0) } else { replies[0].clone() }
@@ -593,20 +594,21 @@ async fn no_error_contains_a_secret_of_a_description_a_key_or_an_answer() {
         "parameters": {"tenant_key": "tenant-hunter2"}, "api_key": "key-hunter2",
     });
     let mount = described(&api, CARELESS_API, config, json!({"ttl": "1h", "max_ttl": "2h"})).await;
-    let minted = || Reply::json(200, json!({"id": "k1", "token": "token-hunter2"}));
-    let error_text = "the-answer-hunter2";
+    let minted = || FakeResponse::json(200, json!({"id": "k1", "token": "token-hunter2"}));
+    let error_text = "the-response-hunter2";
     let bad = [
-        Reply::json(400, json!({"error": error_text})),
-        Reply::json(401, json!({"error": error_text})),
-        Reply::json(404, json!({"error": error_text})),
-        Reply::json(409, json!({"error": error_text})),
-        Reply::json(500, json!({"error": error_text})),
-        Reply::json(200, json!({"token": ["token-hunter2"]})),
-        Reply::json(200, json!({"id": "k1", "token": "token-hunter2", "end": error_text})),
-        Reply::json(302, Value::Null).header("location", "https://elsewhere.example/the-answer-hunter2"),
-        Reply::html(200),
-        Reply::html(404),
-        Reply::lost(),
+        FakeResponse::json(400, json!({"error": error_text})),
+        FakeResponse::json(401, json!({"error": error_text})),
+        FakeResponse::json(404, json!({"error": error_text})),
+        FakeResponse::json(409, json!({"error": error_text})),
+        FakeResponse::json(500, json!({"error": error_text})),
+        FakeResponse::json(200, json!({"token": ["token-hunter2"]})),
+        FakeResponse::json(200, json!({"id": "k1", "token": "token-hunter2", "end": error_text})),
+        FakeResponse::json(302, Value::Null)
+            .header("location", "https://elsewhere.example/the-response-hunter2"),
+        FakeResponse::html(200),
+        FakeResponse::html(404),
+        FakeResponse::lost(),
     ];
     let mut errors = Vec::new();
     let mut note = |result: Result<Option<Response>, Error>| match result {
@@ -616,10 +618,10 @@ async fn no_error_contains_a_secret_of_a_description_a_key_or_an_answer() {
             errors.extend(text.map(|text| format!("{text} {response:?}")));
         }
     };
-    for reply in &bad {
-        *replies.lock() = vec![reply.clone()];
+    for response in &bad {
+        *replies.lock() = vec![response.clone()];
         note(mount.read("creds/developer").await);
-        *replies.lock() = vec![minted(), reply.clone()];
+        *replies.lock() = vec![minted(), response.clone()];
         let Ok(Some(leased)) = mount.read("creds/developer").await else { panic!("a token") };
         note(mount.revoke(&leased).await);
         note(mount.renew(&leased).await);
@@ -631,7 +633,7 @@ async fn no_error_contains_a_secret_of_a_description_a_key_or_an_answer() {
     }
     let orphans = data(mount.list("orphans/").await.unwrap());
     assert!(!orphans.to_string().contains("hunter2"), "{orphans}");
-    // The literals of a description are shown: it holds no secrets, and the documentation says so.
+    // The literals of a description are shown, because they are documented as not secret.
     let shown = data(mount.read("config").await.unwrap()).to_string();
     for secret in ["key-hunter2", "tenant-hunter2", "token-hunter2"] {
         assert!(!shown.contains(secret), "{shown}");
@@ -639,7 +641,7 @@ async fn no_error_contains_a_secret_of_a_description_a_key_or_an_answer() {
 }
 
 #[tokio::test]
-async fn a_standby_refuses_before_the_api_is_asked_for_a_token() {
+async fn a_standby_rejects_a_request_before_it_calls_the_api() {
     let (hub, _api, mount) = hub().await;
     mount.storage().fail_on(vault_plugin::testing::StorageCall::Put, "", "cannot write to readonly storage");
     assert_eq!(read_error(&mount, "creds/developer").await, "cannot write to readonly storage");

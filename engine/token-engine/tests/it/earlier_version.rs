@@ -1,6 +1,6 @@
-//! Storage and leases that version 0.1.0 wrote are read, and the default contract is the same on the wire.
+//! Compatibility with version 0.1.0: its storage and leases can be read, and the default description sends the same requests.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use vault_plugin::testing::TestMount;
 
 use crate::{creds, data, mount_configured, wal_entries};
 
-/// The storage as version 0.1.0 writes it; ENDPOINT and KEY stand for those of the test, NOW for the time.
+/// The storage of version 0.1.0. ENDPOINT, KEY and NOW are placeholders for values of the test.
 const STORED: &str = include_str!("stored/version_0_1_0.json");
 
 async fn mount_with_stored(upstream: &Upstream) -> TestMount {
@@ -42,7 +42,7 @@ async fn stored_configuration_roles_and_entries_are_read_as_they_were_written() 
     assert_eq!(role, json!({"permissions": ["read", "write"], "ttl": 3600, "max_ttl": 86400}));
     creds(&mount).await;
 
-    // One request without an answer, which is repeated with its bytes; and one token that is known by its id.
+    // One request without a response, which is repeated with its bytes, and one token with a known id.
     assert_eq!(wal_entries(&mount).len(), 2);
     mount.rollback().await.unwrap();
     assert_eq!(wal_entries(&mount).len(), 0);

@@ -1,4 +1,4 @@
-//! A token API over real HTTP that a test programs: it records requests and answers as a function says.
+//! A fake token API over real HTTP: it records requests and returns the responses of a function.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
-    /// Path and query.
+    /// The path and the query.
     pub(crate) target: String,
-    /// Names in lower case.
+    /// Headers with lower-case names.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-impl Received {
+impl ReceivedRequest {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
@@ -28,46 +28,50 @@ impl Received {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// Method and target.
+    /// Returns the method and the target.
     pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 }
 
-/// An answer.
+/// A response of the fake API.
 #[derive(Clone, Debug)]
-pub(crate) struct Reply {
+pub(crate) struct FakeResponse {
     status: u16,
     kind: &'static str,
     headers: Vec<(&'static str, String)>,
     body: String,
-    /// Whether the connection is dropped in place of an answer.
+    /// Whether the connection is closed without a response.
     lost: bool,
 }
 
-impl Reply {
-    pub(crate) fn json(status: u16, body: Value) -> Reply {
+impl FakeResponse {
+    pub(crate) fn json(status: u16, body: Value) -> FakeResponse {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        Reply { status, kind: "application/json", headers: Vec::new(), body, lost: false }
+        FakeResponse { status, kind: "application/json", headers: Vec::new(), body, lost: false }
     }
 
-    pub(crate) fn html(status: u16) -> Reply {
-        Reply { kind: "text/html", body: "<html>no</html>".to_owned(), ..Reply::json(status, Value::Null) }
+    pub(crate) fn html(status: u16) -> FakeResponse {
+        FakeResponse {
+            kind: "text/html",
+            body: "<html>no</html>".to_owned(),
+            ..FakeResponse::json(status, Value::Null)
+        }
     }
 
-    pub(crate) fn lost() -> Reply {
-        Reply { lost: true, ..Reply::json(500, Value::Null) }
+    pub(crate) fn lost() -> FakeResponse {
+        FakeResponse { lost: true, ..FakeResponse::json(500, Value::Null) }
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Reply {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> FakeResponse {
         self.headers.push((name, value.to_owned()));
         self
     }
 }
 
-type Handler = Box<dyn FnMut(&Received) -> Reply + Send>;
+type Handler = Box<dyn FnMut(&ReceivedRequest) -> FakeResponse + Send>;
 
-/// The server. Dropping it closes the port.
+/// The HTTP server. Dropping it closes the port.
 pub(crate) struct FakeApi {
     state: Arc<Mutex<State>>,
     address: String,
@@ -76,11 +80,13 @@ pub(crate) struct FakeApi {
 
 struct State {
     handler: Handler,
-    received: Vec<Received>,
+    received: Vec<ReceivedRequest>,
 }
 
 impl FakeApi {
-    pub(crate) async fn start(handler: impl FnMut(&Received) -> Reply + Send + 'static) -> FakeApi {
+    pub(crate) async fn start(
+        handler: impl FnMut(&ReceivedRequest) -> FakeResponse + Send + 'static,
+    ) -> FakeApi {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let state = Arc::new(Mutex::new(State { handler: Box::new(handler), received: Vec::new() }));
@@ -97,13 +103,13 @@ impl FakeApi {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
         self.state.lock().received.clone()
     }
 
-    /// Methods and targets of all requests.
+    /// Returns the methods and targets of all requests.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.received().iter().map(Received::line).collect()
+        self.received().iter().map(ReceivedRequest::line).collect()
     }
 }
 
@@ -113,33 +119,33 @@ impl Drop for FakeApi {
     }
 }
 
-/// Answers one request and closes the connection.
+/// Responds to one request and closes the connection.
 async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     let mut stream = BufReader::new(stream);
     let Some(received) = read(&mut stream).await else { return };
-    let reply = {
+    let response = {
         let mut state = state.lock();
         state.received.push(received.clone());
         (state.handler)(&received)
     };
-    if reply.lost {
+    if response.lost {
         return;
     }
     let mut text = format!(
         "HTTP/1.1 {} X\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
-        reply.status,
-        reply.kind,
-        reply.body.len()
+        response.status,
+        response.kind,
+        response.body.len()
     );
-    for (name, value) in &reply.headers {
+    for (name, value) in &response.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str("\r\n");
-    text.push_str(&reply.body);
+    text.push_str(&response.body);
     let _closed_by_the_client = stream.get_mut().write_all(text.as_bytes()).await;
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<ReceivedRequest> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
     let mut words = line.split_whitespace();
@@ -154,44 +160,44 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
     let length = headers.iter().find(|(name, _)| name == "content-length").map_or("0", |(_, value)| value);
     let mut body = vec![0; length.parse().ok()?];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Received { method, target, headers, body: String::from_utf8(body).ok()? })
+    Some(ReceivedRequest { method, target, headers, body: String::from_utf8(body).ok()? })
 }
 
-/// A model of JupyterHub's API of tokens: the id of a deleted token is given to the next one.
+/// A model of the token API of JupyterHub, which reuses the id of a deleted token.
 #[derive(Default)]
-pub(crate) struct Hub {
-    /// Id, note and user of each live token.
+pub(crate) struct HubModel {
+    /// The id, the note and the user of each live token.
     pub(crate) tokens: Vec<(String, String, String)>,
-    /// How many answers to a mint are lost, after the token was created.
-    pub(crate) lose: usize,
-    /// Whether the next mint does not arrive at all.
+    /// The number of next mints whose response is lost after the token was created.
+    pub(crate) lose_responses: usize,
+    /// The number of next mints whose request is lost.
     pub(crate) drop_requests: usize,
 }
 
 pub(crate) const HUB_KEY: &str = "hub-admin-key";
 
-impl Hub {
-    pub(crate) fn answer(&mut self, request: &Received) -> Reply {
+impl HubModel {
+    pub(crate) fn respond(&mut self, request: &ReceivedRequest) -> FakeResponse {
         if request.header("authorization") != Some(&format!("token {HUB_KEY}")) {
-            return Reply::json(403, json!({"status": 403}));
+            return FakeResponse::json(403, json!({"status": 403}));
         }
         let path: Vec<&str> = request.target.trim_start_matches("/hub/api/").split('/').collect();
         match (&*request.method, &path[..]) {
-            ("GET", ["user"]) => Reply::json(200, json!({"name": "vault"})),
+            ("GET", ["user"]) => FakeResponse::json(200, json!({"name": "vault"})),
             ("GET", ["users", user, "tokens"]) => {
                 let of_user = self.tokens.iter().filter(|(_, _, owner)| owner == user);
                 let listed: Vec<Value> =
                     of_user.map(|(id, note, _)| json!({"id": id, "note": note})).collect();
-                Reply::json(200, json!({"api_tokens": listed}))
+                FakeResponse::json(200, json!({"api_tokens": listed}))
             }
             ("POST", ["users", user, "tokens"]) => self.mint(user, &request.json()),
             ("DELETE", ["users", user, "tokens", id]) => {
                 let before = self.tokens.len();
                 self.tokens.retain(|(known, _, owner)| known != id || owner != user);
                 let status = if self.tokens.len() < before { 204 } else { 404 };
-                Reply::json(status, if status == 404 { json!({"status": 404}) } else { Value::Null })
+                FakeResponse::json(status, if status == 404 { json!({"status": 404}) } else { Value::Null })
             }
-            _ => Reply::html(404),
+            _ => FakeResponse::html(404),
         }
     }
 
@@ -203,18 +209,21 @@ impl Hub {
         id
     }
 
-    fn mint(&mut self, user: &str, body: &Value) -> Reply {
+    fn mint(&mut self, user: &str, body: &Value) -> FakeResponse {
         if self.drop_requests > 0 {
             self.drop_requests -= 1;
-            return Reply::lost();
+            return FakeResponse::lost();
         }
         let id = self.create(user, body["note"].as_str().unwrap_or_default());
-        if self.lose > 0 {
-            self.lose -= 1;
-            return Reply::lost();
+        if self.lose_responses > 0 {
+            self.lose_responses -= 1;
+            return FakeResponse::lost();
         }
         let life = body["expires_in"].as_i64().unwrap_or(3600);
         let end = jiff::Timestamp::now() + std::time::Duration::from_secs(life.unsigned_abs());
-        Reply::json(201, json!({"id": id, "token": format!("secret-of-{id}"), "expires_at": end.to_string()}))
+        FakeResponse::json(
+            201,
+            json!({"id": id, "token": format!("secret-of-{id}"), "expires_at": end.to_string()}),
+        )
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order, no token is live without a record, and no stranger's token is touched.
+//! Random sequences of events: no token is live without a record, and no token of another user is revoked.
 
 use std::sync::Arc;
 
@@ -9,30 +9,30 @@ use vault_plugin::logical::Response;
 use vault_plugin::testing::TestMount;
 
 use crate::described::{backdate, hub};
-use crate::fake_api::{FakeApi, Hub};
+use crate::fake_api::{FakeApi, HubModel};
 use crate::{assert_accepted, poll_steps, wal_entries};
 
-/// Something that happens.
+/// An event.
 #[derive(Clone, Debug)]
 enum Event {
     Mint,
-    /// The answer to the mint is lost.
-    MintWithLostAnswer,
-    /// The request of the mint does not arrive.
+    /// The response to the mint is lost.
+    MintWithLostResponse,
+    /// The request of the mint is lost.
     MintWithLostRequest,
-    /// The host hangs up after so many steps, as if the process was killed there.
+    /// The request is dropped after this number of polls, like a kill of the process.
     MintCancelled(usize),
     /// The lease with this number ends.
     Revoke(usize),
-    /// Somebody creates a token of the same user by hand.
-    StrangerMints,
-    /// Somebody deletes the token with this number by hand.
-    SomebodyDeletes(usize),
-    /// The host rolls back, so many seconds later.
+    /// Another client creates a token of the same user.
+    UnrelatedTokenCreated,
+    /// Another client deletes the token with this number.
+    TokenDeletedManually(usize),
+    /// The host rolls back after this number of seconds.
     Rollback(i64),
-    /// The clock of the node steps.
+    /// The clock of the node is adjusted by this number of seconds.
     ClockSteps(i64),
-    /// The configuration is written with another description of the same service, and then written back.
+    /// The configuration is changed to another description of the same service, and back.
     ConfigChanges,
     /// The role is deleted and written again.
     RoleChanges,
@@ -41,12 +41,12 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => Just(Event::Mint),
-        2 => Just(Event::MintWithLostAnswer),
+        2 => Just(Event::MintWithLostResponse),
         1 => Just(Event::MintWithLostRequest),
         2 => (0..12_usize).prop_map(Event::MintCancelled),
         3 => (0..8_usize).prop_map(Event::Revoke),
-        2 => Just(Event::StrangerMints),
-        1 => (0..8_usize).prop_map(Event::SomebodyDeletes),
+        2 => Just(Event::UnrelatedTokenCreated),
+        1 => (0..8_usize).prop_map(Event::TokenDeletedManually),
         3 => (0..200_i64).prop_map(Event::Rollback),
         1 => (-100..100_i64).prop_map(Event::ClockSteps),
         1 => Just(Event::ConfigChanges),
@@ -54,21 +54,21 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-const STRANGER: &str = "of a stranger";
+const UNRELATED_NOTE: &str = "unrelated";
 
-struct World {
-    hub: Arc<Mutex<Hub>>,
+struct Scenario {
+    hub: Arc<Mutex<HubModel>>,
     api: FakeApi,
     mount: TestMount,
     leases: Vec<Response>,
-    /// How many tokens of strangers there are.
-    strangers: usize,
+    /// The number of live tokens that other clients created.
+    unrelated: usize,
 }
 
-impl World {
-    async fn new() -> World {
+impl Scenario {
+    async fn new() -> Scenario {
         let (hub, api, mount) = hub().await;
-        World { hub, api, mount, leases: Vec::new(), strangers: 0 }
+        Scenario { hub, api, mount, leases: Vec::new(), unrelated: 0 }
     }
 
     async fn mint(&mut self) {
@@ -80,10 +80,10 @@ impl World {
     async fn apply(&mut self, event: &Event) {
         match event {
             Event::Mint => self.mint().await,
-            Event::MintWithLostAnswer => {
-                self.hub.lock().lose = 1;
+            Event::MintWithLostResponse => {
+                self.hub.lock().lose_responses = 1;
                 self.mint().await;
-                self.hub.lock().lose = 0;
+                self.hub.lock().lose_responses = 0;
             }
             Event::MintWithLostRequest => {
                 self.hub.lock().drop_requests = 1;
@@ -91,8 +91,8 @@ impl World {
                 self.hub.lock().drop_requests = 0;
             }
             Event::MintCancelled(steps) => {
-                let answered = poll_steps(*steps, self.mount.read("creds/developer")).await;
-                if let Some(Ok(Some(leased))) = answered {
+                let completed = poll_steps(*steps, self.mount.read("creds/developer")).await;
+                if let Some(Ok(Some(leased))) = completed {
                     self.leases.push(leased);
                 }
             }
@@ -102,20 +102,20 @@ impl World {
                     self.mount.revoke(&leased).await.expect("the service is up");
                 }
             }
-            Event::StrangerMints => {
-                self.hub.lock().create("ada", STRANGER);
-                self.strangers += 1;
+            Event::UnrelatedTokenCreated => {
+                self.hub.lock().create("ada", UNRELATED_NOTE);
+                self.unrelated += 1;
             }
-            Event::SomebodyDeletes(number) => {
+            Event::TokenDeletedManually(number) => {
                 let mut hub = self.hub.lock();
                 if *number < hub.tokens.len() {
                     let (_, note, _) = hub.tokens.remove(*number);
-                    self.strangers -= usize::from(note == STRANGER);
+                    self.unrelated -= usize::from(note == UNRELATED_NOTE);
                 }
             }
             Event::Rollback(later) => {
                 backdate(&self.mount, *later).await;
-                let _left_to_the_next_one = self.mount.rollback().await;
+                let _retried_by_the_next_rollback = self.mount.rollback().await;
             }
             Event::ClockSteps(seconds) => backdate(&self.mount, *seconds).await,
             Event::ConfigChanges => {
@@ -137,31 +137,31 @@ impl World {
         }
     }
 
-    /// Every live token of ours is leased, or in the write-ahead log, or being given back at this moment.
+    /// Asserts that every live token of the mount has a lease or a write-ahead log entry, or is being revoked.
     async fn check(&self, event: &Event) {
-        let strangers = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == STRANGER).count();
-        assert_eq!(strangers, self.strangers, "after {event:?}: a stranger's token was touched");
+        let unrelated = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == UNRELATED_NOTE).count();
+        assert_eq!(unrelated, self.unrelated, "after {event:?}: an unrelated token was revoked");
         harness::eventually("every live token has a record", async || {
-            let ours = self.hub.lock().tokens.len() - self.strangers;
+            let ours = self.hub.lock().tokens.len() - self.unrelated;
             (ours <= self.leases.len() + wal_entries(&self.mount).len()).then_some(())
         })
         .await;
     }
 
-    /// Everything ends, and nothing of ours is left.
+    /// Revokes all leases, and asserts that no token of the mount is left.
     async fn finish(mut self) {
         while let Some(leased) = self.leases.pop() {
             self.mount.revoke(&leased).await.expect("the service is up");
         }
-        harness::eventually("nothing of ours is left", async || {
+        harness::eventually("no token of the mount is left", async || {
             backdate(&self.mount, 600).await;
             self.mount.rollback().await.ok()?;
             let left = self.hub.lock().tokens.len();
-            (left == self.strangers && wal_entries(&self.mount).is_empty()).then_some(())
+            (left == self.unrelated && wal_entries(&self.mount).is_empty()).then_some(())
         })
         .await;
-        let strangers = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == STRANGER).count();
-        assert_eq!(strangers, self.strangers, "a stranger's token was touched at the end");
+        let unrelated = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == UNRELATED_NOTE).count();
+        assert_eq!(unrelated, self.unrelated, "an unrelated token was revoked at the end");
     }
 }
 
@@ -169,17 +169,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_token_is_live_without_a_record_and_no_stranger_loses_one(
+    fn no_token_is_live_without_a_record_and_no_unrelated_token_is_revoked(
         events in proptest::collection::vec(event(), 1..24),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut world = World::new().await;
+            let mut scenario = Scenario::new().await;
             for event in &events {
-                world.apply(event).await;
-                world.check(event).await;
+                scenario.apply(event).await;
+                scenario.check(event).await;
             }
-            world.finish().await;
+            scenario.finish().await;
         });
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use harness::{Operation, Upstream};
 use serde_json::{Value, json};
 use token_engine::engine;
+use vault_plugin::framework::WAL_PREFIX;
 use vault_plugin::logical::{Error, Product, ReplicationState, Response, Storage as _, StorageEntry};
 use vault_plugin::testing::{StorageCall, TestMount};
 
@@ -67,7 +68,7 @@ fn data(response: Option<Response>) -> Value {
 }
 
 fn wal_entries(mount: &TestMount) -> Vec<String> {
-    mount.storage().keys().into_iter().filter(|key| key.starts_with("wal/")).collect()
+    mount.storage().keys().into_iter().filter(|key| key.starts_with(WAL_PREFIX)).collect()
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use harness::{Fault, Operation, Upstream};
 use serde_json::json;
+use vault_plugin::framework::WAL_PREFIX;
 use vault_plugin::testing::{StorageCall, TestMount};
 
 use crate::{assert_accepted, configure, creds, error_message, mount_configured};
@@ -78,7 +79,7 @@ async fn errors_are_counted_by_kind() {
     upstream.rotate_api_key(key);
     upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
     creds(&mount).await;
-    mount.storage().fail_on(StorageCall::Put, "wal/", "disk full");
+    mount.storage().fail_on(StorageCall::Put, WAL_PREFIX, "disk full");
     error_message(mount.read("creds/developer").await);
 
     let (text, _) = page(&mount, None).await;

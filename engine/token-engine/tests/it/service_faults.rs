@@ -151,7 +151,7 @@ async fn a_failed_revocation_never_counts_as_success() {
         (Fault::HtmlNotFound, "such as a proxy"),
         (Fault::StatusWithRetryAfter(429, Duration::from_hours(1)), "it asks to wait 3600s"),
         (Fault::Status(500), "see its logs"),
-        (Fault::Redirect, "set api_endpoint to where it leads"),
+        (Fault::Redirect, "Set api_endpoint to the target"),
         (Fault::DropConnection(DropMoment::BeforeWork), "the connection broke"),
         (Fault::Delayed(Duration::from_secs(2)), "request_timeout"),
     ] {
@@ -174,7 +174,7 @@ async fn a_renewal_that_the_service_rejects_is_an_error_with_its_cause() {
         (Fault::Status(401), "set a valid api_key"),
         (Fault::JsonNotFound, "status 404"),
         (Fault::Status(500), "see its logs"),
-        (Fault::BrokenJson, "not the JSON a token service gives"),
+        (Fault::BrokenJson, "unexpected response"),
         (Fault::ExpiresAt("tomorrow".to_owned()), "not an RFC 3339 time"),
     ] {
         upstream.fail_next(Operation::Renew, 1, fault.clone());

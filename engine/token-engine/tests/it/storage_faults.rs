@@ -2,6 +2,7 @@
 
 use harness::{Fault, Operation, Upstream};
 use serde_json::json;
+use vault_plugin::framework::WAL_PREFIX;
 use vault_plugin::testing::{FailureMode, StorageCall, TestMount};
 
 use crate::{creds, mount_configured, read_error, wal_entries};
@@ -127,7 +128,7 @@ async fn a_write_that_fails_in_storage_changes_nothing() {
 async fn a_token_that_can_neither_be_leased_nor_revoked_is_left_to_rollback() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
-    mount.storage().fail_on(StorageCall::Delete, "wal/", "disk full");
+    mount.storage().fail_on(StorageCall::Delete, WAL_PREFIX, "disk full");
     upstream.fail(Operation::Revoke, Fault::Status(500));
     read_error(&mount, "creds/developer").await;
     assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (1, 1));

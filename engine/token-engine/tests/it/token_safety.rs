@@ -255,7 +255,7 @@ async fn a_service_without_idempotency_keys_is_not_called_twice() {
 
 #[tokio::test]
 async fn a_token_that_is_not_issued_has_an_entry_until_it_is_revoked() {
-    // Moments in which the entry has just been deleted and only the response remains to be sent.
+    // Counts the steps after which the entry is deleted and the response is not yet returned.
     let mut windows = 0;
     for steps in 0.. {
         let upstream = Upstream::start().await;
@@ -263,7 +263,7 @@ async fn a_token_that_is_not_issued_has_an_entry_until_it_is_revoked() {
         upstream.fail(Operation::Revoke, Fault::Withheld);
         if poll_steps(steps, mount.read("creds/developer")).await.is_some() {
             assert!(steps > 3, "the log, the service, the log twice");
-            assert!(windows <= 1, "{windows} moments in which an exit of the process would lose a token");
+            assert!(windows <= 1, "after {windows} steps an exit of the process would lose a token");
             return;
         }
         // Simulates a kill of the process at this moment.
@@ -278,9 +278,9 @@ async fn a_token_that_is_not_issued_has_an_entry_until_it_is_revoked() {
     }
 }
 
-/// A service that knows no idempotency keys would not find it by the request.
+/// Without idempotency keys, such a token could not be found by its request.
 #[tokio::test]
-async fn no_token_is_handed_out_before_its_record_says_how_it_is_revoked() {
+async fn no_token_is_issued_before_its_record_says_how_it_is_revoked() {
     let mut states = Vec::new();
     for steps in 0.. {
         let upstream = Upstream::start().await;
@@ -288,7 +288,7 @@ async fn no_token_is_handed_out_before_its_record_says_how_it_is_revoked() {
         if poll_steps(steps, mount.read("creds/developer")).await.is_some() {
             break;
         }
-        // As if the process were killed at this moment.
+        // Simulates a kill of the process at this moment.
         let entries = wal_entries(&mount);
         states.extend(entries.first().map(|entry| stored(&mount, entry)["data"]["state"].clone()));
     }
@@ -368,7 +368,8 @@ async fn a_write_warns_about_insecure_and_ineffective_settings() {
         ("roles/developer", json!({"ttl": "1h", "max_ttl": "40d"}), "max_lease_ttl"),
     ] {
         let response = mount.write(path, fields.clone()).await.unwrap().expect("a response");
-        let warnings = response.warnings.iter().filter(|text| !text.contains("only while config names that"));
+        let warnings =
+            response.warnings.iter().filter(|text| !text.contains("only while config has this connection"));
         let warnings: Vec<_> = warnings.collect();
         assert!(warnings.len() == 1 && warnings[0].contains(warning), "{fields}: {response:?}");
     }

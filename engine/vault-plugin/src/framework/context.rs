@@ -13,7 +13,7 @@ pub use self::keyed_locks::KeyGuard;
 pub(crate) use self::keyed_locks::KeyedLocks;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::wal::StoredEntry;
-pub use self::wal::WalMetadata;
+pub use self::wal::{WAL_PREFIX, WalMetadata};
 use super::response::{IntoResponse, with_status};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 

@@ -43,7 +43,7 @@ struct RouteMatch<'a, S> {
 impl<S: Send + Sync + 'static> MountedBackend<S> {
     pub(crate) fn new(engine: Arc<EngineInner<S>>, config: BackendConfig) -> MountedBackend<S> {
         let state = (engine.state)();
-        let seal_wraps_wal = engine.special.seal_wrap_storage.iter().any(|key| key == wal::PREFIX);
+        let seal_wraps_wal = engine.special.seal_wrap_storage.iter().any(|key| key == wal::WAL_PREFIX);
         let mount = MountState { state, config, locks: KeyedLocks::default(), seal_wraps_wal };
         MountedBackend { engine, mount: Arc::new(mount), last_undone: Mutex::default() }
     }

@@ -30,7 +30,7 @@ pub(super) async fn start() -> TokenServer {
     let secret = directory.path().join("secret");
     fs::write(&secret, "a-secret-of-tests-alone, which is long enough for it")
         .expect("a new directory is writable");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("it is our own file");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("the test owns the file");
     let port = port::free_port();
     let launch = Launch {
         name: "devpi",
@@ -106,14 +106,14 @@ impl Service for Devpi {
     }
 }
 
-/// The id of a token, which the service does not state: a token is a macaroon whose identifier is `USER-ID`.
+/// Returns the id of a token, which responses do not contain. A token is a macaroon with the identifier `USER-ID`.
 fn id_in(token: &str) -> String {
-    let encoded = token.strip_prefix("devpi-").unwrap_or_else(|| panic!("this is no token of devpi"));
+    let encoded = token.strip_prefix("devpi-").unwrap_or_else(|| panic!("not a devpi token"));
     let macaroon = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).expect("a token is base64");
     // Version 2, an optional location (1) and the identifier (2), each with its length, which is less than 128.
     let location = usize::from(macaroon[2]);
     let start = 5 + location;
     let length = usize::from(macaroon[4 + location]);
     let identifier = String::from_utf8_lossy(&macaroon[start..start + length]);
-    identifier.strip_prefix(&format!("{USER}-")).expect("a token names its user").to_owned()
+    identifier.strip_prefix(&format!("{USER}-")).expect("a token contains its user").to_owned()
 }

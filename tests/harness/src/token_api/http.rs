@@ -1,4 +1,4 @@
-//! Requests to a service, and what the answers of all have in common.
+//! Requests to a service, and helpers for its responses.
 
 use std::pin::Pin;
 
@@ -43,22 +43,22 @@ impl ApiRequest {
         ApiRequest(self.0.header(name, value))
     }
 
-    /// Authenticates it with a bearer token.
+    /// Authenticates the request with a bearer token.
     pub fn bearer(self, token: &str) -> ApiRequest {
         ApiRequest(self.0.bearer_auth(token))
     }
 
-    /// Authenticates it with a user and a password, or a client and its secret.
+    /// Authenticates the request with a user and a password, or a client and its secret.
     pub fn basic(self, user: &str, password: &str) -> ApiRequest {
         ApiRequest(self.0.basic_auth(user, Some(password)))
     }
 
-    /// Gives it a body.
+    /// Sets a JSON body.
     pub fn json(self, body: &Value) -> ApiRequest {
         ApiRequest(self.0.json(body))
     }
 
-    /// Gives it the body of a form.
+    /// Sets a form body.
     pub fn form(self, fields: &[(&str, &str)]) -> ApiRequest {
         let fields = fields.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value)));
         let body = fields.collect::<Vec<_>>().join("&");
@@ -66,33 +66,33 @@ impl ApiRequest {
         ApiRequest(request.body(body))
     }
 
-    /// Sends it.
+    /// Sends the request.
     ///
     /// # Panics
     ///
-    /// When no response comes.
+    /// If no response is received.
     pub async fn send(self) -> ApiResponse {
         self.read().await.unwrap_or_else(|error| panic!("no response: {error:?}")).0
     }
 
-    /// Sends it, and returns a header of the response too.
+    /// Sends the request, and returns the response and one of its headers.
     ///
     /// # Panics
     ///
-    /// When no response comes, or without this header.
+    /// If no response is received, or it does not have the header.
     pub async fn send_for_header(self, name: &str) -> (ApiResponse, String) {
         let (response, headers) = self.read().await.unwrap_or_else(|error| panic!("no response: {error:?}"));
         let header = headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let header = header.unwrap_or_else(|| panic!("no header {name} came with {response:?}"));
+        let header = header.unwrap_or_else(|| panic!("no header {name} in {response:?}"));
         (response, header)
     }
 
-    /// Sends it, and returns the status, if a response comes.
+    /// Sends the request, and returns the status of the response.
     pub(super) async fn status(self) -> Result<u16, String> {
         self.read().await.map(|(response, _)| response.status).map_err(|error| error.to_string())
     }
 
-    /// Sends it, and returns the body of a response that must be a success.
+    /// Sends the request, and returns the body of the response, which must be a success.
     pub(super) async fn success(self) -> Value {
         self.send().await.success()
     }
@@ -108,20 +108,20 @@ fn percent_encoded(value: &str) -> String {
     value.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// A text in a document, which must be there.
+/// Returns a string in a document, which must exist.
 #[track_caller]
 pub(super) fn text(document: &Value, pointer: &str) -> String {
     let text = document.pointer(pointer).and_then(Value::as_str);
     text.unwrap_or_else(|| panic!("no text at {pointer} in {document}")).to_owned()
 }
 
-/// The elements of an array.
+/// Returns the elements of an array.
 #[track_caller]
 pub(super) fn elements(array: &Value) -> &[Value] {
-    array.as_array().unwrap_or_else(|| panic!("this is no array: {array}"))
+    array.as_array().unwrap_or_else(|| panic!("not an array: {array}"))
 }
 
-/// Whether a credential was accepted: any success; or refused: one of these statuses.
+/// Returns whether a credential was accepted (any success) or rejected (one of these statuses).
 #[track_caller]
 pub(super) fn is_accepted(response: &ApiResponse, refused: &[u16]) -> bool {
     let accepted = (200..300).contains(&response.status);

@@ -1,4 +1,4 @@
-//! Ory Hydra, on SQLite. Its administrative API asks for no authentication.
+//! Ory Hydra, on SQLite. Its admin API requires no authentication.
 
 use std::fs;
 
@@ -30,13 +30,13 @@ pub(super) async fn start() -> TokenServer {
         "urls": {"self": {"issuer": format!("http://127.0.0.1:{public}")}},
         "secrets": {"system": ["a-secret-of-tests-alone"]},
     });
-    // JSON is YAML.
+    // JSON is valid YAML.
     fs::write(directory.path().join("hydra.yaml"), configuration.to_string())
         .expect("a new directory is writable");
     let launch = Launch {
         name: "hydra",
         program,
-        // Without `--dev` it insists on TLS.
+        // Without `--dev` it requires TLS.
         args: ["serve", "all", "--dev", "--sqa-opt-out", "--config", "hydra.yaml"].map(str::to_owned).into(),
         environment: Vec::new(),
         ready_path: "/health/ready",

@@ -76,9 +76,9 @@ impl Service for JupyterHub {
 
     fn list(&self) -> BoxFuture<'_, Vec<ListedCredential>> {
         Box::pin(async move {
-            let answer = self.request("GET", "/hub/api/users/app1/tokens").success().await;
+            let response = self.request("GET", "/hub/api/users/app1/tokens").success().await;
             let listed = |token| ListedCredential { id: text(token, "/id"), name: text(token, "/note") };
-            elements(&answer["api_tokens"]).iter().map(listed).collect()
+            elements(&response["api_tokens"]).iter().map(listed).collect()
         })
     }
 }

@@ -8,7 +8,7 @@ use super::{Credential, IssuedCredential, ListedCredential, Service, TokenServer
 use crate::vault::ApiResponse;
 use crate::{build, port};
 
-/// These are in the database that the build script makes.
+/// The build script creates these in the database.
 const CLIENT: &str = "vault";
 const SECRET: &str = "secret-of-vault";
 
@@ -23,8 +23,8 @@ struct Keycloak {
 pub(super) async fn start() -> TokenServer {
     let directory = new_directory();
     let program = build::keycloak().await;
-    let state = program.ancestors().nth(2).expect("it lies two folders deep").join("state");
-    copy_files(&state, directory.path()).expect("the build has made it");
+    let state = program.ancestors().nth(2).expect("it is two directories deep").join("state");
+    copy_files(&state, directory.path()).expect("the build script creates it");
     let port = port::free_port();
     let launch = Launch {
         name: "keycloak",
@@ -40,7 +40,7 @@ pub(super) async fn start() -> TokenServer {
 }
 
 impl Keycloak {
-    /// The response to a request for an access token of a client.
+    /// Requests an access token of a client.
     async fn grant(&self, client: &str, secret: &str) -> ApiResponse {
         let request = self.client.request("POST", TOKEN_PATH).basic(client, secret);
         request.form(&[("grant_type", "client_credentials"), ("scope", "openid")]).send().await
@@ -88,7 +88,7 @@ impl Service for Keycloak {
         Box::pin(async move {
             let clients = self.request("GET", "").await.success().await;
             let listed = |one| ListedCredential { id: text(one, "/id"), name: text(one, "/clientId") };
-            // Of the built-in clients, only the administrator's has a service account.
+            // Only the built-in client of the administrator has a service account.
             let ours = elements(&clients).iter().filter(|one| one["serviceAccountsEnabled"] == true);
             ours.map(listed).filter(|client| client.name != CLIENT).collect()
         })

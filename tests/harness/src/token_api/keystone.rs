@@ -9,7 +9,7 @@ use super::{Credential, IssuedCredential, ListedCredential, Service, TokenServer
 use crate::vault::ApiResponse;
 use crate::{build, port};
 
-/// These are in the database that the build script makes.
+/// The build script creates these in the database.
 const USER: &str = "vault";
 const PASSWORD: &str = "password-of-vault";
 const PROJECT: &str = "apps";
@@ -22,8 +22,8 @@ struct Keystone {
 pub(super) async fn start() -> TokenServer {
     let directory = new_directory();
     let program = build::keystone().await;
-    let state = program.ancestors().nth(2).expect("it lies two folders deep").join("state");
-    copy_files(&state, directory.path()).expect("the build has made it");
+    let state = program.ancestors().nth(2).expect("it is two directories deep").join("state");
+    copy_files(&state, directory.path()).expect("the build script creates it");
     let port = port::free_port();
     let launch = Launch {
         name: "keystone",
@@ -41,7 +41,7 @@ pub(super) async fn start() -> TokenServer {
 }
 
 impl Keystone {
-    /// The token of a login, which is in a header, and the id of the user.
+    /// Logs in, and returns the token, which is in a header, and the id of the user.
     async fn login(&self) -> (String, String) {
         let domain = json!({"id": "default"});
         let body = json!({"auth": {
@@ -101,9 +101,9 @@ impl Service for Keystone {
 
     fn list(&self) -> BoxFuture<'_, Vec<ListedCredential>> {
         Box::pin(async move {
-            let answer = self.request("GET", "").await.success().await;
+            let response = self.request("GET", "").await.success().await;
             let listed = |one| ListedCredential { id: text(one, "/id"), name: text(one, "/name") };
-            elements(&answer["application_credentials"]).iter().map(listed).collect()
+            elements(&response["application_credentials"]).iter().map(listed).collect()
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The process of a service: its files, its log, its start and its end.
+//! The process of a service: its files, its log, its start and its termination.
 
 use std::fs;
 use std::io;
@@ -14,17 +14,17 @@ use crate::failure_logs::FailureLogs;
 use crate::process::{self, GuardedProcess};
 use crate::wait::eventually;
 
-/// How long a service may take to prepare its files.
+/// The timeout for the preparation of the files of a service.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How a service is started: its program, whose working directory is a private one.
+/// The command of a service, which runs in a private directory.
 pub(super) struct Launch {
-    /// For messages, and the folder of a kept log.
+    /// The name in messages, and of the directory of a kept log.
     pub(super) name: &'static str,
     pub(super) program: PathBuf,
     pub(super) args: Vec<String>,
     pub(super) environment: Vec<(&'static str, String)>,
-    /// A path that answers without authentication, with anything but a server error.
+    /// A path that responds without authentication, with any status except a server error.
     pub(super) ready_path: &'static str,
 }
 
@@ -34,21 +34,21 @@ pub(super) struct ServerProcess {
     running: Option<GuardedProcess>,
 }
 
-/// A private directory for the files of a service.
+/// Creates a private directory for the files of a service.
 pub(super) fn new_directory() -> TempDir {
     tempfile::tempdir().expect("the temporary directory is writable")
 }
 
-/// Runs a program of a service that prepares its files, in their directory.
+/// Runs a program that prepares the files of a service, in their directory.
 pub(super) async fn prepare(directory: &TempDir, program: &Path, args: &[&str]) {
     let mut command = Command::new(program);
     command.args(args).current_dir(directory.path()).env("HOME", directory.path());
     let done = process::output(&mut command, PREPARE_TIMEOUT).await;
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{} {args:?} failed ({}):\n{said}", program.display(), done.status);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{} {args:?} failed ({}):\n{stderr}", program.display(), done.status);
 }
 
-/// Copies the files in and below a directory that a build script has prepared.
+/// Copies a directory recursively, which a build script has prepared.
 pub(super) fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -68,14 +68,14 @@ impl ServerProcess {
         ServerProcess { launch, directory, running: None }
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts the process, and waits until it responds.
     pub(super) async fn start(&mut self, client: &ApiClient) {
         let Launch { name, program, args, environment, ready_path } = &self.launch;
         assert!(self.running.is_none(), "{name} is running");
         let temporary = self.directory.path().join("tmp");
-        fs::create_dir_all(&temporary).expect("the server's own directory is writable");
+        fs::create_dir_all(&temporary).expect("the private directory is writable");
         let log = fs::File::options().create(true).append(true).open(self.log_file());
-        let log = log.expect("the server's own directory is writable");
+        let log = log.expect("the private directory is writable");
         let mut command = Command::new(program);
         command
             .args(args)
@@ -89,12 +89,12 @@ impl ServerProcess {
             .stdout(log.try_clone().expect("an open file can be cloned"))
             .stderr(log);
         let mut process = GuardedProcess::spawn(&mut command);
-        eventually(&format!("{name} answers"), async || {
+        eventually(&format!("{name} responds"), async || {
             if let Some(status) = process.exited() {
-                panic!("{name} ended ({status}) before it answered:\n{}", self.logs());
+                panic!("{name} ended ({status}) before it responded:\n{}", self.logs());
             }
             match client.request("GET", ready_path).status().await {
-                Ok(status @ 500..) => Err(format!("{name} answers with status {status}")),
+                Ok(status @ 500..) => Err(format!("{name} responds with status {status}")),
                 Ok(_) => Ok(()),
                 Err(error) => Err(error),
             }
@@ -103,13 +103,13 @@ impl ServerProcess {
         self.running = Some(process);
     }
 
-    /// Kills it with everything it started, and waits until nothing answers on its port.
+    /// Kills the process and its children, and waits until its port is closed.
     pub(super) async fn kill(&mut self, client: &ApiClient) {
         let Launch { name, ready_path, .. } = &self.launch;
         assert!(self.running.take().is_some(), "{name} is not running");
         eventually(&format!("{name} is gone"), async || {
             match client.request("GET", ready_path).status().await {
-                Ok(status) => Err(format!("{name} answers with status {status}")),
+                Ok(status) => Err(format!("{name} responds with status {status}")),
                 Err(_) => Ok(()),
             }
         })
@@ -128,7 +128,7 @@ impl ServerProcess {
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         drop(self.running.take());
-        // After its end, so that nothing is missing.
+        // After the termination, so that the log is complete.
         if let Some(kept) = FailureLogs::if_test_fails(self.launch.name) {
             kept.save(&self.log_file());
         }

@@ -15,7 +15,7 @@ const PASSWORD: &str = "password-of-app1";
 
 struct Verdaccio {
     client: ApiClient,
-    /// What a login answers with. It lives for 29 days.
+    /// The token of a login. It expires after 29 days.
     login_token: String,
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn start() -> TokenServer {
         "security": {"api": {"legacy": false, "jwt": {"sign": {"expiresIn": "29d"}}}},
         "log": {"type": "stdout", "format": "json", "level": "http"},
     });
-    // JSON is YAML.
+    // JSON is valid YAML.
     fs::write(directory.path().join("config.yaml"), configuration.to_string())
         .expect("a new directory is writable");
     let launch = Launch {
@@ -88,16 +88,16 @@ impl Service for Verdaccio {
         Box::pin(async move {
             let request = self.client.request("GET", "/-/whoami").bearer(&credential.secret);
             let response = request.send().await;
-            // It answers a token that it cannot read like a request without one: 200, and no name.
+            // The response to an invalid token is that to a request without one: 200, and no name.
             is_accepted(&response, &[401, 403]) && response.body["username"] == USER
         })
     }
 
     fn list(&self) -> BoxFuture<'_, Vec<ListedCredential>> {
         Box::pin(async move {
-            let answer = self.request("GET", "/-/npm/v1/tokens").success().await;
+            let response = self.request("GET", "/-/npm/v1/tokens").success().await;
             let listed = |token| ListedCredential { id: text(token, "/key"), name: String::new() };
-            elements(&answer["objects"]).iter().map(listed).collect()
+            elements(&response["objects"]).iter().map(listed).collect()
         })
     }
 }

@@ -1,11 +1,11 @@
-//! How an API knows who asks.
+//! Authentication at an API.
 
 use serde::{Deserialize, Serialize};
 
 use super::call::Login;
 use crate::upstream::template::{HeaderFields, PathTemplate, Placeholder, TextTemplate};
 
-/// The credential of every call but the login.
+/// The credential of every call except the login.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(Debug, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -19,13 +19,13 @@ pub(crate) struct Auth {
     /// OAuth 2.0 client credentials: the access token is sent as a bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) oauth2: Option<OAuth2>,
-    /// A call whose answer is {login.token} in headers.
+    /// A call that returns the value of {login.token}, for use in headers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) login: Option<Login>,
 }
 
 impl Auth {
-    /// Whether a header has the key as it is.
+    /// Returns whether a header contains the key without encoding.
     pub(crate) fn has_key_in_header(&self) -> bool {
         let has_key = |text: &TextTemplate| text.slots().any(|slot| slot.placeholder == Placeholder::ApiKey);
         self.headers.0.iter().any(|(_, text)| has_key(text))
@@ -50,11 +50,11 @@ pub(crate) struct Basic {
 pub(crate) struct OAuth2 {
     /// Path of the token endpoint, below api_endpoint.
     pub(crate) token_path: PathTemplate,
-    /// The client.
+    /// Id of the client.
     pub(crate) client_id: TextTemplate,
-    /// Its secret, usually {api_key}.
+    /// Secret of the client, usually {api_key}.
     pub(crate) client_secret: TextTemplate,
-    /// Scopes to ask for, separated by spaces.
+    /// Requested scopes, separated by spaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scope: Option<TextTemplate>,
     /// Where client_id and client_secret are sent. Default basic.

@@ -1,4 +1,4 @@
-//! Calls of an API: method, path, query, headers, body, and what their status codes mean.
+//! Calls of an API: method, path, query, headers, body, and the meaning of status codes.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -7,21 +7,21 @@ use super::source::{Expires, Pointer, Source};
 use super::status::StatusSet;
 use crate::upstream::template::{Fields, HeaderFields, JsonTemplate, PathTemplate, RenderError, ValueSource};
 
-/// Which answers mean that a token does not exist any more.
+/// Responses that mean that a token no longer exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Gone {
     /// The status codes.
     pub(crate) status: StatusSet,
-    /// Whether the answer must be JSON. A page of HTML comes from a proxy that knows nothing of the token, so leave this at true unless
-    /// the API itself answers with another type.
+    /// Whether the response must be JSON. A page of HTML may come from a proxy, so set this to false only if the API itself returns another
+    /// content type.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub(crate) json: bool,
 }
 
 impl Gone {
-    /// What the default description says, for records that hold no call.
+    /// Returns the rule of the default description, for stored records without a call.
     pub(crate) fn of_default_contract() -> Gone {
         Gone { status: StatusSet::codes(&[404, 410]), json: true }
     }
@@ -31,7 +31,7 @@ fn yes() -> bool {
     true
 }
 
-/// What all calls have in common.
+/// The common parts of all calls.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) path: &'a PathTemplate,
@@ -51,7 +51,7 @@ pub(crate) enum Body<'a> {
     Form(&'a Fields),
 }
 
-/// The parts of a call as they are given, for validation.
+/// The parts of a call before validation.
 pub(super) struct CallParts<'a> {
     pub(super) paths: [(&'static str, Method, Option<&'a PathTemplate>); 5],
     pub(super) query: &'a Fields,
@@ -63,7 +63,7 @@ pub(super) struct CallParts<'a> {
 }
 
 impl<'a> CallParts<'a> {
-    /// The call, if exactly one method and at most one body are given.
+    /// Returns the call, if it has exactly one method and at most one body.
     pub(super) fn into_call(self) -> Option<Call<'a>> {
         let mut given = self.paths.iter().filter_map(|(_, method, path)| Some((method, (*path)?)));
         let (method, path) = given.next().filter(|_| given.next().is_none())?;
@@ -85,9 +85,9 @@ impl<'a> CallParts<'a> {
     }
 }
 
-/// Declares a call: its own keys, and those that all calls have.
+/// Declares a call with its own keys and the common keys of all calls.
 ///
-/// serde cannot flatten a struct into one that refuses unknown keys, so the common fields are written into each.
+/// serde cannot flatten a struct into one with `deny_unknown_fields`, so the macro adds the common fields to each.
 macro_rules! call {
     ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$meta])*
@@ -110,10 +110,10 @@ macro_rules! call {
             /// Path of a DELETE request, below api_endpoint.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             delete: Option<PathTemplate>,
-            /// Parameters of the query.
+            /// Query parameters.
             #[serde(default, skip_serializing_if = "Fields::is_empty")]
             query: Fields,
-            /// Headers besides those of auth.
+            /// Headers in addition to those of auth.
             #[serde(default, skip_serializing_if = "HeaderFields::is_empty")]
             headers: HeaderFields,
             /// JSON body.
@@ -125,7 +125,7 @@ macro_rules! call {
             /// Status codes that mean success. Default 2xx.
             #[serde(default, skip_serializing_if = "StatusSet::is_empty")]
             success: StatusSet,
-            /// Pointer to an error inside a successful answer: the call has failed if it is there.
+            /// Pointer to an error in a response with a success status. If the value exists, the call has failed.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             error: Option<Pointer>,
             $($(#[$field_meta])* pub(crate) $field: $kind,)*
@@ -154,10 +154,10 @@ macro_rules! call {
 }
 
 /// Implements `call` for the calls that the engine sends.
-macro_rules! sent {
+macro_rules! callable {
     ($($name:ident),*) => {$(
         impl $name {
-            /// The request of the call; `None` only if it was never validated.
+            /// Returns the parts of the request. `None` only if the call was not validated.
             pub(crate) fn call(&self) -> Option<Call<'_>> {
                 self.parts().into_call()
             }
@@ -165,13 +165,13 @@ macro_rules! sent {
     )*};
 }
 
-sent!(Login, Before, Mint, Renew, Revoke, Find, Probe);
+callable!(Login, PreMint, Mint, Renew, Revoke, Find, Probe);
 
 /// Implements `bind` for a call that is stored with a token.
 macro_rules! bind {
     ($name:ident) => {
         impl $name {
-            /// The call with all known values as literals.
+            /// Returns the call with known placeholders replaced by literals.
             pub(crate) fn bind(&self, values: &impl ValueSource) -> Result<$name, RenderError> {
                 let path =
                     |path: &Option<PathTemplate>| path.as_ref().map(|path| path.bind(values)).transpose();
@@ -195,9 +195,9 @@ macro_rules! bind {
 call! {
     /// Obtains the credential of the other calls.
     Login {
-        /// Where the credential is in the answer.
+        /// The credential in the response.
         token: Source,
-        /// When the credential ends. Without it, it is used until it is refused.
+        /// Expiry of the credential. Default: the credential is used until it is rejected.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires: Option<Expires>,
     }
@@ -205,8 +205,8 @@ call! {
 
 call! {
     /// A call before the mint, for APIs that create an object and then a token of it.
-    Before {
-        /// Values of the answer, as {before.NAME} in the calls after it.
+    PreMint {
+        /// Values of the response, which the following calls use as {before.NAME}.
         #[serde(default, skip_serializing_if = "Sources::is_empty")]
         values: Sources,
     }
@@ -215,25 +215,25 @@ call! {
 call! {
     /// Creates a token.
     Mint {
-        /// Status codes that mean that the name or the identifier is taken.
+        /// Status codes that mean that the name or the id already exists.
         #[serde(default, skip_serializing_if = "StatusSet::is_empty")]
         exists: StatusSet,
-        /// Status codes that prove that nothing was created. Default 4xx without 408.
+        /// Status codes that mean that nothing was created. Default 4xx without 408.
         #[serde(default, skip_serializing_if = "StatusSet::is_empty")]
         refused: StatusSet,
-        /// Where the identifier of the token is in the answer, if it has one.
+        /// The id of the token in the response, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<Source>,
-        /// Where the token is.
+        /// The token in the response.
         token: Source,
-        /// What callers get besides the token, by name.
+        /// Additional fields of the credential, by name.
         #[serde(default, skip_serializing_if = "Sources::is_empty")]
         outputs: Sources,
-        /// When the token ends, as the answer says it. Without it, the token ends when it was asked to.
+        /// Expiry of the token in the response. Default: the requested one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires: Option<Expires>,
-        /// How long a token lives at most, if the call cannot ask for a lifetime: a duration such as 1h, or {config.NAME}. Without it,
-        /// such tokens never end.
+        /// Maximum lifetime of a token, if the call cannot request a lifetime: a duration such as 1h, or {config.NAME}. Default: such tokens
+        /// never expire.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         longest_life: Option<crate::upstream::template::TextTemplate>,
     }
@@ -242,9 +242,9 @@ call! {
 bind!(Mint);
 
 call! {
-    /// Extends the life of a token.
+    /// Extends the lifetime of a token.
     Renew {
-        /// When the token ends now, as the answer says it. Without it, the token ends when it was asked to.
+        /// New expiry of the token in the response. Default: the requested one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires: Option<Expires>,
     }
@@ -254,7 +254,7 @@ bind!(Renew);
 call! {
     /// Revokes a token.
     Revoke {
-        /// Answers that mean that the token does not exist any more.
+        /// Responses that mean that the token no longer exists.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gone: Option<Gone>,
     }
@@ -262,20 +262,20 @@ call! {
 bind!(Revoke);
 
 call! {
-    /// Looks for a token by its name.
+    /// Searches for a token by its name.
     Find {
-        /// Pointer to the list of tokens in the answer; empty if the answer is the list. Without it, the answer is the one token.
+        /// Pointer to the list of tokens in the response. Empty if the whole response is the list. Default: the response is a single token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         items: Option<Pointer>,
-        /// Pointer to the name, inside a token.
+        /// Pointer to the name, relative to a token.
         name: Pointer,
-        /// Pointer to the identifier, inside a token.
+        /// Pointer to the id, relative to a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<Pointer>,
         /// Query parameter that selects a page of the list. Pages are read until one is empty.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pages: Option<Pages>,
-        /// Answers that mean that there is no such token, for an API that is asked for one.
+        /// Responses that mean that the token does not exist, for an API that returns a single token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gone: Option<Gone>,
     }
@@ -285,20 +285,20 @@ bind!(Find);
 call! {
     /// Checks the connection without creating anything.
     Probe {
-        /// Where the answer names the account. Leases hold it: a token is never touched with another account.
+        /// The account in the response. A lease stores it, and its token is never renewed or revoked with another account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<Source>,
     }
 }
 
-/// How a list is read in pages.
+/// Paging of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pages {
     /// Name of the query parameter.
     pub(crate) query: String,
-    /// Its value for the first page. Default 1.
+    /// Value of the parameter for the first page. Default 1.
     #[serde(default = "one")]
     pub(crate) first: u32,
 }
@@ -307,7 +307,7 @@ fn one() -> u32 {
     1
 }
 
-/// Named values of an answer. The order is kept.
+/// Named values of a response. The order is kept.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Sources(pub(crate) Vec<(String, Source)>);
@@ -331,7 +331,7 @@ impl<'de> Deserialize<'de> for Sources {
             type Value = Sources;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a map of names to places in the answer")
+                f.write_str("a map of names to values of the response")
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Sources, A::Error> {

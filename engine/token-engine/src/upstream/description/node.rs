@@ -1,4 +1,4 @@
-//! A JSON or YAML document as it was written: keys keep their order, and none is given twice.
+//! A JSON or YAML document: keys keep their order, and duplicate keys are rejected.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -9,16 +9,16 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::Number;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
-/// The largest description, in bytes. A thorough one has two thousand.
+/// The maximum size of a description in bytes. A typical one has two thousand.
 pub(crate) const MAX_SIZE: usize = 64 * 1024;
 
-/// The most keys and values of one description.
+/// The maximum number of keys and values of a description.
 const MAX_NODES: usize = 2000;
 
-/// How deep maps and lists may be nested.
+/// The maximum nesting of maps and lists.
 const MAX_DEPTH: usize = 24;
 
-/// The longest key.
+/// The maximum length of a key.
 const MAX_KEY_LENGTH: usize = 256;
 
 /// A tree of values.
@@ -33,7 +33,7 @@ pub(crate) enum Node {
     Map(Vec<(String, Node)>),
 }
 
-/// Why a text is no document.
+/// An invalid document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NodeError {
     #[error("is longer than {} KiB", MAX_SIZE / 1024)]
@@ -45,12 +45,12 @@ pub(crate) enum NodeError {
 }
 
 impl Node {
-    /// Reads JSON or YAML.
+    /// Parses JSON or YAML.
     pub(crate) fn parse(text: &str) -> Result<Node, NodeError> {
         if text.len() > MAX_SIZE {
             return Err(NodeError::TooLong);
         }
-        // JSON is tried first: some JSON is no YAML (tabs), and its messages are better.
+        // JSON has its own parser, because JSON with tabs is not valid YAML, and its messages are better.
         let node = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| error.to_string())
         } else {
@@ -62,7 +62,7 @@ impl Node {
         }
     }
 
-    /// Which kind of value it is, for messages.
+    /// Returns the kind of value, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Node::Null => "null",
@@ -75,8 +75,8 @@ impl Node {
     }
 }
 
-/// Reads YAML by the core schema of YAML 1.2: `yes` and `010` are text. A key that is given twice, an unknown tag and a number that
-/// JSON does not have are refused.
+/// Parses YAML with the core schema of YAML 1.2: `yes` and `010` are text. Duplicate keys, unknown tags and numbers without a JSON
+/// representation are rejected.
 fn from_yaml(text: &str) -> Result<Node, String> {
     let options = serde_saphyr::options! {
         with_snippet: false,
@@ -90,8 +90,7 @@ fn from_yaml(text: &str) -> Result<Node, String> {
         .map_err(|error| error.render_with_formatter(&WithoutText))
 }
 
-/// Describes what is wrong with a YAML text without its values. A value, and what was meant as a value and was read as a tag, may be
-/// a secret.
+/// Formats errors of the YAML parser without values. A value may be a secret, also one that was parsed as a tag.
 struct WithoutText;
 
 impl MessageFormatter for WithoutText {
@@ -108,7 +107,7 @@ impl MessageFormatter for WithoutText {
     }
 }
 
-/// Reads one node, and counts it.
+/// Deserializes one node, and counts it.
 struct Seed<'a> {
     left: &'a Cell<usize>,
     depth: usize,
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_too_deep_or_ambiguous_is_refused() {
+    fn a_document_that_is_too_large_too_deep_or_ambiguous_is_rejected() {
         assert!(refused(&"x".repeat(MAX_SIZE + 1)).contains("longer than 64 KiB"));
         for text in ["", "# nothing\n", "null"] {
             assert_eq!(refused(text), "is empty", "{text:?}");

@@ -1,4 +1,4 @@
-//! Parameters that a description asks for: of the connection, and of each role.
+//! Parameters that a description declares: of the connection, and of each role.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::upstream::suggestion::suggestion;
 use crate::upstream::template::check_path;
 use crate::upstream::values::Parameters;
 
-/// The longest value of a parameter, in bytes of its JSON.
+/// The maximum size of a value, in bytes of its JSON.
 const MAX_VALUE: usize = 16 * 1024;
 
 /// A parameter.
@@ -19,27 +19,27 @@ const MAX_VALUE: usize = 16 * 1024;
 #[cfg_attr(test, derive(Debug, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameter {
-    /// Kind of its value. Default string.
+    /// Type of the value. Default string.
     #[serde(default, rename = "type", skip_serializing_if = "ParameterType::is_default")]
     pub(crate) kind: ParameterType,
-    /// Whether it must be given.
+    /// Whether the parameter is required.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) required: bool,
-    /// Value if it is not given.
+    /// Default value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<Value>,
-    /// The only values that it can have.
+    /// Allowed values. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allowed: Vec<String>,
-    /// What it is, in one sentence.
+    /// Help text, in one sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) help: String,
-    /// Whether it is never shown. Of the connection only.
+    /// Whether the value is never shown. For connections only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) secret: bool,
 }
 
-/// The kind of a value.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -48,13 +48,13 @@ pub(crate) enum ParameterType {
     String,
     Int,
     Bool,
-    /// A list of texts, or one text that is split at commas.
+    /// A list of texts, or text separated by commas.
     List,
     /// Any JSON value, or text that contains one.
     Json,
-    /// A number of seconds, or text such as 90m or 1d; becomes a number of seconds.
+    /// A number of seconds, or text such as 90m or 1d, which is converted to seconds.
     Duration,
-    /// A path below api_endpoint, of the connection only.
+    /// A path below api_endpoint. For connections only.
     Path,
 }
 
@@ -65,12 +65,12 @@ impl ParameterType {
 }
 
 impl Parameter {
-    /// Whether it can be without a value.
+    /// Returns whether the value can be empty.
     pub(crate) fn can_be_empty(&self) -> bool {
         !self.required && self.default.as_ref().is_none_or(is_empty)
     }
 
-    /// The value in the type of the parameter, or what it must be. The message does not quote the value.
+    /// Converts a value to the type of the parameter. The error message does not contain the value.
     pub(crate) fn coerce(&self, given: &Value) -> Result<Value, String> {
         let value = coerce_to(self.kind, given)?;
         if value.to_string().len() > MAX_VALUE {
@@ -113,7 +113,7 @@ fn coerce_to(kind: ParameterType, given: &Value) -> Result<Value, String> {
             }
             _ => Err("must be true or false"),
         },
-        ParameterType::List => list(given).ok_or("must be a list of texts, or text that is split at commas"),
+        ParameterType::List => list(given).ok_or("must be a list of texts, or text separated by commas"),
         ParameterType::Json => match given {
             Value::String(text) => serde_json::from_str(text).map_err(|_| "must be JSON"),
             other => Ok(other.clone()),
@@ -160,7 +160,7 @@ fn duration(given: &Value) -> Option<Value> {
     (seconds > 0).then(|| seconds.into())
 }
 
-/// The given parameters in their types, with defaults. `place` is the field that they were given in.
+/// Converts parameters to their types and adds defaults. `place` is the field that contains them.
 pub(crate) fn complete(
     declared: &BTreeMap<String, Parameter>,
     given: &Parameters,
@@ -190,7 +190,7 @@ pub(crate) fn complete(
             continue;
         }
         if let Some(default) = &parameter.default {
-            // Checked when the description was validated.
+            // Validation has checked that the default has the type of the parameter.
             complete.insert(name.clone(), parameter.coerce(default).unwrap_or_else(|_| default.clone()));
         } else if parameter.required {
             let help =
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_brought_to_its_type() {
+    fn a_value_is_converted_to_its_type() {
         check("string", json!("x"), Ok(json!("x")));
         check("string", json!(5), Ok(json!("5")));
         check("string", json!(["x"]), Err("must be text"));

@@ -1,30 +1,30 @@
-//! Problems of a description, each with the place where it is.
+//! Problems of a description, each with its place.
 
 use std::fmt;
 
-/// More problems than this are counted, not listed.
+/// The maximum number of listed problems. Further ones are counted.
 const MAX_LISTED: usize = 20;
 
-/// Keys come from the caller: a longer one is cut in messages.
+/// The maximum length of a key in messages. Keys come from the caller.
 const MAX_SHOWN_KEY: usize = 64;
 
-/// Where something is in a description, for example `mint.json.expires_in`.
+/// A place in a description, for example `mint.json.expires_in`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(String);
 
 impl Place {
-    /// The description as a whole.
+    /// Returns the place of the whole description.
     pub(crate) fn root() -> Place {
         Place::default()
     }
 
-    /// A key of the map at this place.
+    /// Returns the place of a key of the map at this place.
     pub(crate) fn key(&self, key: &str) -> Place {
         let key = shown(key);
         if self.0.is_empty() { Place(key) } else { Place(format!("{}.{key}", self.0)) }
     }
 
-    /// An item of the list at this place.
+    /// Returns the place of an item of the list at this place.
     pub(crate) fn index(&self, index: usize) -> Place {
         Place(format!("{}[{index}]", self.0))
     }
@@ -36,12 +36,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// A key as it is safe to print.
+/// Shortens and escapes a key for a message.
 fn shown(key: &str) -> String {
     key.chars().take(MAX_SHOWN_KEY).flat_map(char::escape_debug).collect()
 }
 
-/// One problem. Its text quotes keys and placeholders, never values: those may be secrets.
+/// One problem. Its message contains keys and placeholders, but no values, which may be secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {message}")]
 pub(crate) struct Problem {
@@ -55,14 +55,14 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with a description, or with the parameters for one.
+/// All problems of a description, or of parameters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct Problems {
     pub(crate) heading: Heading,
     pub(crate) problems: Vec<Problem>,
 }
 
-/// What cannot be used.
+/// The object that has the problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heading {
     Description,
@@ -78,8 +78,8 @@ impl From<Problem> for Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.heading {
-            Heading::Description => "the description of the token API cannot be used:",
-            Heading::Parameters => "the parameters do not fit the token API:",
+            Heading::Description => "the description of the token API is invalid:",
+            Heading::Parameters => "the parameters are invalid for the token API:",
         })?;
         for problem in self.problems.iter().take(MAX_LISTED) {
             write!(f, "\n  {problem}")?;

@@ -1,6 +1,6 @@
-//! Reads a typed value from a [`Node`], and names the place of what does not fit.
+//! Deserializes a typed value from a [`Node`]. An error has the place of the problem.
 //!
-//! Messages say what is expected and which kind of value was found. They never quote a value, since it may be a secret.
+//! Messages contain the expected type and the kind of the found value. They never contain the value, which may be a secret.
 
 use std::fmt;
 
@@ -15,15 +15,15 @@ use super::node::Node;
 use super::problem::{Place, Problem};
 use crate::upstream::suggestion::suggestion;
 
-/// Reads a value.
+/// Deserializes a value.
 pub(crate) fn read<'de, T: Deserialize<'de>>(node: &'de Node) -> Result<T, Problem> {
     T::deserialize(Reader(node)).map_err(ReadError::into_problem)
 }
 
-/// A node that is being read.
+/// A node that is deserialized.
 struct Reader<'de>(&'de Node);
 
-/// A problem, and the way to it from the innermost step outwards.
+/// A problem with its place, as steps from the innermost one outwards.
 #[derive(Debug)]
 struct ReadError {
     steps: Vec<Step>,
@@ -127,7 +127,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 (Some(number), _, _) => visitor.visit_u64(number),
                 (_, Some(number), _) => visitor.visit_i64(number),
                 (_, _, Some(number)) => visitor.visit_f64(number),
-                (None, None, None) => Err(ReadError::new("is no number that can be read".to_owned())),
+                (None, None, None) => Err(ReadError::new("is not a valid number".to_owned())),
             },
             Node::Text(text) => visitor.visit_borrowed_str(text),
             Node::List(items) => visitor.visit_seq(Items(items.iter().enumerate())),
@@ -176,7 +176,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        // A derived reader would take a list too.
+        // A derived `Deserialize` would accept a list too.
         match self.0 {
             Node::Map(_) => self.deserialize_any(visitor),
             other => Err(ReadError::new(format!("must be a map, not {}", other.kind()))),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named_with_its_place_and_without_its_value() {
+    fn an_invalid_value_is_reported_with_its_place_and_is_not_shown() {
         for (text, expected) in [
             ("mint: {paht: hunter2}", "mint.paht: unknown key; did you mean path?"),
             ("mint: {secret: hunter2}", "mint.secret: unknown key; known here: path, status"),

@@ -10,7 +10,7 @@ use super::{Description, Pointer, Seconds, Source, StatusSet};
 use crate::upstream::description::call::Sources;
 use crate::upstream::template::{Fields, HeaderFields, JsonTemplate, PathTemplate, TextTemplate};
 
-/// Gives a type with its own reader a schema.
+/// Implements the schema of a type that implements `Deserialize` by hand.
 macro_rules! schema {
     ($name:ident, |$generator:ident| $schema:expr) => {
         impl JsonSchema for $name {
@@ -26,7 +26,7 @@ macro_rules! schema {
 }
 
 schema!(TextTemplate, |_generator| json_schema!({
-    "description": "Text with placeholders in braces, such as {name}; a brace that is meant as such is written twice.",
+    "description": "Text with placeholders in braces, such as {name}; a literal brace is written twice.",
     "type": ["string", "number", "boolean"],
 }));
 schema!(PathTemplate, |_generator| json_schema!({

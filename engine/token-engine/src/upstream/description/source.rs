@@ -1,4 +1,4 @@
-//! Where in an answer a value is.
+//! The location of a value in a response.
 
 use std::fmt;
 
@@ -8,18 +8,16 @@ use serde_json::Value;
 
 use crate::upstream::template::TextTemplate;
 
-/// A JSON pointer (RFC 6901): `/data/0/id`; empty for the whole answer.
+/// A JSON pointer (RFC 6901): `/data/0/id`. Empty for the whole body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pointer(String);
 
-/// Not a JSON pointer.
+/// An invalid JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PointerError {
-    #[error("must be a JSON pointer, which begins with / (or is empty for the whole answer)")]
+    #[error("must be a JSON pointer, which begins with / (or is empty for the whole response)")]
     Start,
-    #[error(
-        "contains a ~ that is not followed by 0 or 1 (in a JSON pointer, ~ is written ~0 and / is written ~1)"
-    )]
+    #[error("contains a ~ not followed by 0 or 1 (in a JSON pointer, ~ is written ~0 and / is written ~1)")]
     Escape,
 }
 
@@ -38,7 +36,7 @@ impl Pointer {
         value.pointer(&self.0)
     }
 
-    /// Whether it is the whole answer.
+    /// Returns whether the pointer selects the whole body.
     pub(crate) fn is_whole(&self) -> bool {
         self.0.is_empty()
     }
@@ -63,18 +61,18 @@ impl<'de> Deserialize<'de> for Pointer {
     }
 }
 
-/// Where a value comes from. The short form is a JSON pointer (begins with `/`), or text with placeholders.
+/// The source of a value. The short form is a JSON pointer (begins with `/`), or text with placeholders.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct Source {
     pub(crate) origin: Origin,
-    /// Whether only what follows the last `/` is the value, as of the `Location` of a new object.
+    /// Whether the value is only the part after the last `/`, for example of the `Location` of a new object.
     pub(crate) last_segment: bool,
-    /// Whether the value must not be shown.
+    /// Whether the value is secret.
     pub(crate) secret: bool,
 }
 
-/// Part of an answer, or text.
+/// A part of a response, or text.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) enum Origin {
@@ -88,16 +86,16 @@ pub(crate) enum Origin {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceMap {
-    /// JSON pointer into the body of the answer.
+    /// JSON pointer into the body of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// Name of a header of the answer.
+    /// Name of a header of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     header: Option<String>,
     /// Text with placeholders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
-    /// Whether only what follows the last / of the value is taken, as of a Location header.
+    /// Whether only the part after the last / is used, for example of a Location header.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     last_segment: bool,
     /// Whether the value is a secret. The token always is.
@@ -122,7 +120,7 @@ impl Source {
             }
             (None, Some(header), None) => {
                 let name = http::HeaderName::try_from(header);
-                Origin::Header(name.map_err(|_| "header is not the name of a header".to_owned())?)
+                Origin::Header(name.map_err(|_| "header is not a valid header name".to_owned())?)
             }
             (None, None, Some(text)) => {
                 Origin::Text(TextTemplate::parse(&text).map_err(|error| error.to_string())?)
@@ -132,7 +130,7 @@ impl Source {
         Ok(Source { origin, last_segment: map.last_segment, secret: map.secret })
     }
 
-    /// The text with placeholders, if it is one.
+    /// Returns the text with placeholders, if the source is one.
     pub(crate) fn text(&self) -> Option<&TextTemplate> {
         match &self.origin {
             Origin::Text(text) => Some(text),
@@ -177,7 +175,7 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
-/// When a token ends, as an answer says it: exactly one of the units.
+/// Expiry of a token in a response, in exactly one of the units.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(test, derive(Debug, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -191,7 +189,7 @@ pub(crate) struct Expires {
     /// Pointer to milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) epoch_ms: Option<Pointer>,
-    /// Pointer to a date. The token is taken to end when the day begins (UTC).
+    /// Pointer to a date. The token counts as expired from the beginning of the day (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) date: Option<Pointer>,
     /// Pointer to a number of seconds from now.
@@ -203,15 +201,15 @@ pub(crate) struct Expires {
     /// Pointer to a number of days from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) in_days: Option<Pointer>,
-    /// Pointer to a JWT whose claim exp is the end.
+    /// Pointer to a JWT whose claim exp is the expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jwt: Option<Pointer>,
-    /// Whether an answer may leave it out, or say null, for a token that ends when it was asked to.
+    /// Whether the value may be missing or null. Then the token has the requested expiry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) optional: bool,
 }
 
-/// The unit of an end.
+/// The unit of an expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExpiryUnit {
     Rfc3339,
@@ -225,7 +223,7 @@ pub(crate) enum ExpiryUnit {
 }
 
 impl Expires {
-    /// The unit with its pointer, if exactly one is given.
+    /// Returns the unit with its pointer, if exactly one is set.
     pub(crate) fn unit(&self) -> Option<(ExpiryUnit, &Pointer)> {
         let units = [
             (ExpiryUnit::Rfc3339, &self.rfc3339),

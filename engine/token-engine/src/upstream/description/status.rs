@@ -13,7 +13,7 @@ pub(crate) struct StatusSet(Vec<StatusPattern>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StatusPattern {
     Code(u16),
-    /// The first digit.
+    /// The first digit of a status code.
     Class(u16),
 }
 
@@ -29,7 +29,7 @@ impl StatusSet {
         })
     }
 
-    /// The first digits of all that it contains.
+    /// Returns the first digits of all status codes of the set.
     pub(crate) fn classes(&self) -> impl Iterator<Item = u16> {
         self.0.iter().map(|pattern| match pattern {
             StatusPattern::Code(code) => code / 100,
@@ -37,7 +37,7 @@ impl StatusSet {
         })
     }
 
-    /// A set of these codes.
+    /// Returns a set of these codes.
     pub(crate) fn codes(codes: &[u16]) -> StatusSet {
         StatusSet(codes.iter().map(|code| StatusPattern::Code(*code)).collect())
     }
@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for StatusSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<StatusSet, D::Error> {
         let patterns = Vec::deserialize(deserializer)?;
         if patterns.is_empty() {
-            return Err(D::Error::custom("must name at least one status, or be left out"));
+            return Err(D::Error::custom("must contain at least one status, or be omitted"));
         }
         Ok(StatusSet(patterns))
     }

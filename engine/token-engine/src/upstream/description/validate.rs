@@ -1,4 +1,4 @@
-//! Rules between the parts of a description. All problems are collected, each with its place.
+//! Rules that concern several parts of a description. All problems are collected, each with its place.
 
 mod templates;
 
@@ -14,16 +14,16 @@ use super::{Description, MintUses, PermissionUse, Recovery};
 use crate::upstream::template::{Placeholder, Slot, is_name};
 use vault_plugin::framework::parse_duration;
 
-/// The least `naming.max_length`: a readable prefix and the unique part.
+/// The minimum of `naming.max_length`, for a readable prefix and the unique part.
 const MIN_NAME_LENGTH: usize = 40;
 
-/// Names that callers get already.
+/// The fields that every credential has.
 const RESERVED_OUTPUTS: &[&str] = &["token", "permissions"];
 
-/// The shortest time for which a key is worth to be repeated: a mint takes up to 75 seconds, and a rollback begins after three minutes.
+/// The minimum of `remembered_for`. A mint takes up to 75 seconds, and a rollback begins after three minutes.
 const MIN_REMEMBERED: u64 = 300;
 
-/// Checks everything that the types do not.
+/// Checks all rules that the types do not enforce.
 pub(super) fn validate(description: &Description) -> Result<(), Problems> {
     let mut checks =
         Checks { description, templates: TemplateChecks::new(description), problems: Vec::new() };
@@ -39,7 +39,7 @@ pub(super) fn validate(description: &Description) -> Result<(), Problems> {
     if problems.is_empty() { Ok(()) } else { Err(Problems { heading: Heading::Description, problems }) }
 }
 
-/// What the calls of a mint use.
+/// Returns the use of placeholders in the calls of a mint.
 pub(super) fn mint_uses(description: &Description) -> MintUses {
     let mut uses = MintUses::default();
     let mut note = |slot: &Slot| match &slot.placeholder {
@@ -94,33 +94,36 @@ impl<'a> Checks<'a> {
             );
             self.problem(&root.key("naming").key("max_length"), message);
         }
-        self.parameters(&root.key("config"), &description.config, IsOfRole::No);
-        self.parameters(&root.key("parameters"), &description.parameters, IsOfRole::Yes);
+        self.parameters(&root.key("config"), &description.config, ParameterOwner::Connection);
+        self.parameters(&root.key("parameters"), &description.parameters, ParameterOwner::Role);
     }
 
-    fn parameters(&mut self, place: &Place, declared: &BTreeMap<String, Parameter>, of_role: IsOfRole) {
+    fn parameters(&mut self, place: &Place, declared: &BTreeMap<String, Parameter>, owner: ParameterOwner) {
         for (name, parameter) in declared {
             let place = place.key(name);
             if !is_name(name) {
                 self.problem(
                     &place,
-                    "a parameter is named by lower-case letters, digits and _, beginning with a letter",
+                    "the name of a parameter must have lower-case letters, digits and _, and begin with a letter",
                 );
             }
-            if parameter.kind == ParameterType::Path && of_role == IsOfRole::Yes {
+            if parameter.kind == ParameterType::Path && owner == ParameterOwner::Role {
                 self.problem(&place.key("type"), "a role cannot choose a path; declare it under config");
             }
-            if parameter.secret && of_role == IsOfRole::Yes {
+            if parameter.secret && owner == ParameterOwner::Role {
                 self.problem(
                     &place.key("secret"),
-                    "a role is shown to its readers; declare a secret under config",
+                    "a role must not contain a secret, because reads show it; declare the parameter under config",
                 );
             }
             if parameter.required && parameter.default.is_some() {
                 self.problem(&place, "a parameter with a default cannot be required");
             }
             if parameter.secret && parameter.default.is_some() {
-                self.problem(&place.key("default"), "a secret has no default: descriptions are shown");
+                self.problem(
+                    &place.key("default"),
+                    "a secret must not have a default, because descriptions are not secret",
+                );
             }
             if let Some(default) = parameter.default.as_ref().filter(|default| !default.is_null())
                 && let Err(message) = parameter.coerce(default)
@@ -142,7 +145,7 @@ impl<'a> Checks<'a> {
             self.problem(&place, "needs exactly one of headers, basic, oauth2");
         }
         if auth.login.is_some() && (auth.basic.is_some() || auth.oauth2.is_some()) {
-            self.problem(&place.key("login"), "goes with headers, not with basic or oauth2");
+            self.problem(&place.key("login"), "can be combined with headers, but not with basic or oauth2");
         }
         for (name, text) in &auth.headers.0 {
             self.templates.text(&place.key("headers").key(name.as_str()), text, Scope::Auth);
@@ -150,7 +153,7 @@ impl<'a> Checks<'a> {
         if let Some(basic) = &auth.basic {
             self.templates.text(&place.key("basic").key("user"), &basic.user, Scope::Login);
             self.templates.text(&place.key("basic").key("password"), &basic.password, Scope::Login);
-            self.refuse_second(&place, "authorization");
+            self.reject_second_header(&place, "authorization");
         }
         if let Some(oauth2) = &auth.oauth2 {
             let place = place.key("oauth2");
@@ -160,7 +163,7 @@ impl<'a> Checks<'a> {
             if let Some(scope) = &oauth2.scope {
                 self.templates.text(&place.key("scope"), scope, Scope::Login);
             }
-            self.refuse_second(&place, "authorization");
+            self.reject_second_header(&place, "authorization");
         }
         let uses_login = auth
             .headers
@@ -181,15 +184,15 @@ impl<'a> Checks<'a> {
         }
         if let Some(login) = &auth.login {
             let place = place.key("login");
-            // Without the credential: the login is what obtains it.
+            // The login is sent without the headers of auth, because it obtains their credential.
             self.call(&place, login.parts(), Scope::Login, AuthHeaders::Absent);
             self.source(&place.key("token"), &login.token, Scope::Login);
             self.expires(&place.key("expires"), login.expires.as_ref());
         }
     }
 
-    /// The header that carries the credential cannot be set once more.
-    fn refuse_second(&mut self, place: &Place, header: &str) {
+    /// Rejects a second header with the name of the header of the credential.
+    fn reject_second_header(&mut self, place: &Place, header: &str) {
         if self.description.auth.headers.0.iter().any(|(name, _)| name == header) {
             self.problem(place, format!("header {header} is given twice: headers sets it too"));
         }
@@ -219,9 +222,9 @@ impl<'a> Checks<'a> {
     fn longest_life(&mut self, place: &Place) {
         let Some(text) = &self.description.mint.longest_life else { return };
         self.templates.text(place, text, Scope::Login);
-        let asks = !mint_uses(self.description).lifetimes.is_empty();
-        if asks {
-            self.problem(place, "has no effect: the call asks for a lifetime by {ttl.…} or {expires.…}");
+        let requests_lifetime = !mint_uses(self.description).lifetimes.is_empty();
+        if requests_lifetime {
+            self.problem(place, "has no effect: the call requests a lifetime with {ttl.…} or {expires.…}");
         }
         match text.sole().map(|slot| &slot.placeholder) {
             Some(Placeholder::Config(name)) => {
@@ -249,7 +252,7 @@ impl<'a> Checks<'a> {
             self.expires(&place.key("expires"), renew.expires.as_ref());
             self.identifies(&place, renew.parts());
             if mint_uses(description).lifetimes.is_empty() {
-                self.problem(&place, "goes with a mint that asks for a lifetime by {ttl.…} or {expires.…}");
+                self.problem(&place, "needs a mint that requests a lifetime with {ttl.…} or {expires.…}");
             }
         }
         let place = root.key("revoke");
@@ -261,12 +264,12 @@ impl<'a> Checks<'a> {
             self.call(&place, find.parts(), Scope::Find, AuthHeaders::Sent);
             self.gone(&place, find.gone.as_ref());
             if find.pages.is_some() && find.items.is_none() {
-                self.problem(&place.key("pages"), "goes with items: only a list has pages");
+                self.problem(&place.key("pages"), "needs items, because only a list has pages");
             }
             if find.items.is_none() && !uses(&find.parts(), &[Placeholder::Name]) {
                 self.problem(
                     &place,
-                    "needs items, or {name} in the call: the answer must be the token that is looked for",
+                    "needs items, or {name} in the call, so that the response is the token with this name",
                 );
             }
         }
@@ -281,19 +284,19 @@ impl<'a> Checks<'a> {
             let place = root.key("reused_ids");
             let by_id = description.find.as_ref().is_some_and(|find| find.id.is_some());
             if !by_id || description.mint.id.is_none() {
-                self.problem(&place, "needs mint.id, and find with id: the name of an identifier is compared before it is revoked");
+                self.problem(&place, "needs mint.id, and find with id, because the name of an id is compared before its revocation");
             }
         }
     }
 
-    /// A call on a token must name the token: else it would be about all of them.
+    /// Checks that a call on a token identifies the token, so that it cannot apply to all tokens.
     fn identifies(&mut self, place: &Place, parts: CallParts<'a>) {
         let used = [Placeholder::Id, Placeholder::Token, Placeholder::Name];
         if !uses(&parts, &used) {
-            self.problem(place, "does not say which token: use {id}, {token} or {name}");
+            self.problem(place, "does not identify the token: use {id}, {token} or {name}");
         }
         if uses(&parts, &[Placeholder::Id]) && self.description.mint.id.is_none() {
-            self.problem(place, "uses {id}, which needs mint.id: where the identifier is in the answer");
+            self.problem(place, "uses {id}, which needs mint.id, the id in the response");
         }
     }
 
@@ -308,7 +311,7 @@ impl<'a> Checks<'a> {
         if sends_key && !matches!(description.recovery, Recovery::Replay { .. }) {
             self.problem(
                 &place,
-                "{idempotency_key} goes with replay: for how long the API recognizes the key",
+                "{idempotency_key} needs replay with the time for which the API recognizes the key",
             );
         }
         if matches!(description.recovery, Recovery::Find { .. } | Recovery::DeleteByName { .. }) {
@@ -321,28 +324,28 @@ impl<'a> Checks<'a> {
                 });
             }
             if uses_before {
-                self.problem(&place, "cannot use {before.…}: a lost answer leaves its values unknown");
+                self.problem(&place, "cannot use {before.…}, whose values are unknown after a lost response");
             }
         }
         match &description.recovery {
             Recovery::Replay { remembered_for } => {
                 let place = place.key("replay");
                 if !sends_key {
-                    self.problem(&place, "needs {idempotency_key} in mint: an API without such keys would create another token");
+                    self.problem(&place, "needs {idempotency_key} in mint, because an API without such keys would create another token");
                 }
                 if remembered_for.0 < MIN_REMEMBERED {
                     self.problem(
                         &place.key("remembered_for"),
-                        "must be at least 5m: a rollback begins after three minutes",
+                        "must be at least 5m, because a rollback begins after three minutes",
                     );
                 }
                 if description.before.is_some() {
-                    self.problem(&place, "cannot repeat a mint with a call before it");
+                    self.problem(&place, "cannot be used with before, because only the mint is repeated");
                 }
                 if mint_uses(description).generated_secret {
                     self.problem(
                         &place,
-                        "cannot work with {generated.secret}: the repeated answer must contain the token",
+                        "cannot be used with {generated.secret}, because the response to the repeated call must contain the token",
                     );
                 }
                 self.templates.refuse_secrets(&root.key("mint"), &mint, "the call is stored to be repeated");
@@ -359,10 +362,13 @@ impl<'a> Checks<'a> {
                     Some(_) => {}
                 }
                 if uses(&description.revoke.parts(), &[Placeholder::Token]) {
-                    self.problem(&place, "cannot work: revoke uses {token}, which no search returns");
+                    self.problem(
+                        &place,
+                        "cannot be used, because revoke uses {token}, which no search returns",
+                    );
                 }
                 if !names_token {
-                    self.problem(&place, "needs {name} in mint: a token is found by its name");
+                    self.problem(&place, "needs {name} in mint, because a token is found by its name");
                 }
             }
             Recovery::DeleteByName { .. } => {
@@ -381,7 +387,7 @@ impl<'a> Checks<'a> {
                 let ends =
                     !mint_uses(description).lifetimes.is_empty() || description.mint.longest_life.is_some();
                 if !ends {
-                    self.problem(&place, "none needs tokens that end: ask for a lifetime by {ttl.…} or {expires.…}, or set mint.longest_life");
+                    self.problem(&place, "none needs tokens that expire: request a lifetime with {ttl.…} or {expires.…}, or set mint.longest_life");
                 }
             }
         }
@@ -393,10 +399,10 @@ impl<'a> Checks<'a> {
             self.problem(place, "needs exactly one of get, post, put, patch, delete, with a path");
         }
         if parts.json.is_some() && parts.form.is_some() {
-            self.problem(place, "has either json or form as its body");
+            self.problem(place, "must not have both json and form");
         }
         if given.iter().any(|(key, _, _)| *key == "get") && (parts.json.is_some() || parts.form.is_some()) {
-            self.problem(place, "a get has no body; put parameters into query");
+            self.problem(place, "get must not have a body; put parameters into query");
         }
         if parts.success.classes().any(|class| class != 2) {
             self.problem(
@@ -405,7 +411,7 @@ impl<'a> Checks<'a> {
             );
         }
         if parts.error.is_some_and(|pointer| pointer.is_whole()) {
-            self.problem(&place.key("error"), "must point to a part of the answer");
+            self.problem(&place.key("error"), "must point to a part of the response");
         }
         if auth == AuthHeaders::Sent {
             let auth = &self.description.auth;
@@ -425,10 +431,7 @@ impl<'a> Checks<'a> {
 
     fn error_statuses(&mut self, place: &Place, statuses: &StatusSet) {
         if statuses.classes().any(|class| class == 2) {
-            self.problem(
-                place,
-                "a 2xx status means success; for an error inside such an answer there is error",
-            );
+            self.problem(place, "a 2xx status means success; use error for an error in such a response");
         }
     }
 
@@ -451,11 +454,11 @@ impl<'a> Checks<'a> {
             if !is_name(name) {
                 self.problem(
                     &place,
-                    "a value is named by lower-case letters, digits and _, beginning with a letter",
+                    "the name of a value must have lower-case letters, digits and _, and begin with a letter",
                 );
             }
             if reserved.contains(&&**name) {
-                self.problem(&place, "callers get this already");
+                self.problem(&place, "every credential has this field already");
             }
             self.source(&place, source, scope);
         }
@@ -465,7 +468,7 @@ impl<'a> Checks<'a> {
         if let super::Origin::Pointer(pointer) = &source.origin
             && pointer.is_whole()
         {
-            self.problem(place, "must point to a part of the answer");
+            self.problem(place, "must point to a part of the response");
         }
         if let Some(text) = source.text() {
             if text.slots().next().is_none() && scope != Scope::Minted {
@@ -479,11 +482,11 @@ impl<'a> Checks<'a> {
     }
 }
 
-/// Whose parameters are checked.
+/// The owner of the checked parameters.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum IsOfRole {
-    Yes,
-    No,
+enum ParameterOwner {
+    Connection,
+    Role,
 }
 
 /// Whether a call is sent with the headers of `auth`.
@@ -493,7 +496,7 @@ enum AuthHeaders {
     Absent,
 }
 
-/// Whether a call uses one of these placeholders.
+/// Returns whether a call uses one of these placeholders.
 fn uses(parts: &CallParts<'_>, wanted: &[Placeholder]) -> bool {
     let mut found = false;
     templates::visit_call(parts, &mut |slot| found |= wanted.contains(&slot.placeholder));

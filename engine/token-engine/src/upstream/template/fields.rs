@@ -1,4 +1,4 @@
-//! Maps of names to texts: query, form and headers.
+//! Templates of query parameters, form fields and headers.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl Items {
         }
     }
 
-    /// The value with all known values as literals; `None` if it is left out.
+    /// Returns the value with known placeholders replaced by literals. `None` if it is omitted.
     fn bind(&self, values: &impl ValueSource) -> Result<Option<Items>, RenderError> {
         match self {
             Items::Many(texts) => {
@@ -59,7 +59,7 @@ impl Fields {
         self.0.is_empty()
     }
 
-    /// The names with their values, unescaped.
+    /// Renders the names and values, unescaped.
     pub(crate) fn render(&self, values: &impl ValueSource) -> Result<Vec<(&str, String)>, RenderError> {
         let mut rendered = Vec::with_capacity(self.0.len());
         for (name, items) in &self.0 {
@@ -161,12 +161,12 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// Headers, beside those that HTTP and the body need.
+/// Headers, except those that the HTTP client sets.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct HeaderFields(pub(crate) Vec<(HeaderName, TextTemplate)>);
 
-/// Headers that belong to the connection or are set from the body: a template could smuggle a request with them.
+/// Headers that the HTTP client sets. A template with one of them could smuggle a request.
 const RESERVED: &[&str] = &[
     "connection",
     "content-encoding",
@@ -183,14 +183,14 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
-/// Why a header cannot be set.
+/// A header that cannot be set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeaderError {
     #[error("is not the name of a header")]
     Name,
-    #[error("this header is set by the engine and cannot be described")]
+    #[error("this header is set by the engine")]
     Reserved,
-    #[error("this header is given twice; the case of letters does not matter")]
+    #[error("this header is given twice; header names are case-insensitive")]
     Twice,
 }
 
@@ -223,7 +223,7 @@ impl Serialize for HeaderFields {
     }
 }
 
-/// A name as it is known to be one and free to be set.
+/// A valid name of a header that a template may set.
 struct CheckedName(HeaderName);
 
 impl<'de> Deserialize<'de> for CheckedName {

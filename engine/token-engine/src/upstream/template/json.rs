@@ -24,7 +24,7 @@ pub(crate) enum JsonTemplate {
 }
 
 impl JsonTemplate {
-    /// All texts of the tree, each with what `walk` makes of the way to it.
+    /// Visits all texts of the tree with their places.
     pub(crate) fn visit<'a, P: Clone>(
         &'a self,
         place: &P,
@@ -48,7 +48,7 @@ impl JsonTemplate {
         }
     }
 
-    /// The document with all values.
+    /// Renders the document.
     pub(crate) fn render(&self, values: &impl ValueSource) -> Result<Vec<u8>, RenderError> {
         let bound = self.bind(values)?.ok_or(RenderError::NoMethod)?;
         let mut unbound = None;
@@ -58,11 +58,11 @@ impl JsonTemplate {
         if let Some(slot) = unbound {
             return Err(RenderError::Unbound(slot.placeholder));
         }
-        // Without placeholders, a text is written as the literal that it is.
+        // A text without placeholders is written as a literal.
         serde_json::to_vec(&Literal(&bound)).map_err(|_| RenderError::TooLong)
     }
 
-    /// The template with the known values as literals; `None` if it is an optional placeholder without a value.
+    /// Returns the template with known placeholders replaced by literals. `None` for an optional placeholder without a value.
     pub(crate) fn bind(&self, values: &impl ValueSource) -> Result<Option<JsonTemplate>, RenderError> {
         Ok(Some(match self {
             JsonTemplate::Null | JsonTemplate::Bool(_) | JsonTemplate::Number(_) => self.clone(),
@@ -88,7 +88,7 @@ impl JsonTemplate {
     }
 }
 
-/// A placeholder that is the whole value.
+/// Binds a placeholder that is the whole value.
 fn bind_sole(slot: &Slot, values: &impl ValueSource) -> Result<Option<JsonTemplate>, RenderError> {
     let value = match values.lookup(&slot.placeholder) {
         Lookup::Unbound => return Ok(Some(JsonTemplate::Text(TextTemplate::from(slot.clone())))),
@@ -116,7 +116,7 @@ impl From<Slot> for TextTemplate {
 }
 
 impl From<&Json> for JsonTemplate {
-    /// The value as a template without placeholders.
+    /// Converts a value to a template without placeholders.
     fn from(value: &Json) -> JsonTemplate {
         match value {
             Json::Null => JsonTemplate::Null,
@@ -131,7 +131,7 @@ impl From<&Json> for JsonTemplate {
     }
 }
 
-/// A template without placeholders, written as the document that it stands for.
+/// A template without placeholders, serialized as the document itself.
 struct Literal<'a>(&'a JsonTemplate);
 
 impl Serialize for Literal<'_> {

@@ -10,10 +10,11 @@ use super::placeholder::{Placeholder, Slot};
 use super::text::{Part, TemplateError, TextTemplate};
 use super::{Lookup, RenderError, Value, ValueSource};
 
-/// Everything but the characters that a URL never treats specially.
+/// Everything except the unreserved characters of a URL.
 const QUERY_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Everything but the characters of a path segment (RFC 3986, `pchar`). Services that compare paths as text get what browsers send.
+/// Everything except the characters of a path segment (RFC 3986, `pchar`). This is the encoding of browsers, for services that compare paths
+/// as text.
 const SEGMENT_ESCAPES: &AsciiSet = &QUERY_ESCAPES
     .remove(b'!')
     .remove(b'$')
@@ -35,7 +36,7 @@ const SEGMENT_ESCAPES: &AsciiSet = &QUERY_ESCAPES
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct PathTemplate(TextTemplate);
 
-/// A name or a value as it stands in a query.
+/// Encodes a name or a value for a query.
 pub(crate) fn encode_query(text: &str) -> impl fmt::Display {
     utf8_percent_encode(text, QUERY_ESCAPES)
 }
@@ -44,7 +45,7 @@ fn encode_segment(text: &str) -> impl fmt::Display {
     utf8_percent_encode(text, SEGMENT_ESCAPES)
 }
 
-/// Whether a path stays below its endpoint and means the same to every reader of URLs.
+/// Checks that a path stays below its endpoint and is already normalized.
 pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
     let Some(inside) = path.strip_prefix('/') else {
         return Err(
@@ -72,7 +73,7 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
             b'%' => {
                 let digits = [bytes.next(), bytes.next()];
                 if !digits.iter().all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())) {
-                    return Err("contains a % that is not followed by two hexadecimal digits");
+                    return Err("contains a % not followed by two hexadecimal digits");
                 }
             }
             byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => {}
@@ -90,7 +91,7 @@ impl PathTemplate {
             match part {
                 Part::Literal(literal) => shape.push_str(literal),
                 Part::Slot(slot) if slot.optional => return Err(TemplateError::Optional(slot.clone())),
-                // Perhaps of type `path`, which only the declaration says.
+                // The type may be `path`. Validation checks it, since only the declaration contains the type.
                 Part::Slot(Slot { placeholder: Placeholder::Config(_), .. }) if index == 0 => {
                     shape.push_str("/x");
                 }
@@ -105,7 +106,7 @@ impl PathTemplate {
         self.0.slots()
     }
 
-    /// The parameter of type `path` that the path begins with.
+    /// Returns the parameter of type `path` at the beginning of the path.
     pub(crate) fn prefix(&self) -> Option<&Slot> {
         match self.0.parts.first() {
             Some(Part::Slot(slot)) => Some(slot),
@@ -113,7 +114,7 @@ impl PathTemplate {
         }
     }
 
-    /// The path with all values, percent-encoded.
+    /// Renders the path, percent-encoded.
     pub(crate) fn render(&self, values: &impl ValueSource) -> Result<String, RenderError> {
         let mut path = String::new();
         for part in self.bind(values)?.0.parts {
@@ -125,7 +126,7 @@ impl PathTemplate {
         Ok(path)
     }
 
-    /// The template with the known values as percent-encoded literals.
+    /// Returns the template with known placeholders replaced by percent-encoded literals.
     pub(crate) fn bind(&self, values: &impl ValueSource) -> Result<PathTemplate, RenderError> {
         let mut bound = TextTemplate::default();
         let mut last = None;
@@ -147,7 +148,7 @@ impl PathTemplate {
             Part::Literal(literal) => shape + literal,
             Part::Slot(_) => shape + "x",
         });
-        // Only a segment of values can have become empty or a dot segment: all literals are checked.
+        // Only a segment with a placeholder can be empty or a dot segment here, because literals are checked when parsed.
         match (check_path(&shape), last) {
             (Ok(()), _) => Ok(PathTemplate(bound)),
             (Err(_), Some(placeholder)) => Err(RenderError::Segment(placeholder.clone())),
@@ -156,7 +157,7 @@ impl PathTemplate {
     }
 }
 
-/// The value of a parameter of type `path`, which is a path already.
+/// Returns the value of a parameter of type `path`, unescaped.
 fn prefix_value(slot: &Slot, value: &Value<'_>) -> Result<String, RenderError> {
     let text = value.to_text(slot)?;
     check_path(&text).map_err(|_| RenderError::Path(slot.placeholder.clone()))?;

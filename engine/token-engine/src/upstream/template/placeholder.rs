@@ -9,11 +9,11 @@ pub(crate) enum Placeholder {
     ApiKey,
     /// A parameter of the connection.
     Config(String),
-    /// What the described login has answered.
+    /// The credential that the login has returned.
     LoginToken,
     /// A parameter of the role.
     Role(String),
-    /// The permissions of the role, or fewer if the caller narrows them.
+    /// The permissions of the role, or the subset that the request names.
     Permissions,
     /// The unique name of the token, chosen by the engine.
     Name,
@@ -28,15 +28,15 @@ pub(crate) enum Placeholder {
     ExpiresDate,
     ExpiresEpoch,
     ExpiresEpochMs,
-    /// A value of the answer of the call before the mint.
+    /// A value of the response to the call before the mint.
     Before(String),
-    /// The identifier of the token at the API.
+    /// The id of the token at the API.
     Id,
     /// The token.
     Token,
 }
 
-/// Every placeholder that has no name of its own.
+/// Every placeholder without a parameter name.
 const FIXED: &[(&str, Placeholder)] = &[
     ("api_key", Placeholder::ApiKey),
     ("login.token", Placeholder::LoginToken),
@@ -55,13 +55,13 @@ const FIXED: &[(&str, Placeholder)] = &[
     ("token", Placeholder::Token),
 ];
 
-/// Every placeholder as it is written, for suggestions and documentation.
+/// Returns the names of all placeholders, for suggestions and documentation.
 pub(crate) fn known_names() -> impl Iterator<Item = &'static str> {
     FIXED.iter().map(|(name, _)| *name).chain(["config.NAME", "role.NAME", "before.NAME"])
 }
 
 impl Placeholder {
-    /// Reads the name between the braces.
+    /// Parses the name between the braces.
     pub(crate) fn parse(name: &str) -> Option<Placeholder> {
         if let Some((_, placeholder)) = FIXED.iter().find(|(known, _)| *known == name) {
             return Some(placeholder.clone());
@@ -78,7 +78,7 @@ impl Placeholder {
         }
     }
 
-    /// Whether it asks the API for a lifetime.
+    /// Returns whether the placeholder requests a lifetime.
     pub(crate) fn is_lifetime(&self) -> bool {
         matches!(
             self,
@@ -93,7 +93,7 @@ impl Placeholder {
     }
 }
 
-/// Whether a text can be the name of a parameter, an output or a value: lower case, digits and `_`.
+/// Returns whether a text is a valid name of a parameter, an output or a value: lower-case letters, digits and `_`.
 pub(crate) fn is_name(text: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     text.starts_with(|first: char| first.is_ascii_lowercase()) && text.len() <= 64 && text.chars().all(plain)
@@ -117,13 +117,13 @@ impl fmt::Display for Placeholder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) placeholder: Placeholder,
-    /// Whether the key whose value it is is left out when it is empty.
+    /// Whether the key is omitted if the value is empty.
     pub(crate) optional: bool,
-    /// How the items of a list become one text.
+    /// The separator of the items of a list.
     pub(crate) join: Option<Join>,
 }
 
-/// What stands between the items of a list.
+/// A separator of the items of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Join {
     Space,

@@ -9,14 +9,14 @@ use super::placeholder::{Join, Placeholder, Slot, known_names};
 use super::{Lookup, RenderError, ValueSource};
 use crate::upstream::suggestion::suggestion;
 
-/// Text with placeholders in braces. A brace that is meant as such is doubled.
+/// Text with placeholders in braces. A literal brace is written twice.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) struct TextTemplate {
     pub(super) parts: Vec<Part>,
 }
 
-/// A piece of a template. Two literals never follow each other.
+/// A part of a template. Two literals are never adjacent.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub(crate) enum Part {
@@ -24,18 +24,18 @@ pub(crate) enum Part {
     Slot(Slot),
 }
 
-/// Why a text is no template.
+/// An invalid template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TemplateError {
-    #[error("a {{ is not closed; a brace that is meant as such is written twice")]
+    #[error("a {{ is not closed; write a literal brace twice")]
     Unclosed,
-    #[error("a }} has no {{ before it; a brace that is meant as such is written twice")]
+    #[error("a }} has no {{ before it; write a literal brace twice")]
     Stray,
     #[error("unknown placeholder {{{name}}}{suggestion}")]
     Unknown { name: String, suggestion: String },
-    #[error("unknown separator in {{{0}}}; known are :space and :comma")]
+    #[error("unknown separator in {{{0}}}; use :space or :comma")]
     Separator(String),
-    #[error("{0} can be left out only where it is the whole value of a key")]
+    #[error("{0} can be optional only if it is the whole value of a key")]
     Optional(Slot),
     #[error("{0}")]
     Path(&'static str),
@@ -79,14 +79,14 @@ impl TextTemplate {
         Ok(template)
     }
 
-    /// Text without placeholders.
+    /// Returns a template without placeholders.
     pub(crate) fn literal(text: impl Into<String>) -> TextTemplate {
         let text = text.into();
         let parts = if text.is_empty() { Vec::new() } else { vec![Part::Literal(text)] };
         TextTemplate { parts }
     }
 
-    /// The placeholder, if the template is nothing else. Its value keeps its type.
+    /// Returns the placeholder, if it is the whole template. Its value keeps its type.
     pub(crate) fn sole(&self) -> Option<&Slot> {
         match &self.parts[..] {
             [Part::Slot(slot)] => Some(slot),
@@ -101,7 +101,7 @@ impl TextTemplate {
         })
     }
 
-    /// The text with all values, unescaped.
+    /// Renders the text, unescaped.
     pub(crate) fn render(&self, values: &impl ValueSource) -> Result<String, RenderError> {
         let mut text = String::new();
         for part in &self.parts {
@@ -113,7 +113,7 @@ impl TextTemplate {
         Ok(text)
     }
 
-    /// The template with the known values as literals.
+    /// Returns the template with known placeholders replaced by literals.
     pub(crate) fn bind(&self, values: &impl ValueSource) -> Result<TextTemplate, RenderError> {
         let mut bound = TextTemplate::default();
         for part in &self.parts {
@@ -149,7 +149,7 @@ fn push_value(text: &mut String, slot: &Slot, values: &impl ValueSource) -> Resu
     }
 }
 
-/// Reads what stands between the braces.
+/// Parses the text between the braces.
 fn parse_slot(inside: &str) -> Result<Slot, TemplateError> {
     let (name, optional) = match inside.strip_suffix('?') {
         Some(name) => (name, true),
@@ -172,7 +172,7 @@ fn parse_slot(inside: &str) -> Result<Slot, TemplateError> {
     Ok(Slot { placeholder, optional, join })
 }
 
-/// A placeholder as it is safe to print: a text with braces that is no template may hold anything.
+/// Shortens and escapes a placeholder for a message. An invalid template can contain any text.
 fn shown(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._:?-".contains(letter);
     if text.len() <= 48 && text.chars().all(plain) { text.to_owned() } else { "…".to_owned() }
@@ -199,7 +199,7 @@ impl Serialize for TextTemplate {
 }
 
 impl<'de> Deserialize<'de> for TextTemplate {
-    /// Takes numbers and booleans too, which YAML does not quote.
+    /// Accepts numbers and booleans too, because YAML users write them without quotes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TextTemplate, D::Error> {
         struct Text;
         impl Visitor<'_> for Text {

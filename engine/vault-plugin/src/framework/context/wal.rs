@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use crate::logical::{Storage, StorageEntry, StorageError};
 
-/// The storage prefix of the entries.
-pub(crate) const PREFIX: &str = "wal/";
+/// The storage prefix of write-ahead log entries.
+///
+/// An engine passes it to [`Engine::seal_wrap`](crate::framework::Engine::seal_wrap) if its entries contain secrets.
+pub const WAL_PREFIX: &str = "wal/";
 
 /// The id and the time of a write-ahead log entry.
 ///
@@ -79,22 +81,22 @@ pub(crate) async fn put_with_id<T: Serialize + Sync>(
     kind: &str,
     data: &T,
 ) -> Result<(), StorageError> {
-    let key = format!("{PREFIX}{id}");
+    let key = format!("{WAL_PREFIX}{id}");
     let entry = serde_json::to_vec(&NewEntry { kind, data, created_at: unix_now() });
     let value = entry.map_err(|_| StorageError::Encode { key: key.clone() })?;
     storage.put(StorageEntry { key, value, seal_wrap }).await
 }
 
 pub(crate) async fn get(storage: &dyn Storage, id: &str) -> Result<Option<StoredEntry>, StorageError> {
-    storage.read(&format!("{PREFIX}{id}")).await
+    storage.read(&format!("{WAL_PREFIX}{id}")).await
 }
 
 pub(crate) async fn delete(storage: &dyn Storage, id: &str) -> Result<(), StorageError> {
-    storage.delete(&format!("{PREFIX}{id}")).await
+    storage.delete(&format!("{WAL_PREFIX}{id}")).await
 }
 
 pub(crate) async fn list(storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
-    storage.list(PREFIX).await
+    storage.list(WAL_PREFIX).await
 }
 
 fn unix_now() -> i64 {

@@ -1,4 +1,4 @@
-//! Checks every placeholder: whether it has a value where it stands, and whether that value fits there.
+//! Checks every placeholder: whether it has a value in its scope, and whether the type of the value fits its position.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,18 @@ use crate::upstream::description::{Description, Parameter};
 use crate::upstream::suggestion::suggestion;
 use crate::upstream::template::{Items, PathTemplate, Placeholder, Slot, TextTemplate};
 
-/// Where a template stands, which says what it can name.
+/// The scope of a template, which determines the allowed placeholders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// The connection alone: login, probe, Basic authentication.
+    /// Only the connection: login, probe, Basic authentication.
     Login,
     /// The headers of the credential.
     Auth,
     Before,
     Mint,
-    /// The identifier of a minted token.
+    /// The id of a minted token.
     MintId,
-    /// The token, whose identifier is known.
+    /// The token, when its id is known.
     MintToken,
     /// Outputs of a minted token.
     Minted,
@@ -61,7 +61,7 @@ impl Scope {
         }
     }
 
-    /// Why a placeholder has no value here, where that is not obvious.
+    /// Returns the reason why a placeholder has no value, if it is not obvious.
     fn reason(self, placeholder: &Placeholder) -> &'static str {
         match (self, placeholder) {
             (Scope::Login, Placeholder::LoginToken) => {
@@ -86,20 +86,20 @@ impl Scope {
     }
 }
 
-/// Where in a request a placeholder stands.
+/// The position of a placeholder in a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Position {
     /// The whole value of a JSON key or item.
     JsonValue,
     /// The whole value of a query or form field.
     Field,
-    /// A path that begins with it.
+    /// The beginning of a path.
     PathPrefix,
-    /// Inside text.
+    /// A part of a text.
     Text,
 }
 
-/// Problems of the templates of one description, and what they use.
+/// The problems of the templates of one description, and the parameters that they use.
 pub(super) struct TemplateChecks<'a> {
     description: &'a Description,
     used_config: BTreeSet<&'a str>,
@@ -117,7 +117,7 @@ impl<'a> TemplateChecks<'a> {
         }
     }
 
-    /// All problems, with the parameters that no template uses.
+    /// Returns all problems, including unused parameters.
     pub(super) fn into_problems(mut self) -> Vec<Problem> {
         let (config, role) = (Place::root().key("config"), Place::root().key("parameters"));
         let declared = [
@@ -169,7 +169,7 @@ impl<'a> TemplateChecks<'a> {
             } else {
                 Position::Text
             };
-            self.slot(place, slot, scope, position, Alone::No);
+            self.slot(place, slot, scope, position, IsWholeTemplate::No);
         }
     }
 
@@ -179,16 +179,23 @@ impl<'a> TemplateChecks<'a> {
 
     fn template(&mut self, place: &Place, text: &'a TextTemplate, scope: Scope, position: Position) {
         match text.sole() {
-            Some(slot) => self.slot(place, slot, scope, position, Alone::Yes),
+            Some(slot) => self.slot(place, slot, scope, position, IsWholeTemplate::Yes),
             None => {
                 for slot in text.slots() {
-                    self.slot(place, slot, scope, Position::Text, Alone::No);
+                    self.slot(place, slot, scope, Position::Text, IsWholeTemplate::No);
                 }
             }
         }
     }
 
-    fn slot(&mut self, place: &Place, slot: &'a Slot, scope: Scope, position: Position, alone: Alone) {
+    fn slot(
+        &mut self,
+        place: &Place,
+        slot: &'a Slot,
+        scope: Scope,
+        position: Position,
+        whole: IsWholeTemplate,
+    ) {
         let placeholder = &slot.placeholder;
         if !scope.allows(placeholder) {
             let reason = scope.reason(placeholder);
@@ -206,7 +213,7 @@ impl<'a> TemplateChecks<'a> {
                 if parameter.secret && matches!(scope, Scope::Renew | Scope::Stored | Scope::Find) {
                     self.problem(place, format!("{slot} is secret, and this call is stored with each token"));
                 }
-                self.emptiness(place, slot, parameter, alone);
+                self.emptiness(place, slot, parameter, whole);
                 parameter.kind
             }
             Placeholder::Role(name) => {
@@ -215,7 +222,7 @@ impl<'a> TemplateChecks<'a> {
                     return;
                 };
                 self.used_role.insert(name);
-                self.emptiness(place, slot, parameter, alone);
+                self.emptiness(place, slot, parameter, whole);
                 parameter.kind
             }
             Placeholder::Before(name) => {
@@ -247,14 +254,14 @@ impl<'a> TemplateChecks<'a> {
         parameter
     }
 
-    /// A parameter that can be without a value needs a template that can do without it.
-    fn emptiness(&mut self, place: &Place, slot: &Slot, parameter: &Parameter, alone: Alone) {
+    /// Checks that a parameter that can be empty is optional in its template.
+    fn emptiness(&mut self, place: &Place, slot: &Slot, parameter: &Parameter, whole: IsWholeTemplate) {
         if parameter.can_be_empty() && !slot.optional {
-            let cure = match alone {
-                Alone::Yes => {
-                    format!("write {{{}?}} to leave the key out then, or make it required", slot.placeholder)
+            let cure = match whole {
+                IsWholeTemplate::Yes => {
+                    format!("write {{{}?}} to omit the key then, or make it required", slot.placeholder)
                 }
-                Alone::No => "make it required, or give it a default".to_owned(),
+                IsWholeTemplate::No => "make it required, or give it a default".to_owned(),
             };
             self.problem(place, format!("{slot} can be empty: {cure}"));
         }
@@ -263,14 +270,14 @@ impl<'a> TemplateChecks<'a> {
     fn fits(&mut self, place: &Place, slot: &Slot, kind: ParameterType, position: Position) {
         let message = match (kind, position) {
             (ParameterType::Path, Position::PathPrefix) => return,
-            (ParameterType::Path, _) => "is a path, and can only stand at the beginning of a path",
+            (ParameterType::Path, _) => "is a path, and must be at the beginning of a path",
             (_, Position::PathPrefix) => "a path begins with /, or with a parameter of type path",
             (ParameterType::List, Position::JsonValue | Position::Field) => return,
             (ParameterType::List, Position::Text) if slot.join.is_none() => {
                 "is a list: write :space or :comma before the closing brace"
             }
             (ParameterType::Json, Position::JsonValue) if slot.join.is_none() => return,
-            (ParameterType::Json, _) => "is a JSON value, and can only be the whole value of a JSON key",
+            (ParameterType::Json, _) => "is a JSON value, and must be the whole value of a JSON key",
             (ParameterType::List, _) => return,
             (_, _) if slot.join.is_some() => "is not a list, and cannot be joined",
             _ => return,
@@ -278,7 +285,7 @@ impl<'a> TemplateChecks<'a> {
         self.problem(place, format!("{slot} {message}"));
     }
 
-    /// Refuses the credential and secret parameters in a call that is stored.
+    /// Rejects the credential and secret parameters in a call that is stored.
     pub(super) fn refuse_secrets(&mut self, place: &Place, parts: &CallParts<'a>, why: &str) {
         let config = &self.description.config;
         let mut secrets = Vec::new();
@@ -304,12 +311,12 @@ impl<'a> TemplateChecks<'a> {
 
 /// Whether a placeholder is the whole template.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Alone {
+enum IsWholeTemplate {
     Yes,
     No,
 }
 
-/// Every placeholder of a call.
+/// Visits every placeholder of a call.
 pub(super) fn visit_call(parts: &CallParts<'_>, visit: &mut impl FnMut(&Slot)) {
     for path in parts.paths.iter().filter_map(|(_, _, path)| *path) {
         path.slots().for_each(&mut *visit);

@@ -1,11 +1,11 @@
-//! What is wrong with a description is named with its place.
+//! Problems of a description are reported with their places.
 
 use serde_json::{Value, json};
 
 use crate::upstream::description::Description;
 use crate::upstream::presets;
 
-/// A description that is valid, with every kind of call.
+/// Returns a valid description with every kind of call.
 fn valid() -> Value {
     json!({
         "name": "example",
@@ -31,7 +31,7 @@ fn valid() -> Value {
     })
 }
 
-/// The description with the values at these pointers replaced; null removes a key.
+/// Returns the description with the values at these pointers replaced. Null removes a key.
 fn changed(changes: &[(&str, Value)]) -> String {
     let mut description = valid();
     for (pointer, value) in changes {
@@ -171,7 +171,7 @@ fn a_value_that_does_not_fit_its_position_is_refused() {
     check(&[("/parameters/user/type", json!("path"))], "parameters.user.type: a role cannot choose a path");
     check(
         &[("/parameters/user/secret", json!(true))],
-        "parameters.user.secret: a role is shown to its readers",
+        "parameters.user.secret: a role must not contain a secret",
     );
 }
 
@@ -228,20 +228,20 @@ fn a_call_has_one_method_and_one_body() {
 
 #[test]
 fn a_call_on_a_token_says_which_token() {
-    check(&[("/revoke/delete", json!("/tokens"))], "revoke: does not say which token");
-    check(&[("/renew/post", json!("/tokens/renew"))], "renew: does not say which token");
+    check(&[("/revoke/delete", json!("/tokens"))], "revoke: does not identify the token");
+    check(&[("/renew/post", json!("/tokens/renew"))], "renew: does not identify the token");
     check(&[("/mint/id", Value::Null)], "revoke: uses {id}, which needs mint.id");
     check(&[("/find/query", Value::Null), ("/find/items", Value::Null)], "find: needs items, or {name}");
 }
 
 #[test]
-fn recovery_needs_what_it_works_with() {
+fn recovery_needs_its_placeholders_and_calls() {
     check(&[("/find", Value::Null)], "recovery.find: needs the call find");
     check(&[("/find/id", Value::Null)], "recovery.find: needs find.id");
     check(&[("/mint/json/name", Value::Null)], "recovery.find: needs {name} in mint");
     check(
         &[("/revoke", json!({"post": "/r", "form": {"t": "{token}"}}))],
-        "recovery.find: cannot work: revoke uses {token}",
+        "recovery.find: cannot be used, because revoke uses {token}",
     );
     check(
         &[("/recovery", json!({"delete_by_name": {}}))],
@@ -253,7 +253,7 @@ fn recovery_needs_what_it_works_with() {
     );
     check(
         &[("/mint/headers", json!({"X-I": "{idempotency_key}"}))],
-        "recovery: {idempotency_key} goes with replay",
+        "recovery: {idempotency_key} needs replay",
     );
     let replayed = |more: (&'static str, Value)| {
         vec![
@@ -275,7 +275,7 @@ fn recovery_needs_what_it_works_with() {
     accepted(&[("/recovery", json!("none"))]);
     check(
         &[("/recovery", json!("none")), ("/mint/json/ttl", Value::Null)],
-        "recovery: none needs tokens that end",
+        "recovery: none needs tokens that expire",
     );
     check(&[("/mint/longest_life", json!("1h"))], "mint.longest_life: has no effect");
     check(
@@ -293,13 +293,13 @@ fn recovery_needs_what_it_works_with() {
 }
 
 #[test]
-fn what_is_declared_is_used_and_sound() {
+fn a_declared_parameter_is_used_and_valid() {
     check(&[("/parameters/more", json!({}))], "parameters.more: no call uses this parameter");
     check(&[("/config/more", json!({}))], "config.more: no call uses this parameter");
     check(&[("/parameters/User", json!({}))], "parameters.User: a parameter is named by");
     check(
         &[("/config/key_two", json!({"secret": true, "default": "hunter2"}))],
-        "config.key_two.default: a secret has no default",
+        "config.key_two.default: a secret must not have a default",
     );
     check(
         &[("/parameters/scopes/default", json!({"a": 1}))],
@@ -314,7 +314,7 @@ fn what_is_declared_is_used_and_sound() {
 }
 
 #[test]
-fn all_problems_are_told_at_once_and_no_value_is_shown() {
+fn all_problems_are_reported_at_once_and_no_value_is_shown() {
     let text = changed(&[
         ("/mint/json/secret", json!("hunter2 {id}")),
         ("/revoke/headers", json!({"Authorization": "hunter2"})),
@@ -326,7 +326,7 @@ fn all_problems_are_told_at_once_and_no_value_is_shown() {
 }
 
 #[test]
-fn what_is_no_document_or_too_large_is_refused() {
+fn an_invalid_or_too_large_document_is_rejected() {
     for (text, expected) in [
         ("", "the description: is empty"),
         ("[]", "the description: must be a map, not a list"),

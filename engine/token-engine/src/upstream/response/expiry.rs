@@ -1,4 +1,4 @@
-//! When a token ends, as an answer says it.
+//! Parses the expiry of a token in a response.
 
 use data_encoding::BASE64URL_NOPAD;
 use jiff::civil::{Date, DateTime};
@@ -9,16 +9,16 @@ use zeroize::Zeroizing;
 
 use crate::upstream::description::{Expires, ExpiryUnit};
 
-/// Why the end of a token cannot be read.
+/// An expiry that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExpiryError {
-    #[error("the answer does not say when the token ends")]
+    #[error("the response contains no expiry of the token")]
     Missing,
     #[error("the time at which the token ends is not {0}")]
     Unreadable(&'static str),
 }
 
-/// When a token ends; `None` if the answer does not have to say it, and does not.
+/// Returns the expiry of a token. `None` if it is optional and missing.
 pub(super) fn read_expiry(
     expires: Option<&Expires>,
     body: &Value,
@@ -51,16 +51,16 @@ pub(super) fn read_expiry(
     instant.map(Some).ok_or(ExpiryError::Unreadable(expected))
 }
 
-/// The end that a value says, in every unit.
+/// Reads a value as an expiry in every unit.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn expiries(said: &Value, now: Timestamp) -> Vec<Timestamp> {
+pub(crate) fn expiries(value: &Value, now: Timestamp) -> Vec<Timestamp> {
     let units = ["rfc3339", "epoch", "epoch_ms", "date", "in_seconds", "in_minutes", "in_days", "jwt"];
     let described = units.map(|unit| serde_json::json!({ unit: "" }));
     let described = described.into_iter().filter_map(|unit| serde_json::from_value::<Expires>(unit).ok());
-    described.filter_map(|expires| read_expiry(Some(&expires), said, now).ok().flatten()).collect()
+    described.filter_map(|expires| read_expiry(Some(&expires), value, now).ok().flatten()).collect()
 }
 
-/// A time with its offset; one without is UTC.
+/// Parses a time. Without an offset it is UTC.
 fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| {
         let time: DateTime = text.parse().ok()?;
@@ -86,7 +86,7 @@ fn after(value: &Value, unit: i64, now: Timestamp) -> Option<Timestamp> {
     now.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
-/// The claim `exp`. The signature is not checked: the token came from the API itself.
+/// Returns the claim `exp` of a JWT. The signature is not checked: the token came from the API itself.
 fn jwt_expiry(token: &str) -> Option<Timestamp> {
     let payload = token.split('.').nth(1)?;
     let payload = Zeroizing::new(BASE64URL_NOPAD.decode(payload.trim_end_matches('=').as_bytes()).ok()?);

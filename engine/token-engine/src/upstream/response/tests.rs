@@ -1,4 +1,4 @@
-//! What an answer proves.
+//! Tests of the interpretation of responses.
 
 use serde_json::json;
 
@@ -31,25 +31,28 @@ fn headers(kind: &str) -> HeaderMap {
 
 fn mint(description: &Description, status: u16, body: &str) -> MintOutcome {
     let headers = headers("application/json");
-    let answer =
-        Answer { status: StatusCode::from_u16(status).unwrap(), headers: &headers, body: body.as_bytes() };
+    let response = ResponseParts {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: &headers,
+        body: body.as_bytes(),
+    };
     let values = Values { name: Some("n-1"), generated_secret: Some("generated"), ..Values::default() };
-    read_mint(&description.mint, &answer, &values, NOW.parse().unwrap())
+    read_mint(&description.mint, &response, &values, NOW.parse().unwrap())
 }
 
 #[track_caller]
 fn minted(description: &Description, body: &str) -> Minted {
     match mint(description, 200, body) {
         MintOutcome::Minted(minted) => minted,
-        MintOutcome::Other(verdict) => panic!("{verdict:?}"),
+        MintOutcome::Other(class) => panic!("{class:?}"),
     }
 }
 
 #[track_caller]
-fn check_verdict(description: &Description, status: u16, body: &str, expected: Verdict) {
+fn check_class(description: &Description, status: u16, body: &str, expected: ResponseClass) {
     match mint(description, status, body) {
         MintOutcome::Minted(_) => panic!("minted from {status} {body}"),
-        MintOutcome::Other(verdict) => assert_eq!(verdict, expected, "{status} {body}"),
+        MintOutcome::Other(class) => assert_eq!(class, expected, "{status} {body}"),
     }
 }
 
@@ -69,33 +72,33 @@ fn a_token_is_read_with_its_identifier_and_outputs() {
     }));
     let MintOutcome::Minted(read) = mint(&description, 201, "") else { panic!("an empty body is enough") };
     assert_eq!((read.id.as_deref(), read.token.expose()), (Some("4f/2"), "generated"));
-    check_verdict(&description, 200, "", Verdict::Unclear(Doubt::Status(StatusCode::OK)));
+    check_class(&description, 200, "", ResponseClass::Unclear(UnclearReason::Status(StatusCode::OK)));
 }
 
 #[test]
-fn an_answer_that_does_not_hold_a_token_is_unclear() {
+fn a_response_that_does_not_hold_a_token_is_unclear() {
     let description = describe(json!({}));
-    for (body, doubt) in [
-        ("", Doubt::Missing("id")),
-        ("<html>", Doubt::NotJson),
-        ("{\"id\": \"a\", \"token\": \"t\"", Doubt::NotJson),
-        ("[]", Doubt::Missing("id")),
-        (r#"[{"id": "a", "token": "t"}]"#, Doubt::Missing("id")),
-        (r#"{"id": "a"}"#, Doubt::Missing("token")),
-        (r#"{"id": "a", "token": ["t"]}"#, Doubt::Missing("token")),
-        (r#"{"id": "a", "token": {"t": "t"}}"#, Doubt::Missing("token")),
-        (r#"{"id": "a", "token": ""}"#, Doubt::Missing("token")),
-        (r#"{"id": "a", "token": null}"#, Doubt::Missing("token")),
-        (r#"{"id": "", "token": "t"}"#, Doubt::Missing("id")),
-        (r#"{"id": "..", "token": "t"}"#, Doubt::Missing("id")),
-        (r#"{"id": "a\nb", "token": "t"}"#, Doubt::Missing("id")),
-        (r#"{"id": 1.5, "token": "t"}"#, Doubt::Missing("id")),
-        (r#"{"id": true, "token": "t"}"#, Doubt::Missing("id")),
+    for (body, reason) in [
+        ("", UnclearReason::Missing("id")),
+        ("<html>", UnclearReason::NotJson),
+        ("{\"id\": \"a\", \"token\": \"t\"", UnclearReason::NotJson),
+        ("[]", UnclearReason::Missing("id")),
+        (r#"[{"id": "a", "token": "t"}]"#, UnclearReason::Missing("id")),
+        (r#"{"id": "a"}"#, UnclearReason::Missing("token")),
+        (r#"{"id": "a", "token": ["t"]}"#, UnclearReason::Missing("token")),
+        (r#"{"id": "a", "token": {"t": "t"}}"#, UnclearReason::Missing("token")),
+        (r#"{"id": "a", "token": ""}"#, UnclearReason::Missing("token")),
+        (r#"{"id": "a", "token": null}"#, UnclearReason::Missing("token")),
+        (r#"{"id": "", "token": "t"}"#, UnclearReason::Missing("id")),
+        (r#"{"id": "..", "token": "t"}"#, UnclearReason::Missing("id")),
+        (r#"{"id": "a\nb", "token": "t"}"#, UnclearReason::Missing("id")),
+        (r#"{"id": 1.5, "token": "t"}"#, UnclearReason::Missing("id")),
+        (r#"{"id": true, "token": "t"}"#, UnclearReason::Missing("id")),
     ] {
-        check_verdict(&description, 200, body, Verdict::Unclear(doubt));
+        check_class(&description, 200, body, ResponseClass::Unclear(reason));
     }
     let long = format!(r#"{{"id": "a", "token": "{}"}}"#, "t".repeat(5 << 20));
-    check_verdict(&description, 200, &long, Verdict::Unclear(Doubt::TooLong));
+    check_class(&description, 200, &long, ResponseClass::Unclear(UnclearReason::TooLong));
 }
 
 #[test]
@@ -103,34 +106,34 @@ fn a_status_means_what_the_description_says() {
     let description = describe(json!({"exists": [409], "success": [200, 201]}));
     let status = |code| StatusCode::from_u16(code).unwrap();
     for (code, expected) in [
-        (204, Verdict::Unclear(Doubt::Status(status(204)))),
-        (301, Verdict::Redirected),
-        (400, Verdict::Refused(status(400))),
-        (401, Verdict::Unauthorized(status(401))),
-        (403, Verdict::Unauthorized(status(403))),
-        (404, Verdict::NotFound),
-        (408, Verdict::Unclear(Doubt::Status(status(408)))),
-        (409, Verdict::Exists),
-        (422, Verdict::Refused(status(422))),
-        (429, Verdict::Throttled),
-        (500, Verdict::Unclear(Doubt::Status(status(500)))),
-        (503, Verdict::Unclear(Doubt::Status(status(503)))),
+        (204, ResponseClass::Unclear(UnclearReason::Status(status(204)))),
+        (301, ResponseClass::Redirected),
+        (400, ResponseClass::Refused(status(400))),
+        (401, ResponseClass::Unauthorized(status(401))),
+        (403, ResponseClass::Unauthorized(status(403))),
+        (404, ResponseClass::NotFound),
+        (408, ResponseClass::Unclear(UnclearReason::Status(status(408)))),
+        (409, ResponseClass::Exists),
+        (422, ResponseClass::Refused(status(422))),
+        (429, ResponseClass::Throttled),
+        (500, ResponseClass::Unclear(UnclearReason::Status(status(500)))),
+        (503, ResponseClass::Unclear(UnclearReason::Status(status(503)))),
     ] {
-        check_verdict(&description, code, "{}", expected);
+        check_class(&description, code, "{}", expected);
     }
     let narrow = describe(json!({"refused": [422]}));
-    check_verdict(&narrow, 422, "{}", Verdict::Refused(status(422)));
-    check_verdict(&narrow, 400, "{}", Verdict::Unclear(Doubt::Status(status(400))));
-    check_verdict(&narrow, 401, "{}", Verdict::Unauthorized(status(401)));
+    check_class(&narrow, 422, "{}", ResponseClass::Refused(status(422)));
+    check_class(&narrow, 400, "{}", ResponseClass::Unclear(UnclearReason::Status(status(400))));
+    check_class(&narrow, 401, "{}", ResponseClass::Unauthorized(status(401)));
 }
 
 #[test]
-fn an_error_inside_a_success_is_no_success() {
+fn an_error_in_a_response_with_a_success_status_is_a_failure() {
     let description = describe(json!({"error": "/error"}));
     for error in [r#""invalid_scope""#, "true", "1", r#"{"code": 1}"#, r#"["x"]"#] {
         let body = format!(r#"{{"id": "a", "token": "t", "error": {error}}}"#);
-        let doubt = Doubt::ErrorInside(Pointer::parse("/error").unwrap());
-        check_verdict(&description, 200, &body, Verdict::Unclear(doubt));
+        let reason = UnclearReason::ErrorInside(Pointer::parse("/error").unwrap());
+        check_class(&description, 200, &body, ResponseClass::Unclear(reason));
     }
     for error in ["null", "false", r#""""#, "[]", "{}"] {
         minted(&description, &format!(r#"{{"id": "a", "token": "t", "error": {error}}}"#));
@@ -186,16 +189,19 @@ fn check_find(status: u16, kind: &str, body: &str, expected: FindOutcome) {
     let mut find = description.find.unwrap();
     find.gone = Some(Gone { status: StatusSet::codes(&[404]), json: true });
     let headers = headers(kind);
-    let answer =
-        Answer { status: StatusCode::from_u16(status).unwrap(), headers: &headers, body: body.as_bytes() };
-    assert_eq!(read_find(&find, &answer, "n-1"), expected, "{status} {body}");
+    let response = ResponseParts {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: &headers,
+        body: body.as_bytes(),
+    };
+    assert_eq!(read_find(&find, &response, "n-1"), expected, "{status} {body}");
 }
 
 #[test]
-fn a_search_finds_exact_names_only_and_doubts_what_it_does_not_understand() {
+fn a_search_finds_exact_names_only_and_an_unexpected_response_is_unclear() {
     const JSON: &str = "application/json; charset=utf-8";
     let found = |ids: &[&str]| FindOutcome::Found(ids.iter().map(|id| Some((*id).to_owned())).collect());
-    let unclear = |what| FindOutcome::Other(Verdict::Unclear(Doubt::Missing(what)));
+    let unclear = |what| FindOutcome::Other(ResponseClass::Unclear(UnclearReason::Missing(what)));
     check_find(
         200,
         JSON,
@@ -221,25 +227,35 @@ fn a_search_finds_exact_names_only_and_doubts_what_it_does_not_understand() {
     check_find(200, JSON, r#"{"items": [{"name": "n-1"}]}"#, unclear("id"));
     check_find(200, JSON, "", unclear("list of tokens"));
     let proxy = StatusCode::NOT_FOUND;
-    check_find(404, "text/html", "<html>", FindOutcome::Other(Verdict::Unclear(Doubt::NotOfApi(proxy))));
-    check_find(200, "text/html", "<html>", FindOutcome::Other(Verdict::Unclear(Doubt::NotJson)));
-    check_find(401, JSON, "{}", FindOutcome::Other(Verdict::Unauthorized(StatusCode::UNAUTHORIZED)));
+    check_find(
+        404,
+        "text/html",
+        "<html>",
+        FindOutcome::Other(ResponseClass::Unclear(UnclearReason::NotOfApi(proxy))),
+    );
+    check_find(
+        200,
+        "text/html",
+        "<html>",
+        FindOutcome::Other(ResponseClass::Unclear(UnclearReason::NotJson)),
+    );
+    check_find(401, JSON, "{}", FindOutcome::Other(ResponseClass::Unauthorized(StatusCode::UNAUTHORIZED)));
 }
 
 #[test]
 fn only_the_api_itself_can_say_that_a_token_is_gone() {
     let gone = Gone { status: StatusSet::codes(&[404]), json: true };
     let html = Gone { json: false, ..gone.clone() };
-    let verdict = |gone: &Gone, kind: &str| {
+    let class = |gone: &Gone, kind: &str| {
         let headers = headers(kind);
-        let answer = Answer { status: StatusCode::NOT_FOUND, headers: &headers, body: b"not found" };
-        answer.verdict(Meanings { gone: Some(gone), ..Meanings::default() })
+        let response = ResponseParts { status: StatusCode::NOT_FOUND, headers: &headers, body: b"not found" };
+        response.classify(StatusRules { gone: Some(gone), ..StatusRules::default() })
     };
-    assert_eq!(verdict(&gone, "application/json"), Verdict::Gone);
-    assert_eq!(verdict(&gone, "application/problem+json"), Verdict::Gone);
-    let doubt = Doubt::NotOfApi(StatusCode::NOT_FOUND);
-    assert_eq!(verdict(&gone, "text/html"), Verdict::Unclear(doubt));
-    assert_eq!(verdict(&html, "text/html"), Verdict::Gone);
+    assert_eq!(class(&gone, "application/json"), ResponseClass::Gone);
+    assert_eq!(class(&gone, "application/problem+json"), ResponseClass::Gone);
+    let reason = UnclearReason::NotOfApi(StatusCode::NOT_FOUND);
+    assert_eq!(class(&gone, "text/html"), ResponseClass::Unclear(reason));
+    assert_eq!(class(&html, "text/html"), ResponseClass::Gone);
 }
 
 #[test]
@@ -248,8 +264,8 @@ fn a_login_is_read_from_a_header_or_a_body() {
     let read = |login: &Login, body: &str| {
         let mut headers = headers("text/plain");
         headers.insert("x-subject-token", "from-header".parse().unwrap());
-        let answer = Answer { status: StatusCode::OK, headers: &headers, body: body.as_bytes() };
-        read_login(login, &answer, &Values::default(), NOW.parse().unwrap())
+        let response = ResponseParts { status: StatusCode::OK, headers: &headers, body: body.as_bytes() };
+        read_login(login, &response, &Values::default(), NOW.parse().unwrap())
             .map(|(token, end)| (token.expose().to_owned(), end.map(|end| end.to_string())))
     };
     let header =
@@ -260,22 +276,22 @@ fn a_login_is_read_from_a_header_or_a_body() {
     let end = Some("2026-11-30T12:01:00Z".to_owned());
     assert_eq!(read(&body, r#"{"access_token": "t", "expires_in": 60}"#), Ok(("t".to_owned(), end)));
     assert_eq!(read(&body, r#"{"access_token": "t"}"#), Ok(("t".to_owned(), None)));
-    assert_eq!(read(&body, r#"{"error": "x"}"#), Err(Doubt::Missing("credential")));
+    assert_eq!(read(&body, r#"{"error": "x"}"#), Err(UnclearReason::Missing("credential")));
 }
 
 #[test]
-fn a_renewal_is_answered_by_an_object_or_by_nothing() {
+fn a_renewal_response_is_an_object_or_empty() {
     let expires: Expires = serde_json::from_value(json!({"rfc3339": "/end", "optional": true})).unwrap();
     let headers = headers("application/json");
     let read = |body: &str| {
-        let answer = Answer { status: StatusCode::OK, headers: &headers, body: body.as_bytes() };
-        read_renewed(Some(&expires), &answer, NOW.parse().unwrap())
+        let response = ResponseParts { status: StatusCode::OK, headers: &headers, body: body.as_bytes() };
+        read_renewed(Some(&expires), &response, NOW.parse().unwrap())
     };
     for body in ["", "{}", r#"{"end": null}"#] {
         assert_eq!(read(body), Ok(Ok(None)), "{body}");
     }
     assert_eq!(read(r#"{"end": "2026-11-30T12:00:00Z"}"#), Ok(Ok(Some(NOW.parse().unwrap()))));
     for body in ["[]", "1", "\"x\"", "[{}]"] {
-        assert_eq!(read(body), Err(Doubt::NotObject), "{body}");
+        assert_eq!(read(body), Err(UnclearReason::NotObject), "{body}");
     }
 }
