@@ -628,7 +628,7 @@ mod tests {
             })
         };
         assert!(write(None, password("correct horse ñ")).is_ok());
-        check_refused(None, password("hunter2\n"), "api_key holds a line break");
+        check_refused(None, password("hunter2\n"), "api_key contains a line break");
     }
 
     #[test]

@@ -184,7 +184,7 @@ async fn a_field_that_the_description_does_not_use_is_rejected_and_not_ignored()
         (
             "roles/other",
             json!({"permissions": "read", "parameters": {"user": "ada"}}),
-            "jupyterhub does not send it",
+            "jupyterhub does not use it",
         ),
         (
             "roles/other",
@@ -339,7 +339,7 @@ async fn an_api_that_returns_no_account_is_reported_as_rejecting_the_key_and_iss
     for path in ["check", "creds/developer"] {
         let error = read_error(&mount, path).await;
         assert!(
-            error.contains("names no account") && error.contains("set a valid api_key"),
+            error.contains("contains no account") && error.contains("set a valid api_key"),
             "{path}: {error}"
         );
     }

@@ -225,7 +225,7 @@ async fn an_entry_whose_token_must_have_expired_is_closed_without_a_call_to_the_
 }
 
 #[tokio::test]
-async fn a_lease_that_names_no_token_is_refused_before_anything_is_sent() {
+async fn a_lease_without_a_valid_token_is_rejected_before_anything_is_sent() {
     let upstream = Upstream::start().await;
     let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
@@ -234,7 +234,7 @@ async fn a_lease_that_names_no_token_is_refused_before_anything_is_sent() {
         edited.secret.as_mut().unwrap().internal_data.insert(field.to_owned(), value.into());
         let error = mount.revoke(&edited).await.unwrap_err().to_string();
         assert!(
-            error.contains("cannot read") || error.contains("not one below api_endpoint"),
+            error.contains("cannot read") || error.contains("not below api_endpoint"),
             "{field}: {error}"
         );
     }

@@ -265,7 +265,7 @@ mod tests {
         refused("{}", "unknown placeholder {}");
         refused("{name", "not closed");
         refused("name}", "no { before");
-        refused("{permissions:tab}", ":space and :comma");
+        refused("{permissions:tab}", ":space or :comma");
         refused("vault-{name?}", "whole value of a key");
         refused("{\"password\": \"hunter2\"}", "unknown placeholder {…}");
     }

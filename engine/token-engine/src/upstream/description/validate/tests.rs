@@ -206,8 +206,8 @@ fn a_header_that_could_change_the_request_or_that_is_given_twice_is_refused() {
 fn a_call_has_one_method_and_one_body() {
     check(&[("/mint/put", json!("/x"))], "mint: needs exactly one of get, post, put, patch, delete");
     check(&[("/mint/post", Value::Null)], "mint: needs exactly one of");
-    check(&[("/mint/form", json!({"a": "b"}))], "mint: has either json or form");
-    check(&[("/find/json", json!({}))], "find: a get has no body");
+    check(&[("/mint/form", json!({"a": "b"}))], "mint: must not have both json and form");
+    check(&[("/find/json", json!({}))], "find: get must not have a body");
     check(&[("/mint/success", json!([404]))], "mint.success: only a 2xx status means success");
     check(&[("/mint/exists", json!([200]))], "mint.exists: a 2xx status means success");
     check(&[("/revoke/gone", json!({"status": ["2xx"]}))], "revoke.gone.status: a 2xx status means success");
@@ -220,14 +220,17 @@ fn a_call_has_one_method_and_one_body() {
         "mint.expires: needs exactly one of",
     );
     check(&[("/mint/expires", json!({"optional": true}))], "mint.expires: needs exactly one of");
-    check(&[("/mint/outputs", json!({"token": "/x"}))], "mint.outputs.token: callers get this already");
-    check(&[("/mint/outputs", json!({"A b": "/x"}))], "mint.outputs.A b: a value is named by");
-    check(&[("/mint/id", json!({"header": "a b"}))], "mint.id: header is not the name");
+    check(
+        &[("/mint/outputs", json!({"token": "/x"}))],
+        "mint.outputs.token: every credential has this field already",
+    );
+    check(&[("/mint/outputs", json!({"A b": "/x"}))], "mint.outputs.A b: the name of a value must have");
+    check(&[("/mint/id", json!({"header": "a b"}))], "mint.id: header is not a valid header name");
     check(&[("/mint/id", json!({"at": "/a", "header": "b"}))], "mint.id: must have exactly one of the keys");
 }
 
 #[test]
-fn a_call_on_a_token_says_which_token() {
+fn a_call_on_a_token_identifies_the_token() {
     check(&[("/revoke/delete", json!("/tokens"))], "revoke: does not identify the token");
     check(&[("/renew/post", json!("/tokens/renew"))], "renew: does not identify the token");
     check(&[("/mint/id", Value::Null)], "revoke: uses {id}, which needs mint.id");
@@ -296,7 +299,7 @@ fn recovery_needs_its_placeholders_and_calls() {
 fn a_declared_parameter_is_used_and_valid() {
     check(&[("/parameters/more", json!({}))], "parameters.more: no call uses this parameter");
     check(&[("/config/more", json!({}))], "config.more: no call uses this parameter");
-    check(&[("/parameters/User", json!({}))], "parameters.User: a parameter is named by");
+    check(&[("/parameters/User", json!({}))], "parameters.User: the name of a parameter must have");
     check(
         &[("/config/key_two", json!({"secret": true, "default": "hunter2"}))],
         "config.key_two.default: a secret must not have a default",
