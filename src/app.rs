@@ -116,7 +116,7 @@ pub fn main() -> ExitCode {
     let mut ui = Ui::new(Format::Human, global.verbosity());
     let command = match command {
         Some(command) => command,
-        None if serve::is_started_by_host() => Invocation::Serve(serve::ServeArgs {}),
+        None if vault_plugin::is_started_by_host() => Invocation::Serve(serve::ServeArgs {}),
         None => {
             ui.status(&App::command().render_help().to_string());
             return CommandErrorKind::Usage.exit_code();

@@ -2,7 +2,6 @@
 
 pub mod completions;
 pub mod creds;
-pub(crate) mod deployment;
 pub mod deregister;
 pub mod dev;
 pub mod doctor;
@@ -21,6 +20,8 @@ pub mod status;
 pub mod upgrade;
 pub mod version;
 
+pub(crate) mod connect;
+
 mod execute;
 mod exit_report;
 mod interrupts;
@@ -30,10 +31,10 @@ mod placement;
 mod plan_summary;
 mod plugin_args;
 mod plugin_dir;
-mod plugin_goal;
 mod plugin_image;
+mod plugin_inputs;
 mod plugin_name;
-mod plugin_source;
+mod plugin_request;
 mod probe;
 mod registry;
 mod sensitive_fields;

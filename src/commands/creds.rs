@@ -5,6 +5,7 @@ mod exec;
 mod exec_child;
 mod lease_events;
 mod login;
+mod session;
 mod signals;
 mod watch;
 

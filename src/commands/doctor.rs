@@ -16,7 +16,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
     Architecture, Binary, Environment, Finding, FindingKind, Goal, MountPath, Observed, ProbeOutcome,
     ReloadGoal, ReloadTarget, RestartConsent, Severity, Unobserved, diagnose, diagnose_binary, explain,
-    observe_deep,
+    is_fixed_by_reload, observe_deep,
 };
 use serde::Serialize;
 
@@ -234,7 +234,7 @@ async fn diagnose_file(
 
 /// The mounts that only need a reload: the version that they will run is registered, and was configured by a user.
 fn reloadable_mounts(findings: &[Finding]) -> Vec<MountPath> {
-    let by_reload = findings.iter().filter(|finding| ["VTP-502", "VTP-503"].contains(&finding.id));
+    let by_reload = findings.iter().filter(|finding| is_fixed_by_reload(finding));
     by_reload.filter_map(|finding| finding.subject.parse().ok()).collect()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::deployment::LocalDeployment;
 use rollout::{Deployment, Environment, PluginDirectory, is_local_address, observe_server};
 
-use crate::commands::deployment;
+use crate::commands::connect::connect;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -49,7 +49,7 @@ pub(crate) async fn connect_with_plugin_dir(
     context: &Context,
     flag: Option<PathBuf>,
 ) -> Result<Environment, CommandError> {
-    let mut environment = deployment::connect(context, None, flag.as_ref()).await?;
+    let mut environment = connect(context, None, flag.as_ref()).await?;
     if environment.deployment.is_none() {
         environment.deployment = match flag {
             Some(directory) => local_deployment(Some(directory)),

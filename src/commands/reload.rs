@@ -4,7 +4,7 @@ use clap::{Args, ValueHint};
 use rollout::{Environment, Goal, MountPath, ReloadGoal, ReloadTarget, observe_server};
 use vault_api::catalog::PluginType;
 
-use crate::commands::deployment;
+use crate::commands::connect::connect;
 use crate::commands::execute::{ConsentArgs, PlanReport, RestartArgs, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::plan_summary::describe_reload;
@@ -38,7 +38,7 @@ pub struct ReloadArgs {
 pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let ReloadArgs { mounts, plugin, kind, restarts, consent } = args;
     let (environment, target) = unless_interrupted(async {
-        let environment = deployment::connect(context, None, None).await?;
+        let environment = connect(context, None, None).await?;
         let target = reload_target(&environment, plugin, mounts, kind, ui).await?;
         Ok((environment, target))
     })

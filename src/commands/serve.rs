@@ -14,23 +14,12 @@ pub struct ServeArgs {}
 #[derive(Debug, Serialize)]
 pub struct ServeReport {}
 
-/// The variable by which a host marks a plugin process.
-const MAGIC_COOKIE_KEY: &str = "VAULT_BACKEND_PLUGIN";
-
-/// Whether Vault or OpenBao started this process.
-pub fn is_started_by_host() -> bool {
-    std::env::var_os(MAGIC_COOKIE_KEY).is_some()
-}
-
 /// Serves until the host stops it.
 ///
 /// # Errors
 /// If it was started by hand, or the host cannot be served.
 pub fn run(args: ServeArgs) -> Result<ServeReport, CommandError> {
     let ServeArgs {} = args;
-    if !is_started_by_host() {
-        return Err(started_by_hand_error());
-    }
     vault_plugin::serve(token_engine::engine).map(|()| ServeReport {}).map_err(|error| match error {
         vault_plugin::ServeError::NotStartedByHost => started_by_hand_error(),
         error => CommandError::failed("could not serve the host").caused_by(error),

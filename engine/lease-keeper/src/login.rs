@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use vault_api::token::{AuthResponse, LookupSelf, TokenType};
-use vault_api::{CallError, Client, ClientError, SecretString, kubernetes};
+use vault_api::{CallError, Client, ClientError, SecretString, auth_kubernetes};
 
 use crate::decide;
 use crate::lease_term::{Elapsed, LeaseTerm};
@@ -67,7 +67,7 @@ impl AuthMethod {
         let read = tokio::fs::read_to_string(token_path).await;
         let jwt = read.map_err(|source| LoginError::ServiceAccount { path: token_path.clone(), source })?;
         let jwt = SecretString::new(jwt);
-        let login = kubernetes::Login {
+        let login = auth_kubernetes::Login {
             mount: mount.clone(),
             role: role.clone(),
             jwt: SecretString::new(jwt.expose().trim()),

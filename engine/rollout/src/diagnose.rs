@@ -28,21 +28,24 @@ use crate::observed::Observed;
 /// A check of the observed state for one kind of problem.
 type Check = fn(&Observed) -> Vec<Finding>;
 
-const CHECKS: [&[Check]; 9] = [
-    server::CHECKS,
-    cluster::CHECKS,
-    files::CHECKS,
-    catalog::CHECKS,
-    pins::CHECKS,
-    mounts::CHECKS,
-    processes::CHECKS,
-    leases::CHECKS,
-    permissions::CHECKS,
+/// The kinds of findings of each subject, and its checks. Binaries are checked by [`diagnose_binary`], and messages by [`explain()`].
+const SUBJECTS: [(&[&FindingKind], &[Check]); 11] = [
+    (server::ALL, server::CHECKS),
+    (cluster::ALL, cluster::CHECKS),
+    (files::ALL, files::CHECKS),
+    (catalog::ALL, catalog::CHECKS),
+    (pins::ALL, pins::CHECKS),
+    (mounts::ALL, mounts::CHECKS),
+    (processes::ALL, processes::CHECKS),
+    (leases::ALL, leases::CHECKS),
+    (permissions::ALL, permissions::CHECKS),
+    (binary::ALL, &[]),
+    (plugin::ALL, &[]),
 ];
 
 /// Returns all findings, in the order in which to fix them, and what could not be observed.
 pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<Unobserved>) {
-    let checks = CHECKS.into_iter().flatten();
+    let checks = SUBJECTS.into_iter().flat_map(|(_, checks)| checks);
     let mut findings: Vec<Finding> = checks.flat_map(|check| check(observed)).collect();
     findings.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     (findings, permissions::unobserved(observed))
@@ -55,20 +58,12 @@ fn sort_key(finding: &Finding) -> (Severity, bool, &str, &str) {
 
 /// Returns all kinds of findings, sorted by id.
 pub fn finding_kinds() -> Vec<&'static FindingKind> {
-    let groups = [
-        binary::ALL,
-        plugin::ALL,
-        files::ALL,
-        catalog::ALL,
-        pins::ALL,
-        mounts::ALL,
-        processes::ALL,
-        leases::ALL,
-        server::ALL,
-        cluster::ALL,
-        permissions::ALL,
-    ];
-    let mut all: Vec<&FindingKind> = groups.into_iter().flatten().copied().collect();
+    let mut all: Vec<&FindingKind> = SUBJECTS.into_iter().flat_map(|(kinds, _)| kinds).copied().collect();
     all.sort_by_key(|kind| kind.id);
     all
+}
+
+/// Whether a reload of its mount fixes a finding: the version that the mount will run is registered, and was configured by a user.
+pub fn is_fixed_by_reload(finding: &Finding) -> bool {
+    mounts::FIXED_BY_RELOAD.contains(&finding.id)
 }

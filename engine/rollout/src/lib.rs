@@ -107,7 +107,7 @@ pub use deployment::{
 };
 pub use diagnose::{
     ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
-    explain, explain_log, finding_kinds,
+    explain, explain_log, finding_kinds, is_fixed_by_reload,
 };
 pub use digest::{decode_hex, hex, hex_sha256, sha256_of_reader};
 pub use error_chain::error_chain;

@@ -27,17 +27,17 @@
 //! - Requests: [`Endpoint`], [`Client`], and [`ClientConfig`] with TLS, timeouts and [`Proxies`].
 //! - Errors: [`CallError`], which is an [`ApiError`] if the server responded.
 //! - Plugins: [`catalog`], [`pins`], [`mounts`], [`reload`], [`help`].
-//! - Secrets: [`logical`] for any path, [`leases`], [`token`], [`kubernetes`] for the login of a pod.
+//! - Secrets: [`logical`] for any path, [`leases`], [`token`], [`auth_kubernetes`] for the login of a pod.
 //! - The server: [`health`], [`seal_status`], [`leader`], [`ha`], [`raft`], [`step_down`], [`config_state`].
 //! - Access: [`capabilities`], [`namespaces`].
 
+pub mod auth_kubernetes;
 pub mod capabilities;
 pub mod catalog;
 pub mod config_state;
 pub mod ha;
 pub mod health;
 pub mod help;
-pub mod kubernetes;
 pub mod leader;
 pub mod leases;
 pub mod logical;

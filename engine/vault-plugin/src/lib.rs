@@ -36,4 +36,4 @@ pub mod fuzzing;
 
 #[cfg(feature = "host")]
 pub use host::{ProbeError, ProbeReport, probe};
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, is_started_by_host, serve};

@@ -19,6 +19,11 @@ pub(crate) const HANDSHAKE: Handshake = Handshake {
     protocol_versions: &[5],
 };
 
+/// Whether Vault or OpenBao started this process as a plugin.
+pub fn is_started_by_host() -> bool {
+    Environment::from_process().has(HANDSHAKE.cookie_key)
+}
+
 /// Serves an engine to the host that started this process, until the host shuts it down or disconnects. A shutdown exits the
 /// process.
 ///

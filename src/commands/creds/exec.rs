@@ -5,19 +5,20 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use lease_keeper::{Credential, Event, LifetimeWatcher, UnrevokedSecret};
+use lease_keeper::{Credential, Event, LifetimeWatcher};
 use rustix::process::Signal;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::delivery::{self, EnvMapping, FileMapping};
 use super::exec_child::{ExecChild, TokenForwarding};
 use super::lease_events::LeaseEvent;
 use super::login::LoginArgs;
+use super::session::{WRITE_RETRY_DELAY, report_with_unrevoked, sleep_until_or_forever};
 use super::signals::{SignalEvent, SignalListener, reap, signal_by_name};
 use crate::commands::exit_report::ExitReport;
 use crate::context::Context;
 use crate::duration;
-use crate::error::{CommandError, CommandErrorKind};
+use crate::error::CommandError;
 use crate::ui::{Report as _, Ui};
 
 /// Arguments of `creds exec`.
@@ -102,31 +103,10 @@ pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<ExitR
         tokens,
         command: &command,
     };
-    let ended = run.supervise(&mut watcher, &mut signals, ui).await;
+    let result = run.supervise(&mut watcher, &mut signals, ui).await;
     delivery::remove_files(&files).iter().for_each(|left| ui.warn(left));
     let unrevoked = watcher.shutdown().await;
-    exit_report(ended, unrevoked)
-}
-
-/// The report: the exit code of the command, unless a secret could not be revoked.
-pub(super) fn exit_report(
-    ended: Result<u8, CommandError>,
-    unrevoked: Vec<UnrevokedSecret>,
-) -> Result<ExitReport, CommandError> {
-    if unrevoked.is_empty() {
-        return ended.map(ExitReport::new);
-    }
-    let error = match ended {
-        Ok(code) => CommandError::new(
-            CommandErrorKind::ManualIntervention,
-            format!("the credential could not be revoked (the command exited with {code})"),
-        ),
-        Err(error) => {
-            CommandError::new(CommandErrorKind::ManualIntervention, "the credential could not be revoked")
-                .caused_by(error)
-        }
-    };
-    Err(unrevoked.iter().map(|secret| format!("{secret}.")).fold(error, CommandError::hint))
+    report_with_unrevoked(result, unrevoked)
 }
 
 struct ExecSession<'a> {
@@ -148,9 +128,6 @@ enum ChildState {
     /// It was asked to exit, and this process exits afterwards.
     Stopping,
 }
-
-/// Delay before a file that could not be written is tried again.
-pub(super) const WRITE_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 impl ExecSession<'_> {
     async fn supervise(
@@ -230,7 +207,7 @@ impl ExecSession<'_> {
 }
 
 /// Waits for the first credential.
-pub(super) async fn first_credential(
+async fn first_credential(
     watcher: &mut LifetimeWatcher,
     signals: &mut SignalListener,
     path: &str,
@@ -266,36 +243,9 @@ fn print_event(event: &Event, path: &str, ui: &mut Ui) {
     }
 }
 
-/// Sleeps until a time, or forever.
-pub(super) async fn sleep_until_or_forever(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use lease_keeper::RevocationStatus;
-
     use super::*;
-
-    #[test]
-    fn what_lives_on_is_named_and_needs_a_person() {
-        let left = UnrevokedSecret {
-            subject: "lease custom/creds/a/1".into(),
-            revocation: RevocationStatus::Failed,
-            cause: "no connection".into(),
-        };
-        let error = exit_report(Ok(0), vec![left]).expect_err("it lives on");
-        assert_eq!(error.kind(), CommandErrorKind::ManualIntervention);
-        assert!(
-            error.render().contains("lease custom/creds/a/1 is still valid (no connection)"),
-            "{}",
-            error.render()
-        );
-        assert!(exit_report(Ok(7), vec![]).is_ok());
-    }
 
     #[test]
     fn a_change_is_told_by_restart_by_a_signal_or_not() {

@@ -5,9 +5,9 @@ use lease_keeper::{Credential, Event, LifetimeWatcher};
 use tokio::time::Instant;
 
 use super::delivery::{self, FileMapping};
-use super::exec::{WRITE_RETRY_DELAY, exit_report, sleep_until_or_forever};
 use super::lease_events::LeaseEvent;
 use super::login::LoginArgs;
+use super::session::{WRITE_RETRY_DELAY, report_with_unrevoked, sleep_until_or_forever};
 use super::signals::{SignalEvent, SignalListener};
 use crate::commands::exit_report::ExitReport;
 use crate::context::Context;
@@ -42,7 +42,7 @@ pub async fn run(args: WatchArgs, context: &Context, ui: &mut Ui) -> Result<Exit
     if unrevoked.is_empty() && ended.is_ok() {
         ui.report_item(&LeaseEvent::Revoked { path })?;
     }
-    exit_report(ended.map(|()| 0), unrevoked)
+    report_with_unrevoked(ended.map(|()| 0), unrevoked)
 }
 
 async fn watch_until_interrupt(

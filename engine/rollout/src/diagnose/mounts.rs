@@ -39,6 +39,8 @@ const RUNNING_CHECKSUM_MISMATCH: FindingKind = FindingKind {
         "doctor::mounts::vtp_503_a_version_was_registered_again_with_another_checksum",
     ),
 };
+/// Ids of the findings that a reload fixes.
+pub(super) const FIXED_BY_RELOAD: [&str; 2] = [NOT_RELOADED.id, RUNNING_CHECKSUM_MISMATCH.id];
 pub(super) const NO_BACKEND: FindingKind = FindingKind {
     id: "VTP-504",
     title: "a mount has no running backend",

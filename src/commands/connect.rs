@@ -33,11 +33,11 @@ pub(crate) async fn connect(
             let failed = CommandError::failed("could not find the pods of the server").caused_by(error);
             hint.into_iter().fold(failed, CommandError::hint)
         })?;
-    let (client, way) = match context.has_address() {
+    let (client, connection_mode) = match context.has_address() {
         true => (context.client()?, ConnectionMode::Address),
         false => (deployment.client(), ConnectionMode::PortForward),
     };
-    Ok(Environment { client, deployment: Some(Arc::new(deployment)), connection_mode: way })
+    Ok(Environment { client, deployment: Some(Arc::new(deployment)), connection_mode })
 }
 
 /// Flags take precedence over the file. `None` if neither selects a cluster.

@@ -10,15 +10,15 @@ use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 use vault_plugin::host::PluginCommand;
 
-use crate::commands::deployment;
+use crate::commands::connect::connect;
 use crate::commands::mount_data::{MountData, MountDataArgs, MountWrites};
 use crate::commands::plugin_args::PluginArgs;
 use crate::commands::plugin_dir::DirectoryChoice;
 use crate::commands::plugin_image::{ExtractedBinary, PluginImage};
-use crate::commands::plugin_name;
-use crate::commands::plugin_source::{
+use crate::commands::plugin_inputs::{
     binary_path, mounts_from_file, plugin_env, plugin_version, read_binary,
 };
+use crate::commands::plugin_name;
 use crate::commands::probe::{probe_for_deployment, untrusted_launch};
 use crate::commands::sensitive_fields::SensitiveFields;
 use crate::config::PluginYaml;
@@ -87,7 +87,7 @@ impl<'a> PluginRequest<'a> {
     /// If the server or its cluster does not respond.
     pub(crate) async fn connect(&self) -> Result<(Environment, Observed), CommandError> {
         let directory = self.flags.directory.plugin_dir.as_ref();
-        let environment = deployment::connect(self.context, self.yaml.deployment.as_ref(), directory).await?;
+        let environment = connect(self.context, self.yaml.deployment.as_ref(), directory).await?;
         let observed = match self.source {
             // The architecture of the nodes determines which binary of the image is extracted.
             PluginSource::Image(_) => observe(&environment, None).await?,
