@@ -51,7 +51,7 @@ func (c *config) warnings(before *config, mount string) []string {
 	warnings := []string{}
 	if before.APIKey != "" && c.reaches(before.APIEndpoint, before.Account) != nil {
 		warnings = append(warnings, fmt.Sprintf("leases minted at %s are renewed and revoked only while config has this connection. Revoke them "+
-			"before it is changed: vault lease revoke -prefix %screds", before.shownConnection(), mount))
+			"before changing it: vault lease revoke -prefix %screds", before.shownConnection(), mount))
 	}
 	if host := hostOf(c.APIEndpoint); strings.HasPrefix(c.APIEndpoint, "http://") && host != "localhost" && !net.ParseIP(host).IsLoopback() {
 		warnings = append(warnings, "api_endpoint begins with http://: the key and every token are sent unencrypted")
@@ -280,8 +280,7 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 		return logical.ErrorResponse("api_key is required"), nil
 	}
 	if strings.ContainsFunc(c.APIKey, func(letter rune) bool { return letter <= ' ' || letter > '~' }) {
-		return logical.ErrorResponse("api_key holds a space, a line break or another character that no HTTP header can " +
-			"carry; write the key alone"), nil
+		return logical.ErrorResponse("api_key contains a space, a line break or another character that is invalid in an HTTP header; write the key alone"), nil
 	}
 	if c.RequestTimeout < 1 || c.RequestTimeout > longestRequestTimeout {
 		return logical.ErrorResponse("request_timeout must be between 1s and %ds, not %ds", longestRequestTimeout, c.RequestTimeout), nil
