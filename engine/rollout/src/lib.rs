@@ -140,7 +140,7 @@ pub use progress::Progress;
 pub use refusal::{InUse, Refusal};
 pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
-pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_and_verify, revoke_hint, run_smoke_test};
+pub use smoke::{SmokeError, SmokeLease, SmokeReport, run_smoke_test};
 pub use step::{Step, UnreadyPodPolicy, VersionFrom};
 pub use transient::is_transient;
 pub use version::{Version, VersionError};

@@ -91,7 +91,7 @@ impl SmokeError {
     }
 
     /// The lease that may not be revoked.
-    pub fn unrevoked_lease(&self) -> Option<&str> {
+    pub(crate) fn unrevoked_lease(&self) -> Option<&str> {
         match self {
             Self::RevokeFailed { lease_id, .. } | Self::NotRevoked { lease_id } => Some(lease_id),
             Self::Read { .. } | Self::NoData { .. } | Self::UnknownLease { .. } | Self::Lease { .. } => None,
@@ -100,7 +100,7 @@ impl SmokeError {
 }
 
 /// How to revoke a [lease that may not be revoked](SmokeError::unrevoked_lease).
-pub fn revoke_hint(lease: &str) -> String {
+pub(crate) fn revoke_hint(lease: &str) -> String {
     format!("A credential may still be valid. Revoke it with `vault-token-plugin creds revoke {lease}`.")
 }
 
@@ -170,7 +170,7 @@ async fn verify_lease(
 ///
 /// # Errors
 /// If the lease may still be valid.
-pub async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
+pub(crate) async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
     let failed = |source| SmokeError::RevokeFailed { lease_id: lease_id.to_owned(), source };
     client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(failed)?;
     match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(failed)? {

@@ -5,23 +5,29 @@ use crate::step::Step;
 
 /// Describes what the steps have changed for clients, except the reloads of `mounts`.
 pub(crate) fn describe_effects(done: &[Step], mounts: &[MountPath]) -> Vec<String> {
-    done.iter().filter(|step| !is_reload_of(step, mounts)).filter_map(describe_effect).collect()
+    describe_each(done, mounts, describe_effect)
 }
 
-/// As [`describe_effects`], for a run that has applied every step before a smoke test.
+/// As [`describe_effects`], for a run that has applied every step before the smoke test of `path`.
 pub(crate) fn describe_configured_mounts(done: &[Step], mounts: &[MountPath], path: &str) -> Vec<String> {
-    let describe = |step: &Step| match step {
+    let mut effects = describe_each(done, mounts, |step| match step {
         Step::EnableMount { path, .. } => {
             Some(format!("{path} is mounted; `vault secrets disable {path}` removes it"))
         }
         step => describe_effect(step),
-    };
-    let mut effects: Vec<String> =
-        done.iter().filter(|step| !is_reload_of(step, mounts)).filter_map(describe).collect();
-    if mounts.is_empty() {
+    });
+    if mounts.is_empty() && !effects.is_empty() {
         effects.push(format!("`vault-token-plugin creds get {path}` repeats the test"));
     }
     effects
+}
+
+fn describe_each(
+    done: &[Step],
+    mounts: &[MountPath],
+    describe: impl Fn(&Step) -> Option<String>,
+) -> Vec<String> {
+    done.iter().filter(|step| !is_reload_of(step, mounts)).filter_map(describe).collect()
 }
 
 /// Describes the reloads, except those of `mounts`.
@@ -115,6 +121,19 @@ mod tests {
 
     fn path(text: &str) -> MountPath {
         text.parse().expect("a path")
+    }
+
+    #[test]
+    fn a_smoke_test_that_fails_after_nothing_has_changed_for_clients_leaves_nothing() {
+        let entry = Step::DeregisterVersion {
+            kind: vault_api::catalog::PluginType::Secret,
+            name: "custom".into(),
+            version: "v1.0.0".into(),
+        };
+        let file = Step::RemoveCanary { path: path("custom-canary") };
+        assert_eq!(describe_configured_mounts(&[file], &[], "custom/creds/dev"), Vec::<String>::new());
+        let left = describe_configured_mounts(&[entry], &[], "custom/creds/dev");
+        assert!(left[1].contains("creds get custom/creds/dev"), "{left:?}");
     }
 
     #[test]
