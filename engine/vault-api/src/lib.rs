@@ -50,6 +50,10 @@ pub mod seal_status;
 pub mod step_down;
 pub mod token;
 
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
+
 mod api_error;
 mod call_error;
 mod client;

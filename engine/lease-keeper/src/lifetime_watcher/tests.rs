@@ -1,7 +1,7 @@
 //! A watcher with a server in this process, whose logins end after two seconds and whose leases live for an hour.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use vault_api::ClientConfig;
+use vault_api::testing::ReceivedRequest;
 
 use super::*;
 
@@ -64,50 +65,34 @@ impl FakeServer {
     }
 }
 
-/// One request a connection.
-fn serve(state: &watch::Sender<ServerState>, stream: TcpStream) {
-    let mut reader = BufReader::new(stream);
-    let mut first = String::new();
-    reader.read_line(&mut first).expect("a request");
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).expect("a header");
-        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a length");
-        }
-        if header.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).expect("a body");
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let answer = respond(state, first.split(' ').nth(1).unwrap_or_default(), &body).to_string();
+/// Serves one request per connection.
+fn serve(state: &watch::Sender<ServerState>, mut stream: TcpStream) {
+    let ReceivedRequest { path, body, .. } = ReceivedRequest::read(&stream);
+    let answer = respond(state, &path, &body).to_string();
     let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", answer.len());
     // A watcher that ends does not wait for what it has asked.
-    let _ = write!(reader.get_mut(), "{head}\r\n\r\n{answer}");
+    let _ = write!(stream, "{head}\r\n\r\n{answer}");
 }
 
 fn respond(state: &watch::Sender<ServerState>, path: &str, body: &Value) -> Value {
     let mut answer = json!({});
     state.send_modify(|state| match path {
-        "/v1/auth/kubernetes/login" => {
+        "auth/kubernetes/login" => {
             let token = format!("token-{}", state.logins);
             state.logins += 1;
             let auth =
                 json!({"client_token": token, "lease_duration": 2, "renewable": false, "token_type": "service"});
             answer = json!({"auth": auth});
         }
-        "/v1/custom/creds/dev" => {
+        "custom/creds/dev" => {
             let lease_id = format!("custom/creds/dev/{}", state.leases);
             state.leases += 1;
             answer = json!({"lease_id": lease_id, "lease_duration": 3600, "renewable": true, "data": {"token": "t"}});
         }
-        "/v1/sys/leases/revoke" => {
+        "sys/leases/revoke" => {
             state.revoked.push(body["lease_id"].as_str().unwrap_or_default().to_owned());
         }
-        "/v1/auth/token/revoke-self" => {}
+        "auth/token/revoke-self" => {}
         other => panic!("{other} is not asked for here"),
     });
     answer

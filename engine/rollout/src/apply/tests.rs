@@ -1,7 +1,7 @@
 //! Runs against a server and nodes that are simulated in this process.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 use vault_api::health::Product;
+use vault_api::testing::ReceivedRequest;
 use vault_api::{Client, ClientConfig};
 
 use super::*;
@@ -114,32 +115,13 @@ impl FakeCluster {
     }
 
     /// Serves one request per connection. A lost request has no response.
-    fn serve(&self, stream: TcpStream) {
-        let mut reader = BufReader::new(stream);
-        let mut line = String::new();
-        reader.read_line(&mut line).expect("a request");
-        let mut length = 0;
-        loop {
-            let mut header = String::new();
-            reader.read_line(&mut header).expect("a header");
-            if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a length");
-            }
-            if header.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).expect("a body");
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let mut parts = line.split(' ');
-        let (method, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let path = path.strip_prefix("/v1/").unwrap_or(path);
-        if let Some((status, response)) = self.with_state(|state| state.respond(method, path, &body)) {
+    fn serve(&self, mut stream: TcpStream) {
+        let ReceivedRequest { method, path, body } = ReceivedRequest::read(&stream);
+        if let Some((status, response)) = self.with_state(|state| state.respond(&method, &path, &body)) {
             let response = response.to_string();
             let head =
                 format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}", response.len());
-            write!(reader.get_mut(), "{head}\r\n\r\n{response}").expect("a connection");
+            write!(stream, "{head}\r\n\r\n{response}").expect("a connection");
         }
     }
 }
