@@ -54,6 +54,9 @@ pub(crate) struct Description {
     /// Address of the documentation that the description follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) documented: Option<String>,
+    /// Address of the vendor's OpenAPI document that the calls were validated against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) validated: Option<String>,
     /// What neither a test nor the documentation shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unverified: Option<String>,

@@ -41,6 +41,7 @@ presets! {
     "gitlab-project",
     "grafana",
     "harbor",
+    "harbor-project",
     "hydra-client",
     "influxdb",
     "jupyterhub",
@@ -138,10 +139,13 @@ mod tests {
         let mut table = heading.to_owned();
         for preset in all_presets() {
             let description = preset.description();
-            let mut status = match (&description.unverified, &description.proven) {
-                (Some(_), _) => "unverified".to_owned(),
-                (None, Some(server)) => format!("tested with {server}"),
-                (None, None) => panic!("{}: neither proven nor unverified", preset.name),
+            let mut status = match (&description.proven, &description.validated, &description.unverified) {
+                (Some(server), _, None) => format!("tested with {server}"),
+                (None, Some(address), None) => {
+                    format!("validated against the vendor's [OpenAPI document]({address})")
+                }
+                (None, None, Some(_)) => "unverified".to_owned(),
+                _ => panic!("{}: exactly one of proven, validated and unverified", preset.name),
             };
             if let Some(address) = &description.documented {
                 status.push_str(&format!(", follows the [documentation]({address})"));
