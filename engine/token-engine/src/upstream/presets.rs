@@ -178,6 +178,33 @@ mod tests {
         assert!(page.contains(quoted));
     }
 
+    /// Adds the text of each Rust file below a folder.
+    fn read_sources(folder: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read_sources(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_comparison_with_existing_plugins_names_every_preset_and_only_tests_that_exist() {
+        let page = std::fs::read_to_string(page().with_file_name("upstreams.md")).unwrap();
+        let mut sources = String::new();
+        read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"), &mut sources);
+        let named: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+        let tests = named.iter().filter(|name| name.matches('_').count() > 3);
+        let missing: Vec<&&str> = tests.filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+        assert_eq!(missing, Vec::<&&str>::new());
+        let (_, table) = page.split_once("## Plugins by preset").unwrap();
+        for preset in all_presets() {
+            assert!(table.contains(&format!("`{}`", preset.name)), "{}", preset.name);
+        }
+    }
+
     #[test]
     fn a_misspelt_preset_is_named_with_the_nearest_one() {
         assert!(find_preset("jupyterhib").err().unwrap().to_string().contains("did you mean jupyterhub?"));
