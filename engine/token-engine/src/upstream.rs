@@ -4,6 +4,8 @@ mod api;
 mod credential;
 mod description;
 mod error;
+#[cfg(test)]
+mod openapi;
 mod presets;
 mod request;
 mod response;

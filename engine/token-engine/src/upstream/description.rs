@@ -52,6 +52,9 @@ pub(crate) struct Description {
     /// Address of the documentation that the description follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) documented: Option<String>,
+    /// Address of the vendor's OpenAPI document that the calls were validated against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) validated: Option<String>,
     /// Assumptions that neither a test nor the documentation covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unverified: Option<String>,
