@@ -240,7 +240,13 @@ fn error_chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a
 fn known_finding_hint(error: &(dyn Error + 'static)) -> Option<String> {
     let finding = error_chain(error)
         .find_map(|cause| explain(&cause.to_string()).first().map(|finding| finding.kind))?;
-    Some(format!("{}: {}. {} More: `{}`.", finding.id, finding.title, finding.remediation, finding.explain_command()))
+    Some(format!(
+        "{}: {}. {} More: `{}`.",
+        finding.id,
+        finding.title,
+        finding.remediation,
+        finding.explain_command()
+    ))
 }
 
 fn call_error_hint(error: &CallError) -> Option<&'static str> {
@@ -323,7 +329,7 @@ mod tests {
         assert_eq!(
             CommandError::failed("could not read creds/a").caused_by(source).render(),
             "Error: could not read creds/a\n  \
-             because: could not call http://127.0.0.1:1: no connection (Connection refused)\n\n\
+             caused by: could not call http://127.0.0.1:1: no connection (Connection refused)\n\n\
              Check that the server is running, and that the address is right. Set it with --address or VAULT_ADDR.\n"
         );
     }

@@ -333,7 +333,10 @@ impl Report for DoctorReport {
                 explain,
             } = finding;
             let _ = writeln!(text, "{id}  {severity}: {subject}: {title}");
-            let _ = writeln!(text, "  evidence     {evidence}\n  consequence  {consequence}\n  remediation  {remediation}");
+            let _ = writeln!(
+                text,
+                "  evidence     {evidence}\n  consequence  {consequence}\n  remediation  {remediation}"
+            );
             for command in commands {
                 let _ = writeln!(text, "               {command}");
             }

@@ -20,7 +20,9 @@ const PROCESS_EXITED: FindingKind = FindingKind {
     consequence: "The request fails. The server starts the plugin again for the next request.",
     remediation: "Find the cause: an out-of-memory kill in the kernel log, the container's limits, or the plugin's last lines in the server log.",
     log_patterns: &["plugin is shut down"],
-    verified_by: VerifiedBy::NotReproduced("a server starts the plugin again before the failure can be observed"),
+    verified_by: VerifiedBy::NotReproduced(
+        "a server starts the plugin again before the failure can be observed",
+    ),
 };
 const SOCKET_REMOVED: FindingKind = FindingKind {
     id: "VTP-603",

@@ -131,7 +131,7 @@ fn three_nodes_amid_an_upgrade() {
         "\
 Server   https://vault.example:8200 Vault 1.21.4
 Plugins  /vault/plugins
-Restarts init container plugins brings 1 file from registry.example/plugins:1
+Restarts init container plugins copies 1 file from registry.example/plugins:1
 
 custom (secret)
   VERSION  SHA256        CATALOG  ON DISK  CONFIGURED  RUNNING   RESTART
@@ -146,7 +146,7 @@ Nodes
   vault-1  standby  1.21.4  5.00 GiB  1      -
   vault-2  NOT READY: the pod is Pending: no node has enough memory
 
-1 mount of engines that come with the server
+1 mount of built-in engines
 "
     );
 }
