@@ -20,6 +20,7 @@
 //! - `config`, `roles`, `creds`, `metrics`: the API paths. `token`: renewal and revocation of a lease.
 //! - `pending_token`: a token between its mint and its issue, with its write-ahead log entry. `terms`: TTLs.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
+//! - `preset_info`: what the presets ask for, as other programs show it.
 //! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 
 mod cache;
@@ -31,6 +32,7 @@ mod field_update;
 mod metrics;
 mod orphans;
 mod pending_token;
+mod preset_info;
 mod presets;
 mod role_name;
 mod roles;
@@ -52,6 +54,8 @@ use std::time::Duration;
 
 use vault_plugin::framework::Engine;
 use vault_plugin::logical::Error;
+
+pub use crate::preset_info::{FieldCheck, FieldInfo, PresetInfo, PresetStatus, preset, preset_names};
 
 use crate::cache::Cache;
 use crate::config::{Config, ConnectionMismatch};

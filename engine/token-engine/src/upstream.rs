@@ -31,7 +31,8 @@ pub(crate) use self::answer::expiries;
 pub(crate) use self::answer::{ExpiryError, Minted};
 pub(crate) use self::api::{Api, LatestEnd};
 pub(crate) use self::description::{
-    Description, Find, Node, PermissionUse, Place, Recovery, Renew, Revoke, complete,
+    Description, Find, Node, Parameter, PermissionUse, Place, Recovery, Renew, Revoke, coerce_given,
+    complete, is_empty,
 };
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};
