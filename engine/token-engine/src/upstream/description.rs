@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::auth::{Auth, Basic, ClientCredentials, OAuth2};
 pub(crate) use self::call::{Body, Call, Find, Gone, Login, Mint, Pages, PreMint, Probe, Renew, Revoke};
 pub(crate) use self::node::Node;
-pub(crate) use self::parameter::{Parameter, complete};
+pub(crate) use self::parameter::{Parameter, coerce_given, complete, is_empty};
 pub(crate) use self::problem::{Place, Problem, Problems};
 pub(crate) use self::source::{Expires, ExpiryUnit, Origin, Pointer, Source};
 pub(crate) use self::status::StatusSet;
