@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use token_engine::engine;
 use vault_plugin::testing::TestMount;
 
-use crate::fake_api::{FakeApi, Received, Reply};
+use crate::fake_api::{FakeApi, FakeResponse, ReceivedRequest};
 use crate::{assert_accepted, read_error, wal_entries};
 
 #[tokio::test]
 async fn a_robot_account_of_a_project_is_found_after_a_lost_response() {
     let robots: Arc<Mutex<Vec<Value>>> = Arc::default();
     let stored = Arc::clone(&robots);
-    let api = FakeApi::start(move |request: &Received| {
+    let api = FakeApi::start(move |request: &ReceivedRequest| {
         let mut robots = stored.lock();
         match (&*request.method, &*request.target) {
-            ("GET", "/api/v2.0/users/current") => Reply::json(200, json!({"user_id": 1})),
+            ("GET", "/api/v2.0/users/current") => FakeResponse::json(200, json!({"user_id": 1})),
             ("POST", _) => {
                 let body = request.json();
                 assert_eq!(
@@ -25,17 +25,17 @@ async fn a_robot_account_of_a_project_is_found_after_a_lost_response() {
                     (&json!("project"), &json!("web"))
                 );
                 robots.push(json!({"id": 42, "name": "robot$web+x", "description": body["description"]}));
-                Reply::lost()
+                FakeResponse::lost()
             }
             ("GET", target)
                 if target.contains("page=1") && target.contains("q=Level%3Dproject%2CProjectID%3D7") =>
             {
-                Reply::json(200, Value::Array(robots.clone()))
+                FakeResponse::json(200, Value::Array(robots.clone()))
             }
-            ("GET", _) => Reply::json(200, json!([])),
+            ("GET", _) => FakeResponse::json(200, json!([])),
             ("DELETE", "/api/v2.0/robots/42") => {
                 robots.clear();
-                Reply::json(200, Value::Null)
+                FakeResponse::json(200, Value::Null)
             }
             (method, target) => panic!("unexpected request: {method} {target}"),
         }
