@@ -55,6 +55,9 @@ _vault__token__plugin() {
             vault__token__plugin,parent-death)
                 cmd="vault__token__plugin__subcmd__parent__subcmd__death"
                 ;;
+            vault__token__plugin,presets)
+                cmd="vault__token__plugin__subcmd__presets"
+                ;;
             vault__token__plugin,register)
                 cmd="vault__token__plugin__subcmd__register"
                 ;;
@@ -151,6 +154,9 @@ _vault__token__plugin() {
             vault__token__plugin__subcmd__help,parent-death)
                 cmd="vault__token__plugin__subcmd__help__subcmd__parent__subcmd__death"
                 ;;
+            vault__token__plugin__subcmd__help,presets)
+                cmd="vault__token__plugin__subcmd__help__subcmd__presets"
+                ;;
             vault__token__plugin__subcmd__help,register)
                 cmd="vault__token__plugin__subcmd__help__subcmd__register"
                 ;;
@@ -245,7 +251,7 @@ _vault__token__plugin() {
 
     case "${cmd}" in
         vault__token__plugin)
-            opts="-o -q -n -h -V --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help --version serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help"
+            opts="-o -q -n -h -V --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help --version serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1189,7 +1195,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__dev)
-            opts="-o -q -n -h --binary --name --arg --env --mount --smoke --listen --data --server --watch --config --role --write --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-o -q -n -h --binary --name --arg --env --mount --smoke --listen --data --server --watch --preset --config --role --write --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1229,6 +1235,10 @@ _vault__token__plugin() {
                     ;;
                 --server)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preset)
+                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1531,7 +1541,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__help)
-            opts="serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help"
+            opts="serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1853,6 +1863,20 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__parent__subcmd__death)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__presets)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3192,8 +3216,94 @@ _vault__token__plugin() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__presets)
+            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-server-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "human json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --kube-namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --statefulset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --selector)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tool-image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vault__subcmd__token__subcmd__plugin__subcmd__register)
-            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --type --mount --smoke --rewrite --placed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --type --mount --smoke --rewrite --placed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --preset --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3245,6 +3355,10 @@ _vault__token__plugin() {
                     ;;
                 --placed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preset)
+                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -61,6 +61,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "status" -d 'Show plugin files, catalog, mounts and running versions'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "doctor" -d 'Diagnose a server, a plugin binary or an error message'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "creds" -d 'Get, renew and revoke credentials, or run a command with one'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "presets" -d 'Show which token APIs have presets, and what one of them needs'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "node" -d 'Run a step on a node (started by this program)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "parent-death" -d 'Run a command that ends with its parent (started by this program)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -96,6 +97,32 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand de
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l listen -d 'Address to listen on [default: 127.0.0.1:8200]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l data -d 'Directory to store data in [default: in memory]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l server -d 'Server: vault, bao or a path' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l preset -d 'Token API to configure; `presets` lists them' -r -f -a "artifactory\t''
+buildkite\t''
+cloudflare\t''
+datadog\t''
+digitalocean-spaces\t''
+docker-hub\t''
+elasticsearch\t''
+gitea\t''
+gitlab-group\t''
+gitlab-project\t''
+grafana\t''
+harbor\t''
+harbor-project\t''
+hydra-client\t''
+influxdb\t''
+jupyterhub\t''
+keycloak-client\t''
+keystone\t''
+kubernetes\t''
+oauth2\t''
+sentry\t''
+sonarqube\t''
+tailscale\t''
+tokens\t''
+vault-token\t''
+verdaccio\t''"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l config -d 'Data for `config`; KEY=@FILE reads a file' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l role -d 'Data for `roles/NAME`; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l write -d 'Data for any other path; repeatable' -r
@@ -267,6 +294,32 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l mount -d 'Path to mount the plugin at' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l smoke -d 'Path to read as a smoke test, like creds/developer' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l placed-on -d 'Another node that has the binary already; repeatable' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l preset -d 'Token API to configure; `presets` lists them' -r -f -a "artifactory\t''
+buildkite\t''
+cloudflare\t''
+datadog\t''
+digitalocean-spaces\t''
+docker-hub\t''
+elasticsearch\t''
+gitea\t''
+gitlab-group\t''
+gitlab-project\t''
+grafana\t''
+harbor\t''
+harbor-project\t''
+hydra-client\t''
+influxdb\t''
+jupyterhub\t''
+keycloak-client\t''
+keystone\t''
+kubernetes\t''
+oauth2\t''
+sentry\t''
+sonarqube\t''
+tailscale\t''
+tokens\t''
+vault-token\t''
+verdaccio\t''"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l config -d 'Data for `config`; KEY=@FILE reads a file' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l role -d 'Data for `roles/NAME`; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l write -d 'Data for any other path; repeatable' -r
@@ -673,6 +726,27 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand cr
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a command with a credential, which is revoked when it exits'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "watch" -d 'Write a credential to files, and keep it valid until interrupted'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l ca-path -d 'Directory of PEM files of CAs [env: VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l client-cert -d 'PEM file of the client certificate [env: VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l client-key -d 'PEM file of the client key [env: VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l timeout -d 'Timeout of one request [default: 60s] [env: VAULT_CLIENT_TIMEOUT]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -s o -l output -d 'Output format: human, json or yaml [env: VAULT_FORMAT]' -r -f -a "human\t'Text for people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -s n -l kube-namespace -d 'Kubernetes namespace of the server\'s pods' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l kubeconfig -d 'Path of the kubeconfig [env: KUBECONFIG]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l context -d 'Context of the kubeconfig [default: the current one]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l statefulset -d 'StatefulSet of the server' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l selector -d 'Labels of the server\'s pods, in place of --statefulset' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l tool-image -d 'Image with this program, for pods without a shell [default: that of the loader\'s init container]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -s q -l quiet -d 'Print only warnings and errors'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
@@ -877,26 +951,27 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ve
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s q -l quiet -d 'Print only warnings and errors'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "serve" -d 'Run the plugin (started by Vault or OpenBao)'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "dev" -d 'Run a plugin on a development server'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "inspect" -d 'Show what a plugin is, or compare two of them'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "manifests" -d 'Print Kubernetes manifests for servers and applications'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "package" -d 'Build a container image of plugins, and their checksums'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "loader" -d 'Copy the plugins of an image into the plugin directory'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "register" -d 'Install, register, mount and configure a plugin'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "upgrade" -d 'Move all mounts of a plugin to another version'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "rollback" -d 'Move all mounts of a plugin back to an earlier version'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "deregister" -d 'Remove unused versions of a plugin'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "gc" -d 'Remove all versions that are no longer needed'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and verify what runs'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "status" -d 'Show plugin files, catalog, mounts and running versions'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "doctor" -d 'Diagnose a server, a plugin binary or an error message'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "creds" -d 'Get, renew and revoke credentials, or run a command with one'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "node" -d 'Run a step on a node (started by this program)'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "parent-death" -d 'Run a command that ends with its parent (started by this program)'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "version" -d 'Print the version and the plugin protocol version'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds node parent-death completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "serve" -d 'Run the plugin (started by Vault or OpenBao)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "dev" -d 'Run a plugin on a development server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "inspect" -d 'Show what a plugin is, or compare two of them'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "manifests" -d 'Print Kubernetes manifests for servers and applications'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "package" -d 'Build a container image of plugins, and their checksums'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "loader" -d 'Copy the plugins of an image into the plugin directory'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "register" -d 'Install, register, mount and configure a plugin'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "upgrade" -d 'Move all mounts of a plugin to another version'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "rollback" -d 'Move all mounts of a plugin back to an earlier version'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "deregister" -d 'Remove unused versions of a plugin'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "gc" -d 'Remove all versions that are no longer needed'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and verify what runs'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "status" -d 'Show plugin files, catalog, mounts and running versions'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "doctor" -d 'Diagnose a server, a plugin binary or an error message'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "creds" -d 'Get, renew and revoke credentials, or run a command with one'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "presets" -d 'Show which token APIs have presets, and what one of them needs'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "node" -d 'Run a step on a node (started by this program)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "parent-death" -d 'Run a command that ends with its parent (started by this program)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "version" -d 'Print the version and the plugin protocol version'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect manifests package loader register upgrade rollback deregister gc reload status doctor creds presets node parent-death completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "get" -d 'Get a credential'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "renew" -d 'Renew a lease'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "revoke" -d 'Revoke a lease, and wait until it is revoked'

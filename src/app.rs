@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     completions, creds, deregister, dev, doctor, gc, inspect, loader, manifests, node, package, parent_death,
-    register, reload, rollback, serve, status, upgrade, version,
+    presets, register, reload, rollback, serve, status, upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, CommandErrorKind};
@@ -66,6 +66,8 @@ enum Command {
     /// Get, renew and revoke credentials, or run a command with one
     #[command(subcommand)]
     Creds(creds::CredsCommand),
+    /// Show which token APIs have presets, and what one of them needs
+    Presets(presets::PresetsArgs),
     /// Run a step on a node (started by this program)
     #[command(subcommand, hide = true)]
     Node(node::NodeCommand),
@@ -163,6 +165,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),
         Command::Creds(creds::CredsCommand::Exec(args)) => finish(creds::exec(*args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Watch(args)) => finish(creds::watch(args, context, ui).await, ui),
+        Command::Presets(args) => finish(presets::run(args), ui),
         Command::Node(command) => finish(node::run(command).await, ui),
         Command::ParentDeath(args) => finish(parent_death::run(args, ui), ui),
         Command::Completions(args) => finish(completions::run(args, App::command()), ui),

@@ -155,10 +155,16 @@ impl PluginYaml {
             .as_object()
             .is_some_and(|map| map.len() == 1 && (map.contains_key("file") || map.contains_key("env")));
         if !is_reference {
-            return if key_value::is_secret_field(key) {
-                Err(plaintext_secret_error(key, key))
-            } else {
-                Ok(DesiredValue::Plain(value.clone()))
+            return match value.as_object() {
+                _ if key_value::is_secret_field(key) => Err(plaintext_secret_error(key, key)),
+                // Each can be a secret of its own.
+                Some(parameters) if key == "parameters" => {
+                    let resolved = parameters
+                        .iter()
+                        .map(|(name, value)| Ok((name.clone(), self.resolve_value(name, value)?)));
+                    Ok(DesiredValue::Fields(resolved.collect::<Result<_, CommandError>>()?))
+                }
+                _ => Ok(DesiredValue::Plain(value.clone())),
             };
         }
         let reference = serde_json::from_value(value.clone()).map_err(|source| {
@@ -390,6 +396,18 @@ deployment: {local: {plugin_dir: /vault/plugins}}
         };
         assert_eq!(image("registry.example.com/team/a:1"), "registry.example.com/team/a:1");
         assert_eq!(Path::new(&image("./layout")), directory.path().join("./layout"));
+    }
+
+    #[test]
+    fn a_parameter_is_a_text_or_a_reference() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("key"), "hunter2\n").expect("a file");
+        let yaml = PluginYaml { directory: directory.path().to_owned(), ..PluginYaml::default() };
+        let parameters = json!({"key": {"file": "key"}, "user": "ada"});
+        let resolved = yaml.resolve_value("parameters", &parameters).expect("values");
+        let DesiredValue::Fields(fields) = resolved else { panic!("{resolved:?}") };
+        assert!(matches!(&fields["key"], DesiredValue::Secret(secret) if secret.expose() == "hunter2"));
+        assert_eq!(fields["user"], DesiredValue::Plain(json!("ada")));
     }
 
     #[test]

@@ -28,7 +28,8 @@ use self::dev_plugin::DevPlugin;
 use self::ready::ReadyReport;
 use self::server::{DevServer, ListenAddress, ServerChoice};
 use crate::commands::exit_report::ExitReport;
-use crate::commands::mount_data::MountDataArgs;
+use crate::commands::mount_data::{MountData, MountDataArgs};
+use crate::commands::preset_data::PresetArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -60,6 +61,8 @@ pub struct DevArgs {
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
     #[command(flatten, next_help_heading = "Data of the mount")]
+    preset: PresetArgs,
+    #[command(flatten, next_help_heading = "Data of the mount")]
     mount_data: MountDataArgs,
 }
 
@@ -69,9 +72,12 @@ pub struct DevArgs {
 /// If the server cannot start, the smoke test fails, or the command cannot be started.
 pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let started = Instant::now();
-    let DevArgs { plugin, listen, data, server, watch, command, mount_data } = args;
+    let DevArgs { plugin, listen, data, server, watch, command, preset, mount_data } = args;
     let mut interrupts = TerminationSignals::new()?;
-    let plugin = DevPlugin::resolve(plugin, &mount_data, data.as_deref(), context, ui).await?;
+    // Before the binary is started, so that it cannot read the files of secrets.
+    let MountData { mut writes, typed: _ } = mount_data.parse()?;
+    let preset = preset.select(&mut writes)?;
+    let plugin = DevPlugin::resolve(plugin, writes, preset, data.as_deref(), context, ui).await?;
     let listen_address = match listen {
         Some(address) => ListenAddress::explicit(address),
         None if command.is_empty() => ListenAddress::default_port(),

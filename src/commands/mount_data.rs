@@ -18,7 +18,8 @@ pub(crate) type MountWrites = BTreeMap<String, BTreeMap<String, DesiredValue>>;
 pub(crate) struct MountDataArgs {
     /// Data for `config`; KEY=@FILE reads a file
     ///
-    /// KEY=- reads standard input. Pass secrets in one of these two ways. The flag is repeatable.
+    /// KEY=- reads standard input. Pass secrets in one of these two ways. The key parameters.NAME sets one value of the map
+    /// `parameters`. The flag is repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     config: Vec<String>,
     /// Data for `roles/NAME`; repeatable
@@ -55,23 +56,53 @@ pub(crate) fn parse_writes(
     others: &[String],
 ) -> Result<MountWrites, CommandError> {
     let mut writes = MountWrites::new();
-    let mut add = |path: String, (key, value)| {
-        writes.entry(path).or_default().insert(key, value);
+    let mut add = |flag: &str, path: String, pair: &str| {
+        let (key, value) = parse_pair(flag, pair)?;
+        insert_field(writes.entry(path).or_default(), key, value).map_err(|Conflict| {
+            CommandError::usage(format!("{flag} sets parameters both as a whole and by name"))
+        })
     };
     for flag in config {
-        add("config".to_owned(), parse_pair("--config", flag)?);
+        add("--config", "config".to_owned(), flag)?;
     }
     for flag in roles {
         let (name, data) = flag
             .split_once(':')
             .filter(|(name, _)| !name.is_empty() && !name.contains('='))
             .ok_or_else(|| CommandError::usage("--role expects NAME:KEY=VALUE"))?;
-        add(format!("roles/{name}"), parse_pair("--role", data)?);
+        add("--role", format!("roles/{name}"), data)?;
     }
     for flag in others.chunks_exact(2) {
-        add(flag[0].trim_matches('/').to_owned(), parse_pair("--write", &flag[1])?);
+        add("--write", flag[0].trim_matches('/').to_owned(), &flag[1])?;
     }
     Ok(writes)
+}
+
+/// The map whose values are given one by one: what a preset asks for.
+const PARAMETERS: &str = "parameters";
+
+/// The map is given as a whole and by name.
+struct Conflict;
+
+fn insert_field(
+    data: &mut BTreeMap<String, DesiredValue>,
+    key: String,
+    value: DesiredValue,
+) -> Result<(), Conflict> {
+    let name = key.strip_prefix(PARAMETERS).and_then(|rest| rest.strip_prefix('.'));
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return match data.insert(key, value) {
+            Some(DesiredValue::Fields(_)) => Err(Conflict),
+            _ => Ok(()),
+        };
+    };
+    match data.entry(PARAMETERS.to_owned()).or_insert_with(|| DesiredValue::Fields(BTreeMap::new())) {
+        DesiredValue::Fields(fields) => {
+            fields.insert(name.to_owned(), value);
+            Ok(())
+        }
+        DesiredValue::Plain(_) | DesiredValue::Secret(_) => Err(Conflict),
+    }
 }
 
 /// The paths and fields whose values are on the command line itself, not in a file or on standard input.
@@ -100,6 +131,7 @@ pub(crate) fn parse_env(
         DesiredValue::Secret(secret) => SecretString::new(format!("{key}={}", secret.expose())),
         DesiredValue::Plain(Value::String(text)) => SecretString::new(format!("{key}={text}")),
         DesiredValue::Plain(other) => SecretString::new(format!("{key}={other}")),
+        fields @ DesiredValue::Fields(_) => SecretString::new(format!("{key}={}", fields.value())),
     };
     Ok(variables.into_iter().map(line).collect())
 }
@@ -125,6 +157,19 @@ mod tests {
                 .expect("writes");
         assert_eq!(writes.keys().collect::<Vec<_>>(), ["config", "extra/path", "roles/dev", "roles/ops"]);
         assert_eq!(writes["roles/dev"].len(), 2);
+    }
+
+    #[test]
+    fn parameters_are_given_as_a_whole_or_one_by_one() {
+        let config = texts(&["parameters.user_id=ada", "parameters.project_id=a=b"]);
+        let writes = parse_writes(&config, &texts(&["dev:parameters.user=ada"]), &[]).expect("writes");
+        let value = |path: &str| writes[path]["parameters"].value();
+        assert_eq!(value("config"), serde_json::json!({"user_id": "ada", "project_id": "a=b"}));
+        assert_eq!(value("roles/dev"), serde_json::json!({"user": "ada"}));
+        for config in [["parameters.a=b", "parameters=c=d"], ["parameters=c=d", "parameters.a=b"]] {
+            let error = parse_writes(&texts(&config), &[], &[]).expect_err("both");
+            assert!(error.render().contains("both as a whole and by name"), "{}", error.render());
+        }
     }
 
     #[test]

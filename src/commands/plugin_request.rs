@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rollout::{
     DesiredMount, DowngradePolicy, Durability, Environment, Observed, Plugin, observe, observe_server,
 };
+use token_engine::PresetInfo;
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 use vault_plugin::host::PluginCommand;
@@ -19,6 +20,7 @@ use crate::commands::plugin_inputs::{
     binary_path, mounts_from_file, plugin_env, plugin_version, read_binary,
 };
 use crate::commands::plugin_name;
+use crate::commands::preset_data::{self, PresetArgs};
 use crate::commands::probe::{probe_for_deployment, untrusted_launch};
 use crate::commands::sensitive_fields::SensitiveFields;
 use crate::config::PluginYaml;
@@ -31,6 +33,7 @@ pub(crate) struct PluginRequest<'a> {
     pub(crate) yaml: PluginYaml,
     flags: PluginArgs,
     data: MountData,
+    preset: Option<PresetInfo>,
     source: PluginSource,
     context: &'a Context,
 }
@@ -78,7 +81,21 @@ impl<'a> PluginRequest<'a> {
         let data = data.parse()?;
         let mut flags = flags;
         let source = plugin_source(&mut flags, &yaml, context)?;
-        Ok(PluginRequest { yaml, flags, data, source, context })
+        Ok(PluginRequest { yaml, flags, data, preset: None, source, context })
+    }
+
+    /// Writes a preset to `config` of the mount.
+    ///
+    /// # Errors
+    /// If the data selects a token API too.
+    pub(crate) fn with_preset(mut self, preset: PresetArgs) -> Result<PluginRequest<'a>, CommandError> {
+        self.preset = preset.select(&mut self.data.writes)?;
+        Ok(self)
+    }
+
+    /// The preset of the flags.
+    pub(crate) fn preset(&self) -> Option<PresetInfo> {
+        self.preset.clone()
     }
 
     /// Connects to the server, and observes what is needed to select the plugin.
@@ -142,7 +159,7 @@ impl<'a> PluginRequest<'a> {
         ui: &mut Ui,
     ) -> Result<PreparedPlugin, CommandError> {
         let is_own = self.is_own();
-        let PluginRequest { yaml, flags, data, source, context } = self;
+        let PluginRequest { yaml, flags, data, preset, source, context } = self;
         let Registration { kind, name, args, env } = registration;
         let (program, extracted) = match source {
             PluginSource::File(path) | PluginSource::ThisProgram(path) => (path, None),
@@ -162,6 +179,9 @@ impl<'a> PluginRequest<'a> {
         if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
             let sensitive =
                 SensitiveFields::query(&name, &binary, launch.clone(), &environment.client, observed).await;
+            if let Some(preset) = preset {
+                preset_data::check_plugin(&preset, &name, sensitive.has_presets())?;
+            }
             sensitive.apply(&mounts, &mut writes, &typed, ui)?;
         }
         let durability = flags.durability.durability(extracted.as_ref());

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollout::{Architecture, Binary, DesiredMount, DesiredValue, DesiredWrite, Observed};
 use serde_json::Value;
+use token_engine::PresetInfo;
 use vault_api::catalog::PluginType;
 use vault_api::{Client, SecretString, help};
 use vault_plugin::host::{self, PathInfo, PluginCommand, Verb};
@@ -39,6 +40,11 @@ impl SensitiveFields {
         Self { plugin: name.to_owned(), paths }
     }
 
+    /// Queries the binary only.
+    pub(crate) async fn query_binary(name: &str, binary: &Binary, launch: PluginCommand) -> Self {
+        Self { plugin: name.to_owned(), paths: paths_of_binary(binary, launch).await }
+    }
+
     /// Whether the value of this field is a secret. If the plugin does not describe the path, a field that is sensitive on any other path
     /// counts as a secret.
     pub(crate) fn contains(&self, path: &str, field: &str) -> bool {
@@ -69,7 +75,7 @@ impl SensitiveFields {
         typed: &BTreeSet<(String, String)>,
         ui: &mut Ui,
     ) -> Result<(), CommandError> {
-        let is_plain = |value: &DesiredValue| matches!(value, DesiredValue::Plain(_));
+        let is_plain = |value: &DesiredValue| !matches!(value, DesiredValue::Secret(_));
         let in_file = mounts.iter().flat_map(|mount| &mount.writes).flat_map(|write| write.data.values());
         let has_plain = in_file.chain(writes.values().flat_map(BTreeMap::values)).any(is_plain);
         if self.paths.is_none() && has_plain {
@@ -84,36 +90,85 @@ impl SensitiveFields {
         Ok(())
     }
 
+    /// Whether the plugin has presets of token APIs; `None` if it cannot be asked.
+    pub(crate) fn has_presets(&self) -> Option<bool> {
+        Some(self.paths.as_ref()?.keys().any(|pattern| pattern.trim_matches('/') == PRESETS))
+    }
+
     fn refuse_plaintext_in_file(&self, mounts: &[DesiredMount]) -> Result<(), CommandError> {
-        let writes = mounts.iter().flat_map(|mount| &mount.writes);
-        let mut plain = writes.flat_map(|write| {
-            let plain = write.data.iter().filter(|(_, value)| matches!(value, DesiredValue::Plain(_)));
-            plain.map(move |(field, _)| (write, field))
-        });
-        match plain.find(|(write, field)| self.contains(&write.path, field)) {
-            Some((DesiredWrite { path, .. }, field)) => {
-                Err(config::plaintext_secret_error(&format!("{field} of {path}"), field))
+        for DesiredWrite { path, data } in mounts.iter().flat_map(|mount| &mount.writes) {
+            let preset = preset_of(data);
+            for (field, value) in data.iter().filter(|(field, _)| self.contains(path, field)) {
+                let plain = match value {
+                    DesiredValue::Plain(_) => Some(field),
+                    DesiredValue::Secret(_) => None,
+                    DesiredValue::Fields(fields) => {
+                        let plain =
+                            fields.iter().filter(|(_, value)| matches!(value, DesiredValue::Plain(_)));
+                        plain
+                            .map(|(name, _)| name)
+                            .find(|name| is_secret_parameter(preset.as_ref(), field, name))
+                    }
+                };
+                if let Some(name) = plain {
+                    return Err(config::plaintext_secret_error(&format!("{name} of {path}"), name));
+                }
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 
     /// Other processes and the history of the shell can read the command line.
     fn mark_secrets(&self, writes: &mut MountWrites, typed: &BTreeSet<(String, String)>, ui: &mut Ui) {
+        let mut mark = |path: &str, field: String, value: &mut DesiredValue| {
+            if let DesiredValue::Plain(Value::String(text)) = value {
+                *value = DesiredValue::Secret(SecretString::new(std::mem::take(text)));
+            }
+            if typed.contains(&(path.to_owned(), field.clone())) {
+                ui.warn(&format!(
+                    "{field} of {path} is a secret and is written out on the command line, where other processes and \
+                     the shell's history see it; give {field}=@FILE, or {field}=- for standard input"
+                ));
+            }
+        };
         for (path, data) in writes {
+            let preset = preset_of(data);
             for (field, value) in data.iter_mut().filter(|(field, _)| self.contains(path, field)) {
-                if let DesiredValue::Plain(Value::String(text)) = value {
-                    *value = DesiredValue::Secret(SecretString::new(std::mem::take(text)));
-                }
-                if typed.contains(&(path.clone(), field.clone())) {
-                    ui.warn(&format!(
-                        "{field} of {path} is a secret and is written out on the command line, where other processes and \
-                         the shell's history see it; give {field}=@FILE, or {field}=- for standard input"
-                    ));
+                let DesiredValue::Fields(fields) = value else {
+                    mark(path, field.clone(), value);
+                    continue;
+                };
+                for (name, value) in fields {
+                    if is_secret_parameter(preset.as_ref(), field, name) {
+                        mark(path, format!("{field}.{name}"), value);
+                    }
                 }
             }
         }
     }
+}
+
+/// The path by which the token engine shows a preset.
+const PRESETS: &str = "presets/{name}";
+
+/// The preset that the fields of a connection name.
+fn preset_of(data: &BTreeMap<String, DesiredValue>) -> Option<PresetInfo> {
+    match data.get("preset")? {
+        DesiredValue::Plain(name) => token_engine::preset(name.as_str()?),
+        DesiredValue::Secret(_) | DesiredValue::Fields(_) => None,
+    }
+}
+
+/// Whether an entry of a sensitive map is a secret. A preset says which of its parameters are.
+fn is_secret_parameter(preset: Option<&PresetInfo>, field: &str, name: &str) -> bool {
+    preset.is_none_or(|preset| {
+        let qualified = format!("{field}.{name}");
+        preset
+            .config
+            .iter()
+            .find(|declared| declared.name == qualified)
+            .is_none_or(|declared| declared.secret)
+    })
 }
 
 /// `None` if this machine cannot run the binary, or the plugin does not respond.
@@ -185,6 +240,22 @@ mod tests {
             ("config", "api_key", true),
         ] {
             assert_eq!(fields.contains(path, field), is_secret, "{path} {field}");
+        }
+    }
+
+    #[test]
+    fn a_preset_says_which_parameters_are_secrets() {
+        for (preset, name, is_secret) in [
+            (Some("datadog"), "datadog_api_key", true),
+            (Some("keystone"), "user_id", false),
+            // Misspelt, or of a description of one's own.
+            (Some("keystone"), "usr_id", true),
+            (None, "user_id", true),
+        ] {
+            let mut data = BTreeMap::new();
+            data.extend(preset.map(|name| ("preset".to_owned(), DesiredValue::Plain(json!(name)))));
+            let preset = preset_of(&data);
+            assert_eq!(is_secret_parameter(preset.as_ref(), "parameters", name), is_secret, "{name}");
         }
     }
 

@@ -5,6 +5,7 @@ mod hydra;
 mod jupyterhub;
 mod keycloak;
 mod keystone;
+mod register;
 mod vault_token;
 mod verdaccio;
 

@@ -21,6 +21,7 @@ const GUIDES: &[(&str, &str, &str)] = &[
     ("inspect", "Write a plugin", "develop.md"),
     ("manifests", "Manifests", "manifests.md"),
     ("package", "Images of plugins", "package.md"),
+    ("presets", "Tokens of any API", "token-apis.md"),
     ("register", "Register a plugin", "register.md"),
     ("rollback", "Upgrade, rollback and cleanup", "upgrade.md"),
     ("status", "Diagnose a problem", "diagnose.md"),

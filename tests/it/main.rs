@@ -25,6 +25,7 @@ mod install;
 mod manifests;
 mod offline_commands;
 mod plugin_directory;
+mod presets;
 mod prompts;
 mod proxy;
 mod sensitive_fields;

@@ -63,3 +63,28 @@ async fn of_several_mounted_plugins_one_is_asked_for() {
     let ended = terminal.wait().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
 }
+
+#[tokio::test]
+async fn what_a_preset_requires_and_no_prompt_asks_for_is_named_before_the_first_prompt() {
+    let lab = Lab::new().await;
+    let register = ["register", "custom-plugin", "--mount", "custom", "--preset", "keystone"];
+    let ended = lab.program.start_on_terminal(register).wait().await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.text.contains("--config parameters.user_id=USER_ID"), "{ended:?}");
+    assert!(!ended.text.contains("api_endpoint"), "{ended:?}");
+
+    let complete = ["--config", "parameters.user_id=ada", "--config", "parameters.project_id=web"];
+    let mut terminal = lab.program.start_on_terminal([&register[..], &complete].concat());
+    terminal.wait_for("Address of the upstream API (api_endpoint)").await;
+    terminal.press("http://127.0.0.1:1\r");
+    terminal.wait_for("Key of the upstream API (api_key)").await;
+    terminal.press("hunter2\r");
+    terminal.wait_for("[y/N]").await;
+    terminal.press("\r");
+    let ended = terminal.wait().await;
+    assert!(
+        ended.text.contains("write custom/config (api_endpoint, api_key, parameters, preset)"),
+        "{ended:?}"
+    );
+    assert!(!ended.text.contains("hunter2"), "{ended:?}");
+}

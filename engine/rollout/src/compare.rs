@@ -1,5 +1,7 @@
 //! Compares what was read back with what is desired.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -23,6 +25,9 @@ pub enum Comparison {
 /// Servers return normalized values: `1h` as `3600`, `a,b` as a list, `"5"` as a number. A secret that is shown as `<field>_sha256` is
 /// compared by its hash: the hexadecimal sha256 of the text, or `sha256:SALT:DIGEST`, the digest of the bytes of the salt and the text.
 pub(crate) fn compare(field: &str, desired: &DesiredValue, shown: &Map<String, Value>) -> Comparison {
+    if let (DesiredValue::Fields(desired), Some(Value::Object(actual))) = (desired, shown.get(field)) {
+        return compare_fields(desired, actual);
+    }
     let value = desired.value();
     match shown.get(field) {
         Some(actual) if !is_masked(actual) => {
@@ -34,6 +39,20 @@ pub(crate) fn compare(field: &str, desired: &DesiredValue, shown: &Map<String, V
         }
         _ => compare_hash(field, &value, shown),
     }
+}
+
+/// A write replaces the whole map, so an entry that is not desired is a difference. A secret entry may be hidden.
+fn compare_fields(desired: &BTreeMap<String, DesiredValue>, actual: &Map<String, Value>) -> Comparison {
+    if actual.keys().any(|name| !desired.contains_key(name)) {
+        return Comparison::Differs;
+    }
+    let compared = desired.iter().map(|(name, value)| match (compare(name, value, actual), value) {
+        (Comparison::Unreadable, DesiredValue::Plain(_)) => Comparison::Differs,
+        (compared, _) => compared,
+    });
+    let compared: Vec<Comparison> = compared.collect();
+    let worst = [Comparison::Differs, Comparison::Unreadable].into_iter().find(|it| compared.contains(it));
+    worst.unwrap_or(Comparison::Equal)
 }
 
 fn compare_hash(field: &str, desired: &Value, shown: &Map<String, Value>) -> Comparison {
@@ -216,6 +235,28 @@ mod tests {
         assert_eq!(compare("api_key", &desired("hunter2"), shown), Comparison::Equal);
         assert_eq!(compare("api_key", &desired("hunter3"), shown), Comparison::Differs);
         assert_eq!(compare("other", &desired("hunter2"), shown), Comparison::Unreadable);
+    }
+
+    #[test]
+    fn a_map_is_compared_by_its_values_and_a_secret_one_may_be_hidden() {
+        let desired = DesiredValue::Fields(BTreeMap::from([
+            ("level".to_owned(), DesiredValue::Plain(json!("30"))),
+            ("key".to_owned(), DesiredValue::Secret(SecretString::new("hunter2"))),
+        ]));
+        for (shown, expected) in [
+            (json!({"level": 30, "key": "hunter2"}), Comparison::Equal),
+            (json!({"level": 30}), Comparison::Unreadable),
+            (json!({"level": 40}), Comparison::Differs),
+            (json!({"key": "hunter2"}), Comparison::Differs),
+            (json!({"level": 30, "key": "hunter2", "other": 1}), Comparison::Differs),
+            (json!({}), Comparison::Differs),
+        ] {
+            let response = json!({"parameters": shown});
+            let response = response.as_object().expect("an object");
+            assert_eq!(compare("parameters", &desired, response), expected, "{shown}");
+        }
+        assert_eq!(compare("parameters", &desired, &Map::new()), Comparison::Unreadable);
+        assert_eq!(desired.value(), json!({"level": "30", "key": "hunter2"}));
     }
 
     #[test]

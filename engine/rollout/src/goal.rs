@@ -105,6 +105,8 @@ pub enum DesiredValue {
     Plain(Value),
     /// A secret value.
     Secret(SecretString),
+    /// A map, of which each value can be a secret.
+    Fields(BTreeMap<String, DesiredValue>),
 }
 
 /// What the user knows about nodes that this machine cannot observe.
@@ -278,11 +280,14 @@ impl Plugin {
 }
 
 impl DesiredValue {
-    /// Returns the value for the request that writes it.
-    pub(crate) fn value(&self) -> Value {
+    /// Returns the value for the request that writes it. It may be a secret.
+    pub fn value(&self) -> Value {
         match self {
             Self::Plain(value) => value.clone(),
             Self::Secret(secret) => Value::String(secret.expose().to_owned()),
+            Self::Fields(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), value.value())).collect()
+            }
         }
     }
 }

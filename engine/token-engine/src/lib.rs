@@ -23,6 +23,7 @@
 //! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
+//! - `preset_info`: what the presets ask for, as other programs show it.
 //! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
@@ -35,6 +36,7 @@ mod field_update;
 mod metrics;
 mod orphans;
 mod pending_token;
+mod preset_info;
 mod presets;
 mod role_name;
 mod roles;
@@ -56,6 +58,8 @@ use std::time::Duration;
 
 use vault_plugin::framework::{Engine, WAL_PREFIX};
 use vault_plugin::logical::Error;
+
+pub use crate::preset_info::{FieldCheck, FieldInfo, PresetInfo, PresetStatus, preset, preset_names};
 
 use crate::cache::Cache;
 use crate::config::{Config, ConnectionMismatch};

@@ -53,8 +53,10 @@ async fn read(
     let description = (*preset.description()).clone();
     let proven = description.proven.as_ref().map(|server| format!("proven with {server}"));
     let documented = description.documented.as_ref().map(|address| format!("documented at {address}"));
-    let evidence: Vec<String> =
-        proven.into_iter().chain(documented).chain(description.unverified.clone()).collect();
+    let validated = description.validated.as_ref().map(|address| format!("validated against {address}"));
+    let evidence =
+        proven.into_iter().chain(validated).chain(documented).chain(description.unverified.clone());
+    let evidence: Vec<String> = evidence.collect();
     Ok(Some(Data(PresetResponse {
         name: preset.name,
         help: description.help.clone(),

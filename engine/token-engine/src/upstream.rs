@@ -4,6 +4,8 @@ mod api;
 mod credential;
 mod description;
 mod error;
+#[cfg(test)]
+mod openapi;
 mod presets;
 mod request;
 mod response;
@@ -28,7 +30,8 @@ use vault_plugin::logical::Sensitive;
 
 pub(crate) use self::api::{Api, LatestExpiry};
 pub(crate) use self::description::{
-    Description, Find, Node, PermissionUse, Place, Recovery, Renew, Revoke, complete,
+    Description, Find, Node, Parameter, PermissionUse, Place, Recovery, Renew, Revoke, coerce_given,
+    complete, is_empty,
 };
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};

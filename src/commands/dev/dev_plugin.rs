@@ -10,12 +10,15 @@ use rollout::{
     Binary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, MountPath, Placement,
     Plugin, ProbeOutcome, ProbedPlugin, RegisterGoal, RestartConsent, RewritePolicy, Version,
 };
+use token_engine::PresetInfo;
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
-use crate::commands::mount_data::{self, MountData, MountDataArgs};
+use crate::commands::mount_data::{self, MountWrites};
 use crate::commands::plugin_args::{LaunchArgs, SmokeArgs};
+use crate::commands::preset_data::{self, ConnectionFields};
 use crate::commands::probe::{probe, untrusted_launch};
+use crate::commands::sensitive_fields::SensitiveFields;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::key_value;
@@ -61,7 +64,8 @@ impl DevPlugin {
     /// `kept` is the data directory, in which an earlier run may have saved the address of its sample service.
     pub(super) async fn resolve(
         args: DevPluginArgs,
-        data: &MountDataArgs,
+        mut data: MountWrites,
+        preset: Option<PresetInfo>,
         data_dir: Option<&Path>,
         context: &Context,
         ui: &mut Ui,
@@ -80,10 +84,9 @@ impl DevPlugin {
             args.push("serve".to_owned());
         }
         let env = mount_data::parse_env(BTreeMap::new(), &env)?;
-        // Before the binary is started, so that it cannot read the files of secrets.
-        let MountData { writes: mut data, typed: _ } = data.parse()?;
         // The probe runs in another task while the binary is read here.
-        let probing = tokio::spawn(probe(untrusted_launch(&program, &args, &env, context, ui)));
+        let launch = untrusted_launch(&program, &args, &env, context, ui);
+        let probing = tokio::spawn(probe(launch.clone()));
         let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
         // Awaited before any return, because it owns a temporary directory.
@@ -92,6 +95,14 @@ impl DevPlugin {
         let probed = probed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let version = probed_version(&probed, &program)?;
         let name = name.unwrap_or_else(|| catalog_name(&program, &version));
+        if let Some(preset) = &preset {
+            if !own {
+                let described = SensitiveFields::query_binary(&name, &binary, launch).await;
+                preset_data::check_plugin(preset, &name, described.has_presets())?;
+            }
+            let writes = data.iter().map(|(path, data)| (path.as_str(), data));
+            preset_data::check_complete(preset, writes, ConnectionFields::Required)?;
+        }
         let path = match mount {
             Some(path) => path,
             None => parse_mount(if own { SAMPLE_MOUNT } else { default_mount(&name) })?,

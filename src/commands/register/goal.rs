@@ -1,5 +1,7 @@
 //! The goal of `register`. Flags take precedence over the file, and the file over defaults; on a terminal, missing values are asked for.
 
+use std::collections::BTreeMap;
+
 use clap::{ArgAction, Args};
 use rollout::{
     DesiredMount, DesiredValue, DesiredWrite, Environment, MountPath, Observed, RegisterGoal, RewritePolicy,
@@ -14,6 +16,7 @@ use crate::commands::plugin_dir;
 use crate::commands::plugin_image::ExtractedBinary;
 use crate::commands::plugin_inputs::{missing_value, parse_mount, plugin_type};
 use crate::commands::plugin_request::{PluginRequest, PreparedPlugin, Registration};
+use crate::commands::preset_data::{self, ConnectionFields, PresetArgs};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::key_value;
@@ -40,11 +43,14 @@ pub(super) struct RegisterFlags {
     #[command(flatten)]
     restarts: RestartArgs,
     #[command(flatten, next_help_heading = "Data of the mount")]
+    preset: PresetArgs,
+    #[command(flatten, next_help_heading = "Data of the mount")]
     data: MountDataArgs,
 }
 
 const DEFAULT_NAME: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
+const CONFIG: &str = "config";
 
 /// Combines flags, file and prompts. Changes nothing; the binary is started once. The last part of the result keeps a binary that was
 /// extracted from an image.
@@ -53,9 +59,9 @@ pub(super) async fn resolve(
     context: &Context,
     ui: &mut Ui,
 ) -> Result<(Environment, RegisterGoal, Option<ExtractedBinary>), CommandError> {
-    let RegisterFlags { plugin, kind, mount, smoke: SmokeArgs { smoke }, rewrite, placement, restarts, data } =
-        flags;
-    let request = PluginRequest::parse(plugin, &data, context)?;
+    let RegisterFlags { plugin, kind, mount, smoke, rewrite, placement, restarts, preset, data } = flags;
+    let SmokeArgs { smoke } = smoke;
+    let request = PluginRequest::parse(plugin, &data, context)?.with_preset(preset)?;
     let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
         Some(name) => name,
@@ -68,11 +74,10 @@ pub(super) async fn resolve(
     let kind = plugin_type(kind, &request.yaml)?;
     let args = request.args().unwrap_or_default();
     let (env, own, has_data) = (request.env()?, request.is_own(), request.has_data() || smoke.is_some());
-    let directory = request.directory();
+    let (directory, preset) = (request.directory(), request.preset());
     let registration = Registration { kind, name: name.clone(), args, env };
     let prepared = request.prepare(registration, &environment, &observed, ui).await?;
-    let PreparedPlugin { plugin, launch: _, mut mounts, mut writes, downgrade, durability, extracted } =
-        prepared;
+    let PreparedPlugin { plugin, launch: _, mut mounts, writes, downgrade, durability, extracted } = prepared;
 
     let mount = match mount {
         Some(mount) => Some(mount),
@@ -84,10 +89,18 @@ pub(super) async fn resolve(
         None => None,
     };
     if let Some(path) = mount {
-        if own && !mounts.iter().any(|mount| mount.path == path) {
-            prompt_for_config(&observed, &path, &mut writes, ui)?;
+        let is_new = !observed.mounts.contains_key(path.as_str());
+        let prompts = own && is_new && ui.is_interactive() && !mounts.iter().any(|mount| mount.path == path);
+        let mount = merge_mount_flags(&mut mounts, path, writes, smoke);
+        if let Some(preset) = &preset {
+            let connection =
+                if is_new && !prompts { ConnectionFields::Required } else { ConnectionFields::Elsewhere };
+            let writes = mount.writes.iter().map(|write| (write.path.as_str(), &write.data));
+            preset_data::check_complete(preset, writes, connection)?;
         }
-        merge_mount_flags(&mut mounts, path, writes, smoke);
+        if prompts {
+            prompt_for_config(mount, ui)?;
+        }
     }
 
     if environment.deployment.is_none() {
@@ -106,38 +119,44 @@ pub(super) async fn resolve(
     Ok((environment, register, extracted))
 }
 
-/// Flags override single fields of the file for the same path.
+/// Flags override single fields of the file for the same path. Returns the mount with both.
 fn merge_mount_flags(
     mounts: &mut Vec<DesiredMount>,
     path: MountPath,
     writes: MountWrites,
     smoke: Option<String>,
-) {
+) -> &mut DesiredMount {
     let at = mounts.iter().position(|mount| mount.path == path).unwrap_or_else(|| {
         mounts.push(DesiredMount { path, writes: Vec::new(), smoke: None });
         mounts.len() - 1
     });
     let mount = &mut mounts[at];
     for (path, data) in writes {
-        match mount.writes.iter_mut().find(|write| write.path == path) {
-            Some(write) => write.data.extend(data),
-            None => mount.writes.push(DesiredWrite { path, data }),
+        let write = write_of(mount, path);
+        for (field, value) in data {
+            match (write.data.get_mut(&field), value) {
+                (Some(DesiredValue::Fields(before)), DesiredValue::Fields(fields)) => before.extend(fields),
+                (_, value) => drop(write.data.insert(field, value)),
+            }
         }
     }
     mount.smoke = smoke.or(mount.smoke.take());
+    mount
+}
+
+/// What is written to a path of a mount. The connection comes first, because an engine may check roles with it.
+fn write_of(mount: &mut DesiredMount, path: String) -> &mut DesiredWrite {
+    let at = mount.writes.iter().position(|write| write.path == path).unwrap_or_else(|| {
+        let at = if path == CONFIG { 0 } else { mount.writes.len() };
+        mount.writes.insert(at, DesiredWrite { path, data: BTreeMap::new() });
+        at
+    });
+    &mut mount.writes[at]
 }
 
 /// The token engine needs a configuration, so a new mount of it gets one.
-fn prompt_for_config(
-    observed: &Observed,
-    path: &MountPath,
-    writes: &mut MountWrites,
-    ui: &mut Ui,
-) -> Result<(), CommandError> {
-    if !ui.is_interactive() || observed.mounts.contains_key(path.as_str()) {
-        return Ok(());
-    }
-    let config = writes.entry("config".to_owned()).or_default();
+fn prompt_for_config(mount: &mut DesiredMount, ui: &mut Ui) -> Result<(), CommandError> {
+    let config = &mut write_of(mount, CONFIG.to_owned()).data;
     if !config.contains_key("api_endpoint") {
         let endpoint = ui.prompt("Address of the upstream API (api_endpoint)", None)?;
         config.insert("api_endpoint".to_owned(), key_value::inline_value("api_endpoint", &endpoint));
@@ -158,8 +177,6 @@ fn default_mount(observed: &Observed, plugin: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::commands::mount_data::parse_writes;
 
@@ -179,5 +196,18 @@ mod tests {
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].writes[0].data.len(), 2);
         assert_eq!(mounts[0].smoke.as_deref(), Some("creds/dev"));
+    }
+
+    #[test]
+    fn a_flag_changes_one_parameter_of_the_file() {
+        let path: MountPath = "custom".parse().expect("a path");
+        let mut mounts = Vec::new();
+        for parameter in ["a=1", "b=2", "a=3"] {
+            let flags = texts(&[&format!("parameters.{parameter}")]);
+            let flags = parse_writes(&flags, &[], &[]).expect("writes");
+            merge_mount_flags(&mut mounts, path.clone(), flags, None);
+        }
+        let parameters = mounts[0].writes[0].data["parameters"].value();
+        assert_eq!(parameters, serde_json::json!({"a": "3", "b": "2"}));
     }
 }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::auth::{Auth, Basic, ClientCredentials, OAuth2};
 pub(crate) use self::call::{Body, Call, Find, Gone, Login, Mint, Pages, PreMint, Probe, Renew, Revoke};
 pub(crate) use self::node::Node;
-pub(crate) use self::parameter::{Parameter, complete};
+pub(crate) use self::parameter::{Parameter, coerce_given, complete, is_empty};
 pub(crate) use self::problem::{Place, Problem, Problems};
 pub(crate) use self::source::{Expires, ExpiryUnit, Origin, Pointer, Source};
 pub(crate) use self::status::StatusSet;
@@ -52,6 +52,9 @@ pub(crate) struct Description {
     /// Address of the documentation that the description follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) documented: Option<String>,
+    /// Address of the vendor's OpenAPI document that the calls were validated against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) validated: Option<String>,
     /// Assumptions that neither a test nor the documentation covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unverified: Option<String>,

@@ -41,6 +41,7 @@ presets! {
     "gitlab-project",
     "grafana",
     "harbor",
+    "harbor-project",
     "hydra-client",
     "influxdb",
     "jupyterhub",
@@ -138,10 +139,13 @@ mod tests {
         let mut table = heading.to_owned();
         for preset in all_presets() {
             let description = preset.description();
-            let mut status = match (&description.unverified, &description.proven) {
-                (Some(_), _) => "unverified".to_owned(),
-                (None, Some(server)) => format!("tested with {server}"),
-                (None, None) => panic!("{}: neither proven nor unverified", preset.name),
+            let mut status = match (&description.proven, &description.validated, &description.unverified) {
+                (Some(server), _, None) => format!("tested with {server}"),
+                (None, Some(address), None) => {
+                    format!("validated against the vendor's [OpenAPI document]({address})")
+                }
+                (None, None, Some(_)) => "unverified".to_owned(),
+                _ => panic!("{}: exactly one of proven, validated and unverified", preset.name),
             };
             if let Some(address) = &description.documented {
                 status.push_str(&format!(", follows the [documentation]({address})"));
@@ -172,6 +176,33 @@ mod tests {
         let quoted = "mint.json.expires_in: unknown placeholder {tll.seconds}; did you mean {ttl.seconds}?";
         assert!(problems.contains(quoted), "{problems}");
         assert!(page.contains(quoted));
+    }
+
+    /// Adds the text of each Rust file below a folder.
+    fn read_sources(folder: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read_sources(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_comparison_with_existing_plugins_names_every_preset_and_only_tests_that_exist() {
+        let page = std::fs::read_to_string(page().with_file_name("upstreams.md")).unwrap();
+        let mut sources = String::new();
+        read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"), &mut sources);
+        let named: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+        let tests = named.iter().filter(|name| name.matches('_').count() > 3);
+        let missing: Vec<&&str> = tests.filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+        assert_eq!(missing, Vec::<&&str>::new());
+        let (_, table) = page.split_once("## Plugins by preset").unwrap();
+        for preset in all_presets() {
+            assert!(table.contains(&format!("`{}`", preset.name)), "{}", preset.name);
+        }
     }
 
     #[test]

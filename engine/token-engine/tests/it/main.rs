@@ -4,6 +4,7 @@ mod certificates;
 mod described;
 mod earlier_version;
 mod fake_api;
+mod harbor;
 mod interleavings;
 mod lost_responses;
 mod metrics;

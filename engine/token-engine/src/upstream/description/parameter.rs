@@ -62,6 +62,19 @@ impl ParameterType {
     fn is_default(&self) -> bool {
         *self == ParameterType::default()
     }
+
+    /// Its name in a description.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ParameterType::String => "string",
+            ParameterType::Int => "int",
+            ParameterType::Bool => "bool",
+            ParameterType::List => "list",
+            ParameterType::Json => "json",
+            ParameterType::Duration => "duration",
+            ParameterType::Path => "path",
+        }
+    }
 }
 
 impl Parameter {
@@ -87,7 +100,8 @@ impl Parameter {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+/// Whether a value counts as not given.
+pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -166,25 +180,7 @@ pub(crate) fn complete(
     given: &Parameters,
     place: &Place,
 ) -> Result<Parameters, Problems> {
-    let mut problems = Vec::new();
-    let mut complete = Parameters::new();
-    for (name, value) in given {
-        let Some(parameter) = declared.get(name) else {
-            let suggestion = suggestion(name, declared.keys().map(String::as_str));
-            problems.push(Problem::new(
-                &place.key(name),
-                format!("the preset has no such parameter{suggestion}"),
-            ));
-            continue;
-        };
-        if is_empty(value) {
-            continue;
-        }
-        match parameter.coerce(value) {
-            Ok(value) => drop(complete.insert(name.clone(), value)),
-            Err(message) => problems.push(Problem::new(&place.key(name), message)),
-        }
-    }
+    let (mut complete, mut problems) = coerce_given(declared, given, place);
     for (name, parameter) in declared {
         if complete.contains_key(name) || given.get(name).is_some_and(|value| !is_empty(value)) {
             continue;
@@ -199,6 +195,34 @@ pub(crate) fn complete(
         }
     }
     if problems.is_empty() { Ok(complete) } else { Err(Problems { heading: Heading::Parameters, problems }) }
+}
+
+/// The given parameters in their types, and what is wrong with those that are unknown or have another type.
+pub(crate) fn coerce_given(
+    declared: &BTreeMap<String, Parameter>,
+    given: &Parameters,
+    place: &Place,
+) -> (Parameters, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut coerced = Parameters::new();
+    for (name, value) in given {
+        let Some(parameter) = declared.get(name) else {
+            let suggestion = suggestion(name, declared.keys().map(String::as_str));
+            problems.push(Problem::new(
+                &place.key(name),
+                format!("the preset has no such parameter{suggestion}"),
+            ));
+            continue;
+        };
+        if is_empty(value) {
+            continue;
+        }
+        match parameter.coerce(value) {
+            Ok(value) => drop(coerced.insert(name.clone(), value)),
+            Err(message) => problems.push(Problem::new(&place.key(name), message)),
+        }
+    }
+    (coerced, problems)
 }
 
 #[cfg(test)]
@@ -218,6 +242,13 @@ mod tests {
             (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{kind}: {given}"),
             (Err(error), Err(expected)) => assert!(error.contains(expected), "{kind}: {given}: {error}"),
             (coerced, _) => panic!("{kind}: {given}: {coerced:?}"),
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_type_is_that_of_a_description() {
+        for name in ["string", "int", "bool", "list", "json", "duration", "path"] {
+            assert_eq!(parameter(json!({"type": name})).kind.name(), name);
         }
     }
 
