@@ -1333,7 +1333,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__doctor)
-            opts="-y -o -q -n -h --binary --arg --env --explain --logs --plugin-dir --placed-on --fix --yes --fail-on --output --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-y -o -q -n -h --binary --arg --env --explain --logs --plugin-dir --installed-on --fix --yes --fail-on --output --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1359,7 +1359,7 @@ _vault__token__plugin() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --placed-on)
+                --installed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3303,7 +3303,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__register)
-            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --type --mount --smoke --rewrite --placed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --preset --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --type --mount --smoke --rewrite --installed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --preset --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3353,7 +3353,7 @@ _vault__token__plugin() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --placed-on)
+                --installed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3547,7 +3547,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__rollback)
-            opts="-y -o -q -n -h --version --mount --smoke --image --allow-ephemeral --plugin-dir --allow-sealed-restart --allow-quorum-loss --placed-on --this-node-only --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-y -o -q -n -h --version --mount --smoke --image --allow-ephemeral --plugin-dir --allow-sealed-restart --allow-quorum-loss --installed-on --this-node-only --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3573,7 +3573,7 @@ _vault__token__plugin() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --placed-on)
+                --installed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3833,7 +3833,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__upgrade)
-            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --mount --smoke --canary-config --no-canary --allow-breaking --test-failover --placed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --mount --smoke --canary-config --no-canary --allow-breaking --test-failover --installed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3883,7 +3883,7 @@ _vault__token__plugin() {
                     COMPREPLY=($(compgen -W "live own none" -- "${cur}"))
                     return 0
                     ;;
-                --placed-on)
+                --installed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

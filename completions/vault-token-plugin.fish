@@ -293,7 +293,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l type -d 'Plugin type: secret, auth, database [default: secret]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l mount -d 'Path to mount the plugin at' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l smoke -d 'Path to read as a smoke test, like creds/developer' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l placed-on -d 'Another node that has the binary already; repeatable' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l installed-on -d 'Another node that has the binary already; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l preset -d 'Token API to configure; `presets` lists them' -r -f -a "artifactory\t''
 buildkite\t''
 cloudflare\t''
@@ -364,7 +364,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l canary-config -d 'Configuration of the canary mount: live, own or none' -r -f -a "live\t'The data of the first mount of plugin.yaml that has any. Not for an engine that changes its root credential when it is configured: that would invalidate the credential of the live mount'
 own\t'The data of --config, --role and --write'
 none\t'No data: the version is started there, and not tested'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l placed-on -d 'Another node that has the binary already; repeatable' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l installed-on -d 'Another node that has the binary already; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l config -d 'Data for `config`; KEY=@FILE reads a file' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l role -d 'Data for `roles/NAME`; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l write -d 'Data for any other path; repeatable' -r
@@ -404,7 +404,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ro
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l smoke -d 'Path to read as a smoke test, like creds/developer' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l image -d 'Image of the plugin (registry or OCI layout)' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l plugin-dir -d 'Plugin directory of the server on this machine [default: the one that the server reports]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l placed-on -d 'Another node that has the binary already; repeatable' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l installed-on -d 'Another node that has the binary already; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
@@ -539,7 +539,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand do
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l env -d 'Environment of the plugin; KEY=@FILE reads a file' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l explain -d 'Explain an error, a log or a finding; - for stdin' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l plugin-dir -d 'Plugin directory of the server on this machine [default: the one that the server reports]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l placed-on -d 'Another node that has the registered binaries; repeatable' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l installed-on -d 'Another node that has the registered binaries; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l fail-on -d 'Exit with 3 from this severity on' -r -f -a "breaks-now\t'Requests fail at this moment'
 breaks-at-restart\t'It breaks at the next restart'
 risk\t'It breaks when something else goes wrong too'

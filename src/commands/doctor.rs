@@ -51,7 +51,7 @@ pub struct DoctorArgs {
     ///
     /// Outside of Kubernetes: a host name, HOST:PORT or raft id.
     #[arg(long, value_name = "HOST", conflicts_with_all = ["binary", "explain"], hide_short_help = true)]
-    placed_on: Vec<String>,
+    installed_on: Vec<String>,
     /// Fix what is safe to fix, then diagnose again
     #[arg(long, action = ArgAction::SetTrue)]
     fix: bool,
@@ -129,7 +129,8 @@ struct ExplainedLine {
 /// # Errors
 /// If the server, the cluster or the binary cannot be observed, or a fix fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, launch, explain, logs, directory, placed_on, fix, yes, fail_on, output } = args;
+    let DoctorArgs { binary, launch, explain, logs, directory, installed_on, fix, yes, fail_on, output } =
+        args;
     let PluginDirArgs { plugin_dir } = directory;
     let LaunchArgs { args, env } = launch;
     if binary.is_none() && !(args.is_empty() && env.is_empty()) {
@@ -146,7 +147,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
         DoctorReport::new(diagnose_file(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
         let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-        let observed = exclude_confirmed_nodes(observe_deep(&environment).await?, &placed_on);
+        let observed = exclude_confirmed_nodes(observe_deep(&environment).await?, &installed_on);
         let reloadable = if fix { reloadable_mounts(&diagnose(&observed).0) } else { Vec::new() };
         if !reloadable.is_empty() {
             reload_mounts(&environment, reloadable, if yes { Consent::Given } else { Consent::Ask }, ui)
@@ -156,7 +157,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
                 let again = async {
                     diagnose_server(
                         &environment,
-                        exclude_confirmed_nodes(observe_deep(&environment).await?, &placed_on),
+                        exclude_confirmed_nodes(observe_deep(&environment).await?, &installed_on),
                         logs,
                     )
                     .await
@@ -193,9 +194,9 @@ async fn diagnose_server(
     Ok(DoctorReport { logs: found_in_logs, ..DoctorReport::new(findings, unobserved) })
 }
 
-/// Removes the nodes of `--placed-on` from the unobserved ones.
-fn exclude_confirmed_nodes(mut observed: Observed, placed_on: &[String]) -> Observed {
-    observed.other_nodes = std::mem::take(&mut observed.other_nodes).without(placed_on);
+/// Removes the nodes of `--installed-on` from the unobserved ones.
+fn exclude_confirmed_nodes(mut observed: Observed, installed_on: &[String]) -> Observed {
+    observed.other_nodes = std::mem::take(&mut observed.other_nodes).without(installed_on);
     observed
 }
 

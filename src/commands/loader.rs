@@ -84,18 +84,18 @@ pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandE
 
 /// Copies only this program, without the plugins, into the container of an application.
 fn install_self(deployment: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, CommandError> {
-    let unplaced = || CommandError::failed("could not copy this program to the directory");
-    let program = std::env::current_exe().map_err(|error| unplaced().caused_by(error))?;
-    let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| unplaced().caused_by(error))?;
+    let not_copied = || CommandError::failed("could not copy this program to the directory");
+    let program = std::env::current_exe().map_err(|error| not_copied().caused_by(error))?;
+    let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| not_copied().caused_by(error))?;
     let file = env!("CARGO_PKG_NAME");
     let mut progress = |done, total| ui.progress("copying", done, total);
     let installed = Binary::read(&deployment.directory().join(file), &mut |_, _| ());
-    let (action, placed) = match installed {
+    let (action, copied) = match installed {
         Ok(installed) if installed.sha256 == binary.sha256 => (LoadAction::Kept, Ok(())),
-        _ => (LoadAction::Placed, deployment.place(&binary, file, &mut progress)),
+        _ => (LoadAction::Copied, deployment.copy(&binary, file, &mut progress)),
     };
     ui.end_progress();
-    placed.map_err(|error| unplaced().caused_by(error))?;
+    copied.map_err(|error| not_copied().caused_by(error))?;
     Ok(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action })
 }
 
@@ -108,7 +108,7 @@ fn load_error(error: LoadError) -> CommandError {
 fn describe_action(action: LoadAction) -> &'static str {
     match action {
         LoadAction::Kept => "is up to date",
-        LoadAction::Placed => "copied",
+        LoadAction::Copied => "copied",
         LoadAction::ReplacedTruncated => "replaced: the existing copy was truncated",
         LoadAction::ReplacedNotExecutable => "replaced: the existing copy was not executable",
         LoadAction::Overwritten => "overwritten: the existing file differed",

@@ -5,7 +5,7 @@ use std::io::stdin;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use deployment::{NodeError, node_facts, node_mode, node_place, node_remove};
+use deployment::{NodeError, node_copy, node_facts, node_mode, node_remove};
 use serde::Serialize;
 
 use crate::error::CommandError;
@@ -17,7 +17,7 @@ pub enum NodeCommand {
     /// Print facts about the node
     Facts(NodeArgs),
     /// Write standard input to a file of the plugin directory
-    Place(NodeArgs),
+    Copy(NodeArgs),
     /// Set the mode of a file or a directory
     Mode(NodeArgs),
     /// Remove a file from the plugin directory
@@ -56,9 +56,7 @@ pub async fn run(command: NodeCommand) -> Result<NodeReport, CommandError> {
             Ok(String::new())
         }
         NodeCommand::Facts(NodeArgs { args }) => run_blocking(move || node_facts(&args)).await,
-        NodeCommand::Place(NodeArgs { args }) => {
-            run_blocking(move || node_place(&args, stdin().lock())).await
-        }
+        NodeCommand::Copy(NodeArgs { args }) => run_blocking(move || node_copy(&args, stdin().lock())).await,
         NodeCommand::Mode(NodeArgs { args }) => run_blocking(move || node_mode(&args)).await,
         NodeCommand::Remove(NodeArgs { args }) => run_blocking(move || node_remove(&args)).await,
     };

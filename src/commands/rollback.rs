@@ -9,7 +9,7 @@ use vault_api::catalog::PluginType;
 
 use crate::commands::execute::{ConsentArgs, RestartArgs, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
-use crate::commands::placement::PlacementArgs;
+use crate::commands::other_nodes::OtherNodesArgs;
 use crate::commands::plugin_args::{DurabilityArgs, PluginDirArgs, SmokeArgs};
 use crate::commands::upgrade::{VersionChange, VersionChangeReport};
 use crate::commands::{plugin_dir, plugin_name};
@@ -40,7 +40,7 @@ pub struct RollbackArgs {
     #[command(flatten)]
     restarts: RestartArgs,
     #[command(flatten)]
-    placement: PlacementArgs,
+    other_nodes: OtherNodesArgs,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -83,7 +83,7 @@ async fn resolve(
         durability,
         directory: PluginDirArgs { plugin_dir },
         restarts,
-        placement,
+        other_nodes,
         consent: _,
     } = args;
     durability.check_only_named()?;
@@ -108,7 +108,7 @@ async fn resolve(
         canary: Canary::Skip,
         breaking_changes: Vec::new(),
         durability: durability.durability(None),
-        placement: placement.placement(),
+        other_nodes_policy: other_nodes.policy(),
         failover_test: FailoverTest::None,
         restart_consent: restarts.consent(),
     };

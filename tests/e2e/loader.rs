@@ -87,8 +87,8 @@ async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
     // Only root can change the owner of a file.
     if rustix::process::geteuid().is_root() {
         program.run(pod.arguments(&["--owner", "100:1000"])).await.success();
-        let placed = fs::metadata(pod.plugin()).unwrap();
-        assert_eq!((placed.uid(), placed.gid(), placed.mode() & 0o7777), (100, 1000, 0o755));
+        let copied = fs::metadata(pod.plugin()).unwrap();
+        assert_eq!((copied.uid(), copied.gid(), copied.mode() & 0o7777), (100, 1000, 0o755));
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Output, Program, Storage, Upstream, VaultServer, VaultServerBuilder, build, eventually};
+use harness::{
+    Output, Program, Storage, Upstream, VaultServer, VaultServerBuilder, build, copy_program, eventually,
+};
 use serde_json::{Value, json};
 
 use crate::lab::{BINARY, Lab, NAME};
@@ -49,10 +51,12 @@ async fn catalog(lab: &Lab) -> Value {
 #[tokio::test]
 async fn a_binary_that_only_one_of_two_nodes_has_is_refused_until_the_other_is_accounted_for() {
     let (lab, second) = two_nodes().await;
-    for flags in [&[][..], &["--placed-on", "unknown-host"], &["--placed-on", host_and_port(&lab.vault)]] {
+    for flags in
+        [&[][..], &["--installed-on", "unknown-host"], &["--installed-on", host_and_port(&lab.vault)]]
+    {
         let output = register(&lab, flags).await;
         assert_eq!(output.code, Some(1), "{flags:?}: {output:?}");
-        for words in [SECOND_NODE, "--placed-on", "--this-node-only"] {
+        for words in [SECOND_NODE, "--installed-on", "--this-node-only"] {
             assert!(output.stderr.contains(words), "{words:?} is not in {}", output.stderr);
         }
         assert_eq!(files(lab.vault.plugin_directory()), 0);
@@ -61,8 +65,8 @@ async fn a_binary_that_only_one_of_two_nodes_has_is_refused_until_the_other_is_a
 
     // The binary is copied by hand, and the node is named.
     let file = format!("{NAME}-{VERSION}");
-    fs::copy(BINARY, second.plugin_directory().join(&file)).unwrap();
-    let output = register(&lab, &["--placed-on", SECOND_NODE]).await;
+    copy_program(BINARY, second.plugin_directory().join(&file));
+    let output = register(&lab, &["--installed-on", SECOND_NODE]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stderr.contains("not verified"), "{}", output.stderr);
 
@@ -101,7 +105,7 @@ async fn a_node_that_is_down_is_not_forgotten() {
         (nodes.as_array()?.len() == 2).then_some(())
     })
     .await;
-    let output = register(&lab, &["--placed-on", host_and_port(&third)]).await;
+    let output = register(&lab, &["--installed-on", host_and_port(&third)]).await;
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains(SECOND_NODE), "{}", output.stderr);
 }
@@ -131,7 +135,7 @@ async fn a_rollback_that_sees_no_plugin_directory_names_the_nodes_that_are_not_p
     for words in [said.as_str(), SECOND_NODE] {
         assert!(planned.stderr.contains(words), "{words:?} is not in {}", planned.stderr);
     }
-    let vouched = elsewhere.run(["rollback", NAME, "--dry-run", "--placed-on", SECOND_NODE]).await;
+    let vouched = elsewhere.run(["rollback", NAME, "--dry-run", "--installed-on", SECOND_NODE]).await;
     assert!(!vouched.stderr.contains(SECOND_NODE), "{}", vouched.stderr);
     elsewhere.run(["rollback", NAME, "--yes"]).await.success();
     let mount = lab.vault.request("GET", "sys/mounts/custom", None).await.success();

@@ -119,7 +119,7 @@ async fn a_registration_in_a_namespace_is_refused_and_says_where_the_catalog_is(
     for words in ["the plugin catalog belongs to the root namespace", "bao secrets enable -namespace=team"] {
         assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
     }
-    assert_eq!(directory.read_dir().unwrap().count(), 0, "nothing was placed");
+    assert_eq!(directory.read_dir().unwrap().count(), 0, "nothing was copied");
 
     // As the hint says.
     let at_root = ["register", NAME, "--arg", "serve"];

@@ -137,12 +137,12 @@ async fn an_image_holds_its_plugins_for_every_server_and_loads_them_without_a_sh
     fs::create_dir_all(root.join("vault/plugins")).unwrap();
     let loader = Program::new("/vault-token-plugin").chroot(&root);
     let first = loader.run(["loader", "--output", "json"]).await.json();
-    assert_eq!(reported_outputs(&first), ["placed", "placed"]);
+    assert_eq!(reported_outputs(&first), ["copied", "copied"]);
     let second = loader.run(["loader", "--output", "json"]).await.json();
     assert_eq!(reported_outputs(&second), ["kept", "kept"]);
     for file in ["kv-1.0.0", "kv-2.0.0"] {
-        let placed = root.join("vault/plugins").join(file);
-        assert!(fs::read(&placed).unwrap() == fs::read(workshop.path(file)).unwrap());
+        let copied = root.join("vault/plugins").join(file);
+        assert!(fs::read(&copied).unwrap() == fs::read(workshop.path(file)).unwrap());
     }
     let listed = fs::read_dir(root.join("vault/plugins")).unwrap().count();
     assert_eq!(listed, 2, "nothing else is left there");

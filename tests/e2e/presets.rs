@@ -9,10 +9,9 @@ mod register;
 mod vault_token;
 mod verdaccio;
 
-use std::fs;
 use std::path::Path;
 
-use harness::{ApiResponse, Credential, TokenServer, VaultServer};
+use harness::{ApiResponse, Credential, TokenServer, VaultServer, copy_program};
 use rollout::Binary;
 use serde_json::{Value, json};
 
@@ -74,7 +73,7 @@ impl Service for TokenServer {
 impl PluginMount {
     async fn start() -> PluginMount {
         let vault = VaultServer::start_new().await;
-        fs::copy(BINARY, vault.plugin_directory().join(NAME)).unwrap();
+        copy_program(BINARY, vault.plugin_directory().join(NAME));
         let sha256 = Binary::read(Path::new(BINARY), &mut |_, _| ()).unwrap().sha256;
         let mount = PluginMount { vault };
         let entry = json!({"sha256": sha256, "command": NAME});

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use harness::{Program, Upstream, VaultServer, build};
+use harness::{Program, Upstream, VaultServer, build, copy_program};
 
 #[tokio::test]
 async fn the_static_binary_needs_nothing_but_itself() {
     let vault = VaultServer::builder().chroot().start().await;
     let upstream = Upstream::start().await;
     let root = vault.directory();
-    fs::copy(build::static_binary("vault-token-plugin").await, root.join("vault-token-plugin")).unwrap();
+    copy_program(build::static_binary("vault-token-plugin").await, root.join("vault-token-plugin"));
     fs::write(root.join("api-key"), upstream.api_key()).unwrap();
 
     // Both halves of the binary run there: the tool that registers, and the plugin.

@@ -256,8 +256,8 @@ async fn a_version_that_fails_on_its_trial_mount_never_reaches_a_real_one() {
 async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
     let (lab, file) = two_mounts().await;
     let recorder = RecordingProxy::start(lab.vault.address()).await;
-    let placed = lab.vault.plugin_directory().join(format!("{NAME}-{}", next()));
-    recorder.before_next_request("/v1/sys/plugins/reload/backend", move || fs::remove_file(placed).unwrap());
+    let copied = lab.vault.plugin_directory().join(format!("{NAME}-{}", next()));
+    recorder.before_next_request("/v1/sys/plugins/reload/backend", move || fs::remove_file(copied).unwrap());
     let program = Program::new(BINARY).vault(&lab.vault).env("VAULT_ADDR", recorder.address());
     let output = program.run(upgrade(&file)).await;
     assert_eq!(output.code, Some(4), "{output:?}");
@@ -379,9 +379,9 @@ async fn the_environment_of_the_running_plugin_is_not_forgotten() {
 #[tokio::test]
 async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
-    let placed = lab.vault.plugin_directory().join(format!("{NAME}-{VERSION}"));
+    let copied = lab.vault.plugin_directory().join(format!("{NAME}-{VERSION}"));
     let [hosted] = lab.vault.child_plugin_pids()[..] else { panic!("one process serves the mount") };
-    let orphan = Program::new(&placed).env("SERVERS_SECRET", "hunter3").start(["dev", "--", "sleep", "1000"]);
+    let orphan = Program::new(&copied).env("SERVERS_SECRET", "hunter3").start(["dev", "--", "sleep", "1000"]);
     // The server's own process is started later, and has a higher number.
     lab.kill_plugin_process(hosted).await;
     lab.read_credential("custom").await;

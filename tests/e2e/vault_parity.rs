@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dev_vault::{DevVault, ServerOptions};
-use harness::{Upstream, VaultServer, build};
+use harness::{Upstream, VaultServer, build, copy_program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -115,7 +115,7 @@ impl ServerPair {
             for (name, binary) in
                 [("custom", Path::new(BINARY)), ("go-kv", &kv), ("request-log", &request_log)]
             {
-                fs::copy(binary, directory.join(name)).unwrap();
+                copy_program(binary, directory.join(name));
             }
         }
         let common = [

@@ -252,7 +252,7 @@ pub(crate) fn all() -> Vec<FaultPoint> {
 }
 
 const UPGRADE_STEPS: [&str; 11] = [
-    "place_binary",
+    "copy_binary",
     "register_version",
     "mount_canary",
     "verify_canary",
@@ -267,7 +267,7 @@ const UPGRADE_STEPS: [&str; 11] = [
 const ROLLBACK_STEPS: [&str; 6] =
     ["tune_mount", "tune_mount", "reload_mount", "reload_mount", "smoke_test_mount", "smoke_test_mount"];
 const REGISTER_STEPS: [&str; 8] = [
-    "place_binary",
+    "copy_binary",
     "register_version",
     "tune_mount",
     "tune_mount",

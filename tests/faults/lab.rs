@@ -190,7 +190,7 @@ impl Lab {
         match command {
             // Only standbys whose version differs from that of the active node are restarted.
             Command::Reload if self.kind == PodKind::OpenBao => {
-                self.place_and_register(&next_version(), &self.new).await;
+                self.copy_and_register(&next_version(), &self.new).await;
                 self.tune(&next_version()).await;
             }
             Command::Upgrade | Command::Register | Command::Reload => {}
@@ -207,12 +207,12 @@ impl Lab {
                 assert_eq!(output.code, Some(0), "{output:?}");
             }
             Command::Rollback => {
-                self.place_and_register(&next_version(), &self.new).await;
+                self.copy_and_register(&next_version(), &self.new).await;
                 self.move_mounts(&next_version()).await;
             }
             Command::Gc | Command::Deregister => {
-                self.place_and_register(&zero_version(), &self.zero).await;
-                self.place_and_register(&next_version(), &self.new).await;
+                self.copy_and_register(&zero_version(), &self.zero).await;
+                self.copy_and_register(&next_version(), &self.new).await;
                 self.move_mounts(&next_version()).await;
             }
         }
@@ -379,7 +379,7 @@ impl Lab {
     }
 
     /// Copies a version to all nodes and registers it.
-    pub(crate) async fn place_and_register(&self, version: &str, binary: &Path) {
+    pub(crate) async fn copy_and_register(&self, version: &str, binary: &Path) {
         let file = format!("{NAME}-{version}");
         for pod in self.pods.names() {
             self.pods.copy_to_plugin_directory(pod, binary, &file).await;

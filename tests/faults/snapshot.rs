@@ -76,7 +76,7 @@ impl Snapshot {
             values.iter().map(|value| value.as_str().unwrap().to_owned()).collect::<Vec<String>>()
         };
         match step["step"].as_str().unwrap() {
-            "place_binary" => {
+            "copy_binary" => {
                 for node in texts("nodes") {
                     self.add_file(&node, &text("file"));
                 }

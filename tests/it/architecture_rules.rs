@@ -234,7 +234,7 @@ fn deciding_is_pure() {
     let room = repository().join("engine/lease-keeper/src");
     files.extend(["decide.rs", "lease_term.rs"].map(|file| room.join(file)));
     assert!(
-        code(&room.join("decide.rs")).contains("pub fn decide(held: &HeldSecrets, now: Elapsed) -> Decision")
+        code(&room.join("decide.rs")).contains("pub fn decide(held: &HeldTerms, now: Elapsed) -> Decision")
     );
     for file in files {
         let code = code(&file);

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use dev_vault::{DevVault, ServerOptions};
-use harness::{Output, PluginYamlBuilder, Program, RunningProgram, Upstream, eventually};
+use harness::{Output, PluginYamlBuilder, Program, RunningProgram, Upstream, copy_program, eventually};
 use http::{Request, Response};
 use regex::Regex;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ impl Lab {
     pub(crate) async fn with_mounted_plugin(ttl: &str, max_ttl: &str) -> Lab {
         let lab = Lab::new().await;
         let name = PluginYamlBuilder::DEFAULT_NAME;
-        fs::copy(BINARY, lab.plugin_directory().join(name)).unwrap();
+        copy_program(BINARY, lab.plugin_directory().join(name));
         let sha256 = Program::new("/usr/bin/sha256sum").run([BINARY]).await.success();
         let plugin = json!({"command": name, "args": ["serve"], "sha256": &sha256[..64]});
         lab.write(&format!("sys/plugins/catalog/secret/{name}"), plugin).await;

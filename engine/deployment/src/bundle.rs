@@ -47,7 +47,7 @@ pub enum LoadAction {
     /// Nothing; it was installed.
     Kept,
     /// It was copied.
-    Placed,
+    Copied,
     /// It replaced a truncated copy.
     ReplacedTruncated,
     /// It replaced a file without execute permission.
@@ -155,7 +155,7 @@ impl BundledPlugins {
         for (file, binary, action) in planned {
             match action {
                 LoadAction::Kept => Ok(()),
-                LoadAction::Placed => deployment.place(&binary, file, progress),
+                LoadAction::Copied => deployment.copy(&binary, file, progress),
                 _ => deployment.replace(&binary, file, progress),
             }
             .map_err(|source| LoadError::Deployment { file: file.to_owned(), source })?;
@@ -279,7 +279,7 @@ fn load_action(
         source: LocalError::Io { action: "read", path: path(), source },
     };
     let metadata = match fs::symlink_metadata(target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LoadAction::Placed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LoadAction::Copied),
         Err(error) => return Err(unreadable(error)),
         Ok(metadata) if !metadata.is_file() => return Err(LoadError::NotARegularFile { path: path() }),
         Ok(metadata) => metadata,
@@ -363,10 +363,10 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_placed_once_and_kept_afterwards() {
+    fn a_version_is_copied_once_and_kept_afterwards() {
         let case = TestBundle::new();
         fs::write(case.plugins.path().join("custom-1.2.2"), "an older one").expect("written");
-        assert_eq!(case.load(OverwritePolicy::Refuse).expect("loaded"), LoadAction::Placed);
+        assert_eq!(case.load(OverwritePolicy::Refuse).expect("loaded"), LoadAction::Copied);
         assert_eq!(fs::metadata(case.target()).expect("there").mode() & 0o7777, BINARY_MODE);
         assert_eq!(case.load(OverwritePolicy::Refuse).expect("loaded"), LoadAction::Kept);
         let bundled = BundledPlugins::read(case.image.path()).expect("readable");
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_not_what_its_sums_say_places_nothing() {
+    fn an_image_that_is_not_what_its_sums_say_copies_nothing() {
         let case = TestBundle::new();
         fs::write(case.image.path().join("custom-1.2.3"), elf(4095)).expect("written");
         assert!(matches!(case.load(OverwritePolicy::Refuse), Err(LoadError::ChecksumMismatch { .. })));

@@ -333,7 +333,7 @@ impl Inner {
         })
     }
 
-    async fn place_on(
+    async fn copy_to(
         &self,
         node: &NodeName,
         file: &BinaryPayload,
@@ -350,7 +350,7 @@ impl Inner {
         };
         let mut attempts = 1;
         loop {
-            match cached.executor.place(&self.cluster, node.as_str(), &upload, progress).await {
+            match cached.executor.copy(&self.cluster, node.as_str(), &upload, progress).await {
                 Err(KubernetesError::ConnectionLost { .. } | KubernetesError::Corrupt { .. })
                     if attempts < MAX_COPY_ATTEMPTS =>
                 {
@@ -549,7 +549,7 @@ impl Deployment for StatefulSetDeployment {
         })
     }
 
-    async fn place(
+    async fn copy(
         &self,
         binary: &Binary,
         file: &str,
@@ -573,7 +573,7 @@ impl Deployment for StatefulSetDeployment {
                     // The receiver may have been dropped.
                     let _received = progress.send(CopyProgress { node: node.clone(), done, total });
                 };
-                inner.place_on(&node, &payload, &report).await
+                inner.copy_to(&node, &payload, &report).await
             });
         }
         drop(progress);

@@ -61,7 +61,7 @@ pub use drift::{ClusterConnection, Drift, DriftError, FieldDrift, ObjectDrift, c
 pub use kubernetes::cluster::ClusterOptions;
 pub use kubernetes::error::KubernetesError;
 pub use kubernetes::find::PodSelector;
-pub use kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
+pub use kubernetes::node::{NodeError, node_copy, node_facts, node_mode, node_remove};
 pub use kubernetes::{KubernetesOptions, StatefulSetDeployment};
 pub use local::error::LocalError;
 pub use local::plugin_env::{PluginEnvError, read_plugin_env};

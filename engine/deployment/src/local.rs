@@ -142,7 +142,7 @@ impl LocalDeployment {
     ///
     /// # Errors
     /// If the file exists with a different content, another run writes it, or a file operation fails.
-    pub fn place(
+    pub fn copy(
         &self,
         binary: &Binary,
         file: &str,
@@ -158,7 +158,7 @@ impl LocalDeployment {
         }
     }
 
-    /// As [`LocalDeployment::place`], but replaces an existing file, which is known to be damaged.
+    /// As [`LocalDeployment::copy`], but replaces an existing file, which is known to be damaged.
     ///
     /// # Errors
     /// If another run writes the file, or a file operation fails. The existing file is unchanged then.
@@ -331,7 +331,7 @@ impl Deployment for LocalDeployment {
         Ok(DeploymentObserved::local(&self.directory, node))
     }
 
-    async fn place(
+    async fn copy(
         &self,
         binary: &Binary,
         file: &str,
@@ -339,13 +339,13 @@ impl Deployment for LocalDeployment {
         progress: UnboundedSender<CopyProgress>,
     ) -> Result<(), DeploymentError> {
         let (binary, file) = (binary.clone(), file.to_owned());
-        let placed = self.run_blocking(move |deployment| {
-            deployment.place(&binary, &file, &mut |done, total| {
+        let copied = self.run_blocking(move |deployment| {
+            deployment.copy(&binary, &file, &mut |done, total| {
                 // The receiver may have been dropped.
                 let _received = progress.send(CopyProgress { node: NodeName::local(), done, total });
             })
         });
-        Ok(placed.await?)
+        Ok(copied.await?)
     }
 
     async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, DeploymentError> {
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_is_placed_and_nothing_else_is_left() {
+    fn a_binary_is_copied_and_nothing_else_is_left() {
         let (from, to) =
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let binary = source_binary(from.path(), &vec![7; CHUNK_SIZE + 1]);
@@ -449,8 +449,8 @@ mod tests {
         let mut reported = Vec::new();
         fs::write(to.path().join(".custom-1.2.3.part"), "left by a killed run").expect("written");
         deployment
-            .place(&binary, "custom-1.2.3", &mut |done, total| reported.push((done, total)))
-            .expect("placed");
+            .copy(&binary, "custom-1.2.3", &mut |done, total| reported.push((done, total)))
+            .expect("copied");
         assert_eq!(reported.last(), Some(&(binary.size, binary.size)));
         let query = Query {
             plugin_directory: PluginDirectory::NotVisible,
@@ -478,25 +478,25 @@ mod tests {
         fs::write(&planted, "").expect("written");
         let inode = |path: &Path| fs::metadata(path).expect("there").ino();
         let planted = inode(&planted);
-        LocalDeployment::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ()).expect("placed");
+        LocalDeployment::new(to.path()).copy(&binary, "custom-1.2.3", &mut |_, _| ()).expect("copied");
         assert_ne!(inode(&to.path().join("custom-1.2.3")), planted);
         assert_eq!(fs::read_dir(to.path()).expect("listed").count(), 1);
     }
 
     #[test]
-    fn another_run_that_places_the_same_file_is_left_alone_and_what_a_killed_one_has_left_is_removed() {
+    fn another_run_that_copies_the_same_file_is_left_alone_and_what_a_killed_one_has_left_is_removed() {
         let (from, to) =
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let binary = source_binary(from.path(), b"content");
-        let place = || LocalDeployment::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ());
+        let copy = || LocalDeployment::new(to.path()).copy(&binary, "custom-1.2.3", &mut |_, _| ());
         let (own, other) =
             (to.path().join(".custom-1.2.3.0badcafe.part"), ".custom-1.2.3-rc.1.0badcafe.part");
         let running = File::create(&own).expect("created");
         rustix::fs::flock(&running, FlockOperation::NonBlockingLockExclusive).expect("locked");
         fs::write(to.path().join(other), "of another version").expect("written");
-        assert!(matches!(place(), Err(LocalError::Busy { .. })));
+        assert!(matches!(copy(), Err(LocalError::Busy { .. })));
         drop(running);
-        place().expect("placed");
+        copy().expect("copied");
         let mut files: Vec<_> = fs::read_dir(to.path())
             .expect("listed")
             .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
@@ -511,18 +511,18 @@ mod tests {
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let binary = source_binary(from.path(), b"new");
         fs::write(to.path().join("custom-1.2.3"), "old").expect("written");
-        let error = LocalDeployment::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ());
+        let error = LocalDeployment::new(to.path()).copy(&binary, "custom-1.2.3", &mut |_, _| ());
         assert!(matches!(error, Err(LocalError::FileConflict { .. })));
         assert_eq!(fs::read(to.path().join("custom-1.2.3")).expect("read"), b"old");
     }
 
     #[test]
-    fn a_source_that_changed_since_it_was_hashed_is_not_placed() {
+    fn a_source_that_changed_since_it_was_hashed_is_not_copied() {
         let (from, to) =
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let binary = source_binary(from.path(), b"hashed");
         fs::write(&binary.path, "changed").expect("written");
-        let error = LocalDeployment::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ());
+        let error = LocalDeployment::new(to.path()).copy(&binary, "custom-1.2.3", &mut |_, _| ());
         assert!(matches!(error, Err(LocalError::Corrupt { .. })));
         assert_eq!(fs::read_dir(to.path()).expect("listed").count(), 0);
     }

@@ -6,7 +6,7 @@ use crate::lease_term::{Elapsed, LeaseTerm, NextAction};
 
 /// The login and the lease that the watcher holds. A field is `None` if it does not exist, or if it never expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct HeldSecrets {
+pub struct HeldTerms {
     /// The token that sends the requests.
     pub login: Option<LoginTerm>,
     /// The lease of the credential.
@@ -48,7 +48,7 @@ pub enum Action {
 }
 
 /// Returns the next step. If both are due the login comes first, because a lease ends with the token that created it.
-pub fn decide(held: &HeldSecrets, now: Elapsed) -> Decision {
+pub fn decide(held: &HeldTerms, now: Elapsed) -> Decision {
     let login = match held.login {
         None => None,
         Some(LoginTerm::Own(term)) => Some(match term.next_action(now) {
@@ -92,33 +92,33 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(held: HeldSecrets, now: u64, expected: Decision) {
+    fn check(held: HeldTerms, now: u64, expected: Decision) {
         assert_eq!(decide(&held, seconds(now)), expected, "{held:?} at {now}");
     }
 
     #[test]
     fn a_lease_is_renewed_at_three_fifths_and_replaced_when_it_cannot_be() {
-        let lease = |term| HeldSecrets { lease: Some(term), login: None };
+        let lease = |term| HeldTerms { lease: Some(term), login: None };
         check(lease(term(100, true)), 0, Decision::Wait(seconds(60)));
         check(lease(term(100, true)), 60, Decision::Do(Action::RenewLease));
         check(lease(term(100, true)), 90, Decision::Do(Action::ReplaceCredential));
         check(lease(term(100, false)), 60, Decision::Wait(seconds(75)));
         check(lease(term(100, false)), 75, Decision::Do(Action::ReplaceCredential));
-        check(HeldSecrets::default(), 1000, Decision::Idle);
+        check(HeldTerms::default(), 1000, Decision::Idle);
     }
 
     #[test]
     fn a_renewal_that_granted_less_was_the_last() {
         let mut near_max = term(100, true);
         near_max.record_renewal(seconds(60), seconds(40), true, 0.0);
-        let held = HeldSecrets { lease: Some(near_max), login: None };
+        let held = HeldTerms { lease: Some(near_max), login: None };
         // The reserve for failures is a quarter of the initial TTL, not of the shorter TTL that the last renewal granted.
         check(held, 60, Decision::Wait(seconds(75)));
         check(held, 75, Decision::Do(Action::ReplaceCredential));
 
         let mut rounded = term(100, true);
         rounded.record_renewal(seconds(60), seconds(99), true, 0.0);
-        let held = HeldSecrets { lease: Some(rounded), login: None };
+        let held = HeldTerms { lease: Some(rounded), login: None };
         assert!(matches!(decide(&held, seconds(120)), Decision::Do(Action::RenewLease)));
     }
 
@@ -127,30 +127,25 @@ mod tests {
         let mut failing = term(100, true);
         failing.record_failure(seconds(60), 1.0);
         check(
-            HeldSecrets { lease: Some(failing), login: None },
+            HeldTerms { lease: Some(failing), login: None },
             60,
             Decision::Wait(Duration::from_millis(60_500)),
         );
-        check(HeldSecrets { lease: Some(failing), login: None }, 61, Decision::Do(Action::RenewLease));
+        check(HeldTerms { lease: Some(failing), login: None }, 61, Decision::Do(Action::RenewLease));
         failing.mark_invalid();
         assert_eq!(failing.state(), LeaseState::Invalid);
-        check(HeldSecrets { lease: Some(failing), login: None }, 61, Decision::Do(Action::ReplaceCredential));
+        check(HeldTerms { lease: Some(failing), login: None }, 61, Decision::Do(Action::ReplaceCredential));
     }
 
     #[test]
     fn an_own_login_is_repeated_and_the_callers_is_not() {
         check(
-            HeldSecrets { login: Some(LoginTerm::Own(term(50, false))), lease: None },
+            HeldTerms { login: Some(LoginTerm::Own(term(50, false))), lease: None },
             40,
             Decision::Do(Action::LogIn),
         );
-        check(
-            HeldSecrets { login: Some(LoginTerm::Caller(term(50, false))), lease: None },
-            40,
-            Decision::Idle,
-        );
-        let both =
-            HeldSecrets { login: Some(LoginTerm::Caller(term(50, true))), lease: Some(term(50, true)) };
+        check(HeldTerms { login: Some(LoginTerm::Caller(term(50, false))), lease: None }, 40, Decision::Idle);
+        let both = HeldTerms { login: Some(LoginTerm::Caller(term(50, true))), lease: Some(term(50, true)) };
         check(both, 30, Decision::Do(Action::RenewLogin));
     }
 
@@ -164,7 +159,7 @@ mod tests {
                 lease.record_failure(seconds(at), spread);
             }
             let now = seconds(at);
-            match decide(&HeldSecrets { lease: Some(lease), login: None }, now) {
+            match decide(&HeldTerms { lease: Some(lease), login: None }, now) {
                 Decision::Wait(until) => {
                     prop_assert!(until > now);
                     prop_assert!(until - now <= seconds(30).max(seconds(granted)));
@@ -186,7 +181,7 @@ mod tests {
             let mut lease = LeaseTerm::new(now, seconds(ttl), true, spread);
             let mut actions = 0;
             while now < seconds(20_000) && actions < 2_000 {
-                match decide(&HeldSecrets { lease: Some(lease), login: None }, now) {
+                match decide(&HeldTerms { lease: Some(lease), login: None }, now) {
                     Decision::Wait(until) => now = until,
                     Decision::Idle => prop_assert!(false),
                     Decision::Do(action) => {

@@ -48,7 +48,7 @@ mod login;
 mod revoke;
 
 pub use credential::Credential;
-pub use decide::{Action, Decision, HeldSecrets, LoginTerm, decide, renewal_timeout};
+pub use decide::{Action, Decision, HeldTerms, LoginTerm, decide, renewal_timeout};
 pub use error::CredentialError;
 pub use event::{Event, IssueReason};
 pub use lease_term::{Elapsed, LeaseState, LeaseTerm, NextAction};

@@ -10,7 +10,7 @@ use vault_api::token::RenewSelf;
 use vault_api::{CallError, Client, logical};
 
 use crate::Credential;
-use crate::decide::{Action, Decision, HeldSecrets, LoginTerm, decide, renewal_timeout};
+use crate::decide::{Action, Decision, HeldTerms, LoginTerm, decide, renewal_timeout};
 use crate::error::{CredentialError, is_permanent};
 use crate::event::{Event, IssueReason};
 use crate::lease_term::{Elapsed, LeaseState, LeaseTerm};
@@ -46,7 +46,7 @@ impl LifetimeWatcher {
             auth,
             path,
             started_at: Instant::now(),
-            held: HeldSecrets::default(),
+            held: HeldTerms::default(),
             own_token: None,
             lease: None,
             previous_leases: Vec::new(),
@@ -94,7 +94,7 @@ struct WatchTask {
     auth: AuthMethod,
     path: String,
     started_at: Instant,
-    held: HeldSecrets,
+    held: HeldTerms,
     own_token: Option<OwnToken>,
     lease: Option<ActiveLease>,
     previous_leases: Vec<(Elapsed, ActiveLease)>,

@@ -368,7 +368,7 @@ impl Run<'_> {
             return true;
         }
         // A node that was added, or came back with an empty directory, gets the file too.
-        if let (Step::PlaceBinary { .. }, Goal::Upgrade(_)) = (step, self.goal)
+        if let (Step::CopyBinary { .. }, Goal::Upgrade(_)) = (step, self.goal)
             && !self.done.is_empty()
         {
             self.remaining.push_front(step.clone());
@@ -481,8 +481,8 @@ impl Run<'_> {
 fn is_same_step(planned: &Step, due: &Step) -> bool {
     match (planned, due) {
         (
-            Step::PlaceBinary { file: planned, binary: planned_binary, .. },
-            Step::PlaceBinary { file, binary, .. },
+            Step::CopyBinary { file: planned, binary: planned_binary, .. },
+            Step::CopyBinary { file, binary, .. },
         ) => planned == file && planned_binary.sha256 == binary.sha256,
         (Step::RestartNode { node: planned, .. }, Step::RestartNode { node, .. }) => planned == node,
         (planned, due) => planned == due,

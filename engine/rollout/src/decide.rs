@@ -236,7 +236,7 @@ fn remaining_plan(observed: &Observed, goal: &Goal, progress: &Progress) -> Resu
             Decision::Refuse(refusal) => return Err(PlanError::Refused(refusal)),
         }
     }
-    if let Some(refusal) = nodes::refuse_unplaced_nodes(observed, goal, &steps) {
+    if let Some(refusal) = nodes::refuse_uncovered_nodes(observed, goal, &steps) {
         return Err(PlanError::Refused(refusal));
     }
     if let Some(refusal) = permission::refuse_missing_capabilities(observed, &steps) {
@@ -323,7 +323,7 @@ fn decide_ignoring_waits(observed: &Observed, goal: &Goal, progress: &Progress) 
 }
 
 fn register_step(observed: &Observed, register: &RegisterGoal, progress: &Progress) -> Option<Step> {
-    place_step(observed, &register.plugin)
+    copy_step(observed, &register.plugin)
         .or_else(|| register_version_step(observed, &register.plugin))
         .or_else(|| register.mounts.iter().find_map(|mount| enable_step(observed, register, mount)))
         .or_else(|| register.mounts.iter().find_map(|mount| tune_step(observed, register, mount)))
@@ -351,11 +351,11 @@ fn smoke_test_step(register: &RegisterGoal, progress: &Progress) -> Option<Step>
     due.next().map(|path| Step::SmokeTestMount { path })
 }
 
-fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
+fn copy_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
     let deployment = observed.deployment.as_ref()?;
     let file = plugin.file_name();
     let nodes = deployment.nodes_lacking(&file, has_safe_mode);
-    (!nodes.is_empty()).then(|| Step::PlaceBinary {
+    (!nodes.is_empty()).then(|| Step::CopyBinary {
         nodes,
         directory: deployment.directory.clone(),
         file,
@@ -561,7 +561,7 @@ impl fmt::Display for Notice {
             }
             Self::OtherNodes { nodes, confirmed: true } => write!(
                 f,
-                "not verified: {} {} the binary, according to --placed-on. To verify it, make each the active node \
+                "not verified: {} {} the binary, according to --installed-on. To verify it, make each the active node \
                  (`vault operator step-down`), and check the running version with `vault-token-plugin status`",
                 nodes.join(", "),
                 if nodes.len() == 1 { "has" } else { "have" }

@@ -41,7 +41,7 @@ pub trait Deployment: Debug + Send + Sync {
 
     /// Copies a binary to nodes, in parallel: under a temporary name, verified there against the binary's sha256, then renamed. Nodes that
     /// have the file already are not changed. Returns `Ok` only if all nodes have it.
-    async fn place(
+    async fn copy(
         &self,
         binary: &Binary,
         file: &str,

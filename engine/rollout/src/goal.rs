@@ -48,7 +48,7 @@ pub struct RegisterGoal {
     /// Which restarts of nodes the user has accepted.
     pub restart_consent: RestartConsent,
     /// What the user knows about nodes that this machine cannot observe.
-    pub placement: Placement,
+    pub other_nodes_policy: OtherNodesPolicy,
 }
 
 /// A version of a plugin.
@@ -111,16 +111,16 @@ pub enum DesiredValue {
 
 /// What the user knows about nodes that this machine cannot observe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Placement {
+pub enum OtherNodesPolicy {
     /// These have the binary.
-    PlacedOn(Vec<String>),
+    InstalledOn(Vec<String>),
     /// They need not have it: a failover may break the plugin's mounts.
     ThisNodeOnly,
 }
 
-impl Default for Placement {
+impl Default for OtherNodesPolicy {
     fn default() -> Self {
-        Self::PlacedOn(Vec::new())
+        Self::InstalledOn(Vec::new())
     }
 }
 
@@ -225,10 +225,10 @@ impl Goal {
     }
 
     /// What the user knows about other nodes; `None` for goals that start no new binary.
-    pub(crate) fn placement(&self) -> Option<&Placement> {
+    pub(crate) fn other_nodes_policy(&self) -> Option<&OtherNodesPolicy> {
         match self {
-            Self::Register(register) => Some(&register.placement),
-            Self::Upgrade(upgrade) => Some(&upgrade.placement),
+            Self::Register(register) => Some(&register.other_nodes_policy),
+            Self::Upgrade(upgrade) => Some(&upgrade.other_nodes_policy),
             Self::Reload(_) | Self::Deregister(_) | Self::GarbageCollect(_) => None,
         }
     }

@@ -114,7 +114,7 @@ pub use error_chain::error_chain;
 pub use event::Event;
 pub use goal::{
     Canary, DeregisterGoal, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
-    FailoverTest, GarbageCollectGoal, Goal, Placement, Plugin, QuorumLoss, RegisterGoal, ReloadGoal,
+    FailoverTest, GarbageCollectGoal, Goal, OtherNodesPolicy, Plugin, QuorumLoss, RegisterGoal, ReloadGoal,
     ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeTest, Target, UpgradeGoal,
     VersionSelector,
 };

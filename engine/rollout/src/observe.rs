@@ -222,7 +222,9 @@ async fn observe_scope(
         _ => None,
     };
     let other_nodes = match directory.filter(|_| observer.can_serve()) {
-        Some(directory) => observer.other_nodes(scope.goal().and_then(Goal::placement), directory).await?,
+        Some(directory) => {
+            observer.other_nodes(scope.goal().and_then(Goal::other_nodes_policy), directory).await?
+        }
         None => OtherNodes::NotAsked,
     };
     snapshot.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");

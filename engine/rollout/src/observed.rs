@@ -245,7 +245,7 @@ impl Observed {
     pub fn after(&self, step: &Step, progress: &Progress) -> Self {
         let mut next = self.clone();
         match step {
-            Step::PlaceBinary { nodes, file, binary, .. } => {
+            Step::CopyBinary { nodes, file, binary, .. } => {
                 let all = next.deployment.iter_mut().flat_map(|deployment| &mut deployment.nodes);
                 for (_, node) in all.filter(|(name, _)| nodes.contains(name)) {
                     node.files.retain(|known| known.name != *file);
@@ -381,7 +381,7 @@ impl Observed {
         let storage = &self.deployment.as_ref()?.plugin_storage;
         // The files of the container's image are unknown, but those that this run has copied are not among them.
         let may_return =
-            matches!(storage, PluginStorage::ContainerImage { .. }) && !progress.placed.contains(file);
+            matches!(storage, PluginStorage::ContainerImage { .. }) && !progress.copied.contains(file);
         if may_return { None } else { storage.loss_reason(file) }
     }
 

@@ -20,7 +20,7 @@ pub struct Progress {
     /// Full paths that it has written.
     pub written: BTreeSet<String>,
     /// Files that it has copied.
-    pub placed: BTreeSet<String>,
+    pub copied: BTreeSet<String>,
     /// Plugins of which it has registered a version.
     pub registered: BTreeSet<String>,
     /// Mounts and full paths that it has smoke-tested.
@@ -67,8 +67,8 @@ impl Progress {
             Step::SetPin { name, .. } => {
                 self.pinned.insert(name.clone());
             }
-            Step::PlaceBinary { file, .. } => {
-                self.placed.insert(file.clone());
+            Step::CopyBinary { file, .. } => {
+                self.copied.insert(file.clone());
             }
             Step::RemoveCanary { .. }
             | Step::DeregisterVersion { .. }

@@ -241,7 +241,7 @@ impl Refusal {
                 placed_on_flags(nodes)
             ),
             Self::UnnamedNodes { directory, file } => format!(
-                "Copy the same binary to {}/{file} (mode 755) on each, then add --placed-on HOST for each. With --this-node-only it is installed on this node only: after a failover the plugin's mounts fail.",
+                "Copy the same binary to {}/{file} (mode 755) on each, then add --installed-on HOST for each. With --this-node-only it is installed on this node only: after a failover the plugin's mounts fail.",
                 directory.display()
             ),
             Self::RemoteServer { nodes, .. } => format!(
@@ -383,6 +383,6 @@ impl Refusal {
 
 /// The flags that confirm nodes.
 fn placed_on_flags(nodes: &[String]) -> String {
-    let flags: Vec<String> = nodes.iter().map(|node| format!("--placed-on {node}")).collect();
+    let flags: Vec<String> = nodes.iter().map(|node| format!("--installed-on {node}")).collect();
     flags.join(" ")
 }

@@ -21,7 +21,7 @@ use crate::version::Version;
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// Copies the binary to the plugin directory of nodes.
-    PlaceBinary {
+    CopyBinary {
         /// The nodes without it.
         nodes: Vec<NodeName>,
         /// The plugin directory.
@@ -204,7 +204,7 @@ impl Step {
     /// Whether it changes files or processes that are observed.
     pub(crate) fn affects_nodes(&self) -> bool {
         match self {
-            Self::PlaceBinary { .. }
+            Self::CopyBinary { .. }
             | Self::RemoveBinary { .. }
             | Self::ReloadMount { .. }
             | Self::RestartNode { .. }
@@ -228,7 +228,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PlaceBinary { nodes, directory, file, .. } => {
+            Self::CopyBinary { nodes, directory, file, .. } => {
                 write!(f, "copy {file} to {}{}", directory.display(), on_nodes(nodes))
             }
             Self::RegisterVersion { kind, name, version, .. } => {
@@ -323,14 +323,14 @@ mod tests {
     fn a_step_that_places_a_binary_shows_no_path_of_this_machine() {
         let path = PathBuf::from("/home/user/custom");
         let (sha256, size) = ("ab".to_owned(), 1000);
-        let step = Step::PlaceBinary {
+        let step = Step::CopyBinary {
             nodes: vec![NodeName::local()],
             directory: "/plugins".into(),
             file: "custom-1.2.3".into(),
             binary: Binary { path, size, sha256, executable: true, format: Format::Other },
         };
         let expected = json!({
-            "step": "place_binary",
+            "step": "copy_binary",
             "nodes": ["local"],
             "directory": "/plugins",
             "file": "custom-1.2.3",

@@ -229,7 +229,7 @@ impl UndoContext<'_> {
                     let name = PluginRef { kind: *kind, name: name.clone(), version: Some(version) };
                     self.send_change(&Deregister(name)).await.map(|_| ()).map_err(|error| error_chain(&error))
                 }
-                Step::PlaceBinary { nodes, directory, file, binary } => match &environment.deployment {
+                Step::CopyBinary { nodes, directory, file, binary } => match &environment.deployment {
                     Some(deployment) => {
                         self.remove_binary(deployment.as_ref(), directory, file, &binary.sha256, nodes).await
                     }
@@ -303,10 +303,10 @@ impl UndoContext<'_> {
                         not_ready.push(format!("{name} could not be observed: {reason}"));
                     }
                     Readiness::Ready => {
-                        let placed = node.files.iter().any(|it| it.name == file && it.sha256 == sha256);
+                        let copied = node.files.iter().any(|it| it.name == file && it.sha256 == sha256);
                         let partial_files = node.file_issues.partial_files.iter().map(String::as_str);
                         let leftovers = partial_files.filter(|name| name.starts_with(&partial));
-                        for file in placed.then_some(file).into_iter().chain(leftovers) {
+                        for file in copied.then_some(file).into_iter().chain(leftovers) {
                             to_remove.entry(file).or_default().push(name.clone());
                         }
                     }

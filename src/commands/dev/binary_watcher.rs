@@ -152,7 +152,7 @@ async fn copy_to_plugin_dir(deployment: &dyn Deployment, plugin: &Plugin) -> Res
     let short = plugin.binary.sha256.get(..12).unwrap_or(&plugin.binary.sha256);
     let name = format!("{}-{}.{short}", plugin.name, plugin.version);
     let (progress, _nobody_listens) = mpsc::unbounded_channel();
-    deployment.place(&plugin.binary, &name, &[NodeName::local()], progress).await.map_err(|error| {
+    deployment.copy(&plugin.binary, &name, &[NodeName::local()], progress).await.map_err(|error| {
         CommandError::failed("could not copy the binary to the plugin directory").caused_by(error)
     })?;
     Ok(name)

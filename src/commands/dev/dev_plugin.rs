@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use dev_vault::TokenService;
 use rollout::{
-    Binary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, MountPath, Placement,
-    Plugin, ProbeOutcome, ProbedPlugin, RegisterGoal, RestartConsent, RewritePolicy, Version,
+    Binary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, MountPath,
+    OtherNodesPolicy, Plugin, ProbeOutcome, ProbedPlugin, RegisterGoal, RestartConsent, RewritePolicy,
+    Version,
 };
 use token_engine::PresetInfo;
 use vault_api::SecretString;
@@ -137,7 +138,7 @@ impl DevPlugin {
             rewrite: RewritePolicy::Unreadable,
             durability: Durability::NotRequired,
             restart_consent: RestartConsent::default(),
-            placement: Placement::ThisNodeOnly,
+            other_nodes_policy: OtherNodesPolicy::ThisNodeOnly,
         };
         Ok(DevPlugin { register, sample_service: sample })
     }

@@ -87,7 +87,7 @@ fn repair(from: &Path, deployment: &LocalDeployment, ui: &mut Ui) -> Option<Stri
         Ok(loaded) => {
             for plugin in loaded.iter().filter(|plugin| plugin.action != LoadAction::Kept) {
                 let path = deployment.directory().join(&plugin.file);
-                let missing = if plugin.action == LoadAction::Placed {
+                let missing = if plugin.action == LoadAction::Copied {
                     "restored: it was missing"
                 } else {
                     describe_action(plugin.action)

@@ -10,7 +10,7 @@ use vault_api::catalog::PluginType;
 
 use crate::commands::execute::RestartArgs;
 use crate::commands::mount_data::{MountDataArgs, MountWrites};
-use crate::commands::placement::PlacementArgs;
+use crate::commands::other_nodes::OtherNodesArgs;
 use crate::commands::plugin_args::{PluginArgs, SmokeArgs};
 use crate::commands::plugin_dir;
 use crate::commands::plugin_image::ExtractedBinary;
@@ -39,7 +39,7 @@ pub(super) struct RegisterFlags {
     #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     rewrite: bool,
     #[command(flatten)]
-    placement: PlacementArgs,
+    other_nodes: OtherNodesArgs,
     #[command(flatten)]
     restarts: RestartArgs,
     #[command(flatten, next_help_heading = "Data of the mount")]
@@ -59,7 +59,7 @@ pub(super) async fn resolve(
     context: &Context,
     ui: &mut Ui,
 ) -> Result<(Environment, RegisterGoal, Option<ExtractedBinary>), CommandError> {
-    let RegisterFlags { plugin, kind, mount, smoke, rewrite, placement, restarts, preset, data } = flags;
+    let RegisterFlags { plugin, kind, mount, smoke, rewrite, other_nodes, restarts, preset, data } = flags;
     let SmokeArgs { smoke } = smoke;
     let request = PluginRequest::parse(plugin, &data, context)?.with_preset(preset)?;
     let (mut environment, observed) = request.connect().await?;
@@ -105,7 +105,7 @@ pub(super) async fn resolve(
 
     if environment.deployment.is_none() {
         environment.deployment =
-            plugin_dir::local_deployment(directory.resolve(&observed.plugin_directory, ui)?);
+            plugin_dir::local_deployment(directory.require(&observed.plugin_directory, ui)?);
     }
     let register = RegisterGoal {
         plugin,
@@ -114,7 +114,7 @@ pub(super) async fn resolve(
         rewrite: if rewrite { RewritePolicy::Unreadable } else { RewritePolicy::Never },
         durability,
         restart_consent: restarts.consent(),
-        placement: placement.placement(),
+        other_nodes_policy: other_nodes.policy(),
     };
     Ok((environment, register, extracted))
 }

@@ -11,7 +11,7 @@ use super::compatibility::breaking_changes;
 use super::inherited_env::{InheritedEnv, inherit_env};
 use crate::commands::execute::RestartArgs;
 use crate::commands::mount_data::MountDataArgs;
-use crate::commands::placement::PlacementArgs;
+use crate::commands::other_nodes::OtherNodesArgs;
 use crate::commands::plugin_args::{PluginArgs, SAFETY_HEADING, SmokeArgs};
 use crate::commands::plugin_image::ExtractedBinary;
 use crate::commands::plugin_request::{PluginRequest, PreparedPlugin, Registration};
@@ -45,7 +45,7 @@ pub(super) struct UpgradeFlags {
     #[arg(long, action = ArgAction::SetTrue, hide_short_help = true)]
     test_failover: bool,
     #[command(flatten)]
-    placement: PlacementArgs,
+    other_nodes: OtherNodesArgs,
     #[command(flatten)]
     restarts: RestartArgs,
     #[command(flatten, next_help_heading = "Data of the canary mount")]
@@ -91,7 +91,7 @@ pub(super) async fn resolve(
     };
     let directory = match environment.deployment {
         Some(_) => None,
-        None => request.directory().resolve(&observed.plugin_directory, ui)?,
+        None => request.directory().require(&observed.plugin_directory, ui)?,
     };
     let env = request.env()?;
     let InheritedEnv { env, warning: unseen } = match &entry {
@@ -131,7 +131,7 @@ pub(super) async fn resolve(
         smoke_tests,
         breaking_changes,
         durability,
-        placement: flags.placement.placement(),
+        other_nodes_policy: flags.other_nodes.policy(),
         failover_test: if flags.test_failover { FailoverTest::EveryNode } else { FailoverTest::None },
         restart_consent: flags.restarts.consent(),
     };

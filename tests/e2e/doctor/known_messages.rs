@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{ApiResponse, DoctorRunner, Program, VaultServer, build, set_mode};
+use harness::{ApiResponse, DoctorRunner, Program, VaultServer, build, copy_program, set_mode};
 use rollout::{Binary, finding_kinds};
 use serde_json::{Value, json};
 
@@ -242,7 +242,7 @@ async fn vtp_210_a_server_that_checks_permissions() {
     let doctor = DoctorRunner::new(BINARY, &[], &[], |program| program);
     let (file, entry) = file_and_entry().await;
     let placed = strict.plugin_directory().join(PLUGIN_FILE);
-    fs::copy(&file, &placed).unwrap();
+    copy_program(&file, &placed);
     set_mode(strict.plugin_directory(), 0o755);
     let register = async || strict.request("POST", CATALOG_PATH, Some(entry.clone())).await;
     for (path, mode) in [(strict.plugin_directory(), 0o777), (&*placed, 0o775)] {
@@ -261,7 +261,7 @@ async fn vtp_153_a_server_without_a_temporary_directory() {
     let homeless = VaultServer::builder().env("TMPDIR", "/nonexistent").start().await;
     let doctor = DoctorRunner::new(BINARY, &[], &[], |program| program);
     let (file, entry) = file_and_entry().await;
-    fs::copy(&file, homeless.plugin_directory().join(PLUGIN_FILE)).unwrap();
+    copy_program(&file, homeless.plugin_directory().join(PLUGIN_FILE));
     let registered = homeless.request("POST", CATALOG_PATH, Some(entry)).await;
     let mounted = homeless.request("POST", "sys/mounts/kv", Some(json!({"type": "kv-of-ours"}))).await;
     assert!(mounted.status >= 400, "{registered:?} {mounted:?}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{Storage, eventually};
+use harness::{Storage, copy_program, eventually};
 use serde_json::json;
 
 use super::known_messages::command_in;
@@ -91,7 +91,7 @@ async fn vtp_504_nothing_runs_behind_a_mount() {
 async fn vtp_162_a_mount_that_reads_and_does_not_write() {
     let mut server = on_raft().await;
     let kept = restarted_without_the_file(&mut server).await;
-    fs::copy(&kept, server.file()).unwrap();
+    copy_program(&kept, server.file());
     server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
     let role = || Some(json!({"permissions": "read"}));
     let refused = server.lab.vault.request("POST", "custom/roles/another", role()).await;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{DoctorRunner, Program, Stream, build, eventually, set_mode};
+use harness::{DoctorRunner, Program, Stream, build, copy_program, eventually, set_mode};
 use rollout::Binary;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
         fs::create_dir(directory).unwrap();
         set_mode(directory, 0o755);
     }
-    fs::copy(BINARY, plugins.join(PLUGIN_FILE)).unwrap();
+    copy_program(BINARY, plugins.join(PLUGIN_FILE));
     let address = format!("127.0.0.1:{}", harness::free_port());
     let cluster = format!("127.0.0.1:{}", harness::free_port());
     let configuration = json!({

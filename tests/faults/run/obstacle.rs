@@ -30,7 +30,7 @@ pub(super) async fn run(lab: &Lab, what: Obstacle) -> CommandRun {
             run_command(lab, Command::Upgrade).await
         }
         Obstacle::RunsAlready => {
-            lab.place_and_register(&next_version(), &lab.new).await;
+            lab.copy_and_register(&next_version(), &lab.new).await;
             lab.move_mounts(&next_version()).await;
             run_command(lab, Command::Upgrade).await
         }
@@ -90,7 +90,7 @@ fn full_pod(lab: &Lab) -> String {
 
 /// All of them are moved at once, each from its running version.
 async fn two_versions(lab: &Lab) -> CommandRun {
-    lab.place_and_register(&zero_version(), &lab.zero).await;
+    lab.copy_and_register(&zero_version(), &lab.zero).await;
     for mount in OTHER_MOUNTS {
         let config = json!({"type": NAME, "config": {"plugin_version": format!("v{}", zero_version())}});
         lab.send("POST", &format!("sys/mounts/{mount}"), Some(config)).await;
@@ -100,7 +100,7 @@ async fn two_versions(lab: &Lab) -> CommandRun {
 
 /// Ten times in both directions.
 async fn twenty_in_a_row(lab: &Lab) -> CommandRun {
-    lab.place_and_register(&next_version(), &lab.new).await;
+    lab.copy_and_register(&next_version(), &lab.new).await;
     lab.move_mounts(&next_version()).await;
     for _ in 0..9 {
         for command in [Command::Rollback, Command::Upgrade] {

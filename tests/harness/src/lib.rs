@@ -8,6 +8,7 @@ mod absence_recorder;
 pub mod build;
 mod chroot;
 mod cluster;
+mod copy_program;
 mod doctor_runner;
 mod failure_logs;
 mod faulty_proxy;
@@ -40,6 +41,7 @@ pub use cluster::{
     Cluster, ImageArchive, ImageContent, ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,
 };
+pub use copy_program::copy_program;
 pub use doctor_runner::{DoctorRunner, set_mode};
 pub use faulty_proxy::FaultyProxy;
 pub use kubernetes_auth_proxy::KubernetesAuthProxy;

@@ -63,7 +63,7 @@ const CAPABILITY_ATTRIBUTE: &str = "security.capability";
 fn vtp_152_a_file_asks_for_capabilities_that_the_container_has_not() {
     on_three_pods(async |pods| {
         let active = pods.pods.active().await;
-        pods.place_and_register("notes-2.0.0", "v2.0.0").await;
+        pods.copy_and_register("notes-2.0.0", "v2.0.0").await;
         let file = pods.path(active, "notes-2.0.0").await;
         setxattr(&file, CAPABILITY_ATTRIBUTE, &FILE_CAPABILITY, XattrFlags::empty()).unwrap();
         let mount = || Some(json!({"type": PLUGIN, "config": {"plugin_version": "v2.0.0"}}));

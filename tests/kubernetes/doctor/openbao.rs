@@ -19,7 +19,7 @@ fn on_openbao(test: impl AsyncFnOnce(&DoctorPods)) {
 fn vtp_509_a_standby_runs_another_version() {
     on_openbao(async |pods| {
         let standby = pods.standby().await;
-        pods.place_and_register("notes-2.0.0", "v2.0.0").await;
+        pods.copy_and_register("notes-2.0.0", "v2.0.0").await;
         let tune = format!("sys/mounts/{PLUGIN}/tune");
         pods.write(&tune, json!({"plugin_version": "v2.0.0"})).await;
         pods.write("sys/plugins/reload/backend", json!({"mounts": [PLUGIN]})).await;

@@ -64,7 +64,7 @@ async fn pods_filled_from(name: &str) -> DoctorPods {
 async fn vtp_803_a_restart_loses_the_plugins() {
     import_image(IMAGE_WITH_ONE_VERSION, &["1.0.0"]).await;
     let pods = DoctorPods::new(&[], |pods| pods.replicas(1)).await;
-    pods.place_and_register("notes-1.0.0", "v1.0.0").await;
+    pods.copy_and_register("notes-1.0.0", "v1.0.0").await;
     pods.mount().await;
     let findings = pods.doctor.assert_finds(&["VTP-803"], &[]).await;
     assert!(findings[0]["remediation"].as_str().unwrap().starts_with("Fill the directory from an image"));
@@ -75,7 +75,7 @@ async fn vtp_803_a_restart_loses_the_plugins() {
 async fn vtp_804_the_image_lacks_a_registered_version() {
     import_image(IMAGE_WITH_BOTH_VERSIONS, &["1.0.0", "2.0.0"]).await;
     let pods = pods_filled_from(IMAGE_WITH_ONE_VERSION).await;
-    pods.place_and_register("notes-2.0.0", "v2.0.0").await;
+    pods.copy_and_register("notes-2.0.0", "v2.0.0").await;
     let findings = pods.doctor.assert_finds(&["VTP-804"], &[]).await;
     let evidence = findings[0]["evidence"].as_str().unwrap();
     assert!(evidence.ends_with("does not contain notes-2.0.0"), "{findings:?}");

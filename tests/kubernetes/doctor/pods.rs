@@ -58,7 +58,7 @@ impl DoctorPods {
     /// With the plugin on every pod, registered and mounted.
     pub(super) async fn healthy(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> DoctorPods {
         let pods = DoctorPods::new(&[], choose).await;
-        pods.place_and_register(PLUGIN_FILE, "v1.0.0").await;
+        pods.copy_and_register(PLUGIN_FILE, "v1.0.0").await;
         pods.mount().await;
         pods.doctor.assert_healthy().await;
         pods
@@ -95,7 +95,7 @@ impl DoctorPods {
     }
 
     /// Copies this version to every pod, and registers it.
-    pub(super) async fn place_and_register(&self, file: &str, version: &str) {
+    pub(super) async fn copy_and_register(&self, file: &str, version: &str) {
         self.place_everywhere(file, version).await;
         self.register(file, version).await;
     }

@@ -17,7 +17,7 @@ fn on_a_pod_without_a_shell(test: impl AsyncFnOnce(&DoctorPods)) {
             pods.replicas(1).image(ImageKind::WithoutShell).plugin_volume(PluginVolume::Persistent)
         })
         .await;
-        pods.place_and_register(PLUGIN_FILE, "v1.0.0").await;
+        pods.copy_and_register(PLUGIN_FILE, "v1.0.0").await;
         pods.mount().await;
         pods.doctor.assert_healthy().await;
         pods

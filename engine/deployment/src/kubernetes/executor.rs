@@ -17,7 +17,7 @@ use super::facts::{self, Facts};
 use super::plugin_storage::volume_mount_of;
 
 const FACTS_SCRIPT: &str = include_str!("facts.sh");
-const PLACE_SCRIPT: &str = include_str!("place.sh");
+const COPY_SCRIPT: &str = include_str!("copy.sh");
 const REMOVE_SCRIPT: &str = "rm -f \"$1/$2\" && echo removed";
 
 /// Name prefix of our ephemeral containers.
@@ -127,7 +127,7 @@ impl NodeExecutor {
     }
 
     /// Copies a file to the node and verifies it there. Returns the cache key of the file, if the script reports one.
-    pub(super) async fn place(
+    pub(super) async fn copy(
         &self,
         cluster: &Cluster,
         pod: &str,
@@ -145,13 +145,12 @@ impl NodeExecutor {
         ];
         let input = Input { bytes: upload.bytes, progress };
         let output =
-            exec(cluster, pod, self.container(), &self.argv("place", PLACE_SCRIPT, &args), Some(input))
-                .await?;
+            exec(cluster, pod, self.container(), &self.argv("copy", COPY_SCRIPT, &args), Some(input)).await?;
         let last = output.stdout.lines().last().unwrap_or_default();
         let (result, detail) = last.split_once(' ').unwrap_or((last, ""));
         let (pod, file, detail) = (pod.to_owned(), upload.file.to_owned(), detail.to_owned());
         match (&output.exit, result) {
-            (ExitKind::Success, "placed") => Ok(Some(detail).filter(|key| facts::is_cache_key(key, &file))),
+            (ExitKind::Success, "copied") => Ok(Some(detail).filter(|key| facts::is_cache_key(key, &file))),
             (ExitKind::Success, "taken") => Err(KubernetesError::FileConflict { pod, file, found: detail }),
             (ExitKind::Success, "corrupt") => {
                 Err(KubernetesError::Corrupt { pod, file, found: detail, expected: upload.sha256.to_owned() })
@@ -400,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_is_placed_in_parts_also_where_sync_accepts_no_file() {
+    fn a_binary_is_copied_in_parts_also_where_sync_accepts_no_file() {
         let folder = tempfile::tempdir().expect("a directory");
         let (tools, plugins) = (folder.path().join("tools"), folder.path().join("plugins"));
         for directory in [&tools, &plugins] {
@@ -416,7 +415,7 @@ mod tests {
         compressed.write_all(&content).expect("memory");
         let compressed = compressed.finish().expect("memory");
         let mut shell = Command::new("sh")
-            .args(["-c", PLACE_SCRIPT, "place", plugins.to_str().expect("text"), "custom-1.2.3"])
+            .args(["-c", COPY_SCRIPT, "copy", plugins.to_str().expect("text"), "custom-1.2.3"])
             .args([&hex_sha256(&content), &compressed.len().to_string(), "755", "", "n1"])
             .env("PATH", path)
             .stdin(Stdio::piped())
@@ -426,7 +425,7 @@ mod tests {
         shell.stdin.take().expect("piped").write_all(&compressed).expect("taken in");
         let output = shell.wait_with_output().expect("ended");
         let stdout = String::from_utf8_lossy(&output.stdout);
-        assert!(stdout.starts_with("placed ") && output.status.success(), "{stdout}");
+        assert!(stdout.starts_with("copied ") && output.status.success(), "{stdout}");
         assert!(fs::read(plugins.join("custom-1.2.3")).expect("there") == content);
     }
 }

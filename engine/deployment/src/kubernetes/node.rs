@@ -186,16 +186,16 @@ fn write_processes(text: &mut String, real: &Path) {
 ///
 /// # Errors
 /// If the arguments are invalid, or a file operation fails.
-pub fn node_place(args: &[String], input: impl Read) -> Result<String, NodeError> {
+pub fn node_copy(args: &[String], input: impl Read) -> Result<String, NodeError> {
     let [directory, file, sha256, bytes, mode, owner, nonce] = args else { return Err(INVALID_ARGUMENTS) };
     let mut input = input.take(bytes.parse().map_err(|_| INVALID_ARGUMENTS)?);
-    let placed = place([directory, file, sha256, mode, owner, nonce], &mut input);
+    let copied = copy([directory, file, sha256, mode, owner, nonce], &mut input);
     // The sender reads the result only after it has sent everything.
     let _read_or_lost = io::copy(&mut input, &mut io::sink());
-    placed
+    copied
 }
 
-fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
+fn copy(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
     let [directory, file, sha256, mode, owner, nonce] = args;
     let mode = u32::from_str_radix(mode, 8).map_err(|_| INVALID_ARGUMENTS)?;
     let owner = if owner.is_empty() { None } else { Some(owner.parse().map_err(|_| INVALID_ARGUMENTS)?) };
@@ -211,7 +211,7 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
             return Ok(format!("taken {found}\n"));
         }
         set_mode_and_owner(&target, mode, owner)?;
-        return placed_result(&target, file);
+        return copy_result(&target, file);
     }
     let part = PartialFile(directory.join(format!(".{file}.{nonce}{PART_SUFFIX}")));
     let (content, found) = part.fill(input)?;
@@ -228,12 +228,12 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
     fs::rename(&part.0, &target).map_err(io_error("rename", &part.0))?;
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(io_error("sync", directory))?;
-    placed_result(&target, file)
+    copy_result(&target, file)
 }
 
-fn placed_result(target: &Path, file: &str) -> Result<String, NodeError> {
+fn copy_result(target: &Path, file: &str) -> Result<String, NodeError> {
     let metadata = fs::metadata(target).map_err(io_error("read the metadata of", target))?;
-    Ok(format!("placed {}\n", cache_key(&metadata, file)))
+    Ok(format!("copied {}\n", cache_key(&metadata, file)))
 }
 
 /// A key that changes with the content.
@@ -349,17 +349,17 @@ mod tests {
     }
 
     #[test]
-    fn a_placed_file_is_in_the_facts() {
+    fn a_copied_file_is_in_the_facts() {
         let directory = tempfile::tempdir().expect("a directory");
         let real = fs::canonicalize(directory.path()).expect("a path");
         let (content, sha256) = (b"a plugin".as_slice(), hex_sha256(b"a plugin"));
         let input = compressed(content);
         fs::write(real.join(".custom-1.0.0.n0.vtp-part"), "left by a killed run").expect("written");
         let args = args(&real, &sha256, input.len());
-        let key = |output: String| output.strip_prefix("placed ").expect("placed").trim_end().to_owned();
-        let first = key(node_place(&args, input.as_slice()).expect("placed"));
+        let key = |output: String| output.strip_prefix("copied ").expect("copied").trim_end().to_owned();
+        let first = key(node_copy(&args, input.as_slice()).expect("copied"));
         // Its mode is set again, which may be a second later.
-        let key = key(node_place(&args, io::empty()).expect("there already"));
+        let key = key(node_copy(&args, io::empty()).expect("there already"));
         let file = |key: &str| key.split(':').take(2).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(file(&first), file(&key));
         assert_eq!(names(&real), ["custom-1.2.3"]);
@@ -379,12 +379,12 @@ mod tests {
         let input = compressed(&[7; 4096]);
         let sha256 = hex_sha256(&[7; 4096]);
         let args = |sha256: &str| args(directory.path(), sha256, input.len());
-        assert!(node_place(&args(&sha256), &input[..input.len() / 2]).is_err());
-        let other = node_place(&args("00"), input.as_slice()).expect("a result");
+        assert!(node_copy(&args(&sha256), &input[..input.len() / 2]).is_err());
+        let other = node_copy(&args("00"), input.as_slice()).expect("a result");
         assert_eq!(other, format!("corrupt {sha256}\n"));
         assert_eq!(names(directory.path()), Vec::<String>::new());
         fs::write(directory.path().join("custom-1.2.3"), "other").expect("written");
-        let taken = node_place(&args(&sha256), input.as_slice()).expect("a result");
+        let taken = node_copy(&args(&sha256), input.as_slice()).expect("a result");
         assert_eq!(taken, format!("taken {}\n", hex_sha256(b"other")));
     }
 

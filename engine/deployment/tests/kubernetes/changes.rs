@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use vault_api::Client;
 
-use crate::lab::{FILE, Lab, kubernetes_error, observe_pods, place, plugin};
+use crate::lab::{FILE, Lab, copy, kubernetes_error, observe_pods, plugin};
 
 #[tokio::test]
 async fn one_operator_holds_the_lease_and_the_other_gets_its_name() {
@@ -94,7 +94,7 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
     options.cluster.kubeconfig = Some(proxy.kubeconfig().to_owned());
     let deployment = lab.connect(options).await.unwrap();
     let binary = plugin().await;
-    place(&deployment, &binary).await.unwrap();
+    copy(&deployment, &binary).await.unwrap();
     let entry = json!({"sha256": binary.sha256, "command": FILE, "version": "v1.0.0"});
     lab.pods.request("vault-0", "PUT", "sys/plugins/catalog/secret/kv-go", Some(entry)).await.success();
     for mount in ["first", "second"] {
@@ -146,7 +146,7 @@ async fn an_interrupted_copy_leaves_nothing_that_the_next_one_does_not_remove() 
     observe_pods(&deployment).await;
     {
         let (progress, mut reports) = unbounded_channel();
-        let copying = deployment.place(&binary, FILE, std::slice::from_ref(&pod), progress);
+        let copying = deployment.copy(&binary, FILE, std::slice::from_ref(&pod), progress);
         tokio::select! {
             ended = copying => panic!("it ended before it could be interrupted: {ended:?}"),
             copied = reports.recv() => assert!(copied.unwrap().done < binary.size),
@@ -161,12 +161,12 @@ async fn an_interrupted_copy_leaves_nothing_that_the_next_one_does_not_remove() 
     // A copy that was killed with its pod leaves its partial file.
     let left = lab.pods.plugin_directory("vault-0").await.join(".kv-1.0.0.0123.vtp-part");
     std::fs::write(left, "half").unwrap();
-    place(&deployment, &binary).await.unwrap();
+    copy(&deployment, &binary).await.unwrap();
     assert_eq!(lab.files("vault-0").await, [FILE]);
 
     let directory = lab.pods.plugin_directory("vault-0").await;
     std::fs::write(directory.join(FILE), "something else").unwrap();
-    let taken = place(&deployment, &binary).await;
+    let taken = copy(&deployment, &binary).await;
     assert!(matches!(kubernetes_error(&taken), Some(KubernetesError::FileConflict { .. })), "{taken:?}");
 }
 
@@ -195,7 +195,7 @@ async fn the_files_of_an_init_container_are_derived_from_the_pods() {
     };
     assert_eq!(bundled_files().await, [BUNDLED.to_owned()].into());
 
-    place(&deployment, &plugin().await).await.unwrap();
+    copy(&deployment, &plugin().await).await.unwrap();
     assert_eq!(lab.files("vault-0").await, [BUNDLED, FILE]);
     assert_eq!(bundled_files().await, [BUNDLED.to_owned()].into(), "a file copied later is not in the image");
 

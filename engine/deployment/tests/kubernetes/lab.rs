@@ -99,13 +99,13 @@ pub(crate) fn node<'a>(observed: &'a DeploymentObserved, pod: &str) -> &'a NodeO
 }
 
 /// Copies a binary to all nodes. Returns the last progress of each.
-pub(crate) async fn place(
+pub(crate) async fn copy(
     deployment: &StatefulSetDeployment,
     binary: &Binary,
 ) -> Result<Vec<CopyProgress>, DeploymentError> {
     let nodes: Vec<NodeName> = observe_pods(deployment).await.nodes.into_keys().collect();
     let (progress, mut reports) = unbounded_channel();
-    deployment.place(binary, FILE, &nodes, progress).await?;
+    deployment.copy(binary, FILE, &nodes, progress).await?;
     let mut last = Vec::<CopyProgress>::new();
     while let Ok(copied) = reports.try_recv() {
         last.retain(|known| known.node != copied.node);

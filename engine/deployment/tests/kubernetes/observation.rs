@@ -11,7 +11,7 @@ use rollout::{
 use serde_json::json;
 use vault_api::health;
 
-use crate::lab::{FILE, Lab, node, observe_pods, place, plugin};
+use crate::lab::{FILE, Lab, copy, node, observe_pods, plugin};
 
 #[tokio::test]
 async fn three_plain_pods_are_seen_as_they_are_and_given_a_file_at_once() {
@@ -43,7 +43,7 @@ async fn three_plain_pods_are_seen_as_they_are_and_given_a_file_at_once() {
     }
 
     let binary = plugin().await;
-    let progress = place(&deployment, &binary).await.unwrap();
+    let progress = copy(&deployment, &binary).await.unwrap();
     assert_eq!(progress.len(), 3);
     assert!(
         progress.iter().all(|copied| (copied.done, copied.total) == (binary.size, binary.size)),
@@ -56,7 +56,7 @@ async fn three_plain_pods_are_seen_as_they_are_and_given_a_file_at_once() {
         assert_eq!(lab.files(pod).await, [FILE]);
     }
     // Existing files are kept.
-    place(&deployment, &binary).await.unwrap();
+    copy(&deployment, &binary).await.unwrap();
 
     let all: Vec<NodeName> = seen.nodes.keys().cloned().collect();
     deployment.remove(FILE, &all).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_pod_that_is_restricted_and_keeps_its_files_is_seen_so() {
         (seen.plugin_storage, seen.update_strategy),
         (PluginStorage::PersistentVolume { description }, PodUpdateStrategy::RollingUpdate)
     );
-    place(&deployment, &plugin().await).await.unwrap();
+    copy(&deployment, &plugin().await).await.unwrap();
 
     lab.pods.delete("vault-0").await;
     let away = observe_pods(&deployment).await;
@@ -122,7 +122,7 @@ async fn a_read_only_directory_and_a_missing_pod_are_named() {
     let mut lab = Lab::new(|pods| pods.replicas(1).plugin_volume(PluginVolume::ReadOnly)).await;
     let deployment = lab.deployment().await;
     assert_eq!(node(&observe_pods(&deployment).await, "vault-0").directory, DirectoryState::ReadOnly);
-    let refused = place(&deployment, &plugin().await).await.unwrap_err().to_string();
+    let refused = copy(&deployment, &plugin().await).await.unwrap_err().to_string();
     assert!(refused.starts_with("vault-0 could not store the file: "), "{refused}");
 
     // A claim that cannot be bound: the pod stays Pending.

@@ -10,7 +10,7 @@ use rollout::Deployment;
 use serde_json::{Value, json};
 
 use crate::changes::{IMAGE, init_container};
-use crate::lab::{Lab, place, plugin, query};
+use crate::lab::{Lab, copy, plugin, query};
 
 /// Every rule that a change needs.
 fn rules() -> Vec<Value> {
@@ -39,7 +39,7 @@ async fn run_everything(lab: &Lab, options: KubernetesOptions) -> Result<(), Str
     let deployment = lab.connect(options).await.map_err(|error| error.to_string())?;
     deployment.observe(&query()).await.map_err(|error| error.to_string())?;
     deployment.acquire_lock().await.map_err(|error| error.to_string())?.release().await;
-    place(&deployment, &plugin().await).await.map_err(|error| error.to_string())?;
+    copy(&deployment, &plugin().await).await.map_err(|error| error.to_string())?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use deployment::KubernetesOptions;
 use harness::{Cluster, ImageArchive, ImageKind, RunsAs, build};
 use rollout::{DirectoryState, Readiness};
 
-use crate::lab::{FILE, Lab, node, observe_pods, place, plugin};
+use crate::lab::{FILE, Lab, copy, node, observe_pods, plugin};
 
 const IMAGE: &str = "localhost/vault-token-plugin:tool";
 
@@ -29,7 +29,7 @@ async fn without_a_shell_this_program_runs_in_an_ephemeral_container() {
         assert_eq!(node(&seen, "vault-0").readiness, Readiness::Ready, "{seen:?}");
         assert_eq!(node(&seen, "vault-0").directory, DirectoryState::Usable);
         let binary = plugin().await;
-        place(&deployment, &binary).await.unwrap();
+        copy(&deployment, &binary).await.unwrap();
         assert_eq!(lab.files("vault-0").await, [FILE]);
         assert_eq!(node(&observe_pods(&deployment).await, "vault-0").files[0].sha256, binary.sha256);
 

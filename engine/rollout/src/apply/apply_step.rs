@@ -97,7 +97,7 @@ impl Run<'_> {
     pub(super) async fn apply_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
         let client = self.environment.client.clone();
         Ok(match step {
-            Step::PlaceBinary { nodes, file, binary, .. } => {
+            Step::CopyBinary { nodes, file, binary, .. } => {
                 self.copy_binary(binary, nodes, file).await?;
                 Vec::new()
             }
@@ -178,7 +178,7 @@ impl Run<'_> {
     ) -> Result<(), StepError> {
         let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
         let (sender, mut progress) = mpsc::unbounded_channel();
-        let copying = deployment.place(binary, file, nodes, sender);
+        let copying = deployment.copy(binary, file, nodes, sender);
         let reporting = async {
             while let Some(CopyProgress { node, done, total }) = progress.recv().await {
                 (self.listener)(&Event::CopyProgress { node, done, total });

@@ -64,7 +64,7 @@ pub(crate) fn describe_effect(step: &Step) -> Option<String> {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             format!("{file} was removed from {}", nodes.join(", "))
         }
-        Step::PlaceBinary { .. }
+        Step::CopyBinary { .. }
         | Step::RegisterVersion { .. }
         | Step::TuneMount { .. }
         | Step::SetPin { .. }
@@ -79,7 +79,7 @@ pub(crate) fn describe_effect(step: &Step) -> Option<String> {
 /// Describes what a step has added that no client uses yet.
 pub(crate) fn describe_unused_effect(step: &Step) -> Option<String> {
     Some(match step {
-        Step::PlaceBinary { nodes, file, .. } => {
+        Step::CopyBinary { nodes, file, .. } => {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             format!("{file} is in the plugin directory of {}", nodes.join(", "))
         }

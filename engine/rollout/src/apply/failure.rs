@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
             // The version that runs after a failed reload is unknown.
             (Step::ReloadMount { .. }, _) => effect::describe_uncertain(step),
             // Not used by any mount yet.
-            (Step::PlaceBinary { .. } | Step::RegisterVersion { .. }, _) => None,
+            (Step::CopyBinary { .. } | Step::RegisterVersion { .. }, _) => None,
             (_, StepEffect::None | StepEffect::Applied) => None,
             (Step::EnableMount { path, .. }, StepEffect::Unknown) => {
                 match self.undo_context().is_gone(path).await {
@@ -203,7 +203,7 @@ impl<'a> Run<'a> {
     /// Whether a step installs the version that mounts were moved to: its file, or its catalog entry.
     fn installs_target_version(&self, step: &Step) -> bool {
         match (step, self.goal) {
-            (Step::PlaceBinary { .. }, _) => true,
+            (Step::CopyBinary { .. }, _) => true,
             (Step::RegisterVersion { name, .. }, Goal::Upgrade(upgrade)) => name == upgrade.name(),
             _ => false,
         }
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
 
     /// Ends a run whose registration was refused: removes the file, so that the right binary can have its name.
     async fn fail_without_registration(mut self, step: Option<Step>, error: String) -> Outcome {
-        if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(deployment)) =
+        if let (Some(Step::CopyBinary { nodes, file, .. }), Some(deployment)) =
             (self.done.last(), &self.environment.deployment)
         {
             if let Err(cause) = deployment.remove(file, nodes).await {

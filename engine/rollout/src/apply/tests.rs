@@ -271,14 +271,14 @@ impl Deployment for FakeCluster {
         })
     }
 
-    async fn place(
+    async fn copy(
         &self,
         _binary: &Binary,
         _file: &str,
         _nodes: &[NodeName],
         _progress: UnboundedSender<CopyProgress>,
     ) -> Result<(), DeploymentError> {
-        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "place" })
+        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "copy" })
     }
 
     async fn logs(

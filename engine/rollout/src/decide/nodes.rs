@@ -5,7 +5,7 @@ mod quorum;
 use super::upgrade_view::UpgradeView;
 use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
 use crate::goal::{
-    Durability, FailoverTest, Goal, Placement, ReloadTarget, SealedRestart, Target, UpgradeGoal,
+    Durability, FailoverTest, Goal, OtherNodesPolicy, ReloadTarget, SealedRestart, Target, UpgradeGoal,
 };
 use crate::mount_path::MountPath;
 use crate::observed::deployment::{
@@ -42,14 +42,14 @@ pub(super) fn check_readiness(observed: &Observed, goal: &Goal) -> Result<(), Re
 
 /// Refuses to change what other nodes run after a failover, unless the user has confirmed that they have the binary, or accepts that they
 /// do not.
-pub(super) fn refuse_unplaced_nodes(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Refusal> {
-    let (placement, deployment) = (goal.placement()?, observed.deployment.as_ref()?);
+pub(super) fn refuse_uncovered_nodes(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Refusal> {
+    let (other_nodes_policy, deployment) = (goal.other_nodes_policy()?, observed.deployment.as_ref()?);
     if !steps.iter().any(changes_running_binary) {
         return None;
     }
-    let (confirmed, is_accepted): (&[String], bool) = match placement {
-        Placement::PlacedOn(names) => (names, false),
-        Placement::ThisNodeOnly => (&[], true),
+    let (confirmed, is_accepted): (&[String], bool) = match other_nodes_policy {
+        OtherNodesPolicy::InstalledOn(names) => (names, false),
+        OtherNodesPolicy::ThisNodeOnly => (&[], true),
     };
     let OtherNodes::Found { server, nodes } = observed.other_nodes.clone().without(confirmed) else {
         return None;
@@ -70,12 +70,16 @@ pub(super) fn refuse_unplaced_nodes(observed: &Observed, goal: &Goal, steps: &[S
 
 /// The notice about other nodes that the user should read before the plan is confirmed.
 pub(super) fn other_nodes_notice(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
-    let placement = goal.placement()?;
+    let other_nodes_policy = goal.other_nodes_policy()?;
     if !steps.iter().any(changes_running_binary) {
         return None;
     }
     let OtherNodes::Found { server, nodes } = &observed.other_nodes else { return None };
-    let confirmed_nodes = if let Placement::PlacedOn(names) = placement { names.clone() } else { Vec::new() };
+    let confirmed_nodes = if let OtherNodesPolicy::InstalledOn(names) = other_nodes_policy {
+        names.clone()
+    } else {
+        Vec::new()
+    };
     match (server, nodes) {
         (ServerLocation::NotDetermined, nodes) => {
             let left = observed.other_nodes.clone().without(&confirmed_nodes);
@@ -86,7 +90,7 @@ pub(super) fn other_nodes_notice(observed: &Observed, goal: &Goal, steps: &[Step
         }
         (_, NodeList::Unnamed) => Some(Notice::UnnamedNodes { confirmed_nodes }),
         (_, NodeList::Named(nodes)) => {
-            let confirmed = *placement != Placement::ThisNodeOnly;
+            let confirmed = *other_nodes_policy != OtherNodesPolicy::ThisNodeOnly;
             (!nodes.is_empty()).then(|| Notice::OtherNodes { nodes: node_names(nodes), confirmed })
         }
     }
@@ -100,7 +104,7 @@ fn node_names(nodes: &[OtherNode]) -> Vec<String> {
 fn changes_running_binary(step: &Step) -> bool {
     matches!(
         step,
-        Step::PlaceBinary { .. }
+        Step::CopyBinary { .. }
             | Step::RegisterVersion { .. }
             | Step::EnableMount { .. }
             | Step::TuneMount { .. }

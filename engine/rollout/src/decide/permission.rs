@@ -134,7 +134,7 @@ pub(super) fn refuse_missing_capabilities(observed: &Observed, steps: &[Step]) -
 fn required_capabilities(step: &Step) -> Vec<(String, Vec<&'static str>)> {
     let one = |path: String, required: &[&'static str]| vec![(path, required.to_vec())];
     match step {
-        Step::PlaceBinary { .. }
+        Step::CopyBinary { .. }
         | Step::RemoveBinary { .. }
         | Step::RestartNode { .. }
         | Step::PatchInitImage { .. }

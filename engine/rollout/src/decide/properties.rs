@@ -29,10 +29,10 @@ fn any_observed() -> impl Strategy<Value = Observed> {
     let mount = proptest::option::of((version(), version(), any::<bool>()));
     let catalog = proptest::collection::btree_set(version(), 0..4);
     (mount, catalog, proptest::option::of(version()), any::<bool>(), read_state(), comparison()).prop_map(
-        |(mount, catalog, pin, placed, read_state, comparison)| {
+        |(mount, catalog, pin, copied, read_state, comparison)| {
             let sha =
                 |version: &str| if version == "1.2.3" { SHA.to_owned() } else { format!("sha-{version}") };
-            let mut observed = if placed { server_with("1.2.3", SHA) } else { bare_server() };
+            let mut observed = if copied { server_with("1.2.3", SHA) } else { bare_server() };
             observed.catalog = catalog
                 .iter()
                 .map(|version| CatalogEntry {

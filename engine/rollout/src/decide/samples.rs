@@ -12,7 +12,7 @@ use crate::binary::{Architecture, Binary, Elf, Format, Linkage, ProbeOutcome, Pr
 use crate::compare::Comparison;
 use crate::goal::{
     Canary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, FailoverTest, Goal,
-    Placement, Plugin, RegisterGoal, RestartConsent, RewritePolicy, Target, UpgradeGoal,
+    OtherNodesPolicy, Plugin, RegisterGoal, RestartConsent, RewritePolicy, Target, UpgradeGoal,
 };
 use crate::observed::deployment::{
     DeploymentObserved, DirectoryState, FileIssues, HolderLiveness, LockHolder, NodeName, NodeObserved,
@@ -211,7 +211,7 @@ pub(crate) fn register() -> RegisterGoal {
         rewrite: RewritePolicy::Never,
         durability: Durability::Required,
         restart_consent: RestartConsent::default(),
-        placement: Placement::default(),
+        other_nodes_policy: OtherNodesPolicy::default(),
     }
 }
 
@@ -268,7 +268,7 @@ pub(crate) fn upgrade() -> UpgradeGoal {
         smoke_tests: Vec::new(),
         breaking_changes: Vec::new(),
         durability: Durability::Required,
-        placement: Placement::default(),
+        other_nodes_policy: OtherNodesPolicy::default(),
         failover_test: FailoverTest::None,
         restart_consent: RestartConsent::default(),
     }

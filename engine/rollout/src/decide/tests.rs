@@ -9,7 +9,7 @@ use super::samples::{
 use super::*;
 use crate::binary::{Architecture, Elf, Format, Linkage, ProbedPlugin};
 use crate::goal::{
-    DeregisterGoal, DowngradePolicy, Placement, RegisterGoal, RestartConsent, VersionSelector,
+    DeregisterGoal, DowngradePolicy, OtherNodesPolicy, RegisterGoal, RestartConsent, VersionSelector,
 };
 use crate::observed::deployment::{DeploymentKind, DirectoryState, Exposure, NodeName, NodeObserved};
 use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
@@ -362,62 +362,67 @@ fn an_unversioned_entry_beside_it_is_said() {
 #[test]
 fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done() {
     let node = |name: &str| OtherNode { name: name.into(), names: [name.to_owned()].into() };
-    let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
-    let placed_on = |names: &[&str]| Placement::PlacedOn(names.iter().map(|&name| name.to_owned()).collect());
+    let with = |other_nodes_policy: OtherNodesPolicy| goal(RegisterGoal { other_nodes_policy, ..register() });
+    let installed_on =
+        |names: &[&str]| OtherNodesPolicy::InstalledOn(names.iter().map(|&name| name.to_owned()).collect());
     let mut observed = bare_server();
     observed.other_nodes = other_nodes(ServerLocation::ThisMachine, vec![node("b"), node("c")]);
-    for (placement, unconfirmed) in [
-        (placed_on(&[]), vec!["b", "c"]),
-        (placed_on(&["b"]), vec!["c"]),
-        (placed_on(&["d", "c"]), vec!["b"]),
+    for (other_nodes_policy, unconfirmed) in [
+        (installed_on(&[]), vec!["b", "c"]),
+        (installed_on(&["b"]), vec!["c"]),
+        (installed_on(&["d", "c"]), vec!["b"]),
     ] {
-        let Decision::Refuse(Refusal::OtherNodes { nodes, .. }) = decide(&observed, &with(placement)) else {
+        let Decision::Refuse(Refusal::OtherNodes { nodes, .. }) =
+            decide(&observed, &with(other_nodes_policy))
+        else {
             panic!("not refused");
         };
         assert_eq!(nodes, unconfirmed);
     }
-    for (placement, confirmed) in [(placed_on(&["c", "b"]), true), (Placement::ThisNodeOnly, false)] {
-        let made = plan(&observed, &with(placement)).expect("a plan");
+    for (other_nodes_policy, confirmed) in
+        [(installed_on(&["c", "b"]), true), (OtherNodesPolicy::ThisNodeOnly, false)]
+    {
+        let made = plan(&observed, &with(other_nodes_policy)).expect("a plan");
         let nodes = vec!["b".to_owned(), "c".to_owned()];
         assert_eq!(made.notices, [Notice::OtherNodes { nodes, confirmed }]);
     }
 
     // The directory of this machine is not that of a server on another one.
     observed.other_nodes = other_nodes(ServerLocation::OtherMachine, vec![node("a")]);
-    for placement in [placed_on(&[]), Placement::ThisNodeOnly] {
-        let decision = decide(&observed, &with(placement));
+    for other_nodes_policy in [installed_on(&[]), OtherNodesPolicy::ThisNodeOnly] {
+        let decision = decide(&observed, &with(other_nodes_policy));
         assert!(matches!(decision, Decision::Refuse(Refusal::RemoteServer { .. })), "{decision:?}");
     }
-    assert!(matches!(decide(&observed, &with(placed_on(&["a"]))), Decision::Do(_)));
+    assert!(matches!(decide(&observed, &with(installed_on(&["a"]))), Decision::Do(_)));
 
     // If there is nothing to do, no confirmation is needed.
     let mut done = server_with("1.2.3", SHA);
     done.other_nodes = observed.other_nodes;
-    assert_eq!(decide(&done, &with(placed_on(&[]))), Decision::Done);
+    assert_eq!(decide(&done, &with(installed_on(&[]))), Decision::Done);
 }
 
 #[test]
 fn a_server_of_several_nodes_that_names_none_is_refused_as_one_that_names_them() {
-    let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
+    let with = |other_nodes_policy: OtherNodesPolicy| goal(RegisterGoal { other_nodes_policy, ..register() });
     let mut observed = bare_server();
     observed.other_nodes =
         OtherNodes::Found { server: ServerLocation::ThisMachine, nodes: NodeList::Unnamed };
-    let Decision::Refuse(refusal) = decide(&observed, &with(Placement::default())) else {
+    let Decision::Refuse(refusal) = decide(&observed, &with(OtherNodesPolicy::default())) else {
         panic!("not refused");
     };
-    for words in ["--placed-on", "--this-node-only", "/vault/plugins/custom-1.2.3"] {
+    for words in ["--installed-on", "--this-node-only", "/vault/plugins/custom-1.2.3"] {
         assert!(refusal.hint().contains(words), "{words:?} is not in: {}", refusal.hint());
     }
     let nodes = vec!["b".to_owned()];
-    for (placement, confirmed_nodes) in
-        [(Placement::PlacedOn(nodes.clone()), nodes), (Placement::ThisNodeOnly, Vec::new())]
+    for (other_nodes_policy, confirmed_nodes) in
+        [(OtherNodesPolicy::InstalledOn(nodes.clone()), nodes), (OtherNodesPolicy::ThisNodeOnly, Vec::new())]
     {
-        let made = plan(&observed, &with(placement)).expect("a plan");
+        let made = plan(&observed, &with(other_nodes_policy)).expect("a plan");
         assert_eq!(made.notices, [Notice::UnnamedNodes { confirmed_nodes }]);
     }
     let mut done = server_with("1.2.3", SHA);
     done.other_nodes = OtherNodes::Found { server: ServerLocation::ThisMachine, nodes: NodeList::Unnamed };
-    assert_eq!(decide(&done, &with(Placement::default())), Decision::Done);
+    assert_eq!(decide(&done, &with(OtherNodesPolicy::default())), Decision::Done);
 }
 
 #[test]

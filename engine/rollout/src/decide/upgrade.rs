@@ -24,7 +24,7 @@ pub(super) fn step(
     view.check(progress)?;
     Ok(view
         .clean_up(progress)
-        .or_else(|| view.place())
+        .or_else(|| view.copy())
         .or_else(|| view.canary(progress))
         .or_else(|| view.switch())
         .or_else(|| view.reload())
@@ -187,9 +187,9 @@ impl UpgradeView<'_> {
         })
     }
 
-    fn place(&self) -> Option<Step> {
+    fn copy(&self) -> Option<Step> {
         match &self.upgrade.target {
-            Target::Provided(plugin) => super::place_step(self.observed, plugin)
+            Target::Provided(plugin) => super::copy_step(self.observed, plugin)
                 .or_else(|| super::register_version_step(self.observed, plugin)),
             Target::Registered { .. } => None,
         }

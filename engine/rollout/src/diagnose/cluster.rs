@@ -75,7 +75,7 @@ const OTHER_NODES: FindingKind = FindingKind {
     title: "the server has nodes whose plugin directories this machine cannot inspect",
     severity: Severity::Risk,
     consequence: "If one of them lacks a registered binary, the plugin's mounts fail when that node becomes active.",
-    remediation: "Put every registered file into the plugin directory of each node, then name the nodes with --placed-on. To verify it, run `vault operator step-down` until each node has been active: the mounts must answer every time.",
+    remediation: "Put every registered file into the plugin directory of each node, then name the nodes with --installed-on. To verify it, run `vault operator step-down` until each node has been active: the mounts must answer every time.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest(
         "multi_node::vtp_807_a_failover_to_a_node_without_the_file_breaks_the_mount",
@@ -111,7 +111,7 @@ fn nodes(observed: &Observed) -> Vec<Finding> {
     nodes.filter_map(finding).collect()
 }
 
-/// Nodes that the user has confirmed with `--placed-on` are not reported.
+/// Nodes that the user has confirmed with `--installed-on` are not reported.
 fn other_nodes(observed: &Observed) -> Vec<Finding> {
     if observed.catalog.is_empty() {
         return Vec::new();

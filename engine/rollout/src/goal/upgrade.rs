@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
-use super::{DesiredWrite, DowngradePolicy, Placement, Plugin, RestartConsent};
+use super::{DesiredWrite, DowngradePolicy, OtherNodesPolicy, Plugin, RestartConsent};
 use crate::mount_path::MountPath;
 use crate::version::Version;
 
@@ -26,7 +26,7 @@ pub struct UpgradeGoal {
     /// Whether the version must survive a restart of a node.
     pub durability: Durability,
     /// What the user knows about nodes that this machine cannot observe.
-    pub placement: Placement,
+    pub other_nodes_policy: OtherNodesPolicy,
     /// Whether every node is made active at the end.
     pub failover_test: FailoverTest,
     /// Which restarts of nodes the user has accepted.
@@ -165,7 +165,7 @@ mod tests {
             smoke_tests: Vec::new(),
             breaking_changes: Vec::new(),
             durability: Durability::Required,
-            placement: Placement::default(),
+            other_nodes_policy: OtherNodesPolicy::default(),
             failover_test: FailoverTest::None,
             restart_consent: RestartConsent::default(),
         };

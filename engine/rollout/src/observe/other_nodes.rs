@@ -7,7 +7,7 @@ use vault_api::raft::{self, RaftState};
 use vault_api::{ApiError, CallError, ha, leader};
 
 use super::{ObserveError, Observer, call_error};
-use crate::goal::Placement;
+use crate::goal::OtherNodesPolicy;
 use crate::observed::other_nodes::{
     Member, NodeList, OtherNodes, ServerLocation, authority, host, members, node_at, nodes_of_cluster,
 };
@@ -25,11 +25,11 @@ pub(super) enum ObservedDirectory {
 }
 
 impl Observer<'_> {
-    /// Reads the nodes from the server. A missing permission is reported as denied, unless the user has accepted unknown nodes with `placement`,
+    /// Reads the nodes from the server. A missing permission is reported as denied, unless the user has accepted unknown nodes with `other_nodes_policy`,
     /// or no `directory` is observed.
     pub(super) async fn other_nodes(
         &mut self,
-        placement: Option<&Placement>,
+        other_nodes_policy: Option<&OtherNodesPolicy>,
         directory: ObservedDirectory,
     ) -> Result<OtherNodes, ObserveError> {
         let address = self.client.address().to_owned();
@@ -46,8 +46,8 @@ impl Observer<'_> {
             };
             return Ok(OtherNodes::Found { server, nodes: NodeList::Named(nodes) });
         }
-        let is_needed =
-            directory == ObservedDirectory::ThisMachine && placement != Some(&Placement::ThisNodeOnly);
+        let is_needed = directory == ObservedDirectory::ThisMachine
+            && other_nodes_policy != Some(&OtherNodesPolicy::ThisNodeOnly);
         let alive = match self.client.send(&ha::ReadHaStatus).await {
             Ok(nodes) => nodes,
             Err(error) if self.is_list_unavailable(HA_STATUS_PATH, &error, is_needed) => Vec::new(),

@@ -49,7 +49,7 @@ impl ObserveScope<'_> {
     pub(super) fn needs_other_nodes(self) -> bool {
         match self {
             Self::Deep => true,
-            Self::Goal(goal) => goal.placement().is_some(),
+            Self::Goal(goal) => goal.other_nodes_policy().is_some(),
             Self::Server | Self::All | Self::Health => false,
         }
     }

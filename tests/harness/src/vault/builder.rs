@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::VaultServer;
+use crate::copy_program::copy_program;
 use crate::network::NetworkNamespace;
 use crate::product::Product;
 use crate::tls::{CertificateKind, ServerCertificate};
@@ -216,7 +217,7 @@ impl VaultServerBuilder {
         }
         let root = (self.root == RootDirectory::Chroot).then(|| folder.to_owned());
         if root.is_some() {
-            fs::copy(&binary, folder.join("vault")).expect("a new directory is writable");
+            copy_program(&binary, folder.join("vault"));
             chroot::create_devices(folder);
         }
         // Paths of Vault's files as Vault sees them.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Program, Storage, VaultServer, build};
+use harness::{Program, Storage, VaultServer, build, copy_program};
 use serde_json::json;
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn the_logs_of_a_vault_are_kept_when_its_test_fails_and_it_says_where() {
 /// Copies the Go plugin in `version` into the plugin directory as `go-kv-<version>`; returns its checksum.
 async fn place(vault: &VaultServer, version: &str) -> String {
     let file = vault.plugin_directory().join(format!("go-kv-{version}"));
-    fs::copy(build::go_kv(version).await, &file).expect("the plugin directory is writable");
+    copy_program(build::go_kv(version).await, &file);
     let output = Program::new("/usr/bin/sha256sum").run([&file]).await.success();
     output.split(' ').next().expect("a checksum").to_owned()
 }

@@ -19,7 +19,7 @@ fn moved_steps() -> Vec<Step> {
     };
     let tune = Step::TuneMount { path: custom_mount(), from: "v1.0.0".into(), to: version };
     let binary = register().plugin.binary;
-    let place = Step::PlaceBinary { nodes, directory, file, binary };
+    let place = Step::CopyBinary { nodes, directory, file, binary };
     vec![place, entry, tune, Step::ReloadMount { path: custom_mount() }]
 }
 

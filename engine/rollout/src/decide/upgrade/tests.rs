@@ -9,7 +9,7 @@ use super::super::samples::{
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
 use crate::goal::{
-    Durability, FailoverTest, Goal, Placement, QuorumLoss, ReloadGoal, ReloadTarget, RestartConsent,
+    Durability, FailoverTest, Goal, OtherNodesPolicy, QuorumLoss, ReloadGoal, ReloadTarget, RestartConsent,
     SealedRestart, SmokeTest,
 };
 use crate::observed::deployment::{
@@ -259,7 +259,7 @@ fn what_a_restart_would_lose_is_refused_until_somebody_says_otherwise() {
         decision(init_container(&["custom-1.2.3"]), PodUpdateStrategy::RollingUpdate, Durability::Required),
         decision(init_container(&["custom-1.0.0"]), PodUpdateStrategy::OnDelete, image()),
     ] {
-        assert!(matches!(accepted, Decision::Do(Step::PlaceBinary { .. })), "{accepted:?}");
+        assert!(matches!(accepted, Decision::Do(Step::CopyBinary { .. })), "{accepted:?}");
     }
     let rolling = decision(init_container(&[]), PodUpdateStrategy::RollingUpdate, image());
     assert!(matches!(rolling, Decision::Refuse(Refusal::WouldRestartPods { .. })));
@@ -523,23 +523,24 @@ fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_
     };
     observed.catalog.push(older);
     observed.deployment = None;
-    let notices = |other_nodes: OtherNodes, placement: Placement| {
+    let notices = |other_nodes: OtherNodes, other_nodes_policy: OtherNodesPolicy| {
         let observed = Observed { other_nodes, ..observed.clone() };
-        let made = plan(&observed, &goal(UpgradeGoal { placement, ..rollback_to("1.0.0") })).expect("a plan");
+        let made = plan(&observed, &goal(UpgradeGoal { other_nodes_policy, ..rollback_to("1.0.0") }))
+            .expect("a plan");
         made.notices.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let none = Vec::<String>::new();
     let node = |name: &str| OtherNode { name: name.into(), names: [name.to_owned()].into() };
     let server = ServerLocation::NotDetermined;
     let others = || named(server, vec![node("b"), node("c")]);
-    let texts = notices(others(), Placement::default());
+    let texts = notices(others(), OtherNodesPolicy::default());
     assert!(texts[0].contains("custom-1.0.0") && texts[0].contains("If b, c lack it"), "{texts:?}");
-    let texts = notices(others(), Placement::PlacedOn(vec!["c".into()]));
+    let texts = notices(others(), OtherNodesPolicy::InstalledOn(vec!["c".into()]));
     assert!(texts[0].contains("If b lacks it"), "{texts:?}");
-    assert_eq!(notices(others(), Placement::PlacedOn(vec!["b".into(), "c".into()])), none);
-    let texts = notices(OtherNodes::Found { server, nodes: NodeList::Unnamed }, Placement::default());
+    assert_eq!(notices(others(), OtherNodesPolicy::InstalledOn(vec!["b".into(), "c".into()])), none);
+    let texts = notices(OtherNodes::Found { server, nodes: NodeList::Unnamed }, OtherNodesPolicy::default());
     assert!(texts[0].contains("another node, which the server does not list"), "{texts:?}");
-    assert_eq!(notices(named(server, Vec::new()), Placement::default()), none);
+    assert_eq!(notices(named(server, Vec::new()), OtherNodesPolicy::default()), none);
 }
 
 #[test]

@@ -25,8 +25,8 @@ ended() {
 }
 
 # With the cache key of the file, as in facts.sh.
-placed() {
-	key=$(stat -Lc '%i:%s:%Z' "$target"):$file && ended "placed $key"
+copied() {
+	key=$(stat -Lc '%i:%s:%Z' "$target"):$file && ended "copied $key"
 	exit 1
 }
 
@@ -58,7 +58,7 @@ if [ -e "$target" ]; then
 	there=$(hash "$target") || exit 1
 	[ "$there" = "$wanted" ] || ended "taken $there"
 	set_mode_and_owner "$target" || exit 1
-	placed
+	copied
 fi
 # Not every API server closes standard input, so read the given number of bytes.
 head -c "$bytes" | {
@@ -71,4 +71,4 @@ set_mode_and_owner "$part" || exit 1
 sync "$part" 2>/dev/null || sync
 mv "$part" "$target" || exit 1
 sync "$directory" 2>/dev/null || sync
-placed
+copied
