@@ -747,33 +747,33 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand pr
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -s q -l quiet -d 'Print only warnings and errors'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand presets" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l ca-path -d 'Directory of PEM files of CAs [env: VAULT_CAPATH]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l client-cert -d 'PEM file of the client certificate [env: VAULT_CLIENT_CERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l client-key -d 'PEM file of the client key [env: VAULT_CLIENT_KEY]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: VAULT_TLS_SERVER_NAME]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l timeout -d 'Timeout of one request [default: 60s] [env: VAULT_CLIENT_TIMEOUT]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -s o -l output -d 'Output format: human, json or yaml [env: VAULT_FORMAT]' -r -f -a "human\t'Text for people'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l ca-path -d 'Directory of PEM files of CAs [env: VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l client-cert -d 'PEM file of the client certificate [env: VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l client-key -d 'PEM file of the client key [env: VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l timeout -d 'Timeout of one request [default: 60s] [env: VAULT_CLIENT_TIMEOUT]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -s o -l output -d 'Output format: human, json or yaml [env: VAULT_FORMAT]' -r -f -a "human\t'Text for people'
 json\t'One JSON document'
 yaml\t'One YAML document'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -s n -l kube-namespace -d 'Kubernetes namespace of the server\'s pods' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l kubeconfig -d 'Path of the kubeconfig [env: KUBECONFIG]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l context -d 'Context of the kubeconfig [default: the current one]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l statefulset -d 'StatefulSet of the server' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l selector -d 'Labels of the server\'s pods, in place of --statefulset' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l tool-image -d 'Image with this program, for pods without a shell [default: that of the loader\'s init container]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -s q -l quiet -d 'Print only warnings and errors'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -f -a "facts" -d 'Print facts about the node'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -f -a "place" -d 'Write standard input to a file of the plugin directory'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -f -a "mode" -d 'Set the mode of a file or a directory'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -f -a "remove" -d 'Remove a file from the plugin directory'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -f -a "wait" -d 'Wait for other commands'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts place mode remove wait help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -s n -l kube-namespace -d 'Kubernetes namespace of the server\'s pods' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l kubeconfig -d 'Path of the kubeconfig [env: KUBECONFIG]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l context -d 'Context of the kubeconfig [default: the current one]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l statefulset -d 'StatefulSet of the server' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l selector -d 'Labels of the server\'s pods, in place of --statefulset' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l tool-image -d 'Image with this program, for pods without a shell [default: that of the loader\'s init container]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -s q -l quiet -d 'Print only warnings and errors'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -f -a "facts" -d 'Print facts about the node'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -f -a "copy" -d 'Write standard input to a file of the plugin directory'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -f -a "mode" -d 'Set the mode of a file or a directory'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -f -a "remove" -d 'Remove a file from the plugin directory'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -f -a "wait" -d 'Wait for other commands'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and not __fish_seen_subcommand_from facts copy mode remove wait help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from facts" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from facts" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from facts" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
@@ -795,27 +795,27 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand no
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from facts" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from facts" -s q -l quiet -d 'Print only warnings and errors'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from facts" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l ca-path -d 'Directory of PEM files of CAs [env: VAULT_CAPATH]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l client-cert -d 'PEM file of the client certificate [env: VAULT_CLIENT_CERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l client-key -d 'PEM file of the client key [env: VAULT_CLIENT_KEY]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: VAULT_TLS_SERVER_NAME]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l timeout -d 'Timeout of one request [default: 60s] [env: VAULT_CLIENT_TIMEOUT]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -s o -l output -d 'Output format: human, json or yaml [env: VAULT_FORMAT]' -r -f -a "human\t'Text for people'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l ca-path -d 'Directory of PEM files of CAs [env: VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l client-cert -d 'PEM file of the client certificate [env: VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l client-key -d 'PEM file of the client key [env: VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l timeout -d 'Timeout of one request [default: 60s] [env: VAULT_CLIENT_TIMEOUT]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -s o -l output -d 'Output format: human, json or yaml [env: VAULT_FORMAT]' -r -f -a "human\t'Text for people'
 json\t'One JSON document'
 yaml\t'One YAML document'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -s n -l kube-namespace -d 'Kubernetes namespace of the server\'s pods' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l kubeconfig -d 'Path of the kubeconfig [env: KUBECONFIG]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l context -d 'Context of the kubeconfig [default: the current one]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l statefulset -d 'StatefulSet of the server' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l selector -d 'Labels of the server\'s pods, in place of --statefulset' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l tool-image -d 'Image with this program, for pods without a shell [default: that of the loader\'s init container]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -s q -l quiet -d 'Print only warnings and errors'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from place" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -s n -l kube-namespace -d 'Kubernetes namespace of the server\'s pods' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l kubeconfig -d 'Path of the kubeconfig [env: KUBECONFIG]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l context -d 'Context of the kubeconfig [default: the current one]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l statefulset -d 'StatefulSet of the server' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l selector -d 'Labels of the server\'s pods, in place of --statefulset' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l tool-image -d 'Image with this program, for pods without a shell [default: that of the loader\'s init container]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -l tls-skip-verify -d 'Accept any server certificate [env: VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -s q -l quiet -d 'Print only warnings and errors'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from copy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from mode" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from mode" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from mode" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F
@@ -880,7 +880,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand no
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from wait" -s q -l quiet -d 'Print only warnings and errors'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "facts" -d 'Print facts about the node'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "place" -d 'Write standard input to a file of the plugin directory'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "copy" -d 'Write standard input to a file of the plugin directory'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "mode" -d 'Set the mode of a file or a directory'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a file from the plugin directory'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "wait" -d 'Wait for other commands'
@@ -978,7 +978,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand he
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "exec" -d 'Run a command with a credential, which is revoked when it exits'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "watch" -d 'Write a credential to files, and keep it valid until interrupted'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "facts" -d 'Print facts about the node'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "place" -d 'Write standard input to a file of the plugin directory'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "copy" -d 'Write standard input to a file of the plugin directory'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "mode" -d 'Set the mode of a file or a directory'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "remove" -d 'Remove a file from the plugin directory'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "wait" -d 'Wait for other commands'

@@ -11,7 +11,7 @@ use vault_api::SecretString;
 
 use crate::error::CommandError;
 use crate::key_value;
-use crate::yaml::{self, YamlError};
+use yaml::YamlError;
 
 /// The file. Relative paths in it start at its directory. Flags take precedence.
 #[derive(Debug, Default, Deserialize)]
@@ -157,7 +157,7 @@ impl PluginYaml {
         if !is_reference {
             return match value.as_object() {
                 _ if key_value::is_secret_field(key) => Err(plaintext_secret_error(key, key)),
-                // Each can be a secret of its own.
+                // Each can be a secret.
                 Some(parameters) if key == "parameters" => {
                     let resolved = parameters
                         .iter()

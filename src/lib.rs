@@ -8,4 +8,3 @@ pub mod duration;
 pub mod error;
 pub mod key_value;
 pub mod ui;
-pub mod yaml;

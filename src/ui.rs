@@ -12,7 +12,6 @@ use serde::Serialize;
 use vault_api::SecretString;
 
 use crate::error::CommandError;
-use crate::yaml;
 
 /// The version of every JSON document. It is raised when a field changes its name or meaning.
 const SCHEMA_VERSION: u32 = 2;

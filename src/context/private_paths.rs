@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::yaml;
-
 /// Where Kubernetes mounts the tokens of a pod.
 const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets";
 

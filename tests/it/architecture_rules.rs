@@ -13,8 +13,9 @@ const HARNESS_CRATE: &str = "harness";
 const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("go-plugin", &[]),
     ("vault-plugin", &["go-plugin"]),
-    ("token-engine", &["http-proxy", "vault-plugin"]),
+    ("token-engine", &["http-proxy", "vault-plugin", "yaml"]),
     ("http-proxy", &[]),
+    ("yaml", &[]),
     ("vault-api", &["http-proxy"]),
     ("lease-keeper", &["vault-api"]),
     ("dev-vault", &["go-plugin", "vault-plugin"]),
@@ -33,6 +34,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
             "token-engine",
             "vault-api",
             "vault-plugin",
+            "yaml",
         ],
     ),
 ];
@@ -50,6 +52,7 @@ const RESTRICTED_CRATES: &[(&str, &[&str])] = &[
     ("prost", &["go-plugin", "vault-plugin"]),
     ("prost-types", &["go-plugin", "vault-plugin"]),
     ("reqwest", &["vault-api", "token-engine", HARNESS_CRATE]),
+    ("serde-saphyr", &["yaml", "token-engine"]),
     ("tonic", &["go-plugin", "vault-plugin"]),
     ("tonic-prost", &["go-plugin", "vault-plugin"]),
 ];

@@ -147,7 +147,7 @@ async fn a_stream_is_yaml_of_objects_only() {
     let stream = manifests(&["--image", IMAGE]).await.success();
     let kinds: Vec<String> = stream
         .split("---\n")
-        .filter_map(|text| serde_saphyr::from_str::<Value>(text).ok())
+        .filter_map(|text| yaml::from_str::<Value>(text).ok())
         .filter(|value| !value.is_null())
         .map(|value| value["kind"].as_str().expect("an object of the cluster").to_owned())
         .collect();

@@ -163,7 +163,7 @@ impl OperatorLab {
 
 /// The administrator's kubeconfig, with another user.
 pub(crate) fn kubeconfig(near: &Program, administrators: &Path, token: &str) -> String {
-    let mut config: Value = serde_saphyr::from_str(&fs::read_to_string(administrators).unwrap()).unwrap();
+    let mut config: Value = yaml::from_str(&fs::read_to_string(administrators).unwrap()).unwrap();
     config["users"][0]["user"] = json!({ "token": token });
     let path = near.home().join("operator.kubeconfig");
     fs::write(&path, config.to_string()).unwrap();

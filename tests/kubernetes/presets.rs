@@ -58,7 +58,7 @@ impl TokenLab {
         let issuer = ["create", "token", "issuer", "--namespace", &namespace, "--duration=1h"];
         let api_key = kubectl.run(issuer).await.success();
 
-        let cluster: Value = serde_saphyr::from_str(&fs::read_to_string(&kubeconfig).unwrap()).unwrap();
+        let cluster: Value = yaml::from_str(&fs::read_to_string(&kubeconfig).unwrap()).unwrap();
         let cluster = &cluster["clusters"][0]["cluster"];
         let authority = match cluster["certificate-authority-data"].as_str() {
             Some(data) => String::from_utf8(BASE64.decode(data.as_bytes()).unwrap()).unwrap(),

@@ -11,8 +11,7 @@ use crate::BINARY;
 async fn start_servers(change: impl FnOnce(&mut Value, &str)) -> (VaultPods, Program) {
     let cluster = Cluster::shared().await;
     let pods = VaultPods::builder(cluster).replicas(1).start().await;
-    let mut kubeconfig: Value =
-        serde_saphyr::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
+    let mut kubeconfig: Value = yaml::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
     change(&mut kubeconfig, pods.namespace());
     let program = Program::new(BINARY).pods(&pods);
     let file = program.home().join("kubeconfig");

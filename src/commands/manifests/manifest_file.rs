@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::part::Part;
 use crate::error::CommandError;
-use crate::yaml;
 
 /// A file.
 #[derive(Debug, Serialize)]

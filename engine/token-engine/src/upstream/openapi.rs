@@ -318,8 +318,8 @@ fn a_call_with_another_method_or_credential_or_without_its_body_is_found_out() {
     description["auth"] = json!({"headers": {"Authorization": "Bearer {api_key}"}});
     let problems = problems_of(&openapi(), &description, &role);
     let calls = ["mint", "find", "revoke", "probe"];
-    let expected = calls
-        .map(|call| format!("{call}: the credential is none that the document names for this operation"));
+    let expected =
+        calls.map(|call| format!("{call}: the document does not name this credential for the operation"));
     assert_eq!(problems, expected);
 }
 

@@ -8,7 +8,7 @@ use super::suggestion::suggestion;
 /// The preset of a connection that names none: the contract of the first version.
 pub(crate) const DEFAULT_PRESET: &str = "tokens";
 
-/// A description that ships, as it is written.
+/// The text of a description that ships.
 pub(crate) struct Preset {
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,

@@ -1,13 +1,11 @@
 //! A JSON or YAML document: keys keep their order, and duplicate keys are rejected.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::Number;
-use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 /// The maximum size of a description in bytes. A typical one has two thousand.
 pub(crate) const MAX_SIZE: usize = 64 * 1024;
@@ -54,7 +52,7 @@ impl Node {
         let node = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| error.to_string())
         } else {
-            from_yaml(text)
+            yaml::from_str(text).map_err(|error| error.to_string())
         };
         match node.map_err(NodeError::Syntax)? {
             Node::Null => Err(NodeError::Empty),
@@ -71,38 +69,6 @@ impl Node {
             Node::Text(_) => "text",
             Node::List(_) => "a list",
             Node::Map(_) => "a map",
-        }
-    }
-}
-
-/// Parses YAML with the core schema of YAML 1.2: `yes` and `010` are text. Duplicate keys, unknown tags and numbers without a JSON
-/// representation are rejected.
-fn from_yaml(text: &str) -> Result<Node, String> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        strict_booleans: true,
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-        ignore_binary_tag_for_string: true,
-        reject_unsupported_tags: true,
-    };
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| error.render_with_formatter(&WithoutText))
-}
-
-/// Formats errors of the YAML parser without values. A value may be a secret, also one that was parsed as a tag.
-struct WithoutText;
-
-impl MessageFormatter for WithoutText {
-    fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
-        use serde_saphyr::Error;
-        match error {
-            Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
-                format!("expected {expected}").into()
-            }
-            Error::NonFiniteFloat { .. } => "a number is not finite; quote it if it is text".into(),
-            Error::UnsupportedTag { .. } => "unknown tag; quote a text that begins with `!`".into(),
-            _ => UserMessageFormatter.format_message(error),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Check<'_> {
         schema::check(self.document, schema, &self.typed(schema, text), place)
     }
 
-    /// A text in the type that a schema asks for, or as it is.
+    /// Converts a text to the type of a schema, if it can be converted.
     fn typed(&self, schema: Node, text: &str) -> Value {
         let kinds = schema::kinds(self.document, schema);
         let has = |kind: &str| kinds.iter().any(|known| known == kind);
@@ -119,7 +119,7 @@ impl Check<'_> {
         if ways.is_empty() || ways.iter().any(|way| way.iter().all(|scheme| self.satisfies(*scheme))) {
             return Vec::new();
         }
-        vec!["the credential is none that the document names for this operation".to_owned()]
+        vec!["the document does not name this credential for the operation".to_owned()]
     }
 
     fn satisfies(&self, scheme: Node) -> bool {

@@ -23,7 +23,7 @@ pub(super) struct Examples {
     id: Option<String>,
 }
 
-/// A call as it is sent.
+/// A rendered call.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct RenderedCall {
     pub(super) call: &'static str,

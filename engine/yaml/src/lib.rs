@@ -1,4 +1,6 @@
 //! YAML, read and written by the same rules everywhere.
+//!
+//! An error names the position and never quotes a value, because the text may contain secrets.
 
 use std::borrow::Cow;
 
@@ -15,7 +17,8 @@ pub struct YamlError(String);
 
 impl YamlError {
     /// A document that is YAML, but has unexpected content.
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
 }
@@ -31,7 +34,7 @@ impl From<Error> for YamlError {
 ///
 /// # Errors
 /// [`YamlError`] if the text is not YAML, has more than one document, or does not describe a `T`.
-pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
+pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     let options = serde_saphyr::options! {
         // The limit on nodes already refuses aliases that multiply; a hundred mounts may share one anchor.
         budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false },
@@ -49,7 +52,7 @@ pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> 
 ///
 /// # Errors
 /// [`YamlError`] if the text is not YAML.
-pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
+pub fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false },
         with_snippet: false,
@@ -67,7 +70,7 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
 ///
 /// # Errors
 /// [`YamlError`] if YAML cannot express the value. The reports of this program are always expressible.
-pub(crate) fn to_string(value: &impl Serialize) -> Result<String, YamlError> {
+pub fn to_string(value: &impl Serialize) -> Result<String, YamlError> {
     let write = |options| {
         serde_saphyr::to_string_with_options(value, options).map_err(|error| YamlError(error.to_string()))
     };
@@ -95,7 +98,7 @@ impl MessageFormatter for WithoutText {
             Error::SerdeUnknownVariant { expected, .. } => {
                 format!("expected one of {}", expected.join(", ")).into()
             }
-            Error::NonFiniteFloat { .. } => "this number is out of range; quote it if it is text".into(),
+            Error::NonFiniteFloat { .. } => "this number is not finite or out of range; quote it if it is text".into(),
             Error::UnsupportedTag { .. } => "unknown tag; quote a text that begins with `!`".into(),
             _ => UserMessageFormatter.format_message(error),
         }
