@@ -11,7 +11,10 @@ mod init_container_files;
 mod lease;
 mod logs;
 pub(crate) mod node;
+mod observation;
 mod plugin_storage;
+mod pod_cache;
+mod pod_template;
 mod port_forward;
 mod proxy;
 mod readiness;
@@ -22,7 +25,7 @@ mod servers;
 pub(crate) mod fuzzing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -33,24 +36,27 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use rollout::{
     BINARY_MODE, Binary, CopyProgress, Deployment, DeploymentError, DeploymentKind, DeploymentObserved,
-    Freshness, LeaseLock, Linkage, NodeName, NodeObserved, PluginDirectory, PluginStorage, PodUpdateStrategy,
-    Query, Readiness, SharedDirectory, UnreadyPodPolicy, error_chain, is_version_file_of,
+    LeaseLock, NodeName, PluginDirectory, PluginStorage, PodUpdateStrategy, Query, Readiness,
+    UnreadyPodPolicy, error_chain,
 };
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
-use tokio::time::{Duration, Instant};
 use vault_api::{Client, ClientConfig};
 
 use self::cluster::{Cluster, ClusterOptions};
 use self::compress::Compressed;
 use self::error::{ApiRequest, KubernetesError};
-use self::executor::{FactsRequest, NodeExecutor, Upload};
-use self::facts::{Content, ContentCache, Facts};
+use self::executor::Upload;
+use self::facts::Content;
 use self::find::PodSelector;
-use self::init_container_files::InitContainerFiles;
 use self::lease::{Identity, LockObserver};
+use self::observation::PodTemplateView;
+use self::pod_cache::PodCache;
+use self::pod_template::{
+    IMAGE_FILES_ANNOTATION, annotated_image_files, init_containers, loader_image, server_container,
+};
 use self::servers::Servers;
 
 /// The pods, and how commands run in them.
@@ -84,29 +90,6 @@ struct Inner {
     /// What is known about pods, by their uids.
     pod_cache: Mutex<BTreeMap<String, PodCache>>,
 }
-
-/// What is read once from a pod.
-#[derive(Clone, Debug)]
-struct PodCache {
-    executor: NodeExecutor,
-    contents: ContentCache,
-    /// Owner of its plugins, if it differs from the user that copies them.
-    owner: Option<u32>,
-    /// The last facts, until the node is changed.
-    cached_facts: Option<CachedFacts>,
-}
-
-/// Facts, with the request and the container that they are from.
-#[derive(Clone, Debug)]
-struct CachedFacts {
-    at: Instant,
-    container: String,
-    request: FactsRequest,
-    facts: Facts,
-}
-
-/// How long facts are cached: changes by others must be noticed too.
-const FACTS_CACHE_TTL: Duration = Duration::from_secs(10);
 
 /// Attempts of a copy whose connection is lost.
 const MAX_COPY_ATTEMPTS: u32 = 3;
@@ -184,133 +167,6 @@ impl Inner {
             PluginDirectory::NotConfigured => None,
             PluginDirectory::NotVisible => self.directory.clone(),
         }
-    }
-
-    /// Observes a node. A problem of this node alone is part of the result.
-    async fn observe_node(
-        &self,
-        name: &NodeName,
-        pod: Option<&Pod>,
-        view: &PodTemplateView,
-        query: &Query,
-    ) -> Result<PodSnapshot, KubernetesError> {
-        let readiness = readiness::readiness(pod, &view.server.name);
-        let (Some(pod), Readiness::Ready) = (pod, &readiness) else {
-            let Readiness::NotReady { reason } = readiness else {
-                return Ok(PodSnapshot::not_ready("the pod does not exist"));
-            };
-            return Ok(PodSnapshot::not_ready(reason));
-        };
-        let files = async {
-            match &view.directory {
-                Some(directory) => self.observe_files(pod, view, directory, query).await,
-                None => Ok(PodSnapshot::not_ready("its plugin directory is unknown")),
-            }
-        };
-        let (files, server) = tokio::join!(files, self.servers.read_node_server(name));
-        let PodSnapshot { mut node, init_files } = match files {
-            Ok(snapshot) => snapshot,
-            Err(error) if error.is_cluster_wide() => return Err(error),
-            Err(error) => PodSnapshot::not_ready(error_chain(&error)),
-        };
-        match server {
-            Ok(server) => node.server = Some(server),
-            Err(why) if node.readiness == Readiness::Ready => {
-                node.readiness =
-                    Readiness::NotReady { reason: format!("its server does not respond: {why}") };
-            }
-            Err(_) => {}
-        }
-        node.uid = Some(uid(pod));
-        Ok(PodSnapshot { node, init_files })
-    }
-
-    async fn observe_files(
-        &self,
-        pod: &Pod,
-        view: &PodTemplateView,
-        directory: &Path,
-        query: &Query,
-    ) -> Result<PodSnapshot, KubernetesError> {
-        let linkage = query.binary.as_ref().and_then(|binary| binary.format.linkage());
-        let linker = match linkage {
-            Some(Linkage::Dynamic { interpreter }) => interpreter.display().to_string(),
-            Some(Linkage::Static) | None => String::new(),
-        };
-        let needs_linker = !linker.is_empty();
-        let cached = self.cached_pod(pod).await;
-        let mut contents = cached.as_ref().map(|cached| cached.contents.clone()).unwrap_or_default();
-        let plugin = query.plugin.clone().unwrap_or_default();
-        let needed = query.needed_files.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
-        let request = FactsRequest { directory: directory.display().to_string(), linker, plugin, needed };
-        let shell = NodeExecutor::Shell { container: view.server.name.clone() };
-        let container = readiness::container_id(pod, &view.server.name).unwrap_or_default();
-        let (mut executor, last) =
-            cached.map_or((shell, None), |cached| (cached.executor, cached.cached_facts));
-        let is_valid = |last: &CachedFacts| {
-            last.request == request && last.container == container && last.at.elapsed() < FACTS_CACHE_TTL
-        };
-        let last = last.filter(|last| query.freshness == Freshness::MayBeCached && is_valid(last));
-        let facts = match last {
-            Some(last) => last.facts,
-            None => {
-                let at = Instant::now();
-                let mut facts =
-                    self.fetch_facts(pod, view, directory, &mut executor, &request, &contents).await?;
-                facts.update_cache(&mut contents);
-                let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
-                let cached_facts = Some(CachedFacts { at, container, request, facts: facts.clone() });
-                let cached = PodCache { executor: executor.clone(), contents, owner, cached_facts };
-                self.pod_cache.lock().await.insert(uid(pod), cached);
-                facts
-            }
-        };
-        let helper_container = executor.helper_container().map(str::to_owned);
-        let is_version =
-            |file: &str| is_version_file_of(file, query.plugin.as_deref()) || query.detail.includes(file);
-        let populated = view
-            .init_container
-            .as_ref()
-            .and_then(|container| init_container_files::populated_volume(pod, container));
-        let init_files = populated.map(|init_container_files::PopulatedVolume { image_id, finished_at }| {
-            let files =
-                facts.unchanged_since(finished_at).into_iter().filter(|file| is_version(file)).collect();
-            InitContainerFiles { image_id, files }
-        });
-        let with =
-            pod.spec.as_ref().map(|spec| plugin_storage::others_on_volume(spec, &view.server, directory));
-        let with = with.filter(|with| !with.is_empty());
-        let shared = with.and_then(|with| {
-            let (directory, by) = facts.exposed()?;
-            Some(SharedDirectory { directory, by, with })
-        });
-        let mut node =
-            facts.into_node(directory, needs_linker, plugin_storage::writer_policy(&view.server), is_version);
-        node.helper_container = helper_container;
-        node.file_issues.shared = shared;
-        Ok(PodSnapshot { node, init_files })
-    }
-
-    /// Reads the facts with the shell of a pod, or with this program in an ephemeral container, which then becomes the `executor`.
-    async fn fetch_facts(
-        &self,
-        pod: &Pod,
-        view: &PodTemplateView,
-        directory: &Path,
-        executor: &mut NodeExecutor,
-        request: &FactsRequest,
-        contents: &ContentCache,
-    ) -> Result<Facts, KubernetesError> {
-        let name = pod.name_any();
-        let known = contents.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
-        if let Some(facts) = executor.facts(&self.cluster, &name, request, &known).await? {
-            return Ok(facts);
-        }
-        let no_shell = || KubernetesError::NoShell { pod: name.clone() };
-        let image = self.tool_image.as_ref().or(view.loader_image.as_ref()).ok_or_else(no_shell)?;
-        *executor =
-            executor::ensure_helper_container(&self.cluster, pod, &view.server, directory, image).await?;
-        executor.facts(&self.cluster, &name, request, &known).await?.ok_or_else(no_shell)
     }
 
     async fn cached_pod(&self, pod: &Pod) -> Option<PodCache> {
@@ -397,28 +253,6 @@ impl Inner {
     }
 }
 
-/// What the pod template contains, for one observation.
-struct PodTemplateView {
-    server: Container,
-    /// The image of the init container that runs this program.
-    loader_image: Option<String>,
-    /// The init container that fills the directory.
-    init_container: Option<Container>,
-    directory: Option<PathBuf>,
-}
-
-/// A node, with the files that its init container has copied.
-struct PodSnapshot {
-    node: NodeObserved,
-    init_files: Option<InitContainerFiles>,
-}
-
-impl PodSnapshot {
-    fn not_ready(why: impl Into<String>) -> Self {
-        Self { node: NodeObserved::not_ready(why), init_files: None }
-    }
-}
-
 /// The file that is sent to every node.
 struct BinaryPayload {
     directory: PathBuf,
@@ -430,45 +264,6 @@ struct BinaryPayload {
 
 fn uid(pod: &Pod) -> String {
     pod.metadata.uid.clone().unwrap_or_default()
-}
-
-fn server_container<'a>(
-    cluster: &Cluster,
-    statefulset: &'a StatefulSet,
-    name: Option<&str>,
-) -> Result<&'a Container, KubernetesError> {
-    let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let pod = pod.ok_or_else(|| KubernetesError::NotFound {
-        object: format!("pod template of {}", statefulset.name_any()),
-        namespace: cluster.namespace.clone(),
-        found: Vec::new(),
-    })?;
-    find::find_server_container(&cluster.namespace, pod, name)
-}
-
-/// The image of the init container that runs this program.
-fn loader_image(statefulset: &StatefulSet) -> Option<String> {
-    init_containers(statefulset).find(|container| plugin_storage::is_loader(container))?.image.clone()
-}
-
-/// The annotation in which [`Deployment::set_init_image`] records the files of an image that no pod has run yet, for a rollback.
-const IMAGE_FILES_ANNOTATION: &str = "vault-token-plugin/image-files";
-
-/// The recorded files of an image.
-fn annotated_image_files(statefulset: &StatefulSet, image: &str) -> Option<BTreeSet<String>> {
-    #[derive(serde::Deserialize)]
-    struct ImageFiles {
-        image: String,
-        files: BTreeSet<String>,
-    }
-    let annotation = statefulset.metadata.annotations.as_ref()?.get(IMAGE_FILES_ANNOTATION)?;
-    let recorded: ImageFiles = serde_json::from_str(annotation).ok()?;
-    (recorded.image == image).then_some(recorded.files)
-}
-
-fn init_containers(statefulset: &StatefulSet) -> impl Iterator<Item = &Container> {
-    let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    pod.into_iter().flat_map(|pod| pod.init_containers.iter().flatten())
 }
 
 #[async_trait]

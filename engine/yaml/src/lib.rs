@@ -98,7 +98,9 @@ impl MessageFormatter for WithoutText {
             Error::SerdeUnknownVariant { expected, .. } => {
                 format!("expected one of {}", expected.join(", ")).into()
             }
-            Error::NonFiniteFloat { .. } => "this number is not finite or out of range; quote it if it is text".into(),
+            Error::NonFiniteFloat { .. } => {
+                "this number is not finite or out of range; quote it if it is text".into()
+            }
             Error::UnsupportedTag { .. } => "unknown tag; quote a text that begins with `!`".into(),
             _ => UserMessageFormatter.format_message(error),
         }
