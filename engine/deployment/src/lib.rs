@@ -35,7 +35,7 @@
 //! | Module | Content |
 //! |---|---|
 //! | `local` | a directory of this machine: states, hashes, copies, the environment of a running plugin |
-//! | `kubernetes` | the pods of a StatefulSet: `find`, `cluster` (API server), `servers` (port-forward), `executor` and `facts` (commands in pods), `plugin_storage` and `init_container_files` (what a restart keeps), `lease`, `restart` |
+//! | `kubernetes` | the pods of a StatefulSet: `find`, `cluster` (API server), `servers` (port-forward), `executor` and `facts` (commands in pods), `observation` (one pod), `pod_template`, `plugin_storage` and `init_container_files` (what a restart keeps), `lease`, `restart` |
 //! | `kubernetes::node` | the same commands for an image without a shell, executed by this program |
 //! | `bundle`, `sha256sums` | the plugins of an image, copied into a plugin directory by its init container |
 //! | `rbac` | the permissions that an operator needs in the cluster |
