@@ -24,6 +24,7 @@
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
+//! - `schedule`: when a credential is rotated.
 //! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
@@ -41,6 +42,8 @@ mod presets;
 mod role_name;
 mod roles;
 mod rollback;
+#[expect(dead_code, reason = "used by the paths that rotate credentials")]
+mod schedule;
 mod sensitive;
 mod telemetry;
 mod terms;
