@@ -25,7 +25,7 @@
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
 //! - `schedule`: when a credential is rotated.
-//! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
+//! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
 mod cache;
@@ -45,6 +45,7 @@ mod rollback;
 #[expect(dead_code, reason = "used by the paths that rotate credentials")]
 mod schedule;
 mod sensitive;
+mod stored;
 mod telemetry;
 mod terms;
 mod token;
