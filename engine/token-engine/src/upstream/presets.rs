@@ -47,7 +47,7 @@ presets! {
     "jupyterhub",
     "keycloak-client",
     "keystone",
-    "keystone-application-credential",
+    "keystone-app-cred",
     "kubernetes",
     "oauth2",
     "sentry",

@@ -10,6 +10,7 @@ use vault_plugin::logical::{self, Map, ReplicationState, StorageEntry};
 use vault_plugin::testing::FailureMode;
 
 use crate::key_api::{Cut, DESCRIPTION, FIRST_KEY, KeyMount};
+use crate::metrics::{page, value};
 use crate::token_safety::edit_stored;
 use crate::{assert_accepted, data, error_message, wal_entries};
 
@@ -475,9 +476,8 @@ async fn a_scheduled_rotation_that_fails_is_delayed_and_keeps_the_key() {
     run_timer(&keys).await;
     let attempts = keys.server.lines().iter().filter(|line| *line == "POST /keys").count();
     assert_eq!((attempts, keys.stored_key().as_str()), (1, FIRST_KEY));
-    let metrics = keys.mount.read("metrics").await.unwrap().unwrap();
-    let text = metrics.data.unwrap()["http_raw_body"].to_string();
-    assert!(text.contains("rotations_total{result=\\\"failed\\\"} 1"), "{text}");
+    let (metrics, _) = page(&keys.mount, None).await;
+    assert_eq!(value(&metrics, "custom_plugin_rotations_total{result=\"failed\"}"), Some(1.0), "{metrics}");
     keys.restart();
     assert_eq!(keys.rotate().await, Ok(()), "a request does not wait");
 }
