@@ -18,8 +18,9 @@
 //!
 //! The modules in reading order:
 //!
-//! - `config`, `roles`, `creds`, `check`, `presets`, `orphans`, `metrics`: the API paths.
+//! - `config`, `roles`, `creds`, `static_roles`, `static_creds`, `rotate_role`, `check`, `presets`, `orphans`, `metrics`: the API paths.
 //! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
+//! - `mint`: mints a token. `periodic`: work on the host's timer.
 //! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
@@ -35,16 +36,20 @@ mod creds;
 mod endpoint;
 mod field_update;
 mod metrics;
+mod mint;
 mod orphans;
 mod pending_token;
+mod periodic;
 mod preset_info;
 mod presets;
 mod role_name;
 mod roles;
 mod rollback;
-#[expect(dead_code, reason = "used by the paths that rotate credentials")]
+mod rotate_role;
 mod schedule;
 mod sensitive;
+mod static_creds;
+mod static_roles;
 mod stored;
 mod telemetry;
 mod terms;
@@ -69,6 +74,7 @@ use crate::cache::Cache;
 use crate::config::{Config, ConnectionMismatch};
 use crate::endpoint::Endpoint;
 use crate::roles::Role;
+use crate::static_roles::RotationQueue;
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
 
@@ -91,6 +97,10 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(roles::list_path())
         .path(roles::path())
         .path(creds::path())
+        .path(static_roles::list_path())
+        .path(static_roles::path())
+        .path(static_creds::path())
+        .path(rotate_role::path())
         .path(check::path())
         .path(check::named_path())
         .path(presets::list_path())
@@ -101,11 +111,13 @@ pub fn engine() -> Engine<TokenEngine> {
         .secret(token::secret_type())
         .seal_wrap(config::STORAGE_KEY)
         .seal_wrap(config::NAMED_PREFIX)
+        .seal_wrap(static_roles::PREFIX)
         // Entries contain names and permissions of tokens, and how to revoke them.
         .seal_wrap(WAL_PREFIX)
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
             time_request(context.clone(), MeasuredOperation::Rollback, rollback::roll_back(context, kind, data))
         })
+        .periodic(periodic::run)
         .on_invalidate(TokenEngine::invalidate)
 }
 
@@ -113,6 +125,7 @@ pub fn engine() -> Engine<TokenEngine> {
 pub struct TokenEngine {
     client: Cache<UpstreamClient>,
     roles: Cache<Role>,
+    static_rotations: RotationQueue,
     metrics: Arc<Metrics>,
     /// Identifies this process in the leases that it issues.
     instance_id: String,
@@ -124,6 +137,7 @@ impl Default for TokenEngine {
         TokenEngine {
             client: Cache::default(),
             roles: Cache::default(),
+            static_rotations: RotationQueue::default(),
             metrics: Arc::default(),
             instance_id,
         }
@@ -177,6 +191,8 @@ impl TokenEngine {
     fn invalidate(&self, key: &str) {
         if config::is_storage_key(key) {
             self.client.invalidate(key);
+        } else if let Some(name) = key.strip_prefix(static_roles::PREFIX) {
+            self.static_rotations.forget(name);
         } else {
             self.roles.invalidate(key);
         }
