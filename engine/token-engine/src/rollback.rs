@@ -232,7 +232,7 @@ async fn revoke(
     revocation: &Revocation,
 ) -> Result<(), Error> {
     upstream.revoke(revocation).await.map_err(|error| not_revoked(name, &error))?;
-    context.logger().info(format!("revoked token {name:?}, which no lease and no static role keeps"));
+    context.logger().info(format!("revoked token {name:?}, which was never leased"));
     Ok(())
 }
 

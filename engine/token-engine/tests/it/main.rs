@@ -9,6 +9,7 @@ mod interleavings;
 mod lost_responses;
 mod metrics;
 mod service_faults;
+mod static_roles;
 mod storage_faults;
 mod token_safety;
 
