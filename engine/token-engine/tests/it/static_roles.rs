@@ -72,7 +72,8 @@ fn untracked(upstream: &Upstream, mount: &TestMount) -> Vec<String> {
 fn assert_only_kept_tokens(upstream: &Upstream, mount: &TestMount, what: &str) {
     let mut live: Vec<_> = upstream.live().into_iter().map(|token| token.name).collect();
     let mut kept = kept(mount);
-    (live.sort(), kept.sort());
+    live.sort();
+    kept.sort();
     assert_eq!((live, wal_entries(mount).len()), (kept, 0), "{what}");
 }
 
