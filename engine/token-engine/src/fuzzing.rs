@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::roles::Role;
+use crate::rotation::RotationEntry;
 use crate::terms;
 use crate::token::LeaseData;
 use crate::upstream::{self, Description};
@@ -22,6 +23,7 @@ pub fn stored(bytes: &[u8]) {
     assert_round_trip::<WalEntry>(bytes);
     assert_round_trip::<Role>(bytes);
     assert_round_trip::<Config>(bytes);
+    assert_round_trip::<RotationEntry>(bytes);
 }
 
 /// The expiry in a response of a service. Property: a token that is leased has a remaining lifetime.

@@ -21,11 +21,11 @@
 //! - `config`, `roles`, `creds`, `static_roles`, `static_creds`, `rotate_role`, `check`, `presets`, `orphans`, `metrics`: the API paths.
 //! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
 //! - `mint`: mints a token. `periodic`: work on the host's timer.
+//! - `rotation`: the rotation of the key of a connection. `schedule`: when a credential is rotated.
 //! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
-//! - `schedule`: when a credential is rotated.
 //! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
@@ -46,6 +46,7 @@ mod role_name;
 mod roles;
 mod rollback;
 mod rotate_role;
+mod rotation;
 mod schedule;
 mod sensitive;
 mod static_creds;
@@ -65,7 +66,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vault_plugin::framework::{Engine, WAL_PREFIX};
+use serde_json::Value;
+use tokio::sync::watch;
+use vault_plugin::framework::{Context, Engine, WAL_PREFIX};
 use vault_plugin::logical::Error;
 
 pub use crate::preset_info::{FieldCheck, FieldInfo, PresetInfo, PresetStatus, preset, preset_names};
@@ -74,6 +77,7 @@ use crate::cache::Cache;
 use crate::config::{Config, ConnectionMismatch};
 use crate::endpoint::Endpoint;
 use crate::roles::Role;
+use crate::rotation::{Backoff, ROTATION_KIND};
 use crate::static_roles::RotationQueue;
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
@@ -103,6 +107,8 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(rotate_role::path())
         .path(check::path())
         .path(check::named_path())
+        .path(rotation::path())
+        .path(rotation::named_path())
         .path(presets::list_path())
         .path(presets::path())
         .path(orphans::list_path())
@@ -115,10 +121,19 @@ pub fn engine() -> Engine<TokenEngine> {
         // Entries contain names and permissions of tokens, and how to revoke them.
         .seal_wrap(WAL_PREFIX)
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
-            time_request(context.clone(), MeasuredOperation::Rollback, rollback::roll_back(context, kind, data))
+            time_request(context.clone(), MeasuredOperation::Rollback, roll_back(context, kind, data))
         })
         .periodic(periodic::run)
         .on_invalidate(TokenEngine::invalidate)
+}
+
+/// Rolls a write-ahead log entry back.
+async fn roll_back(context: Context<TokenEngine>, kind: String, data: Value) -> Result<(), Error> {
+    if kind == ROTATION_KIND {
+        rotation::roll_back(context, data).await
+    } else {
+        rollback::roll_back(context, kind, data).await
+    }
 }
 
 /// The in-memory state of one mount: its configuration with the client, its roles, and its metrics.
@@ -127,6 +142,8 @@ pub struct TokenEngine {
     roles: Cache<Role>,
     static_rotations: RotationQueue,
     metrics: Arc<Metrics>,
+    /// Delays scheduled rotations that fail.
+    backoff: Backoff,
     /// Identifies this process in the leases that it issues.
     instance_id: String,
 }
@@ -139,6 +156,7 @@ impl Default for TokenEngine {
             roles: Cache::default(),
             static_rotations: RotationQueue::default(),
             metrics: Arc::default(),
+            backoff: Backoff::default(),
             instance_id,
         }
     }
@@ -148,6 +166,8 @@ impl Default for TokenEngine {
 pub(crate) struct UpstreamClient {
     pub(crate) config: Config,
     pub(crate) upstream: Upstream,
+    /// Dropped with the last user of the client. A subscriber is notified.
+    pub(crate) in_use: watch::Sender<()>,
 }
 
 impl UpstreamClient {

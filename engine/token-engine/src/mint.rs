@@ -48,7 +48,7 @@ pub(crate) async fn mint(
     client: Arc<UpstreamClient>,
     params: MintParams<'_>,
 ) -> Result<MintedToken, Error> {
-    let UpstreamClient { config, upstream } = &*client;
+    let UpstreamClient { config, upstream, .. } = &*client;
     let (api, description) = (&upstream.api, &upstream.api.description);
     if !client.knows_account() {
         // The account is requested before the write-ahead log is written. A node that cannot write must forward the request before that.

@@ -1,4 +1,5 @@
-//! `orphans/`: tokens that may exist at an API without a lease, because the response to their creation was lost.
+//! `orphans/`: tokens that may exist at an API without a lease, because the response to their creation was lost, and keys of unfinished
+//! rotations.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::role_name::{self, RoleName};
+use crate::rotation::{ROTATION_KIND, RotationEntry};
 use crate::telemetry::{MeasuredOperation, instrument};
 use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
 
@@ -58,6 +60,9 @@ struct OrphanResponse {
     planned_at: Option<String>,
     /// The latest time at which the token expires. Null if it never expires.
     ends_by: Option<String>,
+    /// The connection whose key is rotated, if the token is such a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<String>,
 }
 
 async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListResponse, Error> {
@@ -75,21 +80,53 @@ async fn read(
     request: OrphanRequest,
 ) -> Result<Option<Data<OrphanResponse>>, Error> {
     let entry = load(&context, &request.name.to_string()).await?;
-    let to_text = |at: Timestamp| at.to_string();
-    Ok(entry.map(|entry| {
-        Data(OrphanResponse {
-            api_endpoint: entry.api_endpoint.to_string(),
-            state: match entry.state {
-                WalState::Planned => "unknown",
-                WalState::Minted { .. } => "not revoked",
-                WalState::Unrecognized => "not found",
+    Ok(entry.map(|entry| Data(entry.into())))
+}
+
+/// An entry whose token or key may be live.
+enum Orphan {
+    Token(Box<WalEntry>),
+    /// The new key of a rotation, or the old one.
+    Key(Box<RotationEntry>),
+}
+
+impl Orphan {
+    fn name(&self) -> &str {
+        match self {
+            Orphan::Token(entry) => &entry.request.name,
+            Orphan::Key(entry) => &entry.name,
+        }
+    }
+}
+
+impl From<Orphan> for OrphanResponse {
+    fn from(orphan: Orphan) -> OrphanResponse {
+        let to_text = |at: Timestamp| at.to_string();
+        match orphan {
+            Orphan::Token(entry) => OrphanResponse {
+                api_endpoint: entry.api_endpoint.to_string(),
+                state: match entry.state {
+                    WalState::Planned => "unknown",
+                    WalState::Minted { .. } => "not revoked",
+                    WalState::Unrecognized => "not found",
+                },
+                planned_at: entry.planned_at().map(to_text),
+                ends_by: entry.latest_expiry().map(to_text),
+                token_name: entry.request.name,
+                account: entry.account,
+                connection: None,
             },
-            planned_at: entry.planned_at().map(to_text),
-            ends_by: entry.latest_expiry().map(to_text),
-            token_name: entry.request.name,
-            account: entry.account,
-        })
-    }))
+            Orphan::Key(entry) => OrphanResponse {
+                api_endpoint: entry.old.api_endpoint.to_string(),
+                state: entry.state.label(),
+                planned_at: Some(to_text(entry.planned_at())),
+                ends_by: entry.latest_expiry().map(to_text),
+                token_name: entry.name,
+                account: entry.old_key.account.unwrap_or_default(),
+                connection: Some(entry.connection),
+            },
+        }
+    }
 }
 
 async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result<(), Error> {
@@ -98,7 +135,7 @@ async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result
         Some(entry) => {
             context.logger().warn(format!(
                 "the write-ahead log entry of token {:?} was deleted by request",
-                entry.request.name
+                entry.name()
             ));
             context.wal_delete(&id).await
         }
@@ -106,16 +143,20 @@ async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result
     }
 }
 
-/// Returns the entry of a mint, unless its request may still run.
-async fn load(context: &Context<TokenEngine>, id: &str) -> Result<Option<WalEntry>, Error> {
+/// Returns the entry of a mint or a rotation, unless its request may still run.
+async fn load(context: &Context<TokenEngine>, id: &str) -> Result<Option<Orphan>, Error> {
     let record: Option<StoredWalEntry> = context.storage().read(&format!("{WAL_PREFIX}{id}")).await?;
-    let Some(record) = record.filter(|record| record.kind == MINT_KIND) else { return Ok(None) };
+    let Some(record) = record else { return Ok(None) };
     let age = Timestamp::now().as_second().saturating_sub(record.created_at);
     if age < i64::try_from(crate::ROLLBACK_MIN_AGE.as_secs()).unwrap_or(i64::MAX) {
         return Ok(None);
     }
-    let entry = serde_json::from_value(record.data);
-    entry
+    let orphan = match &*record.kind {
+        MINT_KIND => serde_json::from_value(record.data).map(Orphan::Token),
+        ROTATION_KIND => serde_json::from_value(record.data).map(Orphan::Key),
+        _ => return Ok(None),
+    };
+    orphan
         .map(Some)
         .map_err(|error| Error::internal(format!("cannot read the write-ahead log entry {id}: {error}")))
 }

@@ -74,6 +74,7 @@ labels! {
         /// A rotation of a static role on the host's timer.
         StaticRotation = "static_rotation",
         Check = "check",
+        RotateRoot = "rotate_root",
         PresetsList = "presets_list",
         PresetsRead = "presets_read",
         OrphansList = "orphans_list",
@@ -102,6 +103,8 @@ labels! {
         Find = "find",
         Probe = "probe",
         Login = "login",
+        /// The creation of another key for the connection.
+        Rotate = "rotate",
     }
 
     /// The kind of error of a request.
@@ -139,6 +142,8 @@ pub(crate) struct Metrics {
     leases_issued: AtomicU64,
     leases_revoked: AtomicU64,
     leases_open: AtomicU64,
+    rotations: AtomicU64,
+    failed_rotations: AtomicU64,
     creds_read: Quantiles,
 }
 
@@ -154,6 +159,8 @@ impl Default for Metrics {
             leases_issued: AtomicU64::new(0),
             leases_revoked: AtomicU64::new(0),
             leases_open: AtomicU64::new(0),
+            rotations: AtomicU64::new(0),
+            failed_rotations: AtomicU64::new(0),
             creds_read: Quantiles::default(),
         }
     }
@@ -179,6 +186,12 @@ impl Metrics {
             // A host may revoke the same token twice.
             let _zero = self.leases_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, decrement);
         }
+    }
+
+    /// Counts a rotation of the key of a connection.
+    pub(crate) fn count_rotation(&self, succeeded: bool) {
+        let counter = if succeeded { &self.rotations } else { &self.failed_rotations };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Measures a call to the token service.

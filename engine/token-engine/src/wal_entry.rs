@@ -100,10 +100,10 @@ impl MintRequest {
     }
 }
 
-/// Returns a unique name for a token of a role.
-pub(crate) fn unique_name(role: &RoleName, max_length: Option<usize>, dns_label: bool) -> String {
+/// Returns a unique name for a token of a role, or for the key of a connection.
+pub(crate) fn unique_name(owner: &RoleName, max_length: Option<usize>, dns_label: bool) -> String {
     let unique = uuid::Uuid::new_v4();
-    let mut prefix = format!("vault-{role}");
+    let mut prefix = format!("vault-{owner}");
     if dns_label {
         let plain =
             |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };

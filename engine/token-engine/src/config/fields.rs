@@ -1,5 +1,6 @@
 //! The fields of a connection in the API: their declaration, their update in a write, and their view in a read.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Field, Path};
 use vault_plugin::logical::Sensitive;
@@ -8,12 +9,13 @@ use super::settings::Config;
 use crate::TokenEngine;
 use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
+use crate::schedule::{RotationDue, RotationSettings, RotationUpdate, with_rotation_fields};
 use crate::sensitive::salted_sha256;
 use crate::upstream::{DEFAULT_PRESET, Node, Parameters};
 
 /// Declares the fields of a connection, except its name.
 pub(super) fn declare(path: Path<TokenEngine>) -> Path<TokenEngine> {
-    path
+    with_rotation_fields(path, "api_key")
         .field(
             "api_endpoint",
             Field::string()
@@ -125,6 +127,8 @@ pub(super) struct ConfigUpdate {
     pub(super) idempotency_window: FieldUpdate<u64>,
     #[serde(default)]
     pub(super) metrics_prefix: FieldUpdate<String>,
+    #[serde(flatten)]
+    pub(super) schedule: RotationUpdate,
 }
 
 /// The response to a read.
@@ -147,11 +151,25 @@ pub(super) struct ConfigResponse {
     parameters: Parameters,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     accept_orphans: bool,
+    #[serde(flatten)]
+    schedule: RotationSettings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation: Option<String>,
 }
 
 impl From<Config> for ConfigResponse {
     fn from(config: Config) -> ConfigResponse {
+        let now = Timestamp::now();
+        let next_rotation = match config.rotation_due(now) {
+            RotationDue::Now => Some(now),
+            RotationDue::At(next) => Some(next),
+            RotationDue::Never => None,
+        };
         ConfigResponse {
+            last_rotation: config.key_rotation.last().map(|last| last.to_string()),
+            next_rotation: next_rotation.map(|next| next.to_string()),
             preset: if config.preset == DEFAULT_PRESET { String::new() } else { config.preset.clone() },
             parameters: config.shown_parameters(),
             accept_orphans: config.accept_orphans,
@@ -165,6 +183,7 @@ impl From<Config> for ConfigResponse {
             renew_upstream: config.renew_upstream,
             idempotency_window: config.idempotency_window,
             metrics_prefix: config.metrics_prefix,
+            schedule: config.schedule,
         }
     }
 }

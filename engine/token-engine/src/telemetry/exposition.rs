@@ -42,6 +42,7 @@ impl Metrics {
         page.requests(self);
         page.upstream(self);
         page.leases(self);
+        page.rotations(self);
         page.gauge("wal_entries", WAL_HELP, gauges.wal_entries as u64);
         page.summary(self);
         let started = self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -126,6 +127,15 @@ impl TextEncoder<'_> {
         );
         self.count("leases_revoked", "", &metrics.leases_revoked);
         self.gauge("leases_open", LEASES_OPEN_HELP, metrics.leases_open.load(Ordering::Relaxed));
+    }
+
+    fn rotations(&mut self, metrics: &Metrics) {
+        self.counter(
+            "rotations",
+            "Rotations of the key of a connection, by request and by schedule, by result.",
+        );
+        self.count("rotations", "result=\"ok\"", &metrics.rotations);
+        self.count("rotations", "result=\"failed\"", &metrics.failed_rotations);
     }
 
     /// Writes the summary of credential reads. Its name and unit are those of the program that this plugin replaces.
