@@ -104,16 +104,29 @@ async fn rotate_if_due(context: &Context<TokenEngine>, name: RoleName) -> Result
         .await
 }
 
-/// Deletes all static roles, and revokes their tokens, because the mount is being removed.
+/// Deletes all static roles, and revokes their tokens, because the mount is being removed. A failure does not keep the others from it.
 pub(crate) async fn delete_all(context: &Context<TokenEngine>) -> Result<(), Error> {
-    for name in context.storage().list(PREFIX).await? {
-        let Ok(name) = RoleName::try_from(name) else { continue };
+    let started = Instant::now();
+    let names = context.storage().list(PREFIX).await?;
+    for (done, name) in names.iter().enumerate() {
+        if started.elapsed() >= BUDGET {
+            let left = names[done..].join(", ");
+            context.logger().error(format!("no time is left to revoke the tokens of the static roles {left}"));
+            break;
+        }
+        let Ok(role_name) = RoleName::try_from(name.clone()) else { continue };
         let work = context.clone();
         let deleted = context.run_to_completion(async move {
-            let _guard = work.lock(&storage_key(&name)).await;
-            rotation::delete(&work, &name).await
+            let _guard = work.lock(&storage_key(&role_name)).await;
+            rotation::delete(&work, &role_name).await
         });
-        deleted.await?;
+        match deleted.await {
+            Ok(_) => {}
+            Err(error) if error.is_read_only() => return Err(error),
+            Err(error) => {
+                context.logger().error(format!("cannot delete static role \"{name}\": {error}"));
+            }
+        }
     }
     Ok(())
 }
