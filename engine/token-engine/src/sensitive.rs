@@ -18,7 +18,7 @@ pub(crate) fn serialize_exposed<S: Serializer>(secret: &Sensitive, serializer: S
     serializer.serialize_str(secret.expose())
 }
 
-/// A secret that is stored as it is.
+/// A secret whose serialized form is the secret itself. Only used for storage.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StoredSecret(#[serde(serialize_with = "serialize_exposed")] pub(crate) Sensitive);
 

@@ -111,7 +111,9 @@ pub(crate) async fn delete_all(context: &Context<TokenEngine>) -> Result<(), Err
     for (done, name) in names.iter().enumerate() {
         if started.elapsed() >= BUDGET {
             let left = names[done..].join(", ");
-            context.logger().error(format!("no time is left to revoke the tokens of the static roles {left}"));
+            context
+                .logger()
+                .error(format!("no time is left to revoke the tokens of the static roles {left}"));
             break;
         }
         let Ok(role_name) = RoleName::try_from(name.clone()) else { continue };

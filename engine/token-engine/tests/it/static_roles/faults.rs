@@ -135,7 +135,7 @@ async fn a_lost_response_to_a_revocation_is_repeated_by_rollback() {
     }
 }
 
-/// Runs a change in a runtime of its own, and destroys the runtime with all its tasks after a number of turns, like a kill of the process.
+/// Runs a change in a separate runtime, and destroys the runtime with all its tasks after a number of turns, like a kill of the process.
 /// Returns whether the change has completed.
 fn killed_after(turns: usize, mount: &TestMount, change: Change) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
