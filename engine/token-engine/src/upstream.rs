@@ -38,9 +38,9 @@ pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::response::expiries;
-pub(crate) use self::response::{ExpiryError, Minted};
+pub(crate) use self::response::{ExpiryError, Minted, NewKey};
 pub(crate) use self::revocation::{IdCheck, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
-pub(crate) use self::rotation::{KeyInfo, NewKey};
+pub(crate) use self::rotation::KeyInfo;
 pub(crate) use self::send::RetryPolicy;
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 

@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use vault_plugin::logical::Sensitive;
+
+use crate::sensitive::{is_hash_of, salted_sha256};
 
 /// The last rotation of the key, and the one that runs. A write of the user that changes the key or what it is for removes both marks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,9 @@ pub(crate) struct KeyRotation {
     /// The name at the API of the key that the last rotation has created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_name: Option<String>,
+    /// The salted hash of the key that the last rotation has revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked: Option<String>,
     /// The Unix time of the last rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<i64>,
@@ -61,6 +67,16 @@ impl KeyRotation {
         self.completed = Some(id.to_owned());
         self.key_name = Some(key_name.to_owned());
         self.last = Some(now.as_second());
+    }
+
+    /// Records that the old key is revoked, so that it is not written again by mistake.
+    pub(crate) fn record_revoked(&mut self, key: &Sensitive) {
+        self.revoked = Some(salted_sha256(key));
+    }
+
+    /// Returns whether the last rotation has revoked this key.
+    pub(super) fn has_revoked(&self, key: &Sensitive) -> bool {
+        self.revoked.as_deref().is_some_and(|revoked| is_hash_of(revoked, key))
     }
 
     /// Removes the mark of a rotation that is undone.

@@ -43,6 +43,13 @@ pub(super) fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Res
         FieldUpdate::Clear => return Err(required_field("api_endpoint")),
         FieldUpdate::Set(text) => config.api_endpoint = parse_endpoint(&text)?,
     }
+    if let FieldUpdate::Set(key) = &changes.api_key
+        && config.key_rotation.has_revoked(key)
+    {
+        return Err(Error::invalid(
+            "this api_key was replaced by a rotation and is revoked at the service. Omit api_key to keep the present one",
+        ));
+    }
     apply_rotation(&mut config, changes.schedule, is_key_given)?;
     changes.api_key.apply(&mut config.api_key, Sensitive::default());
     changes.account.apply(&mut config.account, String::new());

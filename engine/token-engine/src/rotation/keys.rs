@@ -20,8 +20,10 @@ pub(super) struct Key {
 /// The result of a proof.
 pub(super) enum Proof {
     Valid,
-    /// The key is not accepted, or belongs to another account.
-    Invalid(Error),
+    /// The API does not accept the key.
+    NotAccepted(Error),
+    /// The key belongs to another account.
+    OtherAccount(Error),
 }
 
 impl Key {
@@ -50,15 +52,15 @@ impl Key {
         Key::new(context, config, key.id.clone())
     }
 
-    /// Checks the key with the call `probe`. Fails if that shows neither that it is valid nor that it is invalid.
+    /// Checks the key with the call `probe`. Fails if the response shows neither that it is valid nor that it is invalid.
     pub(super) async fn prove(&self, old_key: &KeyInfo) -> Result<Proof, Error> {
         match self.upstream.probe().await {
             Ok(info) if info.has_same_owner(old_key) => Ok(Proof::Valid),
-            Ok(_) => Ok(Proof::Invalid(Error::internal(
-                "the new key belongs to another account than the old one, so it would not reach the tokens of existing leases",
+            Ok(_) => Ok(Proof::OtherAccount(Error::internal(
+                "the key belongs to another account than the old one, so it would not reach the tokens of existing leases",
             ))),
             Err(error) if error.is_rejection() => {
-                Ok(Proof::Invalid(Error::internal(format!("the new key is not valid: {error}"))))
+                Ok(Proof::NotAccepted(Error::internal(format!("the key is not valid: {error}"))))
             }
             Err(error) => Err(error.into()),
         }

@@ -50,7 +50,8 @@ pub(crate) async fn roll_back(context: Context<TokenEngine>, data: Value) -> Res
             let mut rotation = Rotation { context: &work, wal_id, entry, old_clients: Vec::new() };
             match rotation.settle().await? {
                 Outcome::Rotated => {
-                    work.logger().info(format!("completed the rotation of connection {connection:?}"))
+                    work.state().metrics().count_rotation(true);
+                    work.logger().info(format!("completed the rotation of connection {connection:?}"));
                 }
                 Outcome::Undone(reason) => work
                     .logger()
@@ -76,10 +77,16 @@ impl Rotation<'_> {
         };
         match self.progress().await?.0 {
             RotationProgress::Running => {
-                if let Proof::Invalid(reason) = new.prove(&self.entry.old_key).await? {
-                    return self.undo(&new, reason).await;
+                match new.prove(&self.entry.old_key).await? {
+                    Proof::Valid => {}
+                    Proof::NotAccepted(reason) if self.may_settle()? => {
+                        return Err(Error::internal(format!("{reason}. The next rollback tries again")));
+                    }
+                    Proof::NotAccepted(reason) | Proof::OtherAccount(reason) => {
+                        return self.undo(&new, reason).await;
+                    }
                 }
-                self.promote(&key).await
+                self.promote(&key).await;
             }
             RotationProgress::Completed => {}
             RotationProgress::Superseded => return self.give_way(&key, &new).await,
@@ -142,6 +149,13 @@ impl Rotation<'_> {
             Key::old(self.context, &self.entry)?.revoke(&self.entry, &[new]).await.map_err(|error| {
                 Error::internal(format!("the new key is stored, but the old one is not revoked yet: {error}"))
             })?;
+            let (id, old) = (self.entry.id.clone(), self.entry.old.api_key.clone());
+            config::change(self.context, &self.entry.connection, move |config| {
+                if config.key_rotation.progress(&id) == RotationProgress::Completed {
+                    config.key_rotation.record_revoked(&old);
+                }
+            })
+            .await?;
         }
         self.close().await?;
         Ok(Outcome::Rotated)
@@ -202,7 +216,8 @@ impl Rotation<'_> {
         if matches!(self.entry.state, RotationState::Promoted(_)) && !self.is_old_key_used().await? {
             // The old key is kept until the key of the user is known to work.
             if let Some(current) = &current
-                && let Proof::Invalid(error) = current.prove(&self.entry.old_key).await?
+                && let Proof::NotAccepted(error) | Proof::OtherAccount(error) =
+                    current.prove(&self.entry.old_key).await?
             {
                 return Err(Error::internal(format!("the old key is not revoked yet: {error}")));
             }
@@ -221,8 +236,7 @@ impl Rotation<'_> {
         let undone =
             Outcome::Undone(Error::internal("the API did not respond to the creation of the new key"));
         let api = self.entry.old.api()?;
-        let rotate = api.description.rotate.as_ref();
-        let Some(rotate) = rotate.filter(|rotate| rotate.find.is_some()) else {
+        if api.description.rotate.as_ref().is_none_or(|rotate| rotate.find.is_none()) {
             let now = Timestamp::now();
             let until = match self.entry.latest_expiry() {
                 Some(latest) if latest < now => {
@@ -237,7 +251,7 @@ impl Rotation<'_> {
                  (vault list PATH/orphans)",
                 self.entry.old.api_endpoint
             )));
-        };
+        }
         let old = Key::old(self.context, &self.entry)?;
         let (_, config) = self.progress().await?;
         let config = config.filter(|config| config.api_endpoint == self.entry.old.api_endpoint);
@@ -246,15 +260,28 @@ impl Rotation<'_> {
         let found = Key::revoke_found(&self.entry, &keys).await.map_err(|error| {
             Error::internal(format!("a key {name:?} may be live at {}: {error}", self.entry.old.api_endpoint))
         })?;
-        let settle = SignedDuration::from_secs(i64::try_from(rotate.settle.0).unwrap_or(i64::MAX));
-        let longest = SignedDuration::try_from(LONGEST_CALL).unwrap_or_default().saturating_add(settle);
-        if !found && self.entry.age(Timestamp::now()) < longest {
+        if !found && self.may_settle()? {
             return Err(Error::internal(format!(
                 "the request for key {name:?} may still reach the service; the next rollback searches again"
             )));
         }
         self.close().await?;
         Ok(undone)
+    }
+
+    /// Returns whether the request may still reach the API, or the API may not know the new key everywhere yet.
+    fn may_settle(&self) -> Result<bool, Error> {
+        let api = self.entry.old.api()?;
+        let Some(rotate) = &api.description.rotate else { return Ok(false) };
+        let settle = SignedDuration::from_secs(i64::try_from(rotate.settle.0).unwrap_or(i64::MAX));
+        let limit = match self.entry.state {
+            // The request has ended.
+            RotationState::Created(_) | RotationState::Promoted(_) => settle,
+            RotationState::Planned => {
+                SignedDuration::try_from(LONGEST_CALL).unwrap_or_default().saturating_add(settle)
+            }
+        };
+        Ok(self.entry.age(Timestamp::now()) < limit)
     }
 
     /// Returns whether a connection has the old key.
@@ -272,7 +299,7 @@ impl Rotation<'_> {
         if let (RotationProgress::Running, _) = self.progress().await? {
             let id = self.entry.id.clone();
             config::change(self.context, &self.entry.connection, move |config| {
-                config.key_rotation.abandon(&id)
+                config.key_rotation.abandon(&id);
             })
             .await?;
         }

@@ -18,7 +18,7 @@ pub(crate) use self::expiry::ExpiryError;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::expiry::expiries;
 
-pub(crate) use self::new_key::read_new_key;
+pub(crate) use self::new_key::{NewKey, read_new_key};
 
 use self::expiry::read_expiry;
 use super::description::{Call, Expires, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet};

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use vault_plugin::logical::Sensitive;
 
 use super::description::{Find, Rotate};
 use super::error::{Effect, ErrorKind, UpstreamError};
-use super::response::{ResponseClass, StatusRules, read_new_key};
+use super::response::{NewKey, ResponseClass, StatusRules, read_new_key};
 use super::send::RetryPolicy;
 use super::template::RenderError;
 use super::values::Values;
@@ -25,14 +24,6 @@ pub(crate) struct KeyInfo {
     /// The id of the key, if the API reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
-}
-
-/// A key that the API has created for the connection.
-pub(crate) struct NewKey {
-    pub(crate) api_key: Sensitive,
-    pub(crate) id: Option<String>,
-    /// Parameters of the connection that belong to it.
-    pub(crate) config: Vec<(String, Sensitive)>,
 }
 
 impl KeyInfo {

@@ -248,11 +248,45 @@ async fn a_new_key_that_is_not_accepted_or_is_of_another_account_is_revoked_and_
     let keys = KeyMount::new().await;
     keys.api.lock().refuses_new_keys = true;
     let error = keys.rotate().await.unwrap_err();
-    assert!(error.contains("the new key is not valid") && error.contains("status 401"), "{error}");
+    assert!(error.contains("the key is not valid") && error.contains("status 401"), "{error}");
     assert_eq!((keys.stored_key(), keys.live_keys()), (FIRST_KEY.to_owned(), vec![FIRST_KEY.to_owned()]));
     assert_eq!(wal_entries(&keys.mount).len(), 0);
     keys.restart();
     assert_settles(&keys, "after a refused key").await;
+}
+
+#[tokio::test]
+async fn a_new_key_that_the_api_does_not_know_everywhere_yet_is_tried_again_until_it_must_be_known() {
+    let slow = DESCRIPTION.replace("  api_key: /secret\n", "  api_key: /secret\n  settle: 5m\n");
+    for becomes_known in [true, false] {
+        let keys = KeyMount::with(&slow, json!({})).await;
+        keys.api.lock().refuses_new_keys = true;
+        let error = keys.rotate().await.unwrap_err();
+        assert!(error.contains("The next rollback tries again"), "{error}");
+        assert_eq!((keys.stored_key().as_str(), keys.live_keys().len()), (FIRST_KEY, 2));
+        if becomes_known {
+            keys.restart();
+            keys.mount.rollback().await.unwrap();
+            assert_ne!(keys.stored_key(), FIRST_KEY);
+        } else {
+            backdate(&keys, 301).await;
+            keys.mount.rollback().await.unwrap();
+            assert_eq!(keys.stored_key(), FIRST_KEY);
+        }
+        assert_eq!((keys.live_keys(), wal_entries(&keys.mount).len()), (vec![keys.stored_key()], 0));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_a_rotation_has_revoked_is_not_accepted_again() {
+    let keys = KeyMount::new().await;
+    keys.rotate().await.unwrap();
+    let error =
+        error_message(keys.mount.write("config", json!({"api_key": FIRST_KEY, "request_timeout": 7})).await);
+    assert!(error.contains("was replaced by a rotation and is revoked"), "{error}");
+    assert_eq!(keys.live_keys(), [keys.stored_key()]);
+    keys.api.lock().add_key("by-hand", "users-key", "team");
+    assert!(keys.mount.write("config", json!({"api_key": "users-key"})).await.is_ok());
 }
 
 #[tokio::test]

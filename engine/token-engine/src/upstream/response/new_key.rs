@@ -4,8 +4,15 @@ use vault_plugin::logical::Sensitive;
 
 use super::{ResponseParts, UnclearReason, is_valid_id};
 use crate::upstream::description::Rotate;
-use crate::upstream::rotation::NewKey;
 use crate::upstream::values::Values;
+
+/// A key that the API has created for the connection.
+pub(crate) struct NewKey {
+    pub(crate) api_key: Sensitive,
+    pub(crate) id: Option<String>,
+    /// Parameters of the connection that belong to it.
+    pub(crate) config: Vec<(String, Sensitive)>,
+}
 
 /// Reads the new key of a connection. `values` are those of the request.
 pub(crate) fn read_new_key(
