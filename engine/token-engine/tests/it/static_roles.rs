@@ -41,7 +41,7 @@ fn stored(mount: &TestMount, key: &str) -> Option<Value> {
 }
 
 /// Returns the names of the tokens that static roles keep.
-fn kept(mount: &TestMount) -> Vec<String> {
+pub(crate) fn kept(mount: &TestMount) -> Vec<String> {
     let keys = mount.storage().keys().into_iter().filter(|key| key.starts_with("static-roles/"));
     let mut names = Vec::new();
     for role in keys.filter_map(|key| stored(mount, &key)) {
@@ -278,6 +278,47 @@ async fn a_role_that_is_deleted_while_it_is_rotated_leaves_no_token() {
     assert_accepted(deleted);
     assert_eq!(upstream.issued().len(), 2);
     assert_only_kept_tokens(&upstream, &mount, "deleted");
+}
+
+#[tokio::test]
+async fn simultaneous_requests_wait_for_each_other() {
+    let upstream = Upstream::start().await;
+    let mount = mount_configured(&upstream, json!({})).await;
+    let role = || json!({"permissions": "read", "rotation_period": "1h"});
+    let (first, second) = tokio::join!(mount.write(ROLE, role()), mount.write(ROLE, role()));
+    assert_accepted(first);
+    assert_accepted(second);
+    assert_eq!(upstream.issued().len(), 1, "the second write is an update");
+
+    let request = || mount.write("rotate-role/app", json!({}));
+    let (first, second, third) = tokio::join!(request(), request(), request());
+    for rotated in [first, second, third] {
+        assert_accepted(rotated);
+    }
+    assert_eq!(upstream.issued().len(), 4);
+    assert!(upstream.accepts(&token(&mount).await));
+    assert_only_kept_tokens(&upstream, &mount, "rotated three times");
+}
+
+#[tokio::test]
+async fn a_rollback_during_a_rotation_does_not_revoke_the_new_token() {
+    let upstream = Upstream::start().await;
+    let mount = mount_with_static_role(&upstream).await;
+    upstream.fail_next(Operation::Mint, 1, Fault::Withheld);
+    let roll_back = async {
+        upstream.wait_withheld(1).await;
+        let heal = async {
+            tokio::task::yield_now().await;
+            upstream.heal();
+        };
+        tokio::join!(mount.rollback(), heal).0
+    };
+    let (rotated, rolled_back) = tokio::join!(mount.write("rotate-role/app", json!({})), roll_back);
+    assert_accepted(rotated);
+    rolled_back.unwrap();
+    assert_eq!(upstream.live().len(), 2);
+    assert!(upstream.accepts(&token(&mount).await));
+    assert_only_kept_tokens(&upstream, &mount, "rotated");
 }
 
 #[tokio::test]
