@@ -42,6 +42,34 @@ async fn a_plugin_is_registered_upgraded_rolled_back_and_collected_on_openbao() 
 }
 
 #[tokio::test]
+async fn the_token_of_a_static_role_is_rotated_on_openbao() {
+    let lab = Lab::openbao().await;
+    lab.register(&lab.description(&["custom"], "1h")).await.success();
+    let request = async |method: &str, path: &str, body: Value| {
+        lab.vault.request(method, &format!("custom/{path}"), Some(body)).await.success()
+    };
+    let token = async || {
+        let read = lab.vault.request("GET", "custom/static-creds/app", None).await.success();
+        read["data"]["token"].as_str().unwrap().to_owned()
+    };
+    let role = json!({"permissions": "read", "rotation_schedule": "0 3 * * SAT", "rotation_window": "2h"});
+    request("POST", "static-roles/app", role).await;
+    let mut tokens = vec![token().await];
+    for _ in 0..2 {
+        request("POST", "rotate-role/app", json!({})).await;
+        tokens.push(token().await);
+    }
+    let accepted: Vec<bool> = tokens.iter().map(|token| lab.upstream.accepts(token)).collect();
+    assert_eq!(accepted, [false, true, true], "the current and the previous one");
+    let listed = lab.vault.request("LIST", "custom/static-roles", None).await.success();
+    assert_eq!(listed["data"]["keys"], json!(["app"]));
+
+    // A mount that is removed leaves no token.
+    lab.vault.request("DELETE", "sys/mounts/custom", None).await.success();
+    lab.upstream.wait_all_revoked().await;
+}
+
+#[tokio::test]
 async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     let lab = Lab::openbao().await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();

@@ -94,6 +94,17 @@ impl PluginMount {
         self.vault.request("GET", &format!("{MOUNT}/{path}"), None).await
     }
 
+    async fn delete(&self, path: &str) -> ApiResponse {
+        self.vault.request("DELETE", &format!("{MOUNT}/{path}"), None).await
+    }
+
+    /// Returns the current credential of the static role `app`.
+    async fn static_credential(&self, name: &str) -> Credential {
+        let read = self.read("static-creds/app").await.success();
+        assert_eq!((&read["lease_id"], &read["data"]["rotation_period"]), (&json!(""), &json!(3600)));
+        credential(&read["data"], name)
+    }
+
     async fn issue(&self) -> Leased {
         let mut issued = self.read("creds/app").await.success();
         Leased {
@@ -164,10 +175,15 @@ impl PluginMount {
 
 impl Leased {
     fn credential(&self, name: &str) -> Credential {
-        Credential {
-            name: self.data[name].as_str().unwrap_or_default().to_owned(),
-            secret: self.data["token"].as_str().unwrap().to_owned(),
-        }
+        credential(&self.data, name)
+    }
+}
+
+/// Returns the credential of a response. `name` is the output that a client sends in addition to the token.
+fn credential(data: &Value, name: &str) -> Credential {
+    Credential {
+        name: data[name].as_str().unwrap_or_default().to_owned(),
+        secret: data["token"].as_str().unwrap().to_owned(),
     }
 }
 
@@ -224,7 +240,33 @@ impl Setup {
         assert!(!service.accepts(&other).await);
         mount.revoke(&second).await.success();
         assert!(service.issued().await.is_empty() && mount.leases().await.is_empty());
+        self.prove_static_role(service, &mount).await;
         mount
+    }
+
+    /// Verifies at the service that the token of a static role works until the rotation after the next one, and that no token is left after
+    /// the role is deleted.
+    async fn prove_static_role(&self, service: &impl Service, mount: &PluginMount) {
+        let mut role = self.role.clone();
+        role["rotation_period"] = json!("1h");
+        mount.write("static-roles/app", &role).await.success();
+        let first = mount.static_credential(self.name).await;
+        assert!(service.accepts(&first).await, "{}", mount.vault.logs());
+
+        mount.write("rotate-role/app", &json!({})).await.success();
+        let second = mount.static_credential(self.name).await;
+        assert!(service.accepts(&second).await, "{}", mount.vault.logs());
+        assert!(service.accepts(&first).await, "the previous one works until the next rotation");
+        assert_eq!(service.issued().await.len(), 2);
+
+        mount.write("rotate-role/app", &json!({})).await.success();
+        let third = mount.static_credential(self.name).await;
+        assert!(service.accepts(&third).await && service.accepts(&second).await, "{}", mount.vault.logs());
+        assert!(!service.accepts(&first).await, "the one before the previous is revoked");
+
+        mount.delete("static-roles/app").await.success();
+        assert!(!service.accepts(&third).await && !service.accepts(&second).await);
+        assert!(service.issued().await.is_empty() && mount.leases().await.is_empty());
     }
 }
 

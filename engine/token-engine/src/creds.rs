@@ -2,26 +2,21 @@
 
 use std::borrow::Cow;
 
-use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use vault_plugin::framework::{Context, Field, LeasedSecret, Path};
 use vault_plugin::logical::{Error, Map, Operation, Sensitive};
-use zeroize::Zeroizing;
 
 use crate::config;
-use crate::pending_token::{PendingToken, TokenGuard};
+use crate::mint::{self, MintParams, MintedToken};
+use crate::pending_token::PendingToken;
 use crate::role_name::{self, RoleName};
 use crate::roles::{self, Role};
 use crate::telemetry::{self, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::token::{self, LeaseData};
-use crate::upstream::{
-    Lifetime, MintCall, MintResponse, Minted, RecoveryPlan, RetryPolicy, Revocation, UpstreamError, Values,
-    bind_renewal,
-};
-use crate::wal_entry::{MINT_KIND, MintRequest, WalEntry, unique_name};
+use crate::wal_entry::TokenOwner;
 use crate::{TokenEngine, UpstreamClient};
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -98,8 +93,7 @@ fn narrowed_permissions<'a>(
     requested: Option<Vec<String>>,
 ) -> Result<Cow<'a, [String]>, Error> {
     let Some(requested) = requested else { return Ok(Cow::from(&role.permissions)) };
-    let requested: Vec<String> =
-        requested.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let requested = roles::trimmed(&requested);
     let description = &client.upstream.api.description;
     if client.upstream.api.uses.permissions == crate::upstream::PermissionUse::Unused {
         return Err(Error::invalid(format!(
@@ -129,92 +123,17 @@ async fn mint(
     permissions: &[String],
     terms: LeaseTerms,
 ) -> Result<LeasedSecret, Error> {
-    let UpstreamClient { config, upstream, .. } = &*client;
-    let (api, description) = (&upstream.api, &upstream.api.description);
+    let (api, renew_upstream) = (&client.upstream.api, client.config.renew_upstream);
     let parameters = role.check(api)?;
-    if !client.knows_account() {
-        // The account is requested before the write-ahead log is written. A node that cannot write must forward the request before that.
-        context.require_writable().await?;
-    }
-    let account = client.account().await?.into_owned();
-    let renew_upstream = config.renew_upstream;
-
     // A token that the API does not renew must outlive every renewal of its lease.
     let life = if renew_upstream { terms.ttl } else { terms.max_ttl };
-    let lifetime = Lifetime { now: Timestamp::now(), seconds: life.as_secs() };
-    let name = unique_name(role_name, description.naming.max_length, description.naming.dns_label);
-    let secret = api.uses.generated_secret.then(generated_secret);
-    let mut request = MintRequest::new(name, permissions, life.as_secs());
-    let key = request.idempotency_key.clone();
-    let name = request.name.clone();
-    let values = Values {
-        config: Some(&api.parameters),
-        role: Some(&parameters),
-        permissions: Some(permissions),
-        name: Some(&name),
-        idempotency_key: Some(&key),
-        lifetime: Some(lifetime),
-        generated_secret: secret.as_ref().map(|secret| &***secret),
-        ..Values::default()
-    };
-    if api.supports_idempotency_keys() {
-        request.body = upstream.mint_body(&values).map_err(UpstreamError::into_role_error)?;
-    }
-    let plan = (!api.is_default).then(|| RecoveryPlan::new(description, &values)).transpose();
-    let plan =
-        plan.map_err(|error| Error::invalid(format!("the mint of a token cannot be rendered: {error}")))?;
-    let entry =
-        WalEntry::new(config, Cow::from(account), request, lifetime.now, plan, api.latest_expiry(&lifetime));
-    // On a node that cannot write, this fails before any effect outside the host. So no check of the replication state is needed.
-    let wal_id = context.wal_put(MINT_KIND, &entry).await?;
-
-    let retry = if config.retries_mints() && api.supports_idempotency_keys() {
-        RetryPolicy::Always
-    } else {
-        RetryPolicy::IfNoEffect
-    };
-    let call = MintCall {
-        mint: &description.mint,
-        before: description.before.as_ref(),
-        values,
-        body: entry.request.body.as_deref(),
-        retry,
-    };
-    let MintResponse { minted, before } = match upstream.mint(&call).await {
-        Ok(response) => response,
-        Err(error) => {
-            if error.had_no_effect()
-                && let Err(error) = context.wal_delete(&wal_id).await
-            {
-                // The next rollback closes the entry.
-                context
-                    .logger()
-                    .warn(format!("cannot delete the write-ahead log entry of a refused mint: {error}"));
-            }
-            return Err(error.into_role_error());
-        }
-    };
-    let Minted { id, token, outputs, expires } = minted;
-    let minted_values =
-        Values { id: id.as_deref(), token: Some(token.expose()), before: Some(&before), ..values };
-    // Both were rendered before for the write-ahead log entry, except for the values of the response.
-    let stored = Revocation::of_minted(api, id.clone(), &minted_values)
-        .and_then(|revocation| Ok((revocation, bind_renewal(api, &minted_values)?)));
-    let (revocation, renewal) = stored.map_err(|error| {
-        Error::internal(format!("cannot store how token {name:?} is revoked: {error}; rollback revokes it"))
-    })?;
+    let params =
+        MintParams { role: role_name, permissions, parameters: &parameters, life, owner: TokenOwner::Lease };
+    let MintedToken { guard, token, outputs, expires, renewal } =
+        mint::mint(context, std::sync::Arc::clone(&client), params).await?;
     let renewal = renewal.filter(|_| renew_upstream);
     let sends_permissions = api.uses.permissions != crate::upstream::PermissionUse::Unused;
-    let entry = entry.into_minted(revocation.clone());
-    let guard = TokenGuard::new(PendingToken {
-        context,
-        client: std::sync::Arc::clone(&client),
-        wal_id,
-        entry,
-        revocation,
-    });
     let issued = async {
-        guard.pending.mark_minted_in_wal().await?;
         let expires = expires.map_err(|error| Error::internal(error.to_string()))?;
         let terms = cap_to_expiry(terms, expires, renew_upstream)?;
         guard.pending.context.wal_delete(&guard.pending.wal_id).await?;
@@ -260,12 +179,6 @@ fn credentials(token: &Sensitive, permissions: Option<&[String]>, outputs: Vec<(
     }
     data.extend(outputs.into_iter().map(|(name, value)| (name, Value::from(value.expose()))));
     data
-}
-
-/// Returns a secret of 256 random bits in the URL-safe Base64 alphabet, which needs no quoting.
-fn generated_secret() -> Zeroizing<String> {
-    let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
-    Zeroizing::new(BASE64URL_NOPAD.encode(&*bytes))
 }
 
 /// Caps the terms to the lifetime of the token at the API.

@@ -18,14 +18,14 @@
 //!
 //! The modules in reading order:
 //!
-//! - `config`, `roles`, `creds`, `check`, `presets`, `orphans`, `metrics`: the API paths.
+//! - `config`, `roles`, `creds`, `static_roles`, `static_creds`, `rotate_role`, `check`, `presets`, `orphans`, `metrics`: the API paths.
 //! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
+//! - `mint`: mints a token. `periodic`: work on the host's timer.
 //! - `rotation`: the rotation of the key of a connection. `schedule`: when a credential is rotated.
 //! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
-//! - `schedule`: when a credential is rotated.
 //! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
@@ -36,17 +36,21 @@ mod creds;
 mod endpoint;
 mod field_update;
 mod metrics;
+mod mint;
 mod orphans;
 mod pending_token;
+mod periodic;
 mod preset_info;
 mod presets;
 mod role_name;
 mod roles;
 mod rollback;
+mod rotate_role;
 mod rotation;
-#[cfg_attr(not(test), expect(dead_code, reason = "static roles use the rest"))]
 mod schedule;
 mod sensitive;
+mod static_creds;
+mod static_roles;
 mod stored;
 mod telemetry;
 mod terms;
@@ -74,6 +78,7 @@ use crate::config::{Config, ConnectionMismatch};
 use crate::endpoint::Endpoint;
 use crate::roles::Role;
 use crate::rotation::{Backoff, ROTATION_KIND};
+use crate::static_roles::RotationQueue;
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
 
@@ -96,6 +101,10 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(roles::list_path())
         .path(roles::path())
         .path(creds::path())
+        .path(static_roles::list_path())
+        .path(static_roles::path())
+        .path(static_creds::path())
+        .path(rotate_role::path())
         .path(check::path())
         .path(check::named_path())
         .path(rotation::path())
@@ -108,12 +117,13 @@ pub fn engine() -> Engine<TokenEngine> {
         .secret(token::secret_type())
         .seal_wrap(config::STORAGE_KEY)
         .seal_wrap(config::NAMED_PREFIX)
+        .seal_wrap(static_roles::PREFIX)
         // Entries contain names and permissions of tokens, and how to revoke them.
         .seal_wrap(WAL_PREFIX)
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
             time_request(context.clone(), MeasuredOperation::Rollback, roll_back(context, kind, data))
         })
-        .periodic(rotation::rotate_due)
+        .periodic(periodic::run)
         .on_invalidate(TokenEngine::invalidate)
 }
 
@@ -130,6 +140,7 @@ async fn roll_back(context: Context<TokenEngine>, kind: String, data: Value) -> 
 pub struct TokenEngine {
     client: Cache<UpstreamClient>,
     roles: Cache<Role>,
+    static_rotations: RotationQueue,
     metrics: Arc<Metrics>,
     /// Delays scheduled rotations that fail.
     backoff: Backoff,
@@ -143,6 +154,7 @@ impl Default for TokenEngine {
         TokenEngine {
             client: Cache::default(),
             roles: Cache::default(),
+            static_rotations: RotationQueue::default(),
             metrics: Arc::default(),
             backoff: Backoff::default(),
             instance_id,
@@ -199,6 +211,8 @@ impl TokenEngine {
     fn invalidate(&self, key: &str) {
         if config::is_storage_key(key) {
             self.client.invalidate(key);
+        } else if let Some(name) = key.strip_prefix(static_roles::PREFIX) {
+            self.static_rotations.forget(name);
         } else {
             self.roles.invalidate(key);
         }

@@ -55,20 +55,7 @@ impl Role {
 
     /// Returns the parameters in the types of the API. Fails if the role does not fit the API.
     pub(crate) fn check(&self, api: &Api) -> Result<Parameters, Error> {
-        let name = &api.description.name;
-        match api.uses.permissions {
-            PermissionUse::Required if self.permissions.is_empty() => Err(Error::invalid(
-                "permissions is required: name at least one, such as permissions=read,list",
-            )),
-            PermissionUse::Unused if !self.permissions.is_empty() => Err(Error::invalid(format!(
-                "permissions has no effect: the API {name} does not use it. Its role parameters go into parameters"
-            ))),
-            _ => {
-                let place = Place::root().key("parameters");
-                let complete = complete(&api.description.parameters, &self.parameters, &place);
-                complete.map_err(|problems| Error::invalid(problems.to_string()))
-            }
-        }
+        check_fields(api, &self.permissions, &self.parameters)
     }
 
     /// Checks that a lease of the role can be issued and renewed.
@@ -95,6 +82,33 @@ impl Role {
         })
         .collect()
     }
+}
+
+/// Returns the parameters of a role in the types of the API. Fails if the role does not fit the API.
+pub(crate) fn check_fields(
+    api: &Api,
+    permissions: &[String],
+    parameters: &Parameters,
+) -> Result<Parameters, Error> {
+    let name = &api.description.name;
+    match api.uses.permissions {
+        PermissionUse::Required if permissions.is_empty() => {
+            Err(Error::invalid("permissions is required: name at least one, such as permissions=read,list"))
+        }
+        PermissionUse::Unused if !permissions.is_empty() => Err(Error::invalid(format!(
+            "permissions has no effect: the API {name} does not use it. Its role parameters go into parameters"
+        ))),
+        _ => {
+            let place = Place::root().key("parameters");
+            let complete = complete(&api.description.parameters, parameters, &place);
+            complete.map_err(|problems| Error::invalid(problems.to_string()))
+        }
+    }
+}
+
+/// Returns permissions without surrounding spaces and empty entries.
+pub(crate) fn trimmed(permissions: &[String]) -> Vec<String> {
+    permissions.iter().map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()
 }
 
 /// Returns the role with this name.
@@ -276,8 +290,7 @@ fn apply_update(before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error
     changes.config.apply(&mut role.config, default_config());
     changes.parameters.apply(&mut role.parameters, Parameters::new());
 
-    role.permissions = role.permissions.iter().map(|entry| entry.trim().to_owned()).collect();
-    role.permissions.retain(|entry| !entry.is_empty());
+    role.permissions = trimmed(&role.permissions);
     RoleName::try_from(role.config.clone()).map_err(|error| Error::invalid(error.of("connection")))?;
     Ok(role)
 }

@@ -6,6 +6,8 @@ use vault_plugin::framework::Context;
 use vault_plugin::logical::Error;
 
 use crate::config::{self, ConnectionMismatch};
+use crate::role_name::RoleName;
+use crate::static_roles;
 use crate::upstream::{
     DEFAULT_PRESET, Lifetime, MintCall, MintResponse, Minted, Parameters, Recovery, RecoveryPlan,
     RetryPolicy, Revocation, Search, Upstream, Values, find_preset,
@@ -36,6 +38,19 @@ pub(crate) async fn roll_back(
         entry.fill_planned_at(record.created_at);
     }
     let name = entry.request.name.clone();
+    // Held until the end, so that no rotation changes what the role keeps.
+    let _role_lock = match &entry.static_role {
+        Some(role) => {
+            let role =
+                RoleName::try_from(role.clone()).map_err(|error| Error::internal(error.to_string()))?;
+            let lock = context.lock(&static_roles::storage_key(&role)).await;
+            if static_roles::is_kept(&context, &role, &name).await? {
+                return Ok(());
+            }
+            Some(lock)
+        }
+        None => None,
+    };
     let (now, latest) = (Timestamp::now(), entry.latest_expiry());
     if latest.is_some_and(|latest| latest < now) {
         context.logger().warn(format!(

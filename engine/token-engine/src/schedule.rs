@@ -21,6 +21,9 @@ pub(crate) const MIN_ROTATION_PERIOD: u64 = 60;
 /// The shortest window, as in Vault. A shorter one could pass between two attempts.
 pub(crate) const MIN_ROTATION_WINDOW: u64 = 60 * 60;
 
+/// The number of scheduled times that show the longest time between two. More than a year of months, with every length of a month.
+const COMING_ROTATIONS: usize = 50;
+
 /// The rotation fields as they are stored and returned. Durations are in seconds. Zero and the empty string mean unset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RotationSettings {
@@ -84,6 +87,17 @@ pub(crate) enum RotationDue {
     At(Timestamp),
     /// Automatic rotation is disabled or not set.
     Never,
+}
+
+impl RotationDue {
+    /// Returns the time until the rotation: zero if it is due. `None` if automatic rotation is disabled.
+    pub(crate) fn time_until(self, now: Timestamp) -> Option<Duration> {
+        match self {
+            RotationDue::Now => Some(Duration::ZERO),
+            RotationDue::At(next) => Some(next.duration_since(now).try_into().unwrap_or_default()),
+            RotationDue::Never => None,
+        }
+    }
 }
 
 /// Adds the rotation fields to a path. `credential` is what is rotated, such as "the token".
@@ -187,13 +201,17 @@ impl RotationSettings {
         self.schedule().ok().flatten()?.next_after(time)
     }
 
-    /// Returns the time until the next rotation after the last one: zero if it is due. `None` if there is none.
-    pub(crate) fn time_until_next(&self, last: Timestamp, now: Timestamp) -> Option<Duration> {
-        match self.due(last, now) {
-            RotationDue::Now => Some(Duration::ZERO),
-            RotationDue::At(next) => Some(next.duration_since(now).try_into().unwrap_or_default()),
-            RotationDue::Never => None,
+    /// Returns the longest time from a rotation to the rotation after the next, as far as the coming ones show it: for this time a credential
+    /// is the current or the previous one.
+    pub(crate) fn longest_use(&self, now: Timestamp) -> Option<Duration> {
+        let mut times = vec![now];
+        let coming = if self.rotation_period > 0 { 2 } else { COMING_ROTATIONS };
+        for _ in 0..coming {
+            times.extend(self.next_after(*times.last()?));
         }
+        let uses =
+            times.windows(3).filter_map(|three| Duration::try_from(three[2].duration_since(three[0])).ok());
+        uses.max()
     }
 
     fn window(&self) -> SignedDuration {
@@ -306,7 +324,7 @@ mod tests {
         check_due(&hourly, "01-01T10:00", "01-01T10:59", RotationDue::At(at("01-01T11:00")));
         check_due(&hourly, "01-01T10:00", "01-01T11:00", RotationDue::Now);
         check_due(&hourly, "01-01T10:00", "02-01T00:00", RotationDue::Now);
-        let left = |now| hourly.time_until_next(at("01-01T10:00"), at(now));
+        let left = |now| hourly.due(at("01-01T10:00"), at(now)).time_until(at(now));
         assert_eq!(left("01-01T10:15"), Some(Duration::from_secs(45 * 60)));
         assert_eq!(left("01-01T12:00"), Some(Duration::ZERO));
     }
@@ -335,9 +353,20 @@ mod tests {
     fn disabled_rotation_is_never_due_but_its_fields_stay() {
         let disabled = settings(json!({"rotation_period": 3600, "disable_automated_rotation": true}));
         check_due(&disabled, "01-01T10:00", "01-09T10:00", RotationDue::Never);
-        assert_eq!(disabled.time_until_next(at("01-01T10:00"), at("01-01T10:00")), None);
+        assert_eq!(RotationDue::Never.time_until(at("01-01T10:00")), None);
         assert_eq!(disabled.next_after(at("01-01T10:00")), Some(at("01-01T11:00")));
         check_due(&RotationSettings::default(), "01-01T10:00", "01-09T10:00", RotationDue::Never);
+    }
+
+    #[test]
+    fn a_credential_is_used_until_the_rotation_after_the_next() {
+        let days = |fields: Value| {
+            settings(fields).longest_use(at("01-01T10:00")).map(|longest| longest.as_secs() / (24 * 3600))
+        };
+        assert_eq!(days(json!({"rotation_period": 5 * 24 * 3600})), Some(10));
+        assert_eq!(days(json!({"rotation_schedule": "0 3 * * SAT"})), Some(14));
+        assert_eq!(days(json!({"rotation_schedule": "0 3 1 * *"})), Some(62), "July and August");
+        assert_eq!(days(json!({})), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Hashing and serialization of secrets: the key of the token service, and its tokens.
 
 use data_encoding::HEXLOWER;
-use serde::Serializer;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use vault_plugin::logical::Sensitive;
 
@@ -26,6 +26,10 @@ pub(crate) fn is_hash_of(hash: &str, secret: &Sensitive) -> bool {
 pub(crate) fn serialize_exposed<S: Serializer>(secret: &Sensitive, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
+
+/// A secret whose serialized form is the secret itself. Only used for storage.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct StoredSecret(#[serde(serialize_with = "serialize_exposed")] pub(crate) Sensitive);
 
 #[cfg(test)]
 mod tests {

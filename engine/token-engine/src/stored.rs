@@ -64,7 +64,12 @@ pub(crate) async fn delete(context: &Context<TokenEngine>, key: String) -> Resul
         .await
 }
 
-async fn write<T: Stored>(storage: &dyn Storage, key: &str, value: &T) -> Result<(), StorageError> {
+/// Stores a value.
+pub(crate) async fn write<T: Stored>(
+    storage: &dyn Storage,
+    key: &str,
+    value: &T,
+) -> Result<(), StorageError> {
     let value = serde_json::to_vec(value).map_err(|_| StorageError::Encode { key: key.to_owned() })?;
     storage.put(StorageEntry { key: key.to_owned(), value, seal_wrap: T::SEAL_WRAP }).await
 }

@@ -48,6 +48,16 @@ pub(crate) struct WalEntry {
     /// The latest time at which the token expires, in Unix time. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ends_at: Option<i64>,
+    /// The static role that keeps the token. `None` for the token of a lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) static_role: Option<String>,
+}
+
+/// What keeps a minted token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TokenOwner {
+    Lease,
+    StaticRole(RoleName),
 }
 
 /// The request for a token.
@@ -127,7 +137,17 @@ impl WalEntry {
             state: WalState::Planned,
             plan,
             ends_at,
+            static_role: None,
         }
+    }
+
+    /// Sets what keeps the token.
+    pub(crate) fn owned_by(self, owner: TokenOwner) -> WalEntry {
+        let static_role = match owner {
+            TokenOwner::Lease => None,
+            TokenOwner::StaticRole(name) => Some(name.to_string()),
+        };
+        WalEntry { static_role, ..self }
     }
 
     /// Returns the entry after the response of the API.

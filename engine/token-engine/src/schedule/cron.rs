@@ -11,7 +11,7 @@ const MONTHS: [&str; 12] =
 
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-/// A text that is not a schedule.
+/// The reason why a schedule is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CronError {
     #[error(

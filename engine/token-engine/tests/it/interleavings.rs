@@ -10,6 +10,7 @@ use vault_plugin::testing::TestMount;
 
 use crate::described::{backdate, hub};
 use crate::fake_api::{FakeApi, HubModel};
+use crate::static_roles::kept;
 use crate::{assert_accepted, poll_steps, wal_entries};
 
 /// An event.
@@ -36,6 +37,13 @@ enum Event {
     ConfigChanges,
     /// The role is deleted and written again.
     RoleChanges,
+    /// The static role is created, or rotated if it exists.
+    Rotate,
+    /// The same, and the response to the mint is lost.
+    RotateWithLostResponse,
+    /// The same, and the request is dropped after this number of polls.
+    RotateCancelled(usize),
+    StaticRoleDeleted,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -51,8 +59,14 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (-100..100_i64).prop_map(Event::ClockSteps),
         1 => Just(Event::ConfigChanges),
         1 => Just(Event::RoleChanges),
+        3 => Just(Event::Rotate),
+        1 => Just(Event::RotateWithLostResponse),
+        1 => (0..12_usize).prop_map(Event::RotateCancelled),
+        1 => Just(Event::StaticRoleDeleted),
     ]
 }
+
+const STATIC_ROLE: &str = "static-roles/app";
 
 const UNRELATED_NOTE: &str = "unrelated";
 
@@ -75,6 +89,16 @@ impl Scenario {
         if let Ok(Some(leased)) = self.mount.read("creds/developer").await {
             self.leases.push(leased);
         }
+    }
+
+    /// Creates the static role, or rotates it if it exists.
+    async fn rotate(&self) {
+        let role = json!({"parameters": {"user": "ada"}, "rotation_period": "1h"});
+        let exists = self.mount.read(STATIC_ROLE).await.expect("storage is up").is_some();
+        let _may_fail = match exists {
+            true => self.mount.write("rotate-role/app", json!({})).await,
+            false => self.mount.write(STATIC_ROLE, role).await,
+        };
     }
 
     async fn apply(&mut self, event: &Event) {
@@ -134,26 +158,40 @@ impl Scenario {
                     self.mount.write("roles/developer", json!({"parameters": {"user": "ada"}})).await,
                 );
             }
+            Event::Rotate => self.rotate().await,
+            Event::RotateWithLostResponse => {
+                self.hub.lock().lose_responses = 1;
+                self.rotate().await;
+                self.hub.lock().lose_responses = 0;
+            }
+            Event::RotateCancelled(steps) => {
+                poll_steps(*steps, self.rotate()).await;
+            }
+            Event::StaticRoleDeleted => {
+                self.mount.delete(STATIC_ROLE).await.expect("storage is up");
+            }
         }
     }
 
-    /// Asserts that every live token of the mount has a lease or a write-ahead log entry, or is being revoked.
+    /// Asserts that every live token of the mount has a lease, a static role or a write-ahead log entry, or is being revoked.
     async fn check(&self, event: &Event) {
         let unrelated = self.hub.lock().tokens.iter().filter(|(_, note, _)| note == UNRELATED_NOTE).count();
         assert_eq!(unrelated, self.unrelated, "after {event:?}: an unrelated token was revoked");
         harness::eventually("every live token has a record", async || {
             let ours = self.hub.lock().tokens.len() - self.unrelated;
-            (ours <= self.leases.len() + wal_entries(&self.mount).len()).then_some(())
+            let recorded = self.leases.len() + kept(&self.mount).len() + wal_entries(&self.mount).len();
+            (ours <= recorded).then_some(())
         })
         .await;
     }
 
-    /// Revokes all leases, and asserts that no token of the mount is left.
+    /// Revokes all leases, deletes the static role, and asserts that no token of the mount is left.
     async fn finish(mut self) {
         while let Some(leased) = self.leases.pop() {
             self.mount.revoke(&leased).await.expect("the service is up");
         }
         harness::eventually("no token of the mount is left", async || {
+            self.mount.delete(STATIC_ROLE).await.expect("storage is up");
             backdate(&self.mount, 600).await;
             self.mount.rollback().await.ok()?;
             let left = self.hub.lock().tokens.len();

@@ -11,6 +11,7 @@ mod lost_responses;
 mod metrics;
 mod rotation;
 mod service_faults;
+mod static_roles;
 mod storage_faults;
 mod token_safety;
 
