@@ -11,6 +11,7 @@ use vault_plugin::logical::{Error, Map, Operation, Sensitive};
 use zeroize::Zeroizing;
 
 use crate::config;
+use crate::name_template::NameValues;
 use crate::pending_token::{PendingToken, TokenGuard};
 use crate::role_name::{self, RoleName};
 use crate::roles::{self, Role};
@@ -21,7 +22,7 @@ use crate::upstream::{
     Lifetime, MintCall, MintResponse, Minted, RecoveryPlan, RetryPolicy, Revocation, UpstreamError, Values,
     bind_renewal,
 };
-use crate::wal_entry::{MINT_KIND, MintRequest, WalEntry, unique_name};
+use crate::wal_entry::{MINT_KIND, MintRequest, WalEntry};
 use crate::{TokenEngine, UpstreamClient};
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -142,7 +143,8 @@ async fn mint(
     // A token that the API does not renew must outlive every renewal of its lease.
     let life = if renew_upstream { terms.ttl } else { terms.max_ttl };
     let lifetime = Lifetime { now: Timestamp::now(), seconds: life.as_secs() };
-    let name = unique_name(role_name, description.naming.max_length, description.naming.dns_label);
+    let display_name = &*context.request().display_name;
+    let name = role.token_name(&NameValues { role: role_name, display_name, now: lifetime.now }, api)?;
     let secret = api.uses.generated_secret.then(generated_secret);
     let mut request = MintRequest::new(name, permissions, life.as_secs());
     let key = request.idempotency_key.clone();

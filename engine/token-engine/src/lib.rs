@@ -24,6 +24,7 @@
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
+//! - `name_template`: the names of tokens at the service.
 //! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
@@ -34,6 +35,7 @@ mod creds;
 mod endpoint;
 mod field_update;
 mod metrics;
+mod name_template;
 mod orphans;
 mod pending_token;
 mod preset_info;

@@ -10,10 +10,12 @@ use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError, w
 use crate::TokenEngine;
 use crate::config::{self, warnings_response};
 use crate::field_update::FieldUpdate;
+use crate::name_template::{NameLimits, NameTemplate, NameValues};
 use crate::role_name::{self, RoleName};
 use crate::telemetry::{MeasuredOperation, instrument};
 use crate::terms::LeaseTerms;
 use crate::upstream::{Api, Parameters, PermissionUse, Place, complete};
+use crate::wal_entry::unique_name;
 
 const PREFIX: &str = "roles/";
 
@@ -32,6 +34,9 @@ pub(crate) struct Role {
     /// The parameters that the description of the API declares for a role, as the user has written them.
     #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub(crate) parameters: Parameters,
+    /// The template of the names of its tokens. Empty for names of the engine.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) name_template: String,
 }
 
 fn default_config() -> String {
@@ -66,6 +71,27 @@ impl Role {
         }
     }
 
+    /// Returns a new name for a token of this role, which the API accepts.
+    pub(crate) fn token_name(&self, values: &NameValues<'_>, api: &Api) -> Result<String, Error> {
+        let limits = name_limits(api);
+        if self.name_template.is_empty() {
+            return Ok(unique_name(values.role, limits));
+        }
+        let name =
+            NameTemplate::parse(&self.name_template).and_then(|template| template.render(values, limits));
+        name.map_err(|error| Error::invalid(error.to_string()))
+    }
+
+    /// Checks that every name of a token of this role is unique, and valid for the API.
+    fn check_name_template(&self, name: &RoleName, limits: NameLimits) -> Result<(), Error> {
+        if self.name_template.is_empty() {
+            return Ok(());
+        }
+        let checked =
+            NameTemplate::parse(&self.name_template).and_then(|template| template.check(name, limits));
+        checked.map_err(|error| Error::invalid(error.to_string()))
+    }
+
     /// Checks that a lease of the role can be issued and renewed.
     fn check_ttls(&self) -> Result<(), Error> {
         if self.ttl == 0 {
@@ -90,6 +116,12 @@ impl Role {
         })
         .collect()
     }
+}
+
+/// Returns which names of tokens the API accepts.
+fn name_limits(api: &Api) -> NameLimits {
+    let naming = &api.description.naming;
+    NameLimits { max_length: naming.max_length, dns_label: naming.dns_label }
 }
 
 /// Returns the role with this name.
@@ -138,6 +170,16 @@ pub(crate) fn path() -> Path<TokenEngine> {
                  parameters=user=ada. A write replaces all of them.",
             ),
         )
+        .field(
+            "name_template",
+            Field::string().describe(
+                "Template of the names that the tokens have at the service, in the language of Vault's username templates, for example \
+                 {{.DisplayName}}-{{.RoleName}}-{{random 20}}. The fields are .RoleName and .DisplayName. The functions are random, uuid, \
+                 truncate, truncate_sha256, lowercase, uppercase, replace, sha256, unix_time, unix_time_millis, timestamp and printf. A \
+                 template must contain at least 64 random bits, such as random 13. If it is not set, a name consists of vault, the name of \
+                 the role and a UUID.",
+            ),
+        )
         .field("ttl", Field::duration().describe("TTL of a lease. Default 1h (3600)."))
         .field(
             "max_ttl",
@@ -184,6 +226,8 @@ struct RoleUpdate {
     config: FieldUpdate<String>,
     #[serde(default)]
     parameters: FieldUpdate<Parameters>,
+    #[serde(default)]
+    name_template: FieldUpdate<String>,
 }
 
 async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
@@ -235,8 +279,9 @@ async fn update(
                 Box::pin(async move {
                     let before = permit(load(storage, &changes.name).await?, &changes.name)?;
                     let key = storage_key(&changes.name);
+                    let name = changes.name.clone();
                     let role = apply_update(before, changes)?;
-                    check_connection(storage, &role).await?;
+                    check_connection(storage, &name, &role).await?;
                     role.check_ttls()?;
                     storage.write(&key, &role).await?;
                     Ok::<_, Error>(role)
@@ -267,13 +312,17 @@ async fn delete(context: Context<TokenEngine>, role: RoleRequest) -> Result<(), 
 
 /// Checks a role against the API of its connection. A role can be written before its connection. Then it only needs permissions or
 /// parameters.
-async fn check_connection(storage: &dyn Storage, role: &Role) -> Result<(), Error> {
+async fn check_connection(storage: &dyn Storage, name: &RoleName, role: &Role) -> Result<(), Error> {
     match config::load(storage, &role.config).await? {
-        Some(config) => role.check(&config.api()?).map(drop),
+        Some(config) => {
+            let api = config.api()?;
+            role.check(&api)?;
+            role.check_name_template(name, name_limits(&api))
+        }
         None if role.permissions.is_empty() && role.parameters.is_empty() => {
             Err(Error::invalid("permissions is required: name at least one, such as permissions=read,list"))
         }
-        None => Ok(()),
+        None => role.check_name_template(name, NameLimits::default()),
     }
 }
 
@@ -284,12 +333,16 @@ fn apply_update(before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error
         max_ttl: 0,
         config: default_config(),
         parameters: Parameters::new(),
+        name_template: String::new(),
     });
     changes.permissions.apply(&mut role.permissions, Vec::new());
     changes.ttl.apply(&mut role.ttl, DEFAULT_TTL);
     changes.max_ttl.apply(&mut role.max_ttl, 0);
     changes.config.apply(&mut role.config, default_config());
     changes.parameters.apply(&mut role.parameters, Parameters::new());
+    changes.name_template.apply(&mut role.name_template, String::new());
+    // The command line passes the line break at the end of a file.
+    role.name_template = role.name_template.trim().to_owned();
 
     role.permissions = role.permissions.iter().map(|entry| entry.trim().to_owned()).collect();
     role.permissions.retain(|entry| !entry.is_empty());
@@ -316,7 +369,14 @@ mod tests {
 
     fn role(permissions: &[&str], ttl: u64, max_ttl: u64) -> Role {
         let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
-        Role { permissions, ttl, max_ttl, config: default_config(), parameters: Parameters::new() }
+        Role {
+            permissions,
+            ttl,
+            max_ttl,
+            config: default_config(),
+            parameters: Parameters::new(),
+            name_template: String::new(),
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) use self::response::expiries;
 pub(crate) use self::response::{ExpiryError, Minted};
 pub(crate) use self::revocation::{IdCheck, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
 pub(crate) use self::send::RetryPolicy;
+pub(crate) use self::suggestion::suggestion;
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
 use self::credential::{Credential, Headers};
