@@ -25,7 +25,7 @@
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
 //! - `name_template`: the names of tokens at the service.
-//! - `cache`: cached storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
+//! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
 mod cache;
@@ -44,6 +44,7 @@ mod role_name;
 mod roles;
 mod rollback;
 mod sensitive;
+mod stored;
 mod telemetry;
 mod terms;
 mod token;

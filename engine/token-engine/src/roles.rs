@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, ListResponse, Path};
-use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError, with_transaction};
+use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError};
 
 use crate::TokenEngine;
-use crate::config::{self, warnings_response};
+use crate::config;
 use crate::field_update::FieldUpdate;
 use crate::name_template::{NameLimits, NameTemplate, NameValues};
 use crate::role_name::{self, RoleName};
+use crate::stored::{self, Stored, warnings_response};
 use crate::telemetry::{MeasuredOperation, instrument};
 use crate::terms::LeaseTerms;
 use crate::upstream::{Api, Parameters, PermissionUse, Place, complete};
@@ -37,6 +38,10 @@ pub(crate) struct Role {
     /// The template of the names of its tokens. Empty for names of the engine.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) name_template: String,
+}
+
+impl Stored for Role {
+    const SEAL_WRAP: bool = false;
 }
 
 fn default_config() -> String {
@@ -262,52 +267,32 @@ async fn patch(context: Context<TokenEngine>, changes: RoleUpdate) -> Result<Opt
     .await
 }
 
-/// Stores the changed role. `permit` returns the role to change, or an error. Concurrent writes do not overwrite each other's fields:
-/// in this process due to a lock, and across nodes due to a transaction if the host supports it.
+/// Stores the changed role. `permit` returns the role to change, or an error.
 async fn update(
     context: Context<TokenEngine>,
     changes: RoleUpdate,
     permit: fn(Option<Role>, &RoleName) -> Result<Option<Role>, Error>,
 ) -> Result<Option<Response>, Error> {
-    let work = context.clone();
-    context
-        .run_to_completion(async move {
-            let key = storage_key(&changes.name);
-            let _guard = work.lock(&key).await;
-            let result = with_transaction(work.storage(), |storage| {
-                let changes = changes.clone();
-                Box::pin(async move {
-                    let before = permit(load(storage, &changes.name).await?, &changes.name)?;
-                    let key = storage_key(&changes.name);
-                    let name = changes.name.clone();
-                    let role = apply_update(before, changes)?;
-                    check_connection(storage, &name, &role).await?;
-                    role.check_ttls()?;
-                    storage.write(&key, &role).await?;
-                    Ok::<_, Error>(role)
-                })
-            })
-            .await;
-            work.state().invalidate(&key);
-            let role = result?;
-            // The role is stored already, so a failure of this call is ignored.
-            let limit = work.system().max_lease_ttl().await;
-            Ok(limit.ok().and_then(|limit| warnings_response(role.warnings(limit))))
+    let key = storage_key(&changes.name);
+    let role = stored::update(&context, key, move |storage, before| {
+        let changes = changes.clone();
+        Box::pin(async move {
+            let name = changes.name.clone();
+            let role = apply_update(permit(before, &name)?, changes)?;
+            check_connection(storage, &name, &role).await?;
+            role.check_ttls()?;
+            Ok(role)
         })
-        .await
+    })
+    .await?
+    .after;
+    // The role is stored already, so a failure of this call is ignored.
+    let limit = context.system().max_lease_ttl().await;
+    Ok(limit.ok().and_then(|limit| warnings_response(role.warnings(limit))))
 }
 
 async fn delete(context: Context<TokenEngine>, role: RoleRequest) -> Result<(), Error> {
-    let work = context.clone();
-    context
-        .run_to_completion(async move {
-            let key = storage_key(&role.name);
-            let _guard = work.lock(&key).await;
-            let result = work.storage().delete(&key).await;
-            work.state().invalidate(&key);
-            Ok(result?)
-        })
-        .await
+    stored::delete(&context, storage_key(&role.name)).await
 }
 
 /// Checks a role against the API of its connection. A role can be written before its connection. Then it only needs permissions or

@@ -8,6 +8,7 @@ use vault_plugin::logical::{Error, Sensitive};
 
 use crate::endpoint::Endpoint;
 use crate::sensitive;
+use crate::stored::Stored;
 use crate::upstream::{
     Api, Connection, DEFAULT_PRESET, Description, Node, Parameters, Place, complete, find_preset,
 };
@@ -54,6 +55,13 @@ pub(crate) struct Config {
     pub(crate) accept_orphans: bool,
 }
 
+impl Stored for Config {
+    const SEAL_WRAP: bool = true;
+}
+
+/// In seconds.
+pub(super) const DEFAULT_REQUEST_TIMEOUT: u64 = 30;
+
 /// Returns the preset of a configuration that names none.
 pub(super) fn default_preset() -> String {
     DEFAULT_PRESET.to_owned()
@@ -78,6 +86,26 @@ pub(crate) fn default_metrics_prefix() -> String {
 }
 
 impl Config {
+    /// Returns a connection with the defaults of all other fields. Its key is empty.
+    pub(super) fn new(api_endpoint: Endpoint) -> Config {
+        Config {
+            api_endpoint,
+            account: String::new(),
+            unnamed_account: String::new(),
+            api_key: Sensitive::default(),
+            ca_cert: String::new(),
+            tls_skip_verify: false,
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            renew_upstream: false,
+            idempotency_window: default_idempotency_window(),
+            metrics_prefix: default_metrics_prefix(),
+            preset: default_preset(),
+            api: None,
+            parameters: Parameters::new(),
+            accept_orphans: false,
+        }
+    }
+
     /// Returns the settings of the HTTP client.
     pub(crate) fn connection(&self) -> Connection<'_> {
         Connection {
