@@ -18,14 +18,14 @@
 //!
 //! The modules in reading order:
 //!
-//! - `config`, `roles`, `creds`, `check`, `presets`, `orphans`, `metrics`: the API paths.
+//! - `config`, `roles`, `creds`, `check`, `presets`, `orphans`, `metrics`, `info`: the API paths.
 //! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
 //! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
-//! - `name_template`: the names of tokens at the service.
-//! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
+//! - `name_template`: the names of tokens at the service. `events`: events for subscribers of the host.
+//! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `response_docs`: descriptions of responses. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
 mod cache;
@@ -33,13 +33,16 @@ mod check;
 mod config;
 mod creds;
 mod endpoint;
+mod events;
 mod field_update;
+mod info;
 mod metrics;
 mod name_template;
 mod orphans;
 mod pending_token;
 mod preset_info;
 mod presets;
+mod response_docs;
 mod role_name;
 mod roles;
 mod rollback;
@@ -67,6 +70,8 @@ pub use crate::preset_info::{FieldCheck, FieldInfo, PresetInfo, PresetStatus, pr
 use crate::cache::Cache;
 use crate::config::{Config, ConnectionMismatch};
 use crate::endpoint::Endpoint;
+use crate::events::PendingEvents;
+use crate::orphans::OrphanAges;
 use crate::roles::Role;
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
@@ -97,6 +102,7 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(orphans::list_path())
         .path(orphans::path())
         .path(metrics::path())
+        .path(info::path())
         .secret(token::secret_type())
         .seal_wrap(config::STORAGE_KEY)
         .seal_wrap(config::NAMED_PREFIX)
@@ -113,6 +119,8 @@ pub struct TokenEngine {
     client: Cache<UpstreamClient>,
     roles: Cache<Role>,
     metrics: Arc<Metrics>,
+    orphan_ages: OrphanAges,
+    pending_events: PendingEvents,
     /// Identifies this process in the leases that it issues.
     instance_id: String,
 }
@@ -124,6 +132,8 @@ impl Default for TokenEngine {
             client: Cache::default(),
             roles: Cache::default(),
             metrics: Arc::default(),
+            orphan_ages: OrphanAges::default(),
+            pending_events: PendingEvents::default(),
             instance_id,
         }
     }

@@ -1,12 +1,17 @@
 //! `orphans/`: tokens that may exist at an API without a lease, because the response to their creation was lost.
 
+mod gauge;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path, WAL_PREFIX};
-use vault_plugin::logical::{Error, Operation};
+use vault_plugin::framework::{Context, Data, Field, ListWithInfo, NoFields, Path, ResponseDoc, WAL_PREFIX};
+use vault_plugin::logical::{Error, Operation, Request, Response};
+
+pub(crate) use self::gauge::{OrphanAges, OrphanSummary};
 
 use crate::TokenEngine;
+use crate::events::{self, event};
 use crate::role_name::{self, RoleName};
 use crate::telemetry::{MeasuredOperation, instrument};
 use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
@@ -14,23 +19,49 @@ use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
 pub(crate) fn list_path() -> Path<TokenEngine> {
     Path::new("orphans/?")
         .help(
-            "List tokens whose mint has an unknown result.",
+            "List the tokens whose mint has an unknown result.",
             "Lists the ids of the write-ahead log entries of mints whose result is unknown. Their tokens may exist at the service \
-             without a lease. The host rolls the entries back periodically. An entry that no rollback can close needs manual intervention.",
+             without a lease. The host rolls the entries back every minute. An entry that no rollback can close needs a person.",
         )
         .on(Operation::List, "List the orphans.", instrument(MeasuredOperation::OrphansList, list))
+        .response(
+            ResponseDoc::new(200, "The ids of the orphans. Without orphans the host responds with 404.")
+                .field("keys", Field::strings().describe("Ids of the write-ahead log entries."))
+                .field("key_info", Field::map().describe("What a read of each orphan shows, by its id.")),
+        )
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new(format!("orphans/{}", role_name::PATTERN))
         .help(
             "Manage a token whose mint has an unknown result.",
-            "Shows the service where the token may exist, its name and its latest expiry. A delete closes the entry. Delete it after \
-             the token is revoked at the service, or if it does not exist there.",
+            "Shows the service where the token may exist, its name and its latest expiry. A delete closes the entry without any proof: \
+             the engine forgets the token. So delete it only after the token is revoked at the service, or if it does not exist there. \
+             The log contains who has deleted it.",
         )
-        .field("name", Field::string().required().describe("Id of the write-ahead log entry."))
+        .field("name", Field::string().required().describe("Specifies the id of the write-ahead log entry."))
         .on(Operation::Read, "Show an orphan.", instrument(MeasuredOperation::OrphansRead, read))
+        .response(
+            ResponseDoc::new(200, "The token that may exist.")
+                .field("token_name", Field::string().describe("Name of the token at the service."))
+                .field("api_endpoint", Field::string().describe("URL of the service."))
+                .field("account", Field::string().describe("Account of the token. Omitted if there is none."))
+                .field(
+                    "state",
+                    Field::string().allowed(["unknown", "not revoked", "not found"]).describe(
+                        "What is known: whether the token was created (unknown), that it was created and its revocation has failed (not \
+                         revoked), or that the service does not recognize its request (not found).",
+                    ),
+                )
+                .field("planned_at", Field::time().describe("Time of the request. Null if it is not known."))
+                .field(
+                    "ends_by",
+                    Field::time().describe("Latest time at which the token expires. Null if it never expires."),
+                ),
+        )
         .on(Operation::Delete, "Close an orphan that is revoked.", instrument(MeasuredOperation::OrphansDelete, delete))
+        .response(ResponseDoc::new(204, "There is no such orphan."))
+        .response(ResponseDoc::new(200, "The orphan is closed. A warning names the token that is no longer tracked."))
 }
 
 #[derive(Deserialize)]
@@ -60,24 +91,10 @@ struct OrphanResponse {
     ends_by: Option<String>,
 }
 
-async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListResponse, Error> {
-    let mut ids = Vec::new();
-    for id in context.storage().list(WAL_PREFIX).await? {
-        if load(&context, &id).await?.is_some() {
-            ids.push(id);
-        }
-    }
-    Ok(ListResponse(ids))
-}
-
-async fn read(
-    context: Context<TokenEngine>,
-    request: OrphanRequest,
-) -> Result<Option<Data<OrphanResponse>>, Error> {
-    let entry = load(&context, &request.name.to_string()).await?;
-    let to_text = |at: Timestamp| at.to_string();
-    Ok(entry.map(|entry| {
-        Data(OrphanResponse {
+impl From<WalEntry> for OrphanResponse {
+    fn from(entry: WalEntry) -> OrphanResponse {
+        let to_text = |at: Timestamp| at.to_string();
+        OrphanResponse {
             api_endpoint: entry.api_endpoint.to_string(),
             state: match entry.state {
                 WalState::Planned => "unknown",
@@ -88,22 +105,58 @@ async fn read(
             ends_by: entry.latest_expiry().map(to_text),
             token_name: entry.request.name,
             account: entry.account,
-        })
-    }))
+        }
+    }
 }
 
-async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result<(), Error> {
-    let id = request.name.to_string();
-    match load(&context, &id).await? {
-        Some(entry) => {
-            context.logger().warn(format!(
-                "the write-ahead log entry of token {:?} was deleted by request",
-                entry.request.name
-            ));
-            context.wal_delete(&id).await
+async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListWithInfo<OrphanResponse>, Error> {
+    let mut orphans = Vec::new();
+    for id in context.storage().list(WAL_PREFIX).await? {
+        if let Some(entry) = load(&context, &id).await? {
+            orphans.push((id, entry.into()));
         }
-        None => Ok(()),
     }
+    Ok(ListWithInfo(orphans))
+}
+
+async fn read(
+    context: Context<TokenEngine>,
+    request: OrphanRequest,
+) -> Result<Option<Data<OrphanResponse>>, Error> {
+    let entry = load(&context, &request.name.to_string()).await?;
+    Ok(entry.map(|entry| Data(entry.into())))
+}
+
+/// Closes an entry on the word of a person. The log line and the event remain as its record.
+async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result<Option<Response>, Error> {
+    let id = request.name.to_string();
+    let Some(entry) = load(&context, &id).await? else { return Ok(None) };
+    context.wal_delete(&id).await?;
+    let (name, endpoint) = (&entry.request.name, &entry.api_endpoint);
+    let until = entry.latest_expiry().map_or_else(|| "it is revoked".to_owned(), |latest| latest.to_string());
+    context.logger().warn(format!(
+        "the write-ahead log entry {id} of token {name:?} at {endpoint} was deleted by {}; the token may be live until {until}",
+        caller(context.request())
+    ));
+    let deleted = event(&context, "orphan-delete", format!("orphans/{id}"));
+    events::send(&context, deleted.with("modified", "true").with("token_name", name));
+    let warning = format!(
+        "token {name:?} at {endpoint} is no longer tracked; if it was created, it lives until {until}"
+    );
+    Ok(Some(Response { warnings: vec![warning], ..Response::default() }))
+}
+
+/// Describes who has sent a request. The id of the request finds it in the audit log of the host.
+fn caller(request: &Request) -> String {
+    let mut caller = format!("{:?}", request.display_name);
+    if !request.entity_id.is_empty() {
+        caller.push_str(&format!(" (entity {})", request.entity_id));
+    }
+    if let Some(connection) = &request.connection {
+        caller.push_str(&format!(" from {}", connection.remote_addr));
+    }
+    caller.push_str(&format!(" in request {}", request.id));
+    caller
 }
 
 /// Returns the entry of a mint, unless its request may still run.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Field, ListResponse, Path};
+use vault_plugin::framework::{Context, Data, Field, ListResponse, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError};
 
 use crate::TokenEngine;
 use crate::config;
 use crate::field_update::FieldUpdate;
 use crate::name_template::{NameLimits, NameTemplate, NameValues};
+use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::stored::{self, Stored, warnings_response};
 use crate::telemetry::{MeasuredOperation, instrument};
@@ -138,6 +139,11 @@ pub(crate) async fn load_cached(
     context.state().roles.get_or_load(&storage_key(name), read).await
 }
 
+/// Returns the number of roles.
+pub(crate) async fn count(storage: &dyn Storage) -> Result<usize, StorageError> {
+    Ok(storage.list(PREFIX).await?.len())
+}
+
 async fn load(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, StorageError> {
     storage.read(&storage_key(name)).await
 }
@@ -145,57 +151,109 @@ async fn load(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, St
 pub(crate) fn list_path() -> Path<TokenEngine> {
     Path::new("roles/?")
         .help("List the roles.", "Lists the names of the roles. after and limit select a page.")
-        .field("after", Field::string().query().describe("Name after which the list begins."))
-        .field("limit", Field::int().query().describe("Maximum number of names to return. Default all."))
+        .field("after", Field::string().query().describe("Specifies the name after which the list begins."))
+        .field(
+            "limit",
+            Field::int().query().describe(
+                "Specifies the maximum number of names to return. If it is not set, all are returned.",
+            ),
+        )
         .on(Operation::List, "List the roles.", instrument(MeasuredOperation::RolesList, list))
+        .response(response_docs::names("Names of the roles."))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(format!("roles/{}", role_name::PATTERN))
+    declare(Path::new(format!("roles/{}", role_name::PATTERN)))
         .help(
             "Manage a role.",
             "A role defines the permissions and TTLs of the tokens that are read from creds/NAME. A write changes \
              the fields that it contains and keeps the others. Leased tokens keep the TTLs that they were issued with.",
         )
-        .field("name", Field::string().required().describe("Name of the role."))
+        .existence_check(exists)
+        .on(Operation::Create, "Create the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .on(Operation::Update, "Change the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .on(
+            Operation::Patch,
+            "Change single fields; null resets a field to its default.",
+            instrument(MeasuredOperation::RolePatch, patch),
+        )
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .response(ResponseDoc::new(404, "The role does not exist."))
+        .on(Operation::Read, "Show the role.", instrument(MeasuredOperation::RoleRead, read))
+        .response(
+            ResponseDoc::new(200, "The role.")
+                .field("permissions", Field::strings().describe("Permissions of the tokens."))
+                .field("ttl", Field::int().describe("TTL of a lease, in seconds."))
+                .field(
+                    "max_ttl",
+                    Field::int().describe("Maximum TTL of a lease, in seconds. 0 if it is that of the mount."),
+                )
+                .field(
+                    "config",
+                    Field::string().describe("Connection that mints the tokens. Omitted if it is the default one."),
+                )
+                .field("parameters", Field::map().describe("Parameters of the tokens. Omitted without any."))
+                .field(
+                    "name_template",
+                    Field::string().describe("Template of the names of the tokens. Omitted if it is not set."),
+                ),
+        )
+        .on(
+            Operation::Delete,
+            "Delete the role. Its leases stay valid.",
+            instrument(MeasuredOperation::RoleDelete, delete),
+        )
+        .response(response_docs::deleted())
+}
+
+/// Declares the fields of a role.
+fn declare(path: Path<TokenEngine>) -> Path<TokenEngine> {
+    path.field("name", Field::string().required().describe("Specifies the name of the role."))
         .field(
             "permissions",
             Field::comma_strings().describe(
-                "Permissions of the tokens: a list, or text separated by commas. Required if the API uses permissions.",
+                "Specifies the permissions of the tokens, as a list or as text separated by commas. They are required if the API uses \
+                 permissions.",
             ),
         )
         .field(
             "config",
-            Field::string().describe("Name of the connection that mints the tokens (vault list PATH/config). Default \"default\"."),
+            Field::string()
+                .documented_default(config::DEFAULT_NAME)
+                .describe("Specifies the connection that mints the tokens (vault list PATH/config)."),
         )
         .field(
             "parameters",
             Field::kv_pairs().describe(
-                "Parameters that the preset of the connection declares for a role (vault read PATH/presets/NAME), for example \
-                 parameters=user=ada. A write replaces all of them.",
+                "Specifies the parameters that the preset of the connection declares for a role (vault read PATH/presets/NAME), for \
+                 example parameters=user=ada. A write replaces all of them.",
             ),
         )
         .field(
             "name_template",
             Field::string().describe(
-                "Template of the names that the tokens have at the service, in the language of Vault's username templates, for example \
-                 {{.DisplayName}}-{{.RoleName}}-{{random 20}}. The fields are .RoleName and .DisplayName. The functions are random, uuid, \
-                 truncate, truncate_sha256, lowercase, uppercase, replace, sha256, unix_time, unix_time_millis, timestamp and printf. A \
-                 template must contain at least 64 random bits, such as random 13. If it is not set, a name consists of vault, the name of \
-                 the role and a UUID.",
+                "Specifies the names that the tokens have at the service, in the language of Vault's username templates, for example \
+                 {{.DisplayName}}-{{.RoleName}}-{{random 20}}. The variables are .RoleName and .DisplayName. The functions are random, \
+                 uuid, truncate, truncate_sha256, lowercase, uppercase, replace, sha256, unix_time, unix_time_millis, timestamp and \
+                 printf. A name must contain at least 64 random bits, such as random 13. If it is not set, a name consists of vault, the \
+                 name of the role and a UUID.",
             ),
         )
-        .field("ttl", Field::duration().describe("TTL of a lease. Default 1h (3600)."))
+        .field("ttl", Field::duration().documented_default("1h").describe("Specifies the TTL of a lease."))
         .field(
             "max_ttl",
-            Field::duration().describe("Maximum TTL of a lease, renewals included. Default 0: the maximum of the mount."),
+            Field::duration().documented_default(0).describe(
+                "Specifies the maximum TTL of a lease, renewals included. 0 is the maximum of the mount.",
+            ),
         )
-        .existence_check(exists)
-        .on(Operation::Create, "Create the role.", instrument(MeasuredOperation::RoleWrite, write))
-        .on(Operation::Update, "Change the role.", instrument(MeasuredOperation::RoleWrite, write))
-        .on(Operation::Patch, "Change single fields; null resets a field to its default.", instrument(MeasuredOperation::RolePatch, patch))
-        .on(Operation::Read, "Show the role.", instrument(MeasuredOperation::RoleRead, read))
-        .on(Operation::Delete, "Delete the role. Its leases stay valid.", instrument(MeasuredOperation::RoleDelete, delete))
 }
 
 #[derive(Deserialize)]

@@ -89,7 +89,8 @@ impl TracedText {
             Origin::Random(bits) => bits,
             Origin::Literal | Origin::Variable => 0.0,
         });
-        bits.sum()
+        // The sum of nothing is -0.
+        bits.fold(0.0, |sum, bits| sum + bits)
     }
 
     pub(super) fn truncate(&mut self, length: usize) {

@@ -1,13 +1,18 @@
 //! The engine on in-memory storage, with a token service over real HTTP.
 
+mod api_description;
 mod certificates;
 mod described;
 mod earlier_version;
+mod events;
 mod fake_api;
 mod harbor;
+mod info;
 mod interleavings;
 mod lost_responses;
 mod metrics;
+mod names;
+mod orphans;
 mod service_faults;
 mod storage_faults;
 mod token_safety;

@@ -10,7 +10,7 @@ use vault_plugin::testing::{StorageCall, TestMount};
 use crate::{assert_accepted, configure, creds, error_message, mount_configured};
 
 /// Returns the page and its content type.
-async fn page(mount: &TestMount, format: Option<&str>) -> (String, String) {
+pub(crate) async fn page(mount: &TestMount, format: Option<&str>) -> (String, String) {
     let fields = format.map_or_else(|| json!({}), |format| json!({"format": format}));
     let fields = fields.as_object().expect("an object").clone();
     let result = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
@@ -22,7 +22,7 @@ async fn page(mount: &TestMount, format: Option<&str>) -> (String, String) {
 }
 
 /// Returns the value of a series.
-fn value(page: &str, series: &str) -> Option<f64> {
+pub(crate) fn value(page: &str, series: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
