@@ -143,6 +143,7 @@ async fn orphan(lab: &Lab) -> String {
     let path = format!("{entries}/{id}");
     let mut entry = lab.vault.read_raw_storage(&path).await.unwrap();
     entry["created_at"] = (entry["created_at"].as_i64().unwrap() - 600).into();
+    entry["data"]["planned_at"] = (entry["data"]["planned_at"].as_i64().unwrap() - 600).into();
     lab.vault.write_raw_storage(&path, &entry).await;
     id
 }

@@ -91,6 +91,21 @@ struct OrphanResponse {
     ends_by: Option<String>,
 }
 
+/// What a list shows of an orphan.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ListedOrphan {
+    Readable(OrphanResponse),
+    Unreadable { state: &'static str },
+}
+
+impl StoredWalEntry {
+    fn parse(self, id: &str) -> Result<WalEntry, Error> {
+        let entry = serde_json::from_value(self.data);
+        entry.map_err(|error| Error::internal(format!("cannot read the write-ahead log entry {id}: {error}")))
+    }
+}
+
 impl From<WalEntry> for OrphanResponse {
     fn from(entry: WalEntry) -> OrphanResponse {
         let to_text = |at: Timestamp| at.to_string();
@@ -109,11 +124,16 @@ impl From<WalEntry> for OrphanResponse {
     }
 }
 
-async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListWithInfo<OrphanResponse>, Error> {
+async fn list(context: Context<TokenEngine>, _: NoFields) -> Result<ListWithInfo<ListedOrphan>, Error> {
     let mut orphans = Vec::new();
     for id in context.storage().list(WAL_PREFIX).await? {
-        if let Some(entry) = load(&context, &id).await? {
-            orphans.push((id, entry.into()));
+        if let Some(record) = load_record(&context, &id).await? {
+            // One unreadable entry must not hide the others.
+            let entry = record.parse(&id);
+            let listed = entry.map_or(ListedOrphan::Unreadable { state: "unreadable" }, |entry| {
+                ListedOrphan::Readable(entry.into())
+            });
+            orphans.push((id, listed));
         }
     }
     Ok(ListWithInfo(orphans))
@@ -123,27 +143,36 @@ async fn read(
     context: Context<TokenEngine>,
     request: OrphanRequest,
 ) -> Result<Option<Data<OrphanResponse>>, Error> {
-    let entry = load(&context, &request.name.to_string()).await?;
+    let id = request.name.to_string();
+    let entry = load_record(&context, &id).await?.map(|record| record.parse(&id)).transpose()?;
     Ok(entry.map(|entry| Data(entry.into())))
 }
 
 /// Closes an entry on the word of a person. The log line and the event remain as its record.
 async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result<Option<Response>, Error> {
     let id = request.name.to_string();
-    let Some(entry) = load(&context, &id).await? else { return Ok(None) };
+    let Some(record) = load_record(&context, &id).await? else { return Ok(None) };
     context.wal_delete(&id).await?;
-    let (name, endpoint) = (&entry.request.name, &entry.api_endpoint);
-    let until = entry.latest_expiry().map_or_else(|| "it is revoked".to_owned(), |latest| latest.to_string());
+    let deleted = event(&context, "orphan-delete", format!("orphans/{id}")).with("modified", "true");
+    let (token, deleted) = match record.parse(&id) {
+        Ok(entry) => {
+            let until =
+                entry.latest_expiry().map_or_else(|| "it is revoked".to_owned(), |latest| latest.to_string());
+            let name = entry.request.name;
+            let token = format!(
+                "token {name:?} at {} is no longer tracked; if it was created, it may be live until {until}",
+                entry.api_endpoint
+            );
+            (token, deleted.with("token_name", name))
+        }
+        Err(error) => (format!("a token is no longer tracked ({error})"), deleted),
+    };
+    events::send(&context, deleted);
     context.logger().warn(format!(
-        "the write-ahead log entry {id} of token {name:?} at {endpoint} was deleted by {}; the token may be live until {until}",
+        "the write-ahead log entry {id} was deleted by {}: {token}",
         caller(context.request())
     ));
-    let deleted = event(&context, "orphan-delete", format!("orphans/{id}"));
-    events::send(&context, deleted.with("modified", "true").with("token_name", name));
-    let warning = format!(
-        "token {name:?} at {endpoint} is no longer tracked; if it was created, it lives until {until}"
-    );
-    Ok(Some(Response { warnings: vec![warning], ..Response::default() }))
+    Ok(Some(Response { warnings: vec![token], ..Response::default() }))
 }
 
 /// Describes who has sent a request. The id of the request finds it in the audit log of the host.
@@ -160,15 +189,9 @@ fn caller(request: &Request) -> String {
 }
 
 /// Returns the entry of a mint, unless its request may still run.
-async fn load(context: &Context<TokenEngine>, id: &str) -> Result<Option<WalEntry>, Error> {
+async fn load_record(context: &Context<TokenEngine>, id: &str) -> Result<Option<StoredWalEntry>, Error> {
     let record: Option<StoredWalEntry> = context.storage().read(&format!("{WAL_PREFIX}{id}")).await?;
-    let Some(record) = record.filter(|record| record.kind == MINT_KIND) else { return Ok(None) };
-    let age = Timestamp::now().as_second().saturating_sub(record.created_at);
-    if age < i64::try_from(crate::ROLLBACK_MIN_AGE.as_secs()).unwrap_or(i64::MAX) {
-        return Ok(None);
-    }
-    let entry = serde_json::from_value(record.data);
-    entry
-        .map(Some)
-        .map_err(|error| Error::internal(format!("cannot read the write-ahead log entry {id}: {error}")))
+    let min_age = i64::try_from(crate::ROLLBACK_MIN_AGE.as_secs()).unwrap_or(i64::MAX);
+    let now = Timestamp::now().as_second();
+    Ok(record.filter(|record| record.kind == MINT_KIND && now.saturating_sub(record.created_at) >= min_age))
 }

@@ -102,3 +102,24 @@ async fn a_person_who_closes_an_orphan_is_told_which_token_may_live_on() {
     );
     assert!(mount.delete(&format!("orphans/{id}")).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_hides_no_orphan_and_can_be_closed() {
+    let upstream = Upstream::start().await;
+    let mount = mount_with_orphan(&upstream).await;
+    backdate(&mount, 600).await;
+    let newer =
+        json!({"type": "mint", "data": {"api_endpoint": 7}, "created_at": 0}).to_string().into_bytes();
+    let key = format!("{WAL_PREFIX}newer");
+    mount.storage().put(StorageEntry { key, value: newer, seal_wrap: false }).await.unwrap();
+    let listed = data(mount.list("orphans/").await.unwrap());
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 2, "{listed}");
+    assert_eq!(listed["key_info"]["newer"], json!({"state": "unreadable"}));
+    assert!(
+        read_error(&mount, "orphans/newer").await.contains("cannot read the write-ahead log entry newer")
+    );
+    assert_eq!(gauges(&mount).await.0, Some(2.0));
+    let closed = mount.delete("orphans/newer").await.unwrap().unwrap();
+    assert!(closed.warnings[0].contains("a token is no longer tracked"), "{closed:?}");
+    assert_eq!(wal_entries(&mount).len(), 1);
+}
