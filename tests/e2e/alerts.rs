@@ -45,7 +45,7 @@ async fn prometheus_takes_the_alerts_and_the_jobs() {
         let made = GeneratedRules::for_mounts(mounts).await;
         let check = ["check", "rules", "--lint=all", "--lint-fatal"];
         let said = made.promtool(&check, "rules.yaml", made.rules()).await;
-        assert!(said.contains("SUCCESS: 9 rules found"), "{said}");
+        assert!(said.contains("SUCCESS: 10 rules found"), "{said}");
         let of_the_operator = made.content("prometheus-rule.yaml")[0]["spec"].to_string();
         made.promtool(&check, "operator.yaml", of_the_operator).await;
         let jobs = made.content("prometheus-scrape.yaml");
@@ -186,6 +186,19 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        "TokenEngineOrphans",
+        "80m",
+        // Rollback has revoked the token after half an hour.
+        &[
+            ("custom_plugin_orphans{JOB}", "1+0x30 0+0x60"),
+            ("custom_plugin_oldest_orphan_age_seconds{JOB}", "0+60x30 0+0x60"),
+        ],
+        &[
+            ("custom_plugin_orphans{JOB}", "1+0x90"),
+            ("custom_plugin_oldest_orphan_age_seconds{JOB}", "0+60x90"),
+        ],
+    ),
+    (
         "VaultNotAnswering",
         "20m",
         &[("up{job='vault'}", "1+0x30"), ("up{job='other'}", "0+0x30")],
@@ -213,6 +226,7 @@ const PENDING: &[(&str, u32)] = &[
     ("TokenEngineKeyRefused", 1),
     ("TokenEngineRevocationsFail", 15),
     ("TokenEngineUnclaimedTokens", 5),
+    ("TokenEngineOrphans", 5),
     ("VaultNotAnswering", 5),
     ("VaultNoSpareServer", 10),
     ("VaultIrrevocableLeases", 5),

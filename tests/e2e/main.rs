@@ -10,6 +10,7 @@ mod token_accounting;
 mod volume_kinds;
 
 mod alerts;
+mod api_description;
 mod auth_method;
 mod connection;
 mod crash_recovery;
@@ -17,6 +18,7 @@ mod credentials;
 mod creds_exec;
 mod dev;
 mod doctor;
+mod events;
 mod interrupts;
 mod invalid_requests;
 mod loader;

@@ -85,7 +85,11 @@ async fn alerts_after(minutes: &str, first: &str, second: &str) -> Vec<&'static 
         .collect();
     let mut firing = Vec::new();
     let alerts = ["TokenEngineNotAnswering", SLOW_ALERT, "TokenEngineFailing", "TokenEngineKeyRefused"];
-    for alert in alerts.into_iter().chain(["TokenEngineRevocationsFail", "TokenEngineUnclaimedTokens"]) {
+    for alert in alerts.into_iter().chain([
+        "TokenEngineRevocationsFail",
+        "TokenEngineUnclaimedTokens",
+        "TokenEngineOrphans",
+    ]) {
         let question = format!("count(ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}})");
         let expected = json!([{"labels": "{}", "value": 1}]);
         let test = json!({

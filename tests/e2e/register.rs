@@ -21,16 +21,3 @@ async fn a_second_run_has_nothing_to_do_and_writes_nothing() {
     assert_eq!(report.code, Some(0), "{report:?}");
     assert_eq!(lab.writes(), before);
 }
-
-#[tokio::test]
-async fn path_help_and_openapi_describe_every_path() {
-    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
-    let help = lab.vault.cli(["path-help", "custom"]).await.success();
-    for path in ["config", "creds/", "roles/"] {
-        assert!(help.contains(path), "{path} is missing in {help}");
-    }
-    let document = lab.vault.request("GET", "sys/internal/specs/openapi", None).await.success();
-    for path in ["/custom/config", "/custom/creds/{name}", "/custom/roles/{name}"] {
-        assert!(document["paths"].get(path).is_some(), "{path} is missing");
-    }
-}

@@ -1,11 +1,12 @@
 //! `check`: tests a connection without issuing a token.
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Field, Path};
+use vault_plugin::framework::{Context, Data, Field, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::config;
+use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::telemetry::{MeasuredOperation, instrument};
 
@@ -15,15 +16,29 @@ pub(crate) fn path() -> Path<TokenEngine> {
 
 pub(crate) fn named_path() -> Path<TokenEngine> {
     let path = Path::new(format!("check/{}", role_name::PATTERN));
-    with_read(path.field("name", Field::string().required().describe("Name of the connection.")))
+    with_read(
+        path.field("name", Field::string().required().describe("Specifies the name of the connection.")),
+    )
 }
 
 fn with_read(path: Path<TokenEngine>) -> Path<TokenEngine> {
-    path.help(
+    let path = path.help(
         "Check a connection.",
         "Sends the call of the preset that creates nothing. This checks the address, TLS and the credential. No token is issued.",
     )
     .on(Operation::Read, "Check the connection.", instrument(MeasuredOperation::Check, read))
+    .response(
+        ResponseDoc::new(200, "The connection works.")
+            .field("api_endpoint", Field::string().describe("URL of the token service."))
+            .field("preset", Field::string().describe("Name of the preset, or of the description of the API."))
+            .field(
+                "checked",
+                Field::bool().describe("Whether a call was sent. False if the description has no call that creates nothing."),
+            )
+            .field("account", Field::string().describe("Account that the API reports. Omitted if it reports none.")),
+    )
+    .response(ResponseDoc::new(400, "The connection does not exist."));
+    response_docs::upstream_errors(path)
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ mod update;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path};
+use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation, Response};
 
 pub(crate) use self::connections::{change, find_client, load, load_client, names, not_configured};
@@ -22,6 +22,7 @@ pub(crate) use self::settings::{Config, ConnectionMismatch, default_metrics_pref
 use self::fields::{ConfigResponse, ConfigUpdate};
 use self::update::{apply_update, invalid};
 use crate::TokenEngine;
+use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::stored::{self, Change, warnings_response};
 use crate::telemetry::{MeasuredOperation, instrument};
@@ -53,6 +54,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
             "Lists the names of the connections. The one at config is called default.",
         )
         .on(Operation::List, "List the connections.", instrument(MeasuredOperation::ConfigList, list))
+        .response(response_docs::names("Names of the connections."))
 }
 
 /// `config`, which is `config/default`.
@@ -62,7 +64,7 @@ pub(crate) fn path() -> Path<TokenEngine> {
 
 pub(crate) fn named_path() -> Path<TokenEngine> {
     let path = Path::new(format!("config/{}", role_name::PATTERN))
-        .field("name", Field::string().required().describe("Name of the connection."));
+        .field("name", Field::string().required().describe("Specifies the name of the connection."));
     with_fields(path)
 }
 
@@ -76,10 +78,22 @@ fn with_fields(path: Path<TokenEngine>) -> Path<TokenEngine> {
         )
         .existence_check(exists)
         .on(Operation::Create, "Configure the token service.", instrument(MeasuredOperation::ConfigWrite, write))
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
         .on(Operation::Update, "Change the configuration.", instrument(MeasuredOperation::ConfigWrite, write))
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
         .on(Operation::Patch, "Change single fields; null resets a field to its default.", instrument(MeasuredOperation::ConfigPatch, patch))
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .response(ResponseDoc::new(404, "The connection does not exist."))
         .on(Operation::Read, "Show the configuration without the key.", instrument(MeasuredOperation::ConfigRead, read))
+        .response(fields::response())
         .on(Operation::Delete, "Delete the configuration. Leased tokens cannot be revoked without it.", instrument(MeasuredOperation::ConfigDelete, delete))
+        .response(response_docs::deleted())
 }
 
 /// A request for a connection. Without a name it is the default one.

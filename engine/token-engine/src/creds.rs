@@ -5,12 +5,15 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use vault_plugin::framework::{Context, Field, LeasedSecret, Path};
+use vault_plugin::framework::{Context, Field, LeasedSecret, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Map, Operation, Sensitive};
 
 use crate::config;
+use crate::events::{self, event};
 use crate::mint::{self, MintParams, MintedToken};
+use crate::name_template::NameValues;
 use crate::pending_token::PendingToken;
+use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::roles::{self, Role};
 use crate::telemetry::{self, instrument};
@@ -20,24 +23,55 @@ use crate::wal_entry::TokenOwner;
 use crate::{TokenEngine, UpstreamClient};
 
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(format!("creds/{}", role_name::PATTERN))
+    let path = Path::new(format!("creds/{}", role_name::PATTERN))
         .help(
             "Read a token of a role.",
             "Each read mints a token with the permissions of the role and a renewable lease. The token is revoked at the token \
              service when its lease is revoked or expires. A write requests fewer permissions or a shorter TTL than the role allows.",
         )
-        .field("name", Field::string().required().describe("Name of the role."))
+        .field("name", Field::string().required().describe("Specifies the name of the role."))
         .field(
             "permissions",
-            Field::comma_strings().describe("Permissions of the token: some of those of the role. Default all."),
+            Field::comma_strings().describe(
+                "Specifies the permissions of the token: some of those of the role. If it is not set, the token has all of them.",
+            ),
         )
-        .field("ttl", Field::duration().describe("Maximum lifetime of the token, not longer than the ttl of the role."))
-        .on(Operation::Read, "Mint a token.", instrument(telemetry::MeasuredOperation::CredsRead, read))
-        .on(
-            Operation::Update,
-            "Mint a token with fewer permissions or a shorter lifetime.",
-            instrument(telemetry::MeasuredOperation::CredsRead, read_narrowed),
+        .field(
+            "ttl",
+            Field::duration().describe(
+                "Specifies the maximum lifetime of the token. It cannot be longer than the ttl of the role, which applies if it is not set.",
+            ),
         )
+        .on(Operation::Read, "Mint a token.", instrument(telemetry::MeasuredOperation::CredsRead, read));
+    let path = responses(path).on(
+        Operation::Update,
+        "Mint a token with fewer permissions or a shorter lifetime.",
+        instrument(telemetry::MeasuredOperation::CredsRead, read_narrowed),
+    );
+    responses(path)
+}
+
+/// Declares the responses of a mint.
+fn responses(path: Path<TokenEngine>) -> Path<TokenEngine> {
+    let path = path
+        .response(
+            ResponseDoc::new(
+                200,
+                "The token under a lease, with the outputs that the description of the API declares.",
+            )
+            .field("token", Field::string().sensitive().describe("The token."))
+            .field(
+                "permissions",
+                Field::strings()
+                    .describe("Permissions of the token. Omitted if the API does not use permissions."),
+            )
+            .additional_fields(),
+        )
+        .response(ResponseDoc::new(
+            400,
+            "The request, the role or the connection must be changed. No token is issued.",
+        ));
+    response_docs::upstream_errors(path)
 }
 
 #[derive(Deserialize)]
@@ -127,8 +161,9 @@ async fn mint(
     let parameters = role.check(api)?;
     // A token that the API does not renew must outlive every renewal of its lease.
     let life = if renew_upstream { terms.ttl } else { terms.max_ttl };
-    let params =
-        MintParams { role: role_name, permissions, parameters: &parameters, life, owner: TokenOwner::Lease };
+    let display_name = &*context.request().display_name;
+    let name = role.token_name(&NameValues { role: role_name, display_name, now: Timestamp::now() }, api)?;
+    let params = MintParams { name, permissions, parameters: &parameters, life, owner: TokenOwner::Lease };
     let MintedToken { guard, token, outputs, expires, renewal } =
         mint::mint(context, std::sync::Arc::clone(&client), params).await?;
     let renewal = renewal.filter(|_| renew_upstream);
@@ -166,6 +201,9 @@ async fn mint(
         instance_id: context.state().instance_id.clone(),
     };
     context.state().metrics().count_issued();
+    let issued =
+        event(context, "creds-create", format!("creds/{role_name}")).with("name", role_name.to_string());
+    events::send(context, issued.with("token_name", &entry.request.name).with("connection", &role.config));
     let granted = sends_permissions.then_some(&*entry.request.permissions);
     Ok(LeasedSecret::new(token::SECRET_TYPE, credentials(&token, granted, outputs), lease, terms.into()))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::name_template::{NameLimits, assert_names_are_unique};
 use crate::roles::Role;
 use crate::rotation::RotationEntry;
 use crate::terms;
@@ -46,6 +47,14 @@ pub fn description(bytes: &[u8]) {
     assert!(Description::parse(&written).is_ok_and(|read| read == description), "{written}");
 }
 
+/// A name template. Property: the names of an accepted one are unique, and fit the API.
+pub fn name_template(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    for limits in [NameLimits::default(), NameLimits { max_length: Some(40), dns_label: true }] {
+        assert_names_are_unique(text, text, limits);
+    }
+}
+
 /// The address of a service. Property: an accepted address contains no credential, and is unchanged when it is parsed again.
 pub fn endpoint(bytes: &[u8]) {
     let Ok(input) = str::from_utf8(bytes) else { return };
@@ -74,6 +83,7 @@ mod tests {
         replay("expiry", expiry);
         replay("endpoint", endpoint);
         replay("description", description);
+        replay("name_template", name_template);
     }
 }
 

@@ -18,7 +18,8 @@
 //!
 //! The modules in reading order:
 //!
-//! - `config`, `roles`, `creds`, `static_roles`, `static_creds`, `rotate_role`, `check`, `presets`, `orphans`, `metrics`: the API paths.
+//! - `config`, `roles`, `creds`, `static_roles`, `static_creds`, `rotate_role`, `check`, `presets`, `orphans`, `metrics`, `info`: the API
+//!   paths. `response_docs`: descriptions of their responses.
 //! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
 //! - `mint`: mints a token. `periodic`: work on the host's timer.
 //! - `rotation`: the rotation of the key of a connection. `schedule`: when a credential is rotated.
@@ -26,7 +27,8 @@
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
-//! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `field_update`, `role_name`, `sensitive`: types of fields.
+//! - `name_template`: the names of tokens at the service. `events`: events for subscribers of the host.
+//! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `response_docs`: descriptions of responses. `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
 mod cache;
@@ -34,14 +36,18 @@ mod check;
 mod config;
 mod creds;
 mod endpoint;
+mod events;
 mod field_update;
+mod info;
 mod metrics;
 mod mint;
+mod name_template;
 mod orphans;
 mod pending_token;
 mod periodic;
 mod preset_info;
 mod presets;
+mod response_docs;
 mod role_name;
 mod roles;
 mod rollback;
@@ -76,6 +82,8 @@ pub use crate::preset_info::{FieldCheck, FieldInfo, PresetInfo, PresetStatus, pr
 use crate::cache::Cache;
 use crate::config::{Config, ConnectionMismatch};
 use crate::endpoint::Endpoint;
+use crate::events::PendingEvents;
+use crate::orphans::OrphanAges;
 use crate::roles::Role;
 use crate::rotation::{Backoff, ROTATION_KIND};
 use crate::static_roles::RotationQueue;
@@ -114,6 +122,7 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(orphans::list_path())
         .path(orphans::path())
         .path(metrics::path())
+        .path(info::path())
         .secret(token::secret_type())
         .seal_wrap(config::STORAGE_KEY)
         .seal_wrap(config::NAMED_PREFIX)
@@ -144,6 +153,8 @@ pub struct TokenEngine {
     metrics: Arc<Metrics>,
     /// Delays scheduled rotations that fail.
     backoff: Backoff,
+    orphan_ages: OrphanAges,
+    pending_events: PendingEvents,
     /// Identifies this process in the leases that it issues.
     instance_id: String,
 }
@@ -157,6 +168,8 @@ impl Default for TokenEngine {
             static_rotations: RotationQueue::default(),
             metrics: Arc::default(),
             backoff: Backoff::default(),
+            orphan_ages: OrphanAges::default(),
+            pending_events: PendingEvents::default(),
             instance_id,
         }
     }

@@ -11,18 +11,17 @@ use vault_plugin::logical::{Error, Sensitive};
 use zeroize::Zeroizing;
 
 use crate::pending_token::{PendingToken, TokenGuard};
-use crate::role_name::RoleName;
 use crate::upstream::{
     ExpiryError, Lifetime, MintCall, MintResponse, Minted, Parameters, RecoveryPlan, Renew, RetryPolicy,
     Revocation, UpstreamError, Values, bind_renewal,
 };
-use crate::wal_entry::{MINT_KIND, MintRequest, TokenOwner, WalEntry, unique_name};
+use crate::wal_entry::{MINT_KIND, MintRequest, TokenOwner, WalEntry};
 use crate::{TokenEngine, UpstreamClient};
 
 /// What is minted.
 pub(crate) struct MintParams<'a> {
-    /// The name of the token begins with that of its role.
-    pub(crate) role: &'a RoleName,
+    /// The unique name of the token.
+    pub(crate) name: String,
     pub(crate) permissions: &'a [String],
     /// The parameters of the role in the types of the API.
     pub(crate) parameters: &'a Parameters,
@@ -57,9 +56,8 @@ pub(crate) async fn mint(
     let account = client.account().await?.into_owned();
 
     let lifetime = Lifetime { now: Timestamp::now(), seconds: params.life.as_secs() };
-    let name = unique_name(params.role, description.naming.max_length, description.naming.dns_label);
     let secret = api.uses.generated_secret.then(generated_secret);
-    let mut request = MintRequest::new(name, params.permissions, params.life.as_secs());
+    let mut request = MintRequest::new(params.name, params.permissions, params.life.as_secs());
     let key = request.idempotency_key.clone();
     let name = request.name.clone();
     let values = Values {

@@ -1,10 +1,11 @@
 //! `presets/`: the descriptions of token APIs that ship with the engine.
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path};
+use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
+use crate::response_docs;
 use crate::role_name;
 use crate::telemetry::{MeasuredOperation as Measured, instrument};
 use crate::upstream::{Description, all_presets, find_preset};
@@ -13,6 +14,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
     Path::new("presets/?")
         .help("List the presets.", "Lists the token APIs whose descriptions ship with the engine.")
         .on(Operation::List, "List the presets.", instrument(Measured::PresetsList, list))
+        .response(response_docs::names("Names of the presets."))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -21,8 +23,15 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "Show a preset.",
             "Shows the description of a token API: what it asks of a connection and of a role, how it was proven, and its calls.",
         )
-        .field("name", Field::string().required().describe("Name of the preset."))
+        .field("name", Field::string().required().describe("Specifies the name of the preset."))
         .on(Operation::Read, "Show a preset.", instrument(Measured::PresetsRead, read))
+        .response(
+            ResponseDoc::new(200, "The preset.")
+                .field("name", Field::string().describe("Name of the preset."))
+                .field("help", Field::string().describe("What the preset issues."))
+                .field("evidence", Field::string().describe("How the description was proven."))
+                .field("api", Field::map().describe("Description of the API, as the field api of a connection takes it.")),
+        )
 }
 
 #[derive(Deserialize)]

@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Field, ListResponse, Path};
+use vault_plugin::framework::{Context, Data, Field, ListResponse, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError};
 
 use crate::TokenEngine;
 use crate::config;
 use crate::field_update::FieldUpdate;
+use crate::name_template::{NameLimits, NameTemplate, NameValues};
+use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::stored::{self, Stored, warnings_response};
 use crate::telemetry::{MeasuredOperation, instrument};
 use crate::terms::LeaseTerms;
 use crate::upstream::{Api, Parameters, PermissionUse, Place, complete};
+use crate::wal_entry::unique_name;
 
 const PREFIX: &str = "roles/";
 
@@ -33,6 +36,9 @@ pub(crate) struct Role {
     /// The parameters that the description of the API declares for a role, as the user has written them.
     #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub(crate) parameters: Parameters,
+    /// The template of the names of its tokens. Empty for names of the engine.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) name_template: String,
 }
 
 impl Stored for Role {
@@ -56,6 +62,27 @@ impl Role {
     /// Returns the parameters in the types of the API. Fails if the role does not fit the API.
     pub(crate) fn check(&self, api: &Api) -> Result<Parameters, Error> {
         check_fields(api, &self.permissions, &self.parameters)
+    }
+
+    /// Returns a new name for a token of this role, which the API accepts.
+    pub(crate) fn token_name(&self, values: &NameValues<'_>, api: &Api) -> Result<String, Error> {
+        let limits = api.name_limits();
+        if self.name_template.is_empty() {
+            return Ok(unique_name(values.role, limits));
+        }
+        let name =
+            NameTemplate::parse(&self.name_template).and_then(|template| template.render(values, limits));
+        name.map_err(|error| Error::invalid(error.to_string()))
+    }
+
+    /// Checks that every name of a token of this role is unique, and valid for the API.
+    fn check_name_template(&self, name: &RoleName, limits: NameLimits) -> Result<(), Error> {
+        if self.name_template.is_empty() {
+            return Ok(());
+        }
+        let checked =
+            NameTemplate::parse(&self.name_template).and_then(|template| template.check(name, limits));
+        checked.map_err(|error| Error::invalid(error.to_string()))
     }
 
     /// Checks that a lease of the role can be issued and renewed.
@@ -120,6 +147,11 @@ pub(crate) async fn load_cached(
     context.state().roles.get_or_load(&storage_key(name), read).await
 }
 
+/// Returns the number of roles.
+pub(crate) async fn count(storage: &dyn Storage) -> Result<usize, StorageError> {
+    Ok(storage.list(PREFIX).await?.len())
+}
+
 async fn load(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, StorageError> {
     storage.read(&storage_key(name)).await
 }
@@ -127,47 +159,109 @@ async fn load(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, St
 pub(crate) fn list_path() -> Path<TokenEngine> {
     Path::new("roles/?")
         .help("List the roles.", "Lists the names of the roles. after and limit select a page.")
-        .field("after", Field::string().query().describe("Name after which the list begins."))
-        .field("limit", Field::int().query().describe("Maximum number of names to return. Default all."))
+        .field("after", Field::string().query().describe("Specifies the name after which the list begins."))
+        .field(
+            "limit",
+            Field::int().query().describe(
+                "Specifies the maximum number of names to return. If it is not set, all are returned.",
+            ),
+        )
         .on(Operation::List, "List the roles.", instrument(MeasuredOperation::RolesList, list))
+        .response(response_docs::names("Names of the roles."))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(format!("roles/{}", role_name::PATTERN))
+    declare(Path::new(format!("roles/{}", role_name::PATTERN)))
         .help(
             "Manage a role.",
             "A role defines the permissions and TTLs of the tokens that are read from creds/NAME. A write changes \
              the fields that it contains and keeps the others. Leased tokens keep the TTLs that they were issued with.",
         )
-        .field("name", Field::string().required().describe("Name of the role."))
+        .existence_check(exists)
+        .on(Operation::Create, "Create the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .on(Operation::Update, "Change the role.", instrument(MeasuredOperation::RoleWrite, write))
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .on(
+            Operation::Patch,
+            "Change single fields; null resets a field to its default.",
+            instrument(MeasuredOperation::RolePatch, patch),
+        )
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .response(ResponseDoc::new(404, "The role does not exist."))
+        .on(Operation::Read, "Show the role.", instrument(MeasuredOperation::RoleRead, read))
+        .response(
+            ResponseDoc::new(200, "The role.")
+                .field("permissions", Field::strings().describe("Permissions of the tokens."))
+                .field("ttl", Field::int().describe("TTL of a lease, in seconds."))
+                .field(
+                    "max_ttl",
+                    Field::int().describe("Maximum TTL of a lease, in seconds. 0 if it is that of the mount."),
+                )
+                .field(
+                    "config",
+                    Field::string().describe("Connection that mints the tokens. Omitted if it is the default one."),
+                )
+                .field("parameters", Field::map().describe("Parameters of the tokens. Omitted without any."))
+                .field(
+                    "name_template",
+                    Field::string().describe("Template of the names of the tokens. Omitted if it is not set."),
+                ),
+        )
+        .on(
+            Operation::Delete,
+            "Delete the role. Its leases stay valid.",
+            instrument(MeasuredOperation::RoleDelete, delete),
+        )
+        .response(response_docs::deleted())
+}
+
+/// Declares the fields of a role.
+fn declare(path: Path<TokenEngine>) -> Path<TokenEngine> {
+    path.field("name", Field::string().required().describe("Specifies the name of the role."))
         .field(
             "permissions",
             Field::comma_strings().describe(
-                "Permissions of the tokens: a list, or text separated by commas. Required if the API uses permissions.",
+                "Specifies the permissions of the tokens, as a list or as text separated by commas. They are required if the API uses \
+                 permissions.",
             ),
         )
         .field(
             "config",
-            Field::string().describe("Name of the connection that mints the tokens (vault list PATH/config). Default \"default\"."),
+            Field::string()
+                .documented_default(config::DEFAULT_NAME)
+                .describe("Specifies the connection that mints the tokens (vault list PATH/config)."),
         )
         .field(
             "parameters",
             Field::kv_pairs().describe(
-                "Parameters that the preset of the connection declares for a role (vault read PATH/presets/NAME), for example \
-                 parameters=user=ada. A write replaces all of them.",
+                "Specifies the parameters that the preset of the connection declares for a role (vault read PATH/presets/NAME), for \
+                 example parameters=user=ada. A write replaces all of them.",
             ),
         )
-        .field("ttl", Field::duration().describe("TTL of a lease. Default 1h (3600)."))
+        .field(
+            "name_template",
+            Field::string().describe(
+                "Specifies the names that the tokens have at the service, in the language of Vault's username templates, for example \
+                 {{.DisplayName}}-{{.RoleName}}-{{random 20}}. The variables are .RoleName and .DisplayName. The functions are random, \
+                 uuid, truncate, truncate_sha256, lowercase, uppercase, replace, sha256, unix_time, unix_time_millis, timestamp and \
+                 printf. A name must contain at least 64 random bits, such as random 13. If it is not set, a name consists of vault, the \
+                 name of the role and a UUID.",
+            ),
+        )
+        .field("ttl", Field::duration().documented_default("1h").describe("Specifies the TTL of a lease."))
         .field(
             "max_ttl",
-            Field::duration().describe("Maximum TTL of a lease, renewals included. Default 0: the maximum of the mount."),
+            Field::duration().documented_default(0).describe(
+                "Specifies the maximum TTL of a lease, renewals included. 0 is the maximum of the mount.",
+            ),
         )
-        .existence_check(exists)
-        .on(Operation::Create, "Create the role.", instrument(MeasuredOperation::RoleWrite, write))
-        .on(Operation::Update, "Change the role.", instrument(MeasuredOperation::RoleWrite, write))
-        .on(Operation::Patch, "Change single fields; null resets a field to its default.", instrument(MeasuredOperation::RolePatch, patch))
-        .on(Operation::Read, "Show the role.", instrument(MeasuredOperation::RoleRead, read))
-        .on(Operation::Delete, "Delete the role. Its leases stay valid.", instrument(MeasuredOperation::RoleDelete, delete))
 }
 
 #[derive(Deserialize)]
@@ -203,6 +297,8 @@ struct RoleUpdate {
     config: FieldUpdate<String>,
     #[serde(default)]
     parameters: FieldUpdate<Parameters>,
+    #[serde(default)]
+    name_template: FieldUpdate<String>,
 }
 
 async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
@@ -247,8 +343,9 @@ async fn update(
     let role = stored::update(&context, key, move |storage, before| {
         let changes = changes.clone();
         Box::pin(async move {
-            let role = apply_update(permit(before, &changes.name)?, changes)?;
-            check_connection(storage, &role).await?;
+            let name = changes.name.clone();
+            let role = apply_update(permit(before, &name)?, changes)?;
+            check_connection(storage, &name, &role).await?;
             role.check_ttls()?;
             Ok(role)
         })
@@ -266,13 +363,17 @@ async fn delete(context: Context<TokenEngine>, role: RoleRequest) -> Result<(), 
 
 /// Checks a role against the API of its connection. A role can be written before its connection. Then it only needs permissions or
 /// parameters.
-async fn check_connection(storage: &dyn Storage, role: &Role) -> Result<(), Error> {
+async fn check_connection(storage: &dyn Storage, name: &RoleName, role: &Role) -> Result<(), Error> {
     match config::load(storage, &role.config).await? {
-        Some(config) => role.check(&config.api()?).map(drop),
+        Some(config) => {
+            let api = config.api()?;
+            role.check(&api)?;
+            role.check_name_template(name, api.name_limits())
+        }
         None if role.permissions.is_empty() && role.parameters.is_empty() => {
             Err(Error::invalid("permissions is required: name at least one, such as permissions=read,list"))
         }
-        None => Ok(()),
+        None => role.check_name_template(name, NameLimits::default()),
     }
 }
 
@@ -283,12 +384,16 @@ fn apply_update(before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error
         max_ttl: 0,
         config: default_config(),
         parameters: Parameters::new(),
+        name_template: String::new(),
     });
     changes.permissions.apply(&mut role.permissions, Vec::new());
     changes.ttl.apply(&mut role.ttl, DEFAULT_TTL);
     changes.max_ttl.apply(&mut role.max_ttl, 0);
     changes.config.apply(&mut role.config, default_config());
     changes.parameters.apply(&mut role.parameters, Parameters::new());
+    changes.name_template.apply(&mut role.name_template, String::new());
+    // The command line passes the line break at the end of a file.
+    role.name_template = role.name_template.trim().to_owned();
 
     role.permissions = trimmed(&role.permissions);
     RoleName::try_from(role.config.clone()).map_err(|error| Error::invalid(error.of("connection")))?;
@@ -314,7 +419,14 @@ mod tests {
 
     fn role(permissions: &[&str], ttl: u64, max_ttl: u64) -> Role {
         let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
-        Role { permissions, ttl, max_ttl, config: default_config(), parameters: Parameters::new() }
+        Role {
+            permissions,
+            ttl,
+            max_ttl,
+            config: default_config(),
+            parameters: Parameters::new(),
+            name_template: String::new(),
+        }
     }
 
     #[test]

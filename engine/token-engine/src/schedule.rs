@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Field, Path};
+use vault_plugin::framework::{Field, Path, ResponseDoc};
 use vault_plugin::logical::Error;
 
 use self::cron::{CronError, CronSchedule};
@@ -104,28 +104,51 @@ impl RotationDue {
 pub(crate) fn with_rotation_fields<S: Send + Sync + 'static>(path: Path<S>, credential: &str) -> Path<S> {
     path.field(
         "rotation_period",
-        Field::duration().describe(format!(
-            "Time after which {credential} is rotated, at least 1m. Excludes rotation_schedule."
+        Field::duration().documented_default("0s").describe(format!(
+            "Specifies the time after which {credential} is rotated, at least 1m. It excludes rotation_schedule."
         )),
     )
     .field(
         "rotation_schedule",
-        Field::string().describe(format!(
-            "Times at which {credential} is rotated, in the five fields of cron (minute, hour, day of month, month, day of week) in UTC, \
-             for example \"0 3 * * SAT\". Excludes rotation_period."
+        Field::string().documented_default("").describe(format!(
+            "Specifies the times at which {credential} is rotated, in the five fields of cron (minute, hour, day of month, month, day of \
+             week) in UTC, for example \"0 3 * * SAT\". It excludes rotation_period."
         )),
     )
     .field(
         "rotation_window",
-        Field::duration().describe(
-            "Time after a scheduled rotation within which it may start, at least 1h. A rotation that could not start within it waits for \
-             the next scheduled time. Requires rotation_schedule. Default: no limit.",
+        Field::duration().documented_default("0s").describe(
+            "Specifies the time after a scheduled rotation within which it may start, at least 1h. A rotation that could not start within \
+             it waits for the next scheduled time. It requires rotation_schedule. With 0, there is no limit.",
         ),
     )
     .field(
         "disable_automated_rotation",
-        Field::bool().describe("Rotate only by request. Default false."),
+        Field::bool()
+            .documented_default(false)
+            .describe("Specifies whether rotations happen by request only."),
     )
+}
+
+/// Adds the rotation fields to a response.
+pub(crate) fn with_rotation_response(response: ResponseDoc) -> ResponseDoc {
+    response
+        .field(
+            "rotation_period",
+            Field::int().describe("Period of the rotations in seconds. Omitted if it is not set."),
+        )
+        .field(
+            "rotation_schedule",
+            Field::string().describe("Schedule of the rotations. Omitted if it is not set."),
+        )
+        .field(
+            "rotation_window",
+            Field::int().describe("Window of a scheduled rotation in seconds. Omitted if it is not set."),
+        )
+        .field(
+            "disable_automated_rotation",
+            Field::bool().describe("Whether rotations happen by request only. Omitted if not."),
+        )
 }
 
 impl RotationSettings {

@@ -16,18 +16,20 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "Read the token of a static role.",
             "Returns the current token, without a lease. It stays valid until the rotation after the next one. Read it again after ttl.",
         )
-        .field("name", Field::string().required().describe("Name of the static role."))
+        .field("name", Field::string().required().describe("Specifies the name of the static role."))
         .on(Operation::Read, "Read the current token.", instrument(MeasuredOperation::StaticCredsRead, read))
         .response(
             ResponseDoc::new(200, "The current token, with the other outputs of the API.")
                 .field("token", Field::string().sensitive().describe("The token."))
-                .field("permissions", Field::comma_strings().describe("Its permissions, if the API uses them."))
+                .field("permissions", Field::strings().describe("Permissions of the token. Omitted if the API does not use permissions."))
                 .field("last_vault_rotation", Field::time().describe("Time at which it was minted."))
-                .field("rotation_period", Field::duration().describe("Period of the rotations in seconds."))
-                .field("rotation_schedule", Field::string().describe("Schedule of the rotations."))
-                .field("rotation_window", Field::duration().describe("Window of a scheduled rotation in seconds."))
-                .field("ttl", Field::duration().describe("Seconds until the next rotation. Absent if it is disabled.")),
+                .field("rotation_period", Field::int().describe("Period of the rotations in seconds. Omitted if it is not set."))
+                .field("rotation_schedule", Field::string().describe("Schedule of the rotations. Omitted if it is not set."))
+                .field("rotation_window", Field::int().describe("Window of a scheduled rotation in seconds. Omitted if it is not set."))
+                .field("ttl", Field::int().describe("Seconds until the next rotation. Omitted if automatic rotation is disabled."))
+                .additional_fields(),
         )
+        .response(ResponseDoc::new(400, "The static role does not exist."))
 }
 
 async fn read(context: Context<TokenEngine>, request: StaticRoleRequest) -> Result<Data<Map>, Error> {

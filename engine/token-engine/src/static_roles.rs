@@ -21,9 +21,10 @@ use self::credential::StaticRoleSettings;
 use self::rotation::Retired;
 use crate::TokenEngine;
 use crate::field_update::FieldUpdate;
+use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::roles;
-use crate::schedule::{RotationUpdate, with_rotation_fields};
+use crate::schedule::{RotationUpdate, with_rotation_fields, with_rotation_response};
 use crate::stored::{self, warnings_response};
 use crate::telemetry::{MeasuredOperation, instrument};
 use crate::upstream::Parameters;
@@ -31,9 +32,15 @@ use crate::upstream::Parameters;
 pub(crate) fn list_path() -> Path<TokenEngine> {
     Path::new("static-roles/?")
         .help("List the static roles.", "Lists the names of the static roles. after and limit select a page.")
-        .field("after", Field::string().query().describe("Name after which the list begins."))
-        .field("limit", Field::int().query().describe("Maximum number of names to return. Default all."))
+        .field("after", Field::string().query().describe("Specifies the name after which the list begins."))
+        .field(
+            "limit",
+            Field::int().query().describe(
+                "Specifies the maximum number of names to return. If it is not set, all are returned.",
+            ),
+        )
         .on(Operation::List, "List the static roles.", instrument(MeasuredOperation::StaticRolesList, list))
+        .response(response_docs::names("Names of the static roles."))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -44,29 +51,32 @@ pub(crate) fn path() -> Path<TokenEngine> {
              the token. A rotation mints a new one. The one before stays valid until the next rotation, and is then revoked. Later writes \
              apply from the next rotation on. The token has no lease.",
         )
-        .field("name", Field::string().required().describe("Name of the static role."))
+        .field("name", Field::string().required().describe("Specifies the name of the static role."))
         .field(
             "config",
-            Field::string().describe("Name of the connection that mints the tokens (vault list PATH/config). Default \"default\"."),
+            Field::string()
+                .documented_default(crate::config::DEFAULT_NAME)
+                .describe("Specifies the connection that mints the tokens (vault list PATH/config)."),
         )
         .field(
             "permissions",
             Field::comma_strings().describe(
-                "Permissions of the token: a list, or text separated by commas. Required if the API uses permissions.",
+                "Specifies the permissions of the token, as a list or as text separated by commas. They are required if the API uses \
+                 permissions.",
             ),
         )
         .field(
             "parameters",
             Field::kv_pairs().describe(
-                "Parameters that the preset of the connection declares for a role (vault read PATH/presets/NAME), for example \
+                "Specifies the parameters that the preset of the connection declares for a role (vault read PATH/presets/NAME), for example \
                  parameters=user=ada. A write replaces all of them.",
             ),
         )
         .field(
             "ttl",
             Field::duration().describe(
-                "Lifetime with which a token is requested. At least the time until the rotation after the next one. Default: this time and \
-                 one day, for an outage of the service.",
+                "Specifies the lifetime with which a token is requested. It must be at least the time until the rotation after the next one. \
+                 If it is not set, it is this time and one day, for an outage of the service.",
             ),
         );
     with_rotation_fields(path, "the token")
@@ -76,16 +86,26 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "Create the static role, and mint its token.",
             instrument(MeasuredOperation::StaticRoleWrite, write),
         )
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
         .on(
             Operation::Update,
             "Change the static role from its next rotation on.",
             instrument(MeasuredOperation::StaticRoleWrite, write),
         )
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
         .on(
             Operation::Patch,
             "Change single fields; null resets a field to its default.",
             instrument(MeasuredOperation::StaticRolePatch, patch),
         )
+        .response(response_docs::stored())
+        .response(response_docs::stored_with_warnings())
+        .response(response_docs::refused())
+        .response(ResponseDoc::new(404, "The static role does not exist."))
         .on(
             Operation::Read,
             "Show the static role, without its token.",
@@ -97,22 +117,24 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "Delete the static role, and revoke its current and its previous token.",
             instrument(MeasuredOperation::StaticRoleDelete, delete),
         )
+        .response(response_docs::deleted())
+        .response(ResponseDoc::new(
+            200,
+            "It is deleted. A warning names a token whose revocation is tried again.",
+        ))
 }
 
 fn settings_doc() -> ResponseDoc {
-    ResponseDoc::new(200, "The settings of the static role.")
-        .field("config", Field::string().describe("Name of the connection."))
-        .field("permissions", Field::comma_strings().describe("Permissions of the token."))
-        .field("parameters", Field::kv_pairs().describe("Parameters of the role."))
+    let response = ResponseDoc::new(200, "The settings of the static role.")
+        .field("config", Field::string().describe("Connection that mints the tokens."))
+        .field("permissions", Field::strings().describe("Permissions of the token."))
+        .field("parameters", Field::map().describe("Parameters of the token."))
         .field(
             "ttl",
-            Field::duration()
-                .describe("Requested lifetime of a token in seconds. 0: derived from the rotations."),
-        )
-        .field("rotation_period", Field::duration().describe("Period in seconds."))
-        .field("rotation_schedule", Field::string().describe("Schedule in the five fields of cron, in UTC."))
-        .field("rotation_window", Field::duration().describe("Window of a scheduled rotation in seconds."))
-        .field("disable_automated_rotation", Field::bool().describe("Whether it is rotated only by request."))
+            Field::int()
+                .describe("Requested lifetime of a token in seconds. 0 if it is derived from the rotations."),
+        );
+    with_rotation_response(response)
         .field("last_vault_rotation", Field::time().describe("Time of the last rotation."))
 }
 

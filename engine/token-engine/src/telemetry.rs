@@ -80,6 +80,7 @@ labels! {
         OrphansList = "orphans_list",
         OrphansRead = "orphans_read",
         OrphansDelete = "orphans_delete",
+        Info = "info",
     }
 
     /// The outcome of a request.

@@ -11,6 +11,7 @@ use vault_plugin::logical::Error;
 
 use crate::config;
 use crate::endpoint::Endpoint;
+use crate::events::{self, event};
 use crate::telemetry::{LeaseIssuer, MeasuredOperation, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::upstream::{
@@ -153,8 +154,11 @@ async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), E
     } else {
         LeaseIssuer::OtherInstance
     };
+    let revoked = event(&context, "creds-revoke", format!("creds/{}", lease.role)).with("name", &lease.role);
+    let revoked = revoked.with("token_name", &lease.name).with("connection", &lease.config);
     client.upstream.revoke(&lease.into_revocation()).await?;
     engine.metrics().count_revoked(issuer);
+    events::send(&context, revoked);
     Ok(())
 }
 

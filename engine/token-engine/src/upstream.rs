@@ -42,6 +42,7 @@ pub(crate) use self::response::{ExpiryError, Minted, NewKey};
 pub(crate) use self::revocation::{IdCheck, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
 pub(crate) use self::rotation::KeyInfo;
 pub(crate) use self::send::RetryPolicy;
+pub(crate) use self::suggestion::suggestion;
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
 use self::credential::{Credential, Headers};

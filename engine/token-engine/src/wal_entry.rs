@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::name_template::NameLimits;
 use crate::role_name::RoleName;
 use crate::upstream::{LatestExpiry, Recovery, RecoveryPlan, Revocation};
 
@@ -101,7 +102,8 @@ impl MintRequest {
 }
 
 /// Returns a unique name for a token of a role, or for the key of a connection.
-pub(crate) fn unique_name(owner: &RoleName, max_length: Option<usize>, dns_label: bool) -> String {
+pub(crate) fn unique_name(owner: &RoleName, limits: NameLimits) -> String {
+    let NameLimits { max_length, dns_label } = limits;
     let unique = uuid::Uuid::new_v4();
     let mut prefix = format!("vault-{owner}");
     if dns_label {
@@ -221,8 +223,9 @@ mod tests {
 
     #[test]
     fn a_name_is_unique_and_fits_the_api() {
-        let name =
-            |role: &str, max, dns| unique_name(&RoleName::try_from(role.to_owned()).unwrap(), max, dns);
+        let name = |role: &str, max_length, dns_label| {
+            unique_name(&RoleName::try_from(role.to_owned()).unwrap(), NameLimits { max_length, dns_label })
+        };
         assert_ne!(name("a", None, false), name("a", None, false));
         assert!(name("Team_1", None, false).starts_with("vault-Team_1-"));
         assert!(name("Team_1.x", None, true).starts_with("vault-team-1-x-"));

@@ -36,4 +36,7 @@ pub mod fuzzing;
 
 #[cfg(feature = "host")]
 pub use host::{ProbeError, ProbeReport, probe};
-pub use serve::{ServeError, is_started_by_host, serve};
+pub use serve::{PROTOCOL_VERSION, ServeError, is_started_by_host, serve};
+
+/// The version of this SDK.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -11,12 +11,15 @@ use crate::hardening::harden;
 use crate::logical::Product;
 use crate::wire;
 
-/// The handshake of Vault and OpenBao for backend plugins (`sdk/plugin/serve.go`). Version 5 is the only one that combines
-/// multiplexed mounts with mutual TLS.
+/// The version of the protocol between Vault or OpenBao and the plugins of this SDK. It is the only one that combines multiplexed mounts
+/// with mutual TLS.
+pub const PROTOCOL_VERSION: u32 = 5;
+
+/// The handshake of Vault and OpenBao for backend plugins (`sdk/plugin/serve.go`).
 pub(crate) const HANDSHAKE: Handshake = Handshake {
     cookie_key: "VAULT_BACKEND_PLUGIN",
     cookie_value: "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
-    protocol_versions: &[5],
+    protocol_versions: &[PROTOCOL_VERSION],
 };
 
 /// Whether Vault or OpenBao started this process as a plugin.

@@ -2,96 +2,154 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Field, Path};
+use vault_plugin::framework::{Field, Path, ResponseDoc};
 use vault_plugin::logical::Sensitive;
 
-use super::settings::Config;
+use super::settings::{Config, default_metrics_prefix};
 use crate::TokenEngine;
 use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
-use crate::schedule::{RotationDue, RotationSettings, RotationUpdate, with_rotation_fields};
+use crate::schedule::{
+    RotationDue, RotationSettings, RotationUpdate, with_rotation_fields, with_rotation_response,
+};
 use crate::sensitive::salted_sha256;
 use crate::upstream::{DEFAULT_PRESET, Node, Parameters};
 
 /// Declares the fields of a connection, except its name.
 pub(super) fn declare(path: Path<TokenEngine>) -> Path<TokenEngine> {
-    with_rotation_fields(path, "api_key")
-        .field(
-            "api_endpoint",
-            Field::string()
-                .required()
-                .describe("URL of the token service, http or https. The paths of the API are appended to it."),
-        )
-        .field(
-            "api_key",
-            Field::string().required().sensitive().describe("Key for the service. The preset defines how it is sent; the default preset sends a bearer token. Never shown."),
-        )
-        .field(
-            "account",
-            Field::string().describe(
-                "Account that the key belongs to, if the service has several. A lease is renewed and revoked only while the \
-                 configuration has the endpoint and the account that its token was minted with. The first account that is set also \
-                 applies to the tokens minted before. It must be set while api_key stays the same. Default none.",
-            ),
-        )
+    with_rotation_fields(path, "api_key").field(
+        "api_endpoint",
+        Field::string().required().describe(
+            "Specifies the URL of the token service, with http or https. The paths of the API are appended to it.",
+        ),
+    )
+    .field(
+        "api_key",
+        Field::string().required().sensitive().describe(
+            "Specifies the key for the service. The preset defines how it is sent. The default preset sends it as a bearer token. It is \
+             never shown.",
+        ),
+    )
+    .field(
+        "account",
+        Field::string().documented_default("").describe(
+            "Specifies the account that the key belongs to, if the service has several. A lease is renewed and revoked only while the \
+             configuration has the endpoint and the account that its token was minted with. The first account that is set also applies \
+             to the tokens minted before. It must be set while api_key stays the same.",
+        ),
+    )
+    .field(
+        "ca_cert",
+        Field::string().documented_default("").describe(
+            "Specifies the CA certificates to trust, in PEM. If it is empty, those of the system are trusted.",
+        ),
+    )
+    .field(
+        "tls_skip_verify",
+        Field::bool()
+            .documented_default(false)
+            .describe("Specifies whether any certificate of the service is accepted. Set it for tests only."),
+    )
+    .field(
+        "request_timeout",
+        Field::duration()
+            .documented_default("30s")
+            .describe("Specifies the timeout of one request to the service, from 1s to 60s."),
+    )
+    .field(
+        "renew_upstream",
+        Field::bool().documented_default(false).describe(
+            "Specifies whether tokens are renewed at the service (for the default preset: POST tokens/ID/renew). If true, a token is \
+             minted for the ttl of its role and renewed with its lease. If false, it is minted for the maximum TTL of its lease.",
+        ),
+    )
+    .field(
+        "idempotency_window",
+        Field::duration().documented_default("24h").describe(
+            "Specifies how long the service recognizes a repeated Idempotency-Key. A request without a response is repeated to find its \
+             token, by rollback until 10m before the end of this time. It must be at least 5m, or 0 if the service does not support \
+             idempotency keys. With 0, no request that may have minted a token is repeated.",
+        ),
+    )
+    .field(
+        "metrics_prefix",
+        Field::string().documented_default(default_metrics_prefix()).describe(
+            "Specifies the prefix of the metric names, for example custom_plugin in custom_plugin_creds_read. It consists of letters, \
+             digits and _.",
+        ),
+    )
+    .field(
+        "preset",
+        Field::string()
+            .documented_default(DEFAULT_PRESET)
+            .describe("Specifies the preset of the token API of the service (vault list PATH/presets)."),
+    )
+    .field(
+        "api",
+        Field::string().describe(
+            "Specifies the description of a token API without a preset, as JSON or YAML, for example api=@my-api.yaml. It replaces \
+             preset.",
+        ),
+    )
+    .field(
+        "parameters",
+        Field::kv_pairs().sensitive().describe(
+            "Specifies the parameters that the preset or the description declares for a connection (vault read PATH/presets/NAME), for \
+             example parameters=realm=main. A write replaces all of them. Secret parameters are never shown.",
+        ),
+    )
+    .field(
+        "accept_orphans",
+        Field::bool().documented_default(false).describe(
+            "Specifies whether a token may live until it expires if the response to its creation is lost and the API cannot search for \
+             tokens. Such an API requires true.",
+        ),
+    )
+}
+
+/// Describes the response to a read.
+pub(super) fn response() -> ResponseDoc {
+    with_rotation_response(ResponseDoc::new(200, "The connection without its secrets."))
+        .field("api_endpoint", Field::string().describe("URL of the token service."))
+        .field("api_key_sha256", Field::string().describe("Salted hash of the key: sha256:SALT:DIGEST."))
+        .field("account", Field::string().describe("Account of the key. Empty if it is not set."))
         .field(
             "ca_cert",
-            Field::string().describe("CA certificates to trust instead of those of the system, in PEM. Default: those of the system."),
+            Field::string().describe("Trusted CA certificates. Empty if those of the system are trusted."),
         )
         .field(
             "tls_skip_verify",
-            Field::bool().describe("Accept any certificate of the service. For tests only. Default false."),
+            Field::bool().describe("Whether any certificate of the service is accepted."),
         )
-        .field(
-            "request_timeout",
-            Field::duration().describe("Timeout of one request to the service, 1s to 60s. Default 30s."),
-        )
-        .field(
-            "renew_upstream",
-            Field::bool().describe(
-                "Renew tokens at the service (for the default preset: POST tokens/ID/renew). If true, a token is minted for the ttl of its \
-                 role and renewed with its lease. If false, it is minted for the maximum TTL of its lease. Default false.",
-            ),
-        )
+        .field("request_timeout", Field::int().describe("Timeout of one request to the service, in seconds."))
+        .field("renew_upstream", Field::bool().describe("Whether tokens are renewed at the service."))
         .field(
             "idempotency_window",
-            Field::duration().describe(
-                "How long the service recognizes a repeated Idempotency-Key. A request without a response is repeated to find its token, \
-                 by rollback until 10m before the end of this time. At least 5m, or 0 if the service does not support idempotency keys: \
-                 then no request that may have minted a token is repeated. Default 24h.",
-            ),
+            Field::int()
+                .describe("Time for which the service recognizes a repeated Idempotency-Key, in seconds."),
         )
-        .field(
-            "metrics_prefix",
-            Field::string().describe(
-                "Prefix of the metric names: letters, digits and _, for example custom_plugin in \
-                 custom_plugin_creds_read. Default custom_plugin.",
-            ),
-        )
+        .field("metrics_prefix", Field::string().describe("Prefix of the metric names."))
         .field(
             "preset",
-            Field::string().describe(
-                "Preset of the token API of the service (vault list PATH/presets). Default tokens.",
-            ),
+            Field::string()
+                .describe("Preset of the token API. Omitted if it is the default one, or if api is set."),
         )
-        .field(
-            "api",
-            Field::string().describe(
-                "Description of a token API without a preset, as JSON or YAML: api=@my-api.yaml. It replaces preset.",
-            ),
-        )
+        .field("api", Field::map().describe("Description of the token API. Omitted if a preset is used."))
         .field(
             "parameters",
-            Field::kv_pairs().sensitive().describe(
-                "Parameters that the preset or the description declares for a connection (vault read PATH/presets/NAME), for example \
-                 parameters=realm=main. A write replaces all of them. Secret parameters are never shown.",
+            Field::map().describe(
+                "Parameters of the preset or of the description that are not secret. Omitted without any.",
             ),
         )
+        .field("accept_orphans", Field::bool().describe("Whether orphans are accepted. Omitted if not."))
         .field(
-            "accept_orphans",
-            Field::bool().describe(
-                "Accept that a token lives until it expires if the response to its creation is lost and the API cannot search for \
-                 tokens. Required for such APIs. Default false.",
+            "last_rotation",
+            Field::time().describe("Time of the last rotation of the key. Omitted without any."),
+        )
+        .field(
+            "next_rotation",
+            Field::time().describe(
+                "Time of the next rotation by schedule. Omitted if automatic rotation is disabled.",
             ),
         )
 }

@@ -1,12 +1,13 @@
 //! `rotate-root`: replaces the key of a connection on request.
 
 use serde::Deserialize;
-use vault_plugin::framework::{Context, Field, Path};
+use vault_plugin::framework::{Context, Field, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation};
 
 use super::start::rotate;
 use crate::TokenEngine;
 use crate::config;
+use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::telemetry::{MeasuredOperation, instrument};
 
@@ -16,11 +17,14 @@ pub(crate) fn path() -> Path<TokenEngine> {
 
 pub(crate) fn named_path() -> Path<TokenEngine> {
     let path = Path::new(format!("rotate-root/{}", role_name::PATTERN));
-    with_update(path.field("name", Field::string().required().describe("Name of the connection.")))
+    with_update(
+        path.field("name", Field::string().required().describe("Specifies the name of the connection.")),
+    )
 }
 
 fn with_update(path: Path<TokenEngine>) -> Path<TokenEngine> {
-    path.help(
+    let path = path
+        .help(
         "Rotate the key of a connection.",
         "Creates another api_key with the present one, proves it, stores it, and revokes the old one. Leases stay valid. Only the mount \
          knows the new key. The preset of the connection must have the call rotate (vault read PATH/presets/NAME).",
@@ -28,6 +32,9 @@ fn with_update(path: Path<TokenEngine>) -> Path<TokenEngine> {
     .on(Operation::Update, "Rotate the key.", instrument(MeasuredOperation::RotateRoot, update))
     .forward_performance_standby()
     .forward_performance_secondary()
+    .response(ResponseDoc::new(204, "The connection has another key, and the one before is revoked."))
+    .response(ResponseDoc::new(400, "The connection does not exist, or its key cannot be rotated. The key stays."));
+    response_docs::upstream_errors(path)
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::entry::{self, ROTATION_KIND, RotationEntry, RotationState};
 use super::settle::{Outcome, Rotation, lock_key, user_of_key};
 use crate::config::{self, Config};
+use crate::events::{self, event};
 use crate::role_name::RoleName;
 use crate::upstream::{Rotate, Values};
 use crate::wal_entry::unique_name;
@@ -23,7 +24,11 @@ pub(super) async fn rotate(context: &Context<TokenEngine>, connection: &str) -> 
             let result = rotate_locked(&work, &connection).await;
             work.state().metrics().count_rotation(result.is_ok());
             match &result {
-                Ok(()) => work.logger().info(format!("rotated the key of connection {connection:?}")),
+                Ok(()) => {
+                    work.logger().info(format!("rotated the key of connection {connection:?}"));
+                    let rotated = event(&work, "root-rotate", format!("rotate-root/{connection}"));
+                    events::send(&work, rotated.with("name", &connection).with("modified", "true"));
+                }
                 // The response tells the user what to change.
                 Err(Error::Invalid(_)) => {}
                 Err(error) => {
@@ -64,7 +69,7 @@ async fn rotate_locked(context: &Context<TokenEngine>, connection: &str) -> Resu
     }
     let owner =
         RoleName::try_from(connection.to_owned()).map_err(|error| Error::invalid(error.to_string()))?;
-    let name = unique_name(&owner, description.naming.max_length, description.naming.dns_label);
+    let name = unique_name(&owner, upstream.api.name_limits());
     let entry = RotationEntry::new(connection, config.clone(), old_key, name, &context.state().instance_id);
 
     // Marked first: an entry without a request would look like one with a lost response.

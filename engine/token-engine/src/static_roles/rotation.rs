@@ -12,12 +12,13 @@ use vault_plugin::logical::Error;
 
 use super::credential::{StaticCredential, StaticRole, StaticRoleSettings, load, storage_key};
 use crate::config;
+use crate::events::{self, event};
 use crate::mint::{self, MintParams, MintedToken};
 use crate::role_name::RoleName;
 use crate::sensitive::StoredSecret;
 use crate::stored;
 use crate::upstream::{PermissionUse, Revocation};
-use crate::wal_entry::{MINT_KIND, TokenOwner, WalState};
+use crate::wal_entry::{MINT_KIND, TokenOwner, WalState, unique_name};
 use crate::{TokenEngine, UpstreamClient, roles};
 
 /// Services report an expiry in whole seconds, rounded in either direction.
@@ -62,7 +63,7 @@ pub(super) async fn mint(
     let sends_permissions = api.uses.permissions != PermissionUse::Unused;
     let now = Timestamp::now();
     let params = MintParams {
-        role: name,
+        name: unique_name(name, api.name_limits()),
         permissions: &settings.permissions,
         parameters: &parameters,
         life: settings.life(now),
@@ -173,6 +174,9 @@ pub(super) async fn rotate(
     let StaticRole { settings, current, previous } = role;
     let rotated = StaticRole { settings, current: credential, previous: Some(current) };
     store(context, name, &rotated, &wal_id).await?;
+    let event = event(context, "rotate", format!("rotate-role/{name}")).with("name", name.to_string());
+    let event = event.with("token_name", rotated.current.name()).with("modified", "true");
+    events::send(context, event.with("connection", &rotated.settings.config));
     context.logger().info(format!(
         "rotated static role \"{name}\": token {:?} is the current one",
         rotated.current.name()

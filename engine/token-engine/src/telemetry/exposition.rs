@@ -21,6 +21,8 @@ pub(crate) enum Format {
 /// The values that are determined for each scrape.
 pub(crate) struct ScrapeGauges {
     pub(crate) wal_entries: usize,
+    pub(crate) orphans: usize,
+    pub(crate) oldest_orphan_age_seconds: u64,
     pub(crate) version: &'static str,
 }
 
@@ -44,14 +46,16 @@ impl Metrics {
         page.leases(self);
         page.rotations(self);
         page.gauge("wal_entries", WAL_HELP, gauges.wal_entries as u64);
+        page.gauge("orphans", ORPHANS_HELP, gauges.orphans as u64);
+        page.gauge("oldest_orphan_age_seconds", OLDEST_ORPHAN_HELP, gauges.oldest_orphan_age_seconds);
         page.summary(self);
         let started = self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         page.gauge(
             "start_time_seconds",
-            "When this mount started to count in this process, in Unix time.",
+            "Time at which the counters of this mount started at 0, in Unix time.",
             started,
         );
-        page.family("build", "gauge", "Always 1. The version of the engine is the label.");
+        page.family("build", "gauge", "Always 1. The label is the version of the engine.");
         page.sample("build", "", &format!("version=\"{}\"", gauges.version), "1");
         if format == Format::OpenMetrics {
             page.text.push_str("# EOF\n");
@@ -60,10 +64,13 @@ impl Metrics {
     }
 }
 
-const WAL_HELP: &str = "Entries in the write-ahead log of this mount at the time of the scrape: tokens that are being minted, and tokens that \
-                   may be live at the token service without a lease until the host rolls them back. Returns to 0.";
-const LEASES_OPEN_HELP: &str = "Leases that this engine has issued since it started and has not revoked. Leases of other processes or nodes, \
-                    or from before the start, are not included. A lease whose response the host has discarded counts until the next start.";
+const WAL_HELP: &str = "Entries in the write-ahead log of this mount at the time of the scrape. Each token that is being created has one, and each \
+                   orphan. Returns to 0.";
+const ORPHANS_HELP: &str = "Tokens that may be live at the token service without a lease, because the response to their creation was lost more than \
+                   three minutes ago. Vault revokes them every minute. List them: vault list -detailed MOUNT/orphans.";
+const OLDEST_ORPHAN_HELP: &str = "Time since the oldest orphan was requested. 0 without orphans. If it grows for an hour, a person is needed.";
+const LEASES_OPEN_HELP: &str = "Leases that this process has issued for this mount and that are not revoked. It does not count the leases of other \
+                   processes and of other nodes. A lease that the host did not store counts until the process ends.";
 
 struct TextEncoder<'a> {
     prefix: &'a str,
@@ -74,7 +81,11 @@ struct TextEncoder<'a> {
 impl TextEncoder<'_> {
     fn requests(&mut self, metrics: &Metrics) {
         const NAME: &str = "request_duration_seconds";
-        self.family(NAME, "histogram", "Duration of requests of the host, by operation and result.");
+        self.family(
+            NAME,
+            "histogram",
+            "Time that the plugin needed for a request of Vault, in seconds, by operation and result.",
+        );
         for (operation, operation_text) in MeasuredOperation::ALL {
             for (outcome, outcome_text) in Outcome::ALL {
                 let always = *operation == MeasuredOperation::CredsRead
@@ -85,7 +96,7 @@ impl TextEncoder<'_> {
         }
         self.counter(
             "errors",
-            "Requests that failed, by kind of error. The kind failed means the token service or the engine itself.",
+            "Failed requests by kind of error. invalid_request is an error of the caller, and failed an error of the token service or of the engine.",
         );
         for (kind, text) in ErrorLabel::ALL {
             self.count("errors", &format!("kind=\"{text}\""), &metrics.errors[kind.index()]);
@@ -97,7 +108,7 @@ impl TextEncoder<'_> {
         self.family(
             NAME,
             "histogram",
-            "Duration of calls to the token service including retries, by operation and result.",
+            "Time that the token service needed for a call, in seconds, including retries, by operation and result.",
         );
         for (call, call_text) in UpstreamOperation::ALL {
             for (outcome, outcome_text) in Outcome::ALL {
@@ -107,23 +118,26 @@ impl TextEncoder<'_> {
                 self.histogram(NAME, &labels, metrics.upstream_histogram(*call, *outcome), always);
             }
         }
-        self.counter("upstream_errors", "Calls to the token service that failed, by operation and kind.");
+        self.counter("upstream_errors", "Failed calls to the token service, by operation and kind of error.");
         for (call, call_text) in UpstreamOperation::ALL {
             for (kind, kind_text) in UpstreamErrorLabel::ALL {
                 let labels = format!("operation=\"{call_text}\",kind=\"{kind_text}\"");
                 self.count("upstream_errors", &labels, metrics.upstream_error(*call, *kind));
             }
         }
-        self.counter("upstream_retries", "Retried requests to the token service.");
+        self.counter(
+            "upstream_retries",
+            "Requests to the token service that were sent again after a failure.",
+        );
         self.count("upstream_retries", "", &metrics.upstream_retries);
     }
 
     fn leases(&mut self, metrics: &Metrics) {
-        self.counter("leases_issued", "Tokens that this engine has issued since it started.");
+        self.counter("leases_issued", "Tokens that this process has issued for this mount.");
         self.count("leases_issued", "", &metrics.leases_issued);
         self.counter(
             "leases_revoked",
-            "Leases that this engine has revoked since it started, including those of other processes.",
+            "Tokens that this process has revoked for this mount, including those that another process issued.",
         );
         self.count("leases_revoked", "", &metrics.leases_revoked);
         self.gauge("leases_open", LEASES_OPEN_HELP, metrics.leases_open.load(Ordering::Relaxed));
@@ -143,8 +157,8 @@ impl TextEncoder<'_> {
         let parts = QUANTILES.map(|(part, _)| part);
         let (count, sum) = metrics.creds_read.total();
         let help = format!(
-            "Duration of reads of credentials that were issued, in milliseconds. Quantiles of the last {WINDOW_MINUTES} minutes, with an \
-             error of up to 3 percent."
+            "Time that the plugin needed to issue a token, in milliseconds. The quantiles are those of the last {WINDOW_MINUTES} minutes, \
+             accurate to 3 percent."
         );
         self.family("creds_read", "summary", &help);
         for ((_, text), value) in QUANTILES.iter().zip(metrics.creds_read.quantiles(&parts)) {

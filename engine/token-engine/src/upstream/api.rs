@@ -8,6 +8,7 @@ use super::description::{Description, MintUses, Recovery};
 use super::presets::{DEFAULT_PRESET, find_preset};
 use super::template::{Placeholder, TextTemplate};
 use super::values::{Lifetime, Parameters};
+use crate::name_template::NameLimits;
 
 /// The description of the API of a connection, with the values of its parameters.
 pub(crate) struct Api {
@@ -32,6 +33,12 @@ impl Api {
         let is_default =
             find_preset(DEFAULT_PRESET).is_ok_and(|preset| Arc::ptr_eq(&preset.description(), &description));
         Api { uses: description.mint_uses(), description, parameters, is_default }
+    }
+
+    /// Returns which names of tokens the API accepts.
+    pub(crate) fn name_limits(&self) -> NameLimits {
+        let naming = &self.description.naming;
+        NameLimits { max_length: naming.max_length, dns_label: naming.dns_label }
     }
 
     /// Returns the latest expiry of a token that is requested with this lifetime.

@@ -1,14 +1,19 @@
 //! The engine on in-memory storage, with a token service over real HTTP.
 
+mod api_description;
 mod certificates;
 mod described;
 mod earlier_version;
+mod events;
 mod fake_api;
 mod harbor;
+mod info;
 mod interleavings;
 mod key_api;
 mod lost_responses;
 mod metrics;
+mod names;
+mod orphans;
 mod rotation;
 mod service_faults;
 mod static_roles;

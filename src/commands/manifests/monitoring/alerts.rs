@@ -87,6 +87,7 @@ impl PluginMetrics<'_> {
         // The rate of the time spent in requests is the average number of concurrent requests.
         let at_work = self.rate("request_duration_seconds_sum", creds, "job", "30m");
         let entries = format!("{}_wal_entries{{{own}}}", self.prefix);
+        let oldest_orphan = format!("{}_oldest_orphan_age_seconds{{{own}}}", self.prefix);
         let wal = format!("min by (job) (min_over_time({entries}[30m]))");
         // A rate over half an hour is too low while the series is younger than that.
         let known = format!("max by (job) ({entries} offset 30m) >= 0");
@@ -138,6 +139,14 @@ impl PluginMetrics<'_> {
                 "warning",
                 "{{ $labels.job }} has had tokens without a lease for half an hour",
                 "There are more WAL entries than running requests, so they are not rolled back. Check whether the token service is reachable.",
+            ),
+            alert_rule(
+                "TokenEngineOrphans",
+                format!("max by (job) ({oldest_orphan}) > 3600"),
+                "5m",
+                "warning",
+                "a token of {{ $labels.job }} may have been live without a lease for {{ $value | humanizeDuration }}",
+                "The response to its creation was lost, and no rollback could revoke it. See `vault list -detailed MOUNT/orphans`, and docs/orphans.md.",
             ),
         ]
     }

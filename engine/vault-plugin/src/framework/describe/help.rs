@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::framework::input::Field;
 
 /// Returns the help of an engine: its description, then each path with its synopsis, sorted by pattern.
@@ -55,7 +57,14 @@ impl PathHelp<'_> {
 fn field_help(name: &str, field: &Field) -> String {
     let description = or_placeholder(field.description(), "<no description>");
     let status = if field.is_deprecated() { "(DEPRECATED) " } else { "" };
-    let described = indent(8, &format!("{status}{description}"));
+    // As in Go, a default that is added to requests is not shown here.
+    let default = field.shown_default().filter(|_| field.declared_default().is_none());
+    let default = default.map(|default| match default {
+        Value::String(text) if text.is_empty() => " Defaults to an empty string.".to_owned(),
+        Value::String(text) => format!(" Defaults to {text}."),
+        other => format!(" Defaults to {other}."),
+    });
+    let described = indent(8, &format!("{status}{description}{}", default.unwrap_or_default()));
     format!("\n{} ({})\n\n{described}\n", indent(4, name), field.kind().label())
 }
 

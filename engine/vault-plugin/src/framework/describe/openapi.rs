@@ -114,19 +114,47 @@ pub struct ResponseDoc {
     status: u16,
     description: String,
     fields: BTreeMap<String, Field>,
+    additional_fields: bool,
     example: Option<Value>,
 }
 
 impl ResponseDoc {
     /// Returns the description of the response with the HTTP status `status`.
     pub fn new(status: u16, description: impl Into<String>) -> Self {
-        Self { status, description: description.into(), fields: BTreeMap::new(), example: None }
+        Self {
+            status,
+            description: description.into(),
+            fields: BTreeMap::new(),
+            additional_fields: false,
+            example: None,
+        }
     }
 
     /// Adds a field of the response's data.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, field: Field) -> Self {
         self.fields.insert(name.into(), field);
+        self
+    }
+
+    /// Documents that the response's data has more fields, which depend on the configuration.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path, ResponseDoc};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
+    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let token = ResponseDoc::new(200, "A token.").field("token", Field::string()).additional_fields();
+    /// let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue).response(token);
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
+    /// # let documented = &help["openapi"]["paths"]["/creds"]["get"]["responses"]["200"];
+    /// assert_eq!(documented["content"]["application/json"]["schema"]["additionalProperties"], true);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn additional_fields(mut self) -> Self {
+        self.additional_fields = true;
         self
     }
 

@@ -36,6 +36,7 @@ pub struct Field {
     kind: FieldType,
     description: String,
     default: Option<Value>,
+    documented_default: Option<Value>,
     required: bool,
     deprecated: bool,
     query: bool,
@@ -239,6 +240,7 @@ impl Field {
             kind,
             description: String::new(),
             default: None,
+            documented_default: None,
             required: false,
             deprecated: false,
             query: false,
@@ -285,6 +287,41 @@ impl Field {
             self.kind.label()
         );
         self.default = Some(value);
+        self
+    }
+
+    /// Documents the value that applies if the field was never set. Unlike [`default`](Self::default), it is not added to a request, so a
+    /// handler that changes only the given fields can tell them from the others.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let path = Path::new("config").field("timeout", Field::duration().documented_default("30s"));
+    /// # let path = path.on(Operation::Update, "Configure.", |_: Context<()>, config: Map| async { Ok(Data(config)) });
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
+    /// # let post = &help["openapi"]["paths"]["/config"]["post"];
+    /// # let schema = &post["requestBody"]["content"]["application/json"]["schema"];
+    /// assert_eq!(schema["properties"]["timeout"]["default"], "30s");
+    /// assert!(help["help"].as_str().unwrap().contains("Defaults to 30s."));
+    /// // The handler does not get it.
+    /// assert_eq!(json!(mount.write("config", json!({})).await?.unwrap().data), json!({}));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    /// In debug builds, if the value does not have the type of the field, which is an error in the declaration.
+    #[must_use]
+    pub fn documented_default(mut self, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        debug_assert!(
+            coerce(self.kind, &value).is_ok(),
+            "invalid default {value} for a field of type {}",
+            self.kind.label()
+        );
+        self.documented_default = Some(value);
         self
     }
 
@@ -407,6 +444,17 @@ impl Field {
     /// Returns the default as declared.
     pub fn declared_default(&self) -> Option<&Value> {
         self.default.as_ref()
+    }
+
+    /// Returns the default for documentation: the documented one, else the declared one.
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// let field = Field::duration().documented_default("30s");
+    /// assert_eq!((field.shown_default(), field.declared_default()), (Some(&json!("30s")), None));
+    /// ```
+    pub fn shown_default(&self) -> Option<&Value> {
+        self.documented_default.as_ref().or(self.default.as_ref())
     }
 
     /// Returns the coerced default: `3600` for `"1h"`.

@@ -165,7 +165,11 @@ fn responses<'a>(doc: &OperationDoc<'a>) -> BTreeMap<u16, ResponseObject<'a>> {
             .entry(declared.status)
             .or_insert_with(|| ResponseObject { description: &declared.description, content: None });
         if !declared.fields.is_empty() {
-            let body = Schema { example: declared.example.as_ref(), ..schema::object(&declared.fields) };
+            let body = Schema {
+                additional_properties: declared.additional_fields,
+                example: declared.example.as_ref(),
+                ..schema::object(&declared.fields)
+            };
             response.content = Some(Content::json(body));
         } else if let (Some(example), None) = (&declared.example, &response.content) {
             response.content = Some(Content::json(Schema { example: Some(example), ..Schema::default() }));

@@ -58,7 +58,7 @@ fn property(field: &Field) -> Schema<'_> {
 fn value(field: &Field) -> Schema<'_> {
     Schema {
         allowed: field.allowed_values().to_vec(),
-        default: field.declared_default(),
+        default: field.shown_default(),
         display: visible_display(field.display_attributes()),
         ..of_type(field.kind())
     }
