@@ -18,9 +18,9 @@ pub(crate) struct KeyRotation {
     /// The name at the API of the key that the last rotation has created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_name: Option<String>,
-    /// The salted hash of the key that the last rotation has revoked.
+    /// The salted hash of the key that the last rotation has replaced. It is revoked, or will be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    revoked: Option<String>,
+    replaced: Option<String>,
     /// The Unix time of the last rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<i64>,
@@ -61,22 +61,18 @@ impl KeyRotation {
         self.running = Some(id.to_owned());
     }
 
-    /// Marks the replacement of the key.
-    pub(crate) fn complete(&mut self, id: &str, key_name: &str, now: Timestamp) {
+    /// Marks the replacement of a key.
+    pub(super) fn complete(&mut self, id: &str, replaced: &Sensitive, key_name: &str, now: Timestamp) {
         self.running = None;
+        self.replaced = Some(salted_sha256(replaced));
         self.completed = Some(id.to_owned());
         self.key_name = Some(key_name.to_owned());
         self.last = Some(now.as_second());
     }
 
-    /// Records that the old key is revoked, so that it is not written again by mistake.
-    pub(crate) fn record_revoked(&mut self, key: &Sensitive) {
-        self.revoked = Some(salted_sha256(key));
-    }
-
-    /// Returns whether the last rotation has revoked this key.
-    pub(super) fn has_revoked(&self, key: &Sensitive) -> bool {
-        self.revoked.as_deref().is_some_and(|revoked| is_hash_of(revoked, key))
+    /// Returns whether the last rotation has replaced this key.
+    pub(super) fn has_replaced(&self, key: &Sensitive) -> bool {
+        self.replaced.as_deref().is_some_and(|replaced| is_hash_of(replaced, key))
     }
 
     /// Removes the mark of a rotation that is undone.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_plugin::logical::{Error, Sensitive};
 
-use super::key_rotation::KeyRotation;
+use super::key_rotation::{KeyRotation, RotationProgress};
 use crate::endpoint::Endpoint;
 use crate::schedule::{RotationDue, RotationSettings};
 use crate::sensitive;
@@ -196,6 +196,20 @@ impl Config {
             "the previous api_key was created by a rotation and is not revoked: revoke the key {name:?} at {}",
             self.api_endpoint
         ))
+    }
+
+    /// Replaces the key in the rotation with this id, if it still runs.
+    pub(crate) fn complete_rotation(
+        &mut self,
+        id: &str,
+        key_name: &str,
+        api_key: Sensitive,
+        parameters: &Parameters,
+    ) {
+        if self.key_rotation.progress(id) == RotationProgress::Running {
+            self.key_rotation.complete(id, &self.api_key, key_name, Timestamp::now());
+            self.replace_key(api_key, parameters);
+        }
     }
 
     /// Replaces the key, and the parameters that belong to it.

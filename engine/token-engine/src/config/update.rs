@@ -44,10 +44,10 @@ pub(super) fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Res
         FieldUpdate::Set(text) => config.api_endpoint = parse_endpoint(&text)?,
     }
     if let FieldUpdate::Set(key) = &changes.api_key
-        && config.key_rotation.has_revoked(key)
+        && config.key_rotation.has_replaced(key)
     {
         return Err(Error::invalid(
-            "this api_key was replaced by a rotation and is revoked at the service. Omit api_key to keep the present one",
+            "this api_key was replaced by a rotation, and is revoked at the service or will be. Omit api_key to keep the present one",
         ));
     }
     apply_rotation(&mut config, changes.schedule, is_key_given)?;

@@ -123,6 +123,11 @@ impl RotationEntry {
         config
     }
 
+    /// Returns whether the API has returned the present key, or has replaced it in place. Its revocation would revoke the new one too.
+    pub(crate) fn is_in_place(&self, key: &CreatedKey) -> bool {
+        key.api_key == self.old.api_key || (key.id.is_some() && key.id == self.old_key.id)
+    }
+
     /// Returns the latest time at which the new key expires. `None` if it lives until it is revoked, or if a search finds it.
     pub(crate) fn latest_expiry(&self) -> Option<Timestamp> {
         let seconds = self.old.api().ok()?.longest_life_of_key()?;

@@ -75,6 +75,9 @@ impl Rotation<'_> {
             // The API has returned something that cannot be sent. Without {id}, nothing can revoke it.
             Err(error) => return self.undo_unusable(error).await,
         };
+        if self.entry.is_in_place(&key) {
+            return self.settle_in_place(&key, &new).await;
+        }
         match self.progress().await?.0 {
             RotationProgress::Running => {
                 match new.prove(&self.entry.old_key).await? {
@@ -82,9 +85,8 @@ impl Rotation<'_> {
                     Proof::NotAccepted(reason) if self.may_settle()? => {
                         return Err(Error::internal(format!("{reason}. The next rollback tries again")));
                     }
-                    Proof::NotAccepted(reason) | Proof::OtherAccount(reason) => {
-                        return self.undo(&new, reason).await;
-                    }
+                    Proof::NotAccepted(reason) => return self.undo(&new, reason).await,
+                    Proof::OtherAccount(reason) => return self.undo_of_other_account(&new, reason).await,
                 }
                 self.promote(&key).await;
             }
@@ -115,10 +117,7 @@ impl Rotation<'_> {
         self.old_clients.extend(old_client.ok().flatten().map(|client| client.in_use.subscribe()));
         let (id, key, name) = (self.entry.id.clone(), key.clone(), self.entry.name.clone());
         let promoted = config::change(self.context, &self.entry.connection, move |config| {
-            if config.key_rotation.progress(&id) == RotationProgress::Running {
-                config.replace_key(key.api_key.clone(), &key.parameters);
-                config.key_rotation.complete(&id, &name, Timestamp::now());
-            }
+            config.complete_rotation(&id, &name, key.api_key.clone(), &key.parameters);
         })
         .await;
         if let Err(error) = promoted {
@@ -149,13 +148,6 @@ impl Rotation<'_> {
             Key::old(self.context, &self.entry)?.revoke(&self.entry, &[new]).await.map_err(|error| {
                 Error::internal(format!("the new key is stored, but the old one is not revoked yet: {error}"))
             })?;
-            let (id, old) = (self.entry.id.clone(), self.entry.old.api_key.clone());
-            config::change(self.context, &self.entry.connection, move |config| {
-                if config.key_rotation.progress(&id) == RotationProgress::Completed {
-                    config.key_rotation.record_revoked(&old);
-                }
-            })
-            .await?;
         }
         self.close().await?;
         Ok(Outcome::Rotated)
@@ -175,14 +167,50 @@ impl Rotation<'_> {
         Ok(Outcome::Undone(reason))
     }
 
+    /// Undoes a rotation whose new key belongs to another account. There, the key with its id may be another one.
+    async fn undo_of_other_account(&self, new: &Key, reason: Error) -> Result<Outcome, Error> {
+        let revoked = new.revoke(&self.entry, &[]).await;
+        revoked.map_err(|error| Error::internal(format!("{reason}; it is not revoked yet: {error}")))?;
+        self.close().await?;
+        Ok(Outcome::Undone(reason))
+    }
+
     /// Undoes a rotation whose new key cannot be recorded.
-    pub(super) async fn undo_unrecorded(&self, reason: Error) -> Result<Outcome, Error> {
-        match &self.entry.state {
-            RotationState::Planned => Err(reason),
-            RotationState::Created(key) | RotationState::Promoted(key) => {
-                self.undo(&Key::created(self.context, &self.entry, key)?, reason).await
-            }
+    pub(super) async fn undo_unrecorded(&mut self, reason: Error) -> Result<Outcome, Error> {
+        let key = match &self.entry.state {
+            RotationState::Planned => return Err(reason),
+            RotationState::Created(key) | RotationState::Promoted(key) => key.clone(),
+        };
+        let new = Key::created(self.context, &self.entry, &key)?;
+        if self.entry.is_in_place(&key) {
+            return self.settle_in_place(&key, &new).await;
         }
+        self.undo(&new, reason).await
+    }
+
+    /// Ends a rotation in which the API has returned the present key, or has replaced it in place. The key that works is kept, and nothing is
+    /// revoked.
+    async fn settle_in_place(&mut self, key: &CreatedKey, new: &Key) -> Result<Outcome, Error> {
+        let old = Key::old(self.context, &self.entry)?;
+        if let Proof::Valid = old.prove(&self.entry.old_key).await? {
+            self.close().await?;
+            return Ok(Outcome::Undone(Error::internal(
+                "the API has returned the present key; the description must create another one",
+            )));
+        }
+        match new.prove(&self.entry.old_key).await? {
+            Proof::Valid => {}
+            Proof::NotAccepted(reason) | Proof::OtherAccount(reason) => return Err(reason),
+        }
+        self.promote(key).await;
+        if self.progress().await?.0 == RotationProgress::Running {
+            return Err(Error::internal("the new key could not be stored; the next rollback tries again"));
+        }
+        self.context.logger().warn(
+            "the API has replaced the key in place; a lost response would have lost it, so the description must create another one",
+        );
+        self.close().await?;
+        Ok(Outcome::Rotated)
     }
 
     /// Undoes a rotation whose new key cannot be used in a request.
@@ -207,20 +235,20 @@ impl Rotation<'_> {
             }
             None => "the connection was deleted during the rotation; the new key is revoked",
         };
-        let same_service = |config: &Config| config.api_endpoint == self.entry.old.api_endpoint;
-        let current = config.filter(same_service);
-        let current_key = current.as_ref().map(|config| config.api_key.clone());
-        let current = current.map(|config| Key::new(self.context, config, None)).transpose()?;
-        let old = Key::old(self.context, &self.entry)?;
-        let revokers: Vec<&Key> = current.iter().chain([&old, new]).collect();
-        if matches!(self.entry.state, RotationState::Promoted(_)) && !self.is_old_key_used().await? {
+        let current_key = config.as_ref().map(|config| config.api_key.clone());
+        let is_promoted = matches!(self.entry.state, RotationState::Promoted(_));
+        let current = match self.current_key(config).await? {
             // The old key is kept until the key of the user is known to work.
-            if let Some(current) = &current
-                && let Proof::NotAccepted(error) | Proof::OtherAccount(error) =
-                    current.prove(&self.entry.old_key).await?
-            {
+            Some((_, Proof::NotAccepted(error))) if is_promoted => {
                 return Err(Error::internal(format!("the old key is not revoked yet: {error}")));
             }
+            Some((current, Proof::Valid)) => Some(current),
+            // In another account, a key with the same id may be another one.
+            Some((_, Proof::NotAccepted(_) | Proof::OtherAccount(_))) | None => None,
+        };
+        let old = Key::old(self.context, &self.entry)?;
+        let revokers: Vec<&Key> = current.iter().chain([&old, new]).collect();
+        if is_promoted && !self.is_old_key_used().await? {
             old.revoke(&self.entry, &revokers).await?;
         }
         if current_key.as_ref() != Some(&key.api_key) {
@@ -254,8 +282,11 @@ impl Rotation<'_> {
         }
         let old = Key::old(self.context, &self.entry)?;
         let (_, config) = self.progress().await?;
-        let config = config.filter(|config| config.api_endpoint == self.entry.old.api_endpoint);
-        let current = config.map(|config| Key::new(self.context, config, None)).transpose()?;
+        // The user may have replaced the old key.
+        let current = match self.current_key(config).await? {
+            Some((current, Proof::Valid)) => Some(current),
+            Some((_, Proof::NotAccepted(_) | Proof::OtherAccount(_))) | None => None,
+        };
         let keys: Vec<&Key> = current.iter().chain([&old]).collect();
         let found = Key::revoke_found(&self.entry, &keys).await.map_err(|error| {
             Error::internal(format!("a key {name:?} may be live at {}: {error}", self.entry.old.api_endpoint))
@@ -267,6 +298,15 @@ impl Rotation<'_> {
         }
         self.close().await?;
         Ok(undone)
+    }
+
+    /// Returns the key of the connection, if it is for the same service, with its proof.
+    async fn current_key(&self, config: Option<Config>) -> Result<Option<(Key, Proof)>, Error> {
+        let config = config.filter(|config| config.api_endpoint == self.entry.old.api_endpoint);
+        let Some(config) = config else { return Ok(None) };
+        let key = Key::new(self.context, config, None)?;
+        let proof = key.prove(&self.entry.old_key).await?;
+        Ok(Some((key, proof)))
     }
 
     /// Returns whether the request may still reach the API, or the API may not know the new key everywhere yet.

@@ -47,6 +47,16 @@ pub(crate) enum Cut {
     AfterEffect,
 }
 
+/// How the API creates a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Creation {
+    Another,
+    /// It returns the present key.
+    Present,
+    /// It replaces the present key, which keeps its id.
+    InPlace,
+}
+
 /// The state of the API.
 pub(crate) struct KeyApi {
     pub(crate) keys: Vec<AdminKey>,
@@ -55,6 +65,8 @@ pub(crate) struct KeyApi {
     created: usize,
     /// The account of the keys that are created.
     pub(crate) account_of_new_keys: String,
+    /// How the API creates a key.
+    pub(crate) creation: Creation,
     /// Whether a new key is not accepted.
     pub(crate) refuses_new_keys: bool,
     /// Requests that match are answered with this status.
@@ -64,8 +76,6 @@ pub(crate) struct KeyApi {
     requests: usize,
     /// Whether the API is unreachable.
     pub(crate) is_down: bool,
-    /// Called before the request of the rotation is answered.
-    pub(crate) on_rotate: Option<Box<dyn FnMut() + Send>>,
 }
 
 impl KeyApi {
@@ -81,12 +91,12 @@ impl KeyApi {
             tokens: Vec::new(),
             created: 0,
             account_of_new_keys: "team".to_owned(),
+            creation: Creation::Another,
             refuses_new_keys: false,
             failing: None,
             cut: None,
             requests: 0,
             is_down: false,
-            on_rotate: None,
         }
     }
 
@@ -145,8 +155,13 @@ impl KeyApi {
                 FakeResponse::json(200, json!({"items": listed.collect::<Vec<_>>()}))
             }
             ("POST", ["keys"]) => {
-                if let Some(on_rotate) = &mut self.on_rotate {
-                    on_rotate();
+                if self.creation == Creation::Present {
+                    return FakeResponse::json(200, json!({"id": key.id, "secret": key.secret}));
+                }
+                if self.creation == Creation::InPlace {
+                    let present = self.keys.iter_mut().find(|one| one.id == key.id).expect("the sender");
+                    present.secret = "key-in-place".to_owned();
+                    return FakeResponse::json(200, json!({"id": key.id, "secret": "key-in-place"}));
                 }
                 let secret = format!("created-key-{}", self.created + 1);
                 let account = self.account_of_new_keys.clone();

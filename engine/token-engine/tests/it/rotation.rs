@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use vault_plugin::logical::{self, Map, ReplicationState, StorageEntry};
 use vault_plugin::testing::FailureMode;
 
-use crate::key_api::{Cut, DESCRIPTION, FIRST_KEY, KeyMount};
+use crate::key_api::{Creation, Cut, DESCRIPTION, FIRST_KEY, KeyMount};
 use crate::metrics::{page, value};
 use crate::token_safety::edit_stored;
 use crate::{assert_accepted, data, error_message, wal_entries};
@@ -185,19 +185,79 @@ async fn a_key_that_the_user_writes_during_a_rotation_is_kept_and_the_new_one_is
 
 #[tokio::test]
 async fn a_key_that_the_user_writes_after_the_replacement_is_kept_and_the_others_are_revoked() {
-    for (written, expected) in [("users-key", vec!["users-key"]), (FIRST_KEY, vec![FIRST_KEY, "users-key"])] {
+    let keys = KeyMount::new().await;
+    keys.api.lock().add_key("by-hand", "users-key", "team");
+    // The old key cannot be revoked.
+    keys.api.lock().failing = Some(("DELETE /keys/", 500));
+    let error = keys.rotate().await.unwrap_err();
+    assert!(error.contains("the new key is stored, but the old one is not revoked yet"), "{error}");
+    let error = error_message(keys.mount.write("config", json!({"api_key": FIRST_KEY})).await);
+    assert!(error.contains("was replaced by a rotation"), "{error}");
+    let response = keys.mount.write("config", json!({"api_key": "users-key"})).await.unwrap().unwrap();
+    assert!(response.warnings[0].contains("was created by a rotation"), "{:?}", response.warnings);
+    keys.restart();
+    keys.mount.rollback().await.unwrap();
+    assert_eq!((keys.stored_key().as_str(), wal_entries(&keys.mount).len()), ("users-key", 0));
+    assert_eq!(keys.live_keys(), ["users-key"]);
+}
+
+#[tokio::test]
+async fn a_key_of_another_account_that_the_user_writes_revokes_nothing_there() {
+    for promoted in [false, true] {
         let keys = KeyMount::new().await;
-        keys.api.lock().add_key("by-hand", "users-key", "team");
-        // The old key cannot be revoked.
-        keys.api.lock().failing = Some(("DELETE /keys/", 500));
-        let error = keys.rotate().await.unwrap_err();
-        assert!(error.contains("the new key is stored, but the old one is not revoked yet"), "{error}");
-        let response = keys.mount.write("config", json!({"api_key": written})).await.unwrap().unwrap();
-        assert!(response.warnings[0].contains("was created by a rotation"), "{:?}", response.warnings);
+        keys.api.lock().add_key("by-hand", "users-key", "another-team");
+        if promoted {
+            keys.api.lock().failing = Some(("DELETE /keys/", 500));
+        } else {
+            keys.cut_at(2, Cut::BeforeEffect);
+        }
+        keys.rotate().await.unwrap_err();
         keys.restart();
+        keys.mount.write("config", json!({"api_key": "users-key"})).await.unwrap();
+        backdate(&keys, 600).await;
+        let before = keys.server.received().len();
         keys.mount.rollback().await.unwrap();
-        assert_eq!((keys.stored_key().as_str(), wal_entries(&keys.mount).len()), (written, 0));
-        assert_eq!(keys.live_keys(), expected);
+        let requests = keys.server.received().split_off(before);
+        let deletions = requests.iter().filter(|request| request.method == "DELETE");
+        assert!(deletions.clone().count() > 0, "{promoted}");
+        for request in deletions {
+            assert_ne!(request.header("authorization"), Some("Bearer users-key"), "{promoted}");
+        }
+        let kept = if promoted { vec!["users-key"] } else { vec![FIRST_KEY, "users-key"] };
+        assert_eq!(
+            (keys.live_keys(), wal_entries(&keys.mount).len()),
+            (kept.into_iter().map(str::to_owned).collect(), 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_returns_the_present_key_or_replaces_it_in_place_does_not_lose_it() {
+    let keys = KeyMount::new().await;
+    keys.api.lock().creation = Creation::Present;
+    let error = keys.rotate().await.unwrap_err();
+    assert!(error.contains("the API has returned the present key"), "{error}");
+    assert_eq!((keys.stored_key().as_str(), keys.live_keys()), (FIRST_KEY, vec![FIRST_KEY.to_owned()]));
+    assert_eq!(wal_entries(&keys.mount).len(), 0);
+
+    for call in 0..40 {
+        let keys = KeyMount::new().await;
+        keys.api.lock().creation = Creation::InPlace;
+        keys.mount.storage().fail_after(call, FailureMode::Once, "disk full");
+        let result = keys.rotate().await;
+        let is_last = keys.mount.storage().has_pending_failure();
+        keys.restart();
+        backdate(&keys, 600).await;
+        keys.mount.rollback().await.unwrap();
+        assert_eq!(
+            (keys.live_keys(), wal_entries(&keys.mount).len()),
+            (vec![keys.stored_key()], 0),
+            "{call}: {result:?}"
+        );
+        if is_last {
+            assert_eq!((result, keys.stored_key().as_str()), (Ok(()), "key-in-place"));
+            break;
+        }
     }
 }
 
@@ -283,7 +343,7 @@ async fn a_key_that_a_rotation_has_revoked_is_not_accepted_again() {
     keys.rotate().await.unwrap();
     let error =
         error_message(keys.mount.write("config", json!({"api_key": FIRST_KEY, "request_timeout": 7})).await);
-    assert!(error.contains("was replaced by a rotation and is revoked"), "{error}");
+    assert!(error.contains("was replaced by a rotation"), "{error}");
     assert_eq!(keys.live_keys(), [keys.stored_key()]);
     keys.api.lock().add_key("by-hand", "users-key", "team");
     assert!(keys.mount.write("config", json!({"api_key": "users-key"})).await.is_ok());
@@ -501,7 +561,7 @@ async fn a_key_is_rotated_when_its_period_is_over_and_not_before() {
 async fn a_scheduled_rotation_that_fails_is_delayed_and_keeps_the_key() {
     let keys = KeyMount::with(DESCRIPTION, json!({"rotation_period": "1h"})).await;
     edit_stored(&keys.mount, "config", |config: &mut Value| {
-        config["key_rotation"]["scheduled_from"] = 0.into()
+        config["key_rotation"]["scheduled_from"] = 0.into();
     })
     .await;
     keys.mount.invalidate("config").await;
