@@ -307,11 +307,14 @@ async fn a_rollback_during_a_rotation_does_not_revoke_the_new_token() {
     upstream.fail_next(Operation::Mint, 1, Fault::Withheld);
     let roll_back = async {
         upstream.wait_withheld(1).await;
-        let heal = async {
-            tokio::task::yield_now().await;
-            upstream.heal();
-        };
-        tokio::join!(mount.rollback(), heal).0
+        let mut rollback = std::pin::pin!(mount.rollback());
+        // It waits for the rotation. Without that, it would find the new token and revoke it within this time.
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut rollback).await;
+        upstream.heal();
+        match early {
+            Ok(result) => result,
+            Err(_) => rollback.await,
+        }
     };
     let (rotated, rolled_back) = tokio::join!(mount.write("rotate-role/app", json!({})), roll_back);
     assert_accepted(rotated);
