@@ -1,7 +1,5 @@
 //! Events for subscribers of the host.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use harness::{Fault, Operation, Upstream, eventually};
 use serde_json::{Value, json};
 use vault_plugin::logical::{Event, Map, Request};

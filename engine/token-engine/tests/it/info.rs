@@ -1,7 +1,5 @@
 //! `info`.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use harness::Upstream;
 use serde_json::json;
 use token_engine::engine;

@@ -1,7 +1,5 @@
 //! The names of tokens at the service.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use harness::Upstream;
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation, Request};

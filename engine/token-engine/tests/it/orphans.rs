@@ -1,7 +1,5 @@
 //! Tokens that may be live at the service without a lease.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use harness::{Fault, Operation, Upstream};
 use serde_json::json;
 use vault_plugin::framework::WAL_PREFIX;
