@@ -22,7 +22,10 @@ async fn the_presets_are_listed_with_what_they_issue_and_how_they_were_tested() 
     assert!(presets.len() >= 25, "{document}");
     let jupyterhub = presets.iter().find(|preset| preset["name"] == "jupyterhub").unwrap();
     let keys: Vec<&String> = jupyterhub.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["documentation", "issues", "name", "status", "tested_with", "unverified_because"]);
+    let expected =
+        ["documentation", "issues", "name", "rotate_root", "status", "tested_with", "unverified_because"];
+    assert_eq!(keys, expected);
+    assert_eq!(jupyterhub["rotate_root"], true);
     assert_eq!(jupyterhub["status"], "tested");
     assert!(program.run(["presets", "-o", "yaml"]).await.success().contains("- name: jupyterhub\n"));
 }

@@ -357,3 +357,88 @@ fn a_description_is_written_as_it_was_read() {
         assert!(Description::parse(&written).ok() == Some((*description).clone()), "{}", preset.name);
     }
 }
+
+/// Returns a valid rotation, which the description of [`valid`] gets with a `probe` that identifies the key.
+fn rotation(changes: &[(&str, Value)]) -> Vec<(&'static str, Value)> {
+    let mut rotate = json!({
+        "post": "/users/{key.owner}/keys", "json": {"name": "{name}"}, "id": "/id", "api_key": "/key",
+        "find": {"get": "/keys", "items": "", "name": "/name", "id": "/id"},
+        "revoke_old": {"delete": "/keys/{id}", "gone": {"status": [404]}},
+    });
+    for (pointer, value) in changes {
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let map = rotate.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        if value.is_null() { drop(map.remove(key)) } else { drop(map.insert(key.to_owned(), value.clone())) }
+    }
+    vec![
+        ("/rotate", rotate),
+        ("/probe", json!({"get": "/me", "account": "/id", "key_id": "/key/id", "key_owner": "/user"})),
+    ]
+}
+
+#[track_caller]
+fn check_rotation(changes: &[(&str, Value)], expected: &str) {
+    check(&rotation(changes), expected);
+}
+
+#[test]
+fn a_rotation_needs_a_proof_of_the_new_key_and_a_revocation_of_the_old_one() {
+    accepted(&rotation(&[]));
+    accepted(&rotation(&[("/find", Value::Null), ("/longest_life", json!("32d"))]));
+    accepted(&rotation(&[
+        ("/find", Value::Null),
+        ("/revoke_old", json!({"post": "/revoke-self", "auth": "old"})),
+    ]));
+    accepted(&rotation(&[
+        ("/api_key", json!("{generated.secret}")),
+        ("/config", json!({"realm": "/realm"})),
+    ]));
+
+    let mut without_probe = rotation(&[]);
+    without_probe[1].1 = Value::Null;
+    check(&without_probe, "rotate: needs the call probe");
+    let mut without_key = rotation(&[]);
+    without_key[1].1 = json!({"get": "/me"});
+    check(
+        &without_key,
+        "rotate.revoke_old: uses {id}, which needs rotate.id for the new key and probe.key_id",
+    );
+    check(&without_key, "rotate: uses {key.owner}, which needs probe.key_owner");
+    check_rotation(&[("/revoke_old", Value::Null)], "rotate: revoke_old is required");
+    check_rotation(
+        &[("/revoke_old", json!({"delete": "/keys"})), ("/find", Value::Null)],
+        "rotate.revoke_old: does not identify the key",
+    );
+    check_rotation(
+        &[("/longest_life", json!("32d"))],
+        "rotate.longest_life: has no effect: find finds the key",
+    );
+    check_rotation(&[("/json", Value::Null)], "rotate.find: needs {name} in rotate");
+    check_rotation(&[("/find/id", Value::Null)], "rotate.find: needs id");
+    check_rotation(
+        &[("/revoke_old/auth", json!("old"))],
+        "rotate.find: needs a revoke_old with {id} and without auth: old",
+    );
+}
+
+#[test]
+fn a_rotation_is_about_the_connection_and_not_about_a_role() {
+    check_rotation(
+        &[("/json/user", json!("{role.user}"))],
+        "rotate.json.user: {role.user} has no value here: this call is about the connection",
+    );
+    check_rotation(
+        &[("/json/scopes", json!("{permissions}"))],
+        "rotate.json.scopes: {permissions} has no value here",
+    );
+    check_rotation(
+        &[("/revoke_old/delete", json!("/keys/{name}"))],
+        "rotate.revoke_old.delete: {name} has no value here",
+    );
+    check_rotation(
+        &[("/config", json!({"relm": "/realm"}))],
+        "rotate.config.relm: config declares no parameter relm",
+    );
+    check_rotation(&[("/revoke_old/auth", json!("both"))], "rotate.revoke_old.auth: ");
+    check(&[("/mint/json/name", json!("{key.owner}"))], "mint.json.name: {key.owner} has no value here");
+}
