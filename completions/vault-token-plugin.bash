@@ -1238,7 +1238,7 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --preset)
-                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone keystone-app-cred kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -3217,7 +3217,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__presets)
-            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio"
+            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone keystone-app-cred kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3358,7 +3358,7 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --preset)
-                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone keystone-app-cred kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
                     return 0
                     ;;
                 --config)
