@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A received request.
@@ -81,6 +82,15 @@ pub(crate) struct FakeApi {
 struct State {
     handler: Handler,
     received: Vec<ReceivedRequest>,
+    held: Option<HeldRequests>,
+}
+
+/// Requests that arrive late.
+struct HeldRequests {
+    matches: Box<dyn Fn(&ReceivedRequest) -> bool + Send>,
+    /// The number of requests that wait.
+    waiting: usize,
+    released: watch::Sender<()>,
 }
 
 impl FakeApi {
@@ -89,7 +99,8 @@ impl FakeApi {
     ) -> FakeApi {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let state = Arc::new(Mutex::new(State { handler: Box::new(handler), received: Vec::new() }));
+        let state =
+            Arc::new(Mutex::new(State { handler: Box::new(handler), received: Vec::new(), held: None }));
         let shared = Arc::clone(&state);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -105,6 +116,27 @@ impl FakeApi {
 
     pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
         self.state.lock().received.clone()
+    }
+
+    /// Delays the requests that match until [`release`](Self::release).
+    pub(crate) fn hold(&self, matches: impl Fn(&ReceivedRequest) -> bool + Send + 'static) {
+        let held =
+            HeldRequests { matches: Box::new(matches), waiting: 0, released: watch::Sender::default() };
+        self.state.lock().held = Some(held);
+    }
+
+    /// Waits until a request is held.
+    pub(crate) async fn wait_until_held(&self) {
+        harness::eventually("a request is held", async || {
+            let waiting = self.state.lock().held.as_ref().map(|held| held.waiting);
+            (waiting? > 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Lets the held requests arrive, and holds no further ones.
+    pub(crate) fn release(&self) {
+        self.state.lock().held = None;
     }
 
     /// Returns the methods and targets of all requests.
@@ -123,6 +155,14 @@ impl Drop for FakeApi {
 async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     let mut stream = BufReader::new(stream);
     let Some(received) = read(&mut stream).await else { return };
+    let released = state.lock().held.as_mut().filter(|held| (held.matches)(&received)).map(|held| {
+        held.waiting += 1;
+        held.released.subscribe()
+    });
+    if let Some(mut released) = released {
+        // Ends when the sender is dropped.
+        let _released = released.changed().await;
+    }
     let response = {
         let mut state = state.lock();
         state.received.push(received.clone());

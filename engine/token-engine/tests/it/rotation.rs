@@ -398,25 +398,45 @@ async fn a_rotation_that_another_node_has_just_begun_is_left_to_it() {
 #[tokio::test]
 async fn requests_that_have_begun_with_the_old_key_end_before_it_is_revoked() {
     let keys = Arc::new(KeyMount::new().await);
-    let (mount, runtime) = (Arc::downgrade(&keys.mount), tokio::runtime::Handle::current());
-    let (minted, mut results) = tokio::sync::mpsc::unbounded_channel();
-    // Credentials are read all the time.
-    let reader = runtime.spawn(async move {
-        while let Some(mount) = mount.upgrade() {
-            let result = mount.read("creds/developer").await.map(drop).map_err(|error| error.to_string());
-            if minted.send(result).is_err() {
-                return;
-            }
-        }
+    keys.server.hold(|request| request.line() == "POST /tokens");
+    let reading = tokio::spawn({
+        let keys = Arc::clone(&keys);
+        async move { keys.mount.read("creds/developer").await.map(drop).map_err(|error| error.to_string()) }
     });
-    for _ in 0..5 {
-        assert_eq!(results.recv().await.unwrap(), Ok(()));
-        assert_eq!(keys.rotate().await, Ok(()));
+    keys.server.wait_until_held().await;
+    let rotating = tokio::spawn({
+        let keys = Arc::clone(&keys);
+        async move { keys.rotate().await }
+    });
+    harness::eventually("the new key is stored", async || (keys.stored_key() != FIRST_KEY).then_some(()))
+        .await;
+    // Later requests have the new key, and wait for nothing.
+    for _ in 0..20 {
+        keys.mount.read("check").await.unwrap();
     }
-    while let Ok(result) = results.try_recv() {
-        assert_eq!(result, Ok(()));
-    }
-    reader.abort();
+    assert!(keys.live_keys().contains(&FIRST_KEY.to_owned()), "the old key is still in use");
+    keys.server.release();
+    assert_eq!(reading.await.unwrap(), Ok(()));
+    assert_eq!(rotating.await.unwrap(), Ok(()));
+    assert_eq!(keys.live_keys(), [keys.stored_key()]);
+}
+
+#[tokio::test]
+async fn a_key_that_the_user_writes_while_the_new_one_is_proven_is_kept() {
+    let keys = Arc::new(KeyMount::new().await);
+    keys.api.lock().add_key("by-hand", "users-key", "team");
+    keys.server.hold(|request| request.header("authorization") == Some("Bearer created-key-2"));
+    let rotating = tokio::spawn({
+        let keys = Arc::clone(&keys);
+        async move { keys.rotate().await }
+    });
+    keys.server.wait_until_held().await;
+    assert_accepted(keys.mount.write("config", json!({"api_key": "users-key"})).await);
+    keys.server.release();
+    let error = rotating.await.unwrap().unwrap_err();
+    assert!(error.contains("the connection was written during the rotation"), "{error}");
+    assert_eq!((keys.stored_key().as_str(), wal_entries(&keys.mount).len()), ("users-key", 0));
+    assert_eq!(keys.live_keys(), [FIRST_KEY, "users-key"]);
 }
 
 #[tokio::test]
