@@ -46,6 +46,8 @@ struct PresetSummary {
     #[serde(flatten)]
     status: StatusFields,
     documentation: Option<String>,
+    /// Whether `rotate-root` replaces the key of a connection.
+    rotate_root: bool,
 }
 
 /// How a preset was tested.
@@ -136,6 +138,7 @@ impl PresetSummary {
             issues: preset.issues.clone(),
             status,
             documentation: preset.documentation.clone(),
+            rotate_root: preset.rotates,
         }
     }
 }
@@ -229,6 +232,8 @@ impl PresetDetails {
         if let Some(address) = &summary.documentation {
             let _ = writeln!(text, "Documentation  {address}");
         }
+        let rotation = if summary.rotate_root { "rotate-root replaces the key" } else { "not supported" };
+        let _ = writeln!(text, "Rotation       {rotation}");
         for (heading, fields) in [("Connection (config)", config), ("Role (roles/NAME)", role)] {
             let _ = writeln!(text, "\n{heading}");
             let rows: Vec<_> = fields.iter().map(FieldReport::row).collect();

@@ -115,6 +115,36 @@ impl PluginMount {
         self.system("PUT", "leases/revoke", json!({"lease_id": leased.lease_id, "sync": true})).await
     }
 
+    /// Rotates the key of a connection that the role uses. Verifies that the service no longer accepts the old key (`key_works` calls it with
+    /// that key), that credentials are issued with the new one, and that a lease of a time before the rotation is revoked.
+    async fn prove_rotation(
+        &self,
+        service: &impl Service,
+        name: &str,
+        path: &str,
+        key_works: impl AsyncFn() -> bool,
+    ) {
+        let before = self.issue().await;
+        assert!(key_works().await, "{}", self.vault.logs());
+        self.write(path, &json!({})).await.success();
+        assert!(!key_works().await, "the old key is revoked");
+
+        let after = self.issue().await;
+        for leased in [&before, &after] {
+            assert!(service.accepts(&leased.credential(name)).await, "{}", self.vault.logs());
+            self.revoke(leased).await.success();
+            assert!(!service.accepts(&leased.credential(name)).await);
+        }
+        assert!(self.leases().await.is_empty());
+        // The key can be rotated with the one that a rotation has created.
+        self.write(path, &json!({})).await.success();
+        let config = self.read(&path.replace("rotate-root", "config")).await.success();
+        assert!(config["data"]["last_rotation"].is_string(), "{config}");
+        let last = self.issue().await;
+        self.revoke(&last).await.success();
+        assert!(!service.accepts(&last.credential(name)).await);
+    }
+
     async fn leases(&self) -> Vec<String> {
         let listed = self.vault.request("LIST", &format!("sys/leases/lookup/{MOUNT}/creds/app"), None).await;
         if listed.status == 404 {

@@ -63,7 +63,7 @@ async fn read(context: Context<TokenEngine>, request: CheckRequest) -> Result<Da
     let Some(client) = config::load_client(&context, &name).await? else {
         return Err(config::not_configured(&context, &name));
     };
-    let account = client.upstream.probe().await?;
+    let account = client.upstream.probe().await?.account;
     let description = &client.upstream.api.description;
     Ok(Data(CheckResponse {
         api_endpoint: client.config.api_endpoint.to_string(),

@@ -1,10 +1,11 @@
 //! `config`: the address of the token service, and its key.
 //!
 //! The modules in reading order: `fields`: the fields in the API. `update`: a write. `connections`: the stored connections. `settings`: one
-//! stored connection. A new field is declared, updated and shown in `fields`, applied in `update`, and stored in `settings`.
+//! stored connection. `key_rotation`: the rotation of its key. A new field is declared, updated and shown in `fields`, applied in `update`, and stored in `settings`.
 
 mod connections;
 mod fields;
+mod key_rotation;
 mod settings;
 mod update;
 
@@ -14,7 +15,8 @@ use serde::Deserialize;
 use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation, Response};
 
-pub(crate) use self::connections::{find_client, load, load_client, names, not_configured};
+pub(crate) use self::connections::{change, find_client, load, load_client, names, not_configured};
+pub(crate) use self::key_rotation::RotationProgress;
 pub(crate) use self::settings::{Config, ConnectionMismatch, default_metrics_prefix};
 
 use self::fields::{ConfigResponse, ConfigUpdate};
@@ -147,8 +149,17 @@ async fn patch(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<O
     .await
 }
 
-async fn delete(context: Context<TokenEngine>, request: ConfigRequest) -> Result<(), Error> {
-    stored::delete(&context, storage_key(&parse_name(request.name)?)).await
+async fn delete(context: Context<TokenEngine>, request: ConfigRequest) -> Result<Option<Response>, Error> {
+    let name = parse_name(request.name)?;
+    // A value that cannot be read can be deleted.
+    let config = load(context.storage(), &name).await.ok().flatten();
+    stored::delete(&context, storage_key(&name)).await?;
+    let warnings: Vec<String> =
+        config.and_then(|config| config.unrevoked_key_warning()).into_iter().collect();
+    for warning in &warnings {
+        context.logger().warn(format!("connection {name:?} is deleted: {warning}"));
+    }
+    Ok(warnings_response(warnings))
 }
 
 /// Stores the changed connection. `permit` returns the connection to change, or an error.

@@ -163,7 +163,7 @@ async fn mint(
     permissions: &[String],
     terms: LeaseTerms,
 ) -> Result<LeasedSecret, Error> {
-    let UpstreamClient { config, upstream } = &*client;
+    let UpstreamClient { config, upstream, .. } = &*client;
     let (api, description) = (&upstream.api, &upstream.api.description);
     let parameters = role.check(api)?;
     if !client.knows_account() {

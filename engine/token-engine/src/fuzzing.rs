@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::name_template::{NameLimits, assert_names_are_unique};
 use crate::roles::Role;
+use crate::rotation::RotationEntry;
 use crate::terms;
 use crate::token::LeaseData;
 use crate::upstream::{self, Description};
@@ -23,6 +24,7 @@ pub fn stored(bytes: &[u8]) {
     assert_round_trip::<WalEntry>(bytes);
     assert_round_trip::<Role>(bytes);
     assert_round_trip::<Config>(bytes);
+    assert_round_trip::<RotationEntry>(bytes);
 }
 
 /// The expiry in a response of a service. Property: a token that is leased has a remaining lifetime.

@@ -20,6 +20,7 @@
 //!
 //! - `config`, `roles`, `creds`, `check`, `presets`, `orphans`, `metrics`, `info`: the API paths.
 //! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
+//! - `rotation`: the rotation of the key of a connection. `schedule`: when a credential is rotated.
 //! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
@@ -46,6 +47,9 @@ mod response_docs;
 mod role_name;
 mod roles;
 mod rollback;
+mod rotation;
+#[cfg_attr(not(test), expect(dead_code, reason = "static roles use the rest"))]
+mod schedule;
 mod sensitive;
 mod stored;
 mod telemetry;
@@ -62,7 +66,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vault_plugin::framework::{Engine, WAL_PREFIX};
+use serde_json::Value;
+use tokio::sync::watch;
+use vault_plugin::framework::{Context, Engine, WAL_PREFIX};
 use vault_plugin::logical::Error;
 
 pub use crate::preset_info::{FieldCheck, FieldInfo, PresetInfo, PresetStatus, preset, preset_names};
@@ -73,6 +79,7 @@ use crate::endpoint::Endpoint;
 use crate::events::PendingEvents;
 use crate::orphans::OrphanAges;
 use crate::roles::Role;
+use crate::rotation::{Backoff, ROTATION_KIND};
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
 
@@ -97,6 +104,8 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(creds::path())
         .path(check::path())
         .path(check::named_path())
+        .path(rotation::path())
+        .path(rotation::named_path())
         .path(presets::list_path())
         .path(presets::path())
         .path(orphans::list_path())
@@ -109,9 +118,19 @@ pub fn engine() -> Engine<TokenEngine> {
         // Entries contain names and permissions of tokens, and how to revoke them.
         .seal_wrap(WAL_PREFIX)
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
-            time_request(context.clone(), MeasuredOperation::Rollback, rollback::roll_back(context, kind, data))
+            time_request(context.clone(), MeasuredOperation::Rollback, roll_back(context, kind, data))
         })
+        .periodic(rotation::rotate_due)
         .on_invalidate(TokenEngine::invalidate)
+}
+
+/// Rolls a write-ahead log entry back.
+async fn roll_back(context: Context<TokenEngine>, kind: String, data: Value) -> Result<(), Error> {
+    if kind == ROTATION_KIND {
+        rotation::roll_back(context, data).await
+    } else {
+        rollback::roll_back(context, kind, data).await
+    }
 }
 
 /// The in-memory state of one mount: its configuration with the client, its roles, and its metrics.
@@ -121,6 +140,8 @@ pub struct TokenEngine {
     metrics: Arc<Metrics>,
     orphan_ages: OrphanAges,
     pending_events: PendingEvents,
+    /// Delays scheduled rotations that fail.
+    backoff: Backoff,
     /// Identifies this process in the leases that it issues.
     instance_id: String,
 }
@@ -134,6 +155,7 @@ impl Default for TokenEngine {
             metrics: Arc::default(),
             orphan_ages: OrphanAges::default(),
             pending_events: PendingEvents::default(),
+            backoff: Backoff::default(),
             instance_id,
         }
     }
@@ -143,6 +165,8 @@ impl Default for TokenEngine {
 pub(crate) struct UpstreamClient {
     pub(crate) config: Config,
     pub(crate) upstream: Upstream,
+    /// Dropped with the last user of the client. A subscriber is notified.
+    pub(crate) in_use: watch::Sender<()>,
 }
 
 impl UpstreamClient {

@@ -1,4 +1,5 @@
-//! `orphans/`: tokens that may exist at an API without a lease, because the response to their creation was lost.
+//! `orphans/`: tokens that may exist at an API without a lease, because the response to their creation was lost, and keys of
+//! unfinished rotations.
 
 mod gauge;
 
@@ -11,8 +12,10 @@ use vault_plugin::logical::{Error, Operation, Request, Response};
 pub(crate) use self::gauge::{OrphanAges, OrphanSummary};
 
 use crate::TokenEngine;
+use crate::endpoint::Endpoint;
 use crate::events::{self, event};
 use crate::role_name::{self, RoleName};
+use crate::rotation::{ROTATION_KIND, RotationEntry};
 use crate::telemetry::{MeasuredOperation, instrument};
 use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
 
@@ -48,15 +51,22 @@ pub(crate) fn path() -> Path<TokenEngine> {
                 .field("account", Field::string().describe("Account of the token. Omitted if there is none."))
                 .field(
                     "state",
-                    Field::string().allowed(["unknown", "not revoked", "not found"]).describe(
+                    Field::string().allowed(["unknown", "not revoked", "not found", "not proven", "old key not revoked"]).describe(
                         "What is known: whether the token was created (unknown), that it was created and its revocation has failed (not \
-                         revoked), or that the service does not recognize its request (not found).",
+                         revoked), or that the service does not recognize its request (not found). For the key of a rotation: that it was \
+                         created and is not proven yet (not proven), or that the previous key is not revoked (old key not revoked).",
                     ),
                 )
                 .field("planned_at", Field::time().describe("Time of the request. Null if it is not known."))
                 .field(
                     "ends_by",
                     Field::time().describe("Latest time at which the token expires. Null if it never expires."),
+                )
+                .field(
+                    "connection",
+                    Field::string().describe(
+                        "Connection whose key is rotated, if the token is such a key. Omitted for any other token.",
+                    ),
                 ),
         )
         .on(Operation::Delete, "Close an orphan that is revoked.", instrument(MeasuredOperation::OrphansDelete, delete))
@@ -89,6 +99,39 @@ struct OrphanResponse {
     planned_at: Option<String>,
     /// The latest time at which the token expires. Null if it never expires.
     ends_by: Option<String>,
+    /// The connection whose key is rotated, if the token is such a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<String>,
+}
+
+/// An entry whose token or key may be live.
+enum Orphan {
+    Token(Box<WalEntry>),
+    /// The new key of a rotation, or the old one.
+    Key(Box<RotationEntry>),
+}
+
+impl Orphan {
+    fn name(&self) -> &str {
+        match self {
+            Orphan::Token(entry) => &entry.request.name,
+            Orphan::Key(entry) => &entry.name,
+        }
+    }
+
+    fn latest_expiry(&self) -> Option<Timestamp> {
+        match self {
+            Orphan::Token(entry) => entry.latest_expiry(),
+            Orphan::Key(entry) => entry.latest_expiry(),
+        }
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        match self {
+            Orphan::Token(entry) => &entry.api_endpoint,
+            Orphan::Key(entry) => &entry.old.api_endpoint,
+        }
+    }
 }
 
 /// What a list shows of an orphan.
@@ -100,26 +143,41 @@ enum ListedOrphan {
 }
 
 impl StoredWalEntry {
-    fn parse(self, id: &str) -> Result<WalEntry, Error> {
-        let entry = serde_json::from_value(self.data);
+    fn parse(self, id: &str) -> Result<Orphan, Error> {
+        let entry = match &*self.kind {
+            ROTATION_KIND => serde_json::from_value(self.data).map(Orphan::Key),
+            _ => serde_json::from_value(self.data).map(Orphan::Token),
+        };
         entry.map_err(|error| Error::internal(format!("cannot read the write-ahead log entry {id}: {error}")))
     }
 }
 
-impl From<WalEntry> for OrphanResponse {
-    fn from(entry: WalEntry) -> OrphanResponse {
+impl From<Orphan> for OrphanResponse {
+    fn from(orphan: Orphan) -> OrphanResponse {
         let to_text = |at: Timestamp| at.to_string();
-        OrphanResponse {
-            api_endpoint: entry.api_endpoint.to_string(),
-            state: match entry.state {
-                WalState::Planned => "unknown",
-                WalState::Minted { .. } => "not revoked",
-                WalState::Unrecognized => "not found",
+        match orphan {
+            Orphan::Token(entry) => OrphanResponse {
+                api_endpoint: entry.api_endpoint.to_string(),
+                state: match entry.state {
+                    WalState::Planned => "unknown",
+                    WalState::Minted { .. } => "not revoked",
+                    WalState::Unrecognized => "not found",
+                },
+                planned_at: entry.planned_at().map(to_text),
+                ends_by: entry.latest_expiry().map(to_text),
+                token_name: entry.request.name,
+                account: entry.account,
+                connection: None,
             },
-            planned_at: entry.planned_at().map(to_text),
-            ends_by: entry.latest_expiry().map(to_text),
-            token_name: entry.request.name,
-            account: entry.account,
+            Orphan::Key(entry) => OrphanResponse {
+                api_endpoint: entry.old.api_endpoint.to_string(),
+                state: entry.state.label(),
+                planned_at: Some(to_text(entry.planned_at())),
+                ends_by: entry.latest_expiry().map(to_text),
+                token_name: entry.name,
+                account: entry.old_key.account.unwrap_or_default(),
+                connection: Some(entry.connection),
+            },
         }
     }
 }
@@ -158,10 +216,10 @@ async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result
         Ok(entry) => {
             let until =
                 entry.latest_expiry().map_or_else(|| "it is revoked".to_owned(), |latest| latest.to_string());
-            let name = entry.request.name;
+            let name = entry.name();
             let token = format!(
                 "token {name:?} at {} is no longer tracked; if it was created, it may be live until {until}",
-                entry.api_endpoint
+                entry.endpoint()
             );
             (token, deleted.with("token_name", name))
         }
@@ -188,10 +246,11 @@ fn caller(request: &Request) -> String {
     caller
 }
 
-/// Returns the entry of a mint, unless its request may still run.
+/// Returns the entry of a mint or of a rotation, unless its request may still run.
 async fn load_record(context: &Context<TokenEngine>, id: &str) -> Result<Option<StoredWalEntry>, Error> {
     let record: Option<StoredWalEntry> = context.storage().read(&format!("{WAL_PREFIX}{id}")).await?;
     let min_age = i64::try_from(crate::ROLLBACK_MIN_AGE.as_secs()).unwrap_or(i64::MAX);
     let now = Timestamp::now().as_second();
-    Ok(record.filter(|record| record.kind == MINT_KIND && now.saturating_sub(record.created_at) >= min_age))
+    let is_orphan = |kind: &str| matches!(kind, MINT_KIND | ROTATION_KIND);
+    Ok(record.filter(|record| is_orphan(&record.kind) && now.saturating_sub(record.created_at) >= min_age))
 }

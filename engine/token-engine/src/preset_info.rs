@@ -46,6 +46,8 @@ pub struct PresetInfo {
     pub role: Vec<FieldInfo>,
     /// Whether a read of `check` sends a call.
     pub has_probe: bool,
+    /// Whether `rotate-root` replaces the key.
+    pub rotates: bool,
     description: Arc<Description>,
 }
 
@@ -107,6 +109,7 @@ impl PresetInfo {
             config: config_fields(&description),
             role: role_fields(&description),
             has_probe: description.probe.is_some(),
+            rotates: description.rotate.is_some(),
             description,
         }
     }
@@ -227,6 +230,7 @@ mod tests {
         assert_eq!(oauth2.role[0], field("permissions", "list", "Permissions of the tokens"));
         assert!(preset("tokens").unwrap().role[0].required);
         assert!(preset("nothing").is_none());
+        assert!(preset("vault-token").unwrap().rotates && !keystone.rotates);
     }
 
     #[test]

@@ -151,7 +151,7 @@ async fn replay(
     plan: Option<RecoveryPlan>,
     now: Timestamp,
 ) -> Result<RollbackOutcome, Error> {
-    let UpstreamClient { config, upstream } = client;
+    let UpstreamClient { config, upstream, .. } = client;
     if !entry.idempotency_key_valid(config, now) {
         return Ok(RollbackOutcome::Unresolved(
             "the service may not recognize the request any more (config idempotency_window), and would create another token"

@@ -65,6 +65,7 @@ labels! {
         RolePatch = "role_patch",
         RoleDelete = "role_delete",
         Check = "check",
+        RotateRoot = "rotate_root",
         PresetsList = "presets_list",
         PresetsRead = "presets_read",
         OrphansList = "orphans_list",
@@ -94,6 +95,8 @@ labels! {
         Find = "find",
         Probe = "probe",
         Login = "login",
+        /// The creation of another key for the connection.
+        Rotate = "rotate",
     }
 
     /// The kind of error of a request.
@@ -131,6 +134,8 @@ pub(crate) struct Metrics {
     leases_issued: AtomicU64,
     leases_revoked: AtomicU64,
     leases_open: AtomicU64,
+    rotations: AtomicU64,
+    failed_rotations: AtomicU64,
     creds_read: Quantiles,
 }
 
@@ -146,6 +151,8 @@ impl Default for Metrics {
             leases_issued: AtomicU64::new(0),
             leases_revoked: AtomicU64::new(0),
             leases_open: AtomicU64::new(0),
+            rotations: AtomicU64::new(0),
+            failed_rotations: AtomicU64::new(0),
             creds_read: Quantiles::default(),
         }
     }
@@ -171,6 +178,12 @@ impl Metrics {
             // A host may revoke the same token twice.
             let _zero = self.leases_open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, decrement);
         }
+    }
+
+    /// Counts a rotation of the key of a connection.
+    pub(crate) fn count_rotation(&self, succeeded: bool) {
+        let counter = if succeeded { &self.rotations } else { &self.failed_rotations };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Measures a call to the token service.

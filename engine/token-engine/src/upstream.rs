@@ -11,6 +11,7 @@ mod request;
 mod response;
 mod retry_after;
 mod revocation;
+mod rotation;
 mod send;
 mod suggestion;
 mod template;
@@ -30,21 +31,22 @@ use vault_plugin::logical::Sensitive;
 
 pub(crate) use self::api::{Api, LatestExpiry};
 pub(crate) use self::description::{
-    Description, Find, Node, Parameter, PermissionUse, Place, Recovery, Renew, Revoke, coerce_given,
-    complete, is_empty,
+    Description, Find, Node, Parameter, PermissionUse, Place, Recovery, Renew, Revoke, RevokedBy, Rotate,
+    coerce_given, complete, is_empty,
 };
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::response::expiries;
-pub(crate) use self::response::{ExpiryError, Minted};
+pub(crate) use self::response::{ExpiryError, Minted, NewKey};
 pub(crate) use self::revocation::{IdCheck, RecoveryPlan, Revocation, bind_renewal, deserialize_token_id};
+pub(crate) use self::rotation::KeyInfo;
 pub(crate) use self::send::RetryPolicy;
 pub(crate) use self::suggestion::suggestion;
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
 use self::credential::{Credential, Headers};
-use self::description::{Call, Gone, Mint, Pages, PreMint};
+use self::description::{Call, Gone, Mint, Pages, PreMint, Source};
 use self::error::{Effect, ErrorKind};
 use self::request::Request;
 use self::response::{
@@ -68,6 +70,8 @@ const REVOKE: &str = "revoke a token";
 const FIND: &str = "search for a token";
 const PROBE: &str = "check the connection";
 const LOG_IN: &str = "log in";
+const ROTATE: &str = "create another key";
+const REVOKE_KEY: &str = "revoke a key";
 
 /// A client of one token API. An operation, with its retries and its login, takes at most one request timeout plus 15 seconds.
 pub(crate) struct Upstream {
@@ -214,8 +218,8 @@ impl Upstream {
             .await
     }
 
-    /// Checks the connection without creating anything. Returns the account, if the description has a call that reports it.
-    pub(crate) async fn probe(&self) -> Result<Option<String>, UpstreamError> {
+    /// Checks the connection without creating anything. Returns what the API reports about the key.
+    pub(crate) async fn probe(&self) -> Result<KeyInfo, UpstreamError> {
         self.metrics.time_upstream(UpstreamOperation::Probe, UpstreamError::label, self.try_probe()).await
     }
 
@@ -224,7 +228,8 @@ impl Upstream {
         if self.api.description.probe.as_ref().is_none_or(|probe| probe.account.is_none()) {
             return Ok(None);
         }
-        let account = self.account.get_or_try_init(async || Ok(self.probe().await?.unwrap_or_default()));
+        let account =
+            self.account.get_or_try_init(async || Ok(self.probe().await?.account.unwrap_or_default()));
         account.await.map(|account| Some(&**account))
     }
 
@@ -354,14 +359,19 @@ impl Upstream {
         Err(self.error(FIND, ErrorKind::TooManyPages(MAX_PAGES), Effect::None))
     }
 
-    async fn try_probe(&self) -> Result<Option<String>, UpstreamError> {
-        let Some(probe) = &self.api.description.probe else { return Ok(None) };
+    async fn try_probe(&self) -> Result<KeyInfo, UpstreamError> {
+        let Some(probe) = &self.api.description.probe else { return Ok(KeyInfo::default()) };
         let deadline = Instant::now() + self.total_timeout;
         let values = self.connection_values();
         let response = self.exchange(PROBE, probe.call(), &values, RetryPolicy::Always, deadline).await?;
         let rules = probe.call().as_ref().map(StatusRules::of).unwrap_or_default();
         self.require_success(PROBE, &response, rules)?;
-        let Some(account) = &probe.account else { return Ok(None) };
+        let read = |source: &Option<Source>| {
+            let value = read_value(source.as_ref()?, &response.parts(), &values).ok()?;
+            Some(value.expose().to_owned()).filter(|text| response::is_valid_id(text))
+        };
+        let info = KeyInfo { account: None, owner: read(&probe.key_owner), id: read(&probe.key_id) };
+        let Some(account) = &probe.account else { return Ok(info) };
         let read = read_value(account, &response.parts(), &values);
         let account = read.map_err(|reason| {
             let kind = match reason {
@@ -370,7 +380,7 @@ impl Upstream {
             };
             self.error(PROBE, kind, Effect::None)
         })?;
-        Ok(Some(account.expose().to_owned()))
+        Ok(KeyInfo { account: Some(account.expose().to_owned()), ..info })
     }
 
     fn connection_values(&self) -> Values<'_> {

@@ -91,11 +91,11 @@ impl MintRequest {
     }
 }
 
-/// Returns a unique name for a token of a role.
-pub(crate) fn unique_name(role: &RoleName, limits: NameLimits) -> String {
+/// Returns a unique name for a token of a role, or for the key of a connection.
+pub(crate) fn unique_name(owner: &RoleName, limits: NameLimits) -> String {
     let NameLimits { max_length, dns_label } = limits;
     let unique = uuid::Uuid::new_v4();
-    let mut prefix = format!("vault-{role}");
+    let mut prefix = format!("vault-{owner}");
     if dns_label {
         let plain =
             |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };

@@ -40,6 +40,12 @@ impl TokenStore {
         created["auth"].clone()
     }
 
+    async fn is_live(&self, token: &Value) -> bool {
+        let looked_up = self.vault.request("POST", "auth/token/lookup", Some(json!({"token": token}))).await;
+        assert!([200, 403].contains(&looked_up.status), "{looked_up:?}");
+        looked_up.status == 200
+    }
+
     async fn accessors(&self) -> Vec<String> {
         let mut listed = self.vault.request("LIST", "auth/token/accessors", None).await.success();
         serde_json::from_value(listed["data"]["keys"].take()).unwrap()
@@ -100,9 +106,16 @@ async fn tokens_of_another_vault_are_issued_renewed_and_revoked_and_outlive_the_
     assert!(store.accepts(&leased.credential("")).await);
     mount.revoke(&leased).await.success();
     assert!(!store.accepts(&leased.credential("")).await);
+
+    let old_key = async || store.is_live(&second_admin["client_token"]).await;
+    mount.prove_rotation(&store, "", "rotate-root", old_key).await;
+    assert_eq!(store.accessors().await.len(), 2, "the root token and the last key");
 }
 
 #[tokio::test]
-async fn tokens_of_an_openbao_are_issued_renewed_and_revoked_by_vault() {
-    prove(Product::OpenBao, "OpenBao").await;
+async fn tokens_of_an_openbao_are_issued_renewed_and_revoked_by_vault_and_the_key_is_rotated() {
+    let (store, admin, mount) = prove(Product::OpenBao, "OpenBao").await;
+    let old_key = async || store.is_live(&admin["client_token"]).await;
+    mount.prove_rotation(&store, "", "rotate-root", old_key).await;
+    assert_eq!(store.accessors().await.len(), 2, "the root token and the last key");
 }

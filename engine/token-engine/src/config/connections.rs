@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use vault_plugin::framework::Context;
 use vault_plugin::logical::{Error, Storage, StorageError};
 
 use super::settings::{Config, ConnectionMismatch};
 use super::{DEFAULT_NAME, NAMED_PREFIX, STORAGE_KEY, storage_key};
 use crate::endpoint::Endpoint;
+use crate::stored;
 use crate::upstream::Upstream;
 use crate::{TokenEngine, UpstreamClient};
 
@@ -35,7 +37,7 @@ pub(crate) async fn load_client(
         let Some(config) = load(context.storage(), name).await? else { return Ok(None) };
         let upstream =
             Upstream::new(config.connection(), config.api()?, Arc::clone(&context.state().metrics))?;
-        Ok(Some(UpstreamClient { config, upstream }))
+        Ok(Some(UpstreamClient { config, upstream, in_use: watch::Sender::default() }))
     };
     context.state().client.get_or_load(&storage_key(name), read).await
 }
@@ -79,4 +81,28 @@ pub(crate) fn not_configured(context: &Context<TokenEngine>, name: &str) -> Erro
     Error::invalid(format!(
         "there is no connection \"{name}\"; write it first: vault write {mount}config/{name} api_endpoint=… api_key=…"
     ))
+}
+
+/// Changes a stored connection, and returns it. Returns `None` if it does not exist.
+pub(crate) async fn change(
+    context: &Context<TokenEngine>,
+    name: &str,
+    change: impl Fn(&mut Config) + Send + Sync + 'static,
+) -> Result<Option<Config>, Error> {
+    const NOT_FOUND: u16 = 404;
+    let changed = stored::update(context, storage_key(name), move |_, before: Option<Config>| {
+        let changed = before.map(|mut config| {
+            change(&mut config);
+            config
+        });
+        let missing =
+            || Error::Coded { status: NOT_FOUND, message: "the connection does not exist".to_owned() };
+        Box::pin(std::future::ready(changed.ok_or_else(missing)))
+    })
+    .await;
+    match changed {
+        Ok(changed) => Ok(Some(changed.after)),
+        Err(Error::Coded { status: NOT_FOUND, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,5 +1,6 @@
 //! The fields of a connection in the API: their declaration, their update in a write, and their view in a read.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Field, Path, ResponseDoc};
 use vault_plugin::logical::Sensitive;
@@ -8,12 +9,13 @@ use super::settings::{Config, default_metrics_prefix};
 use crate::TokenEngine;
 use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
+use crate::schedule::{RotationDue, RotationSettings, RotationUpdate, with_rotation_fields};
 use crate::sensitive::salted_sha256;
 use crate::upstream::{DEFAULT_PRESET, Node, Parameters};
 
 /// Declares the fields of a connection, except its name.
 pub(super) fn declare(path: Path<TokenEngine>) -> Path<TokenEngine> {
-    path.field(
+    with_rotation_fields(path, "api_key").field(
         "api_endpoint",
         Field::string().required().describe(
             "Specifies the URL of the token service, with http or https. The paths of the API are appended to it.",
@@ -138,6 +140,30 @@ pub(super) fn response() -> ResponseDoc {
             ),
         )
         .field("accept_orphans", Field::bool().describe("Whether orphans are accepted. Omitted if not."))
+        .field(
+            "rotation_period",
+            Field::int()
+                .describe("Time after which the key is rotated, in seconds. Omitted if it is not set."),
+        )
+        .field(
+            "rotation_schedule",
+            Field::string().describe("Times at which the key is rotated. Omitted if it is not set."),
+        )
+        .field(
+            "rotation_window",
+            Field::int().describe(
+                "Time within which a scheduled rotation may start, in seconds. Omitted if it is not set.",
+            ),
+        )
+        .field(
+            "disable_automated_rotation",
+            Field::bool().describe("Whether the key is rotated only by request. Omitted if not."),
+        )
+        .field("last_rotation", Field::time().describe("Time of the last rotation. Omitted without any."))
+        .field(
+            "next_rotation",
+            Field::time().describe("Time of the next scheduled rotation. Omitted without a schedule."),
+        )
 }
 
 /// The fields of a write.
@@ -171,6 +197,8 @@ pub(super) struct ConfigUpdate {
     pub(super) idempotency_window: FieldUpdate<u64>,
     #[serde(default)]
     pub(super) metrics_prefix: FieldUpdate<String>,
+    #[serde(flatten)]
+    pub(super) schedule: RotationUpdate,
 }
 
 /// The response to a read.
@@ -193,11 +221,25 @@ pub(super) struct ConfigResponse {
     parameters: Parameters,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     accept_orphans: bool,
+    #[serde(flatten)]
+    schedule: RotationSettings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation: Option<String>,
 }
 
 impl From<Config> for ConfigResponse {
     fn from(config: Config) -> ConfigResponse {
+        let now = Timestamp::now();
+        let next_rotation = match config.rotation_due(now) {
+            RotationDue::Now => Some(now),
+            RotationDue::At(next) => Some(next),
+            RotationDue::Never => None,
+        };
         ConfigResponse {
+            last_rotation: config.key_rotation.last().map(|last| last.to_string()),
+            next_rotation: next_rotation.map(|next| next.to_string()),
             preset: if config.preset == DEFAULT_PRESET { String::new() } else { config.preset.clone() },
             parameters: config.shown_parameters(),
             accept_orphans: config.accept_orphans,
@@ -211,6 +253,7 @@ impl From<Config> for ConfigResponse {
             renew_upstream: config.renew_upstream,
             idempotency_window: config.idempotency_window,
             metrics_prefix: config.metrics_prefix,
+            schedule: config.schedule,
         }
     }
 }

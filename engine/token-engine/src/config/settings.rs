@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_plugin::logical::{Error, Sensitive};
 
+use super::key_rotation::{KeyRotation, RotationProgress};
 use crate::endpoint::Endpoint;
+use crate::schedule::{RotationDue, RotationSettings};
 use crate::sensitive;
 use crate::stored::Stored;
 use crate::upstream::{
@@ -53,6 +56,11 @@ pub(crate) struct Config {
     /// Whether a token that no search can find may live until it expires.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) accept_orphans: bool,
+    /// When the key is rotated.
+    #[serde(flatten)]
+    pub(super) schedule: RotationSettings,
+    #[serde(default, skip_serializing_if = "KeyRotation::is_default")]
+    pub(crate) key_rotation: KeyRotation,
 }
 
 impl Stored for Config {
@@ -103,6 +111,8 @@ impl Config {
             api: None,
             parameters: Parameters::new(),
             accept_orphans: false,
+            schedule: RotationSettings::default(),
+            key_rotation: KeyRotation::default(),
         }
     }
 
@@ -164,6 +174,8 @@ impl Config {
                  vault lease revoke -prefix {mount}creds"
             ));
         }
+        let replaced = before.filter(|before| before.key_rotation.key_name() != self.key_rotation.key_name());
+        warnings.extend(replaced.and_then(Config::unrevoked_key_warning));
         if !self.api_endpoint.is_https() && !self.api_endpoint.is_loopback() {
             warnings.push(
                 "api_endpoint begins with http://: the key and every token are sent unencrypted".to_owned(),
@@ -177,6 +189,40 @@ impl Config {
         warnings
     }
 
+    /// Returns a warning for the loss of a key that a rotation has created. Only this configuration contains it.
+    pub(super) fn unrevoked_key_warning(&self) -> Option<String> {
+        let name = self.key_rotation.key_name()?;
+        Some(format!(
+            "the previous api_key was created by a rotation and is not revoked: revoke the key {name:?} at {}",
+            self.api_endpoint
+        ))
+    }
+
+    /// Replaces the key in the rotation with this id, if it still runs.
+    pub(crate) fn complete_rotation(
+        &mut self,
+        id: &str,
+        key_name: &str,
+        api_key: Sensitive,
+        parameters: &Parameters,
+    ) {
+        if self.key_rotation.progress(id) == RotationProgress::Running {
+            self.key_rotation.complete(id, &self.api_key, key_name, Timestamp::now());
+            self.replace_key(api_key, parameters);
+        }
+    }
+
+    /// Replaces the key, and the parameters that belong to it.
+    pub(crate) fn replace_key(&mut self, api_key: Sensitive, parameters: &Parameters) {
+        self.api_key = api_key;
+        self.parameters.extend(parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
+    /// Returns whether the schedule requires a rotation of the key.
+    pub(crate) fn rotation_due(&self, now: Timestamp) -> RotationDue {
+        self.schedule.due(self.key_rotation.counted_from(), now)
+    }
+
     /// Returns whether another configuration does not reach the tokens that this one has minted.
     fn is_orphaned_by(&self, other: &Config) -> bool {
         other.check_connection(&self.api_endpoint, &self.account).is_err()
@@ -184,7 +230,7 @@ impl Config {
 
     /// Checks that the key can be sent. A key that is part of a header must be valid there. A password that is encoded first may contain
     /// spaces and letters of any language.
-    pub(super) fn check_api_key(&self) -> Result<(), Error> {
+    pub(crate) fn check_api_key(&self) -> Result<(), Error> {
         let key = self.api_key.expose();
         if self.api()?.description.auth.has_key_in_header() {
             if key.chars().any(|letter| !letter.is_ascii_graphic()) {

@@ -1,5 +1,6 @@
 //! Applies a write to a connection, and validates the result.
 
+use jiff::Timestamp;
 use vault_plugin::logical::{Error, Sensitive};
 
 use super::fields::ConfigUpdate;
@@ -9,6 +10,7 @@ use super::settings::{
 };
 use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
+use crate::schedule::RotationUpdate;
 use crate::upstream::{Node, Parameters, Recovery};
 
 /// With this limit, a call and its retries end before the request timeout of the host (90 seconds).
@@ -28,11 +30,27 @@ pub(super) fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Res
             FieldUpdate::Keep | FieldUpdate::Clear => return Err(required_field("api_endpoint")),
         },
     };
+    let is_key_given = changes.api_key != FieldUpdate::Keep;
+    let is_service_given = changes.api_endpoint != FieldUpdate::Keep
+        || changes.preset != FieldUpdate::Keep
+        || changes.api != FieldUpdate::Keep
+        || changes.parameters != FieldUpdate::Keep;
+    if is_key_given || is_service_given {
+        config.key_rotation.supersede();
+    }
     match changes.api_endpoint {
         FieldUpdate::Keep => {}
         FieldUpdate::Clear => return Err(required_field("api_endpoint")),
         FieldUpdate::Set(text) => config.api_endpoint = parse_endpoint(&text)?,
     }
+    if let FieldUpdate::Set(key) = &changes.api_key
+        && config.key_rotation.has_replaced(key)
+    {
+        return Err(Error::invalid(
+            "this api_key was replaced by a rotation, and is revoked at the service or will be. Omit api_key to keep the present one",
+        ));
+    }
+    apply_rotation(&mut config, changes.schedule, is_key_given)?;
     changes.api_key.apply(&mut config.api_key, Sensitive::default());
     changes.account.apply(&mut config.account, String::new());
     changes.ca_cert.apply(&mut config.ca_cert, String::new());
@@ -82,6 +100,17 @@ pub(super) fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Res
         )));
     }
     Ok(config)
+}
+
+/// Sets when the key is rotated. The time is counted from the write of the key or of the schedule.
+fn apply_rotation(config: &mut Config, update: RotationUpdate, is_key_given: bool) -> Result<(), Error> {
+    let schedule = std::mem::take(&mut config.schedule);
+    let before = schedule.clone();
+    config.schedule = schedule.updated(update)?;
+    if config.schedule.is_set() && (is_key_given || config.schedule != before) {
+        config.key_rotation.schedule_from(Timestamp::now());
+    }
+    Ok(())
 }
 
 /// Returns the account of the tokens that were minted while no account was configured.
@@ -141,6 +170,12 @@ fn check_api(config: &Config, window: FieldGiven) -> Result<(), Error> {
     if window == FieldGiven::Yes && !api.supports_idempotency_keys() {
         return Err(Error::invalid(format!(
             "idempotency_window has no effect: the API {} has no idempotency keys",
+            description.name
+        )));
+    }
+    if config.schedule.is_set() && description.rotate.is_none() {
+        return Err(Error::invalid(format!(
+            "rotation_period and rotation_schedule cannot be set: the API {} has no call that creates another key",
             description.name
         )));
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use vault_plugin::framework::WAL_PREFIX;
 use vault_plugin::logical::{Error, Storage};
 
+use crate::rotation::ROTATION_KIND;
 use crate::wal_entry::MINT_KIND;
 
 /// The maximum number of entries that one scrape reads. With more new ones, the next scrapes read the rest.
@@ -18,8 +19,8 @@ pub(crate) struct OrphanAges(Mutex<HashMap<String, EntryTime>>);
 
 #[derive(Clone, Copy)]
 enum EntryTime {
-    /// The entry of a mint, with the time at which its request was first sent, in Unix time.
-    Mint(i64),
+    /// The entry of a mint or of a rotation, with the time at which its request was first sent, in Unix time.
+    Token(i64),
     Other,
 }
 
@@ -48,7 +49,7 @@ struct TimedData {
 }
 
 impl OrphanAges {
-    /// Returns the orphans among the write-ahead log entries with these ids: the entries of mints that are at least as old as `min_age`.
+    /// Returns the orphans among the write-ahead log entries with these ids: the entries of mints and rotations that are at least as old as `min_age`.
     /// The request of a younger one may still run.
     pub(crate) async fn summary(
         &self,
@@ -68,14 +69,16 @@ impl OrphanAges {
             // Deleted after it was listed.
             let Some(entry) = entry else { continue };
             let time = match &*entry.kind {
-                MINT_KIND => EntryTime::Mint(entry.data.planned_at.unwrap_or(entry.created_at)),
+                MINT_KIND | ROTATION_KIND => {
+                    EntryTime::Token(entry.data.planned_at.unwrap_or(entry.created_at))
+                }
                 _ => EntryTime::Other,
             };
             self.0.lock().insert(id.clone(), time);
         }
         let mut summary = OrphanSummary::default();
         for time in self.0.lock().values() {
-            let EntryTime::Mint(time) = time else { continue };
+            let EntryTime::Token(time) = time else { continue };
             let age = u64::try_from(now.saturating_sub(*time)).unwrap_or_default();
             if age >= min_age {
                 summary.count += 1;

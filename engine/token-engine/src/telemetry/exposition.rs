@@ -44,6 +44,7 @@ impl Metrics {
         page.requests(self);
         page.upstream(self);
         page.leases(self);
+        page.rotations(self);
         page.gauge("wal_entries", WAL_HELP, gauges.wal_entries as u64);
         page.gauge("orphans", ORPHANS_HELP, gauges.orphans as u64);
         page.gauge("oldest_orphan_age_seconds", OLDEST_ORPHAN_HELP, gauges.oldest_orphan_age_seconds);
@@ -140,6 +141,15 @@ impl TextEncoder<'_> {
         );
         self.count("leases_revoked", "", &metrics.leases_revoked);
         self.gauge("leases_open", LEASES_OPEN_HELP, metrics.leases_open.load(Ordering::Relaxed));
+    }
+
+    fn rotations(&mut self, metrics: &Metrics) {
+        self.counter(
+            "rotations",
+            "Rotations of the key of a connection, by request and by schedule, by result.",
+        );
+        self.count("rotations", "result=\"ok\"", &metrics.rotations);
+        self.count("rotations", "result=\"failed\"", &metrics.failed_rotations);
     }
 
     /// Writes the summary of credential reads. Its name and unit are those of the program that this plugin replaces.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::description::{Description, MintUses, Recovery};
 use super::presets::{DEFAULT_PRESET, find_preset};
-use super::template::Placeholder;
+use super::template::{Placeholder, TextTemplate};
 use super::values::{Lifetime, Parameters};
 
 /// The description of the API of a connection, with the values of its parameters.
@@ -47,7 +47,15 @@ impl Api {
 
     /// Returns the maximum lifetime of a token in seconds, for an API whose mint has no lifetime.
     fn longest_life(&self) -> Option<i64> {
-        let text = self.description.mint.longest_life.as_ref()?;
+        self.duration(self.description.mint.longest_life.as_ref()?)
+    }
+
+    /// Returns the maximum lifetime of a new key of the connection in seconds. `None` if it lives until it is revoked.
+    pub(crate) fn longest_life_of_key(&self) -> Option<i64> {
+        self.duration(self.description.rotate.as_ref()?.longest_life.as_ref()?)
+    }
+
+    fn duration(&self, text: &TextTemplate) -> Option<i64> {
         match text.sole().map(|slot| &slot.placeholder) {
             Some(Placeholder::Config(name)) => self.parameters.get(name)?.as_i64(),
             _ => vault_plugin::framework::parse_duration(&text.to_string()).ok(),

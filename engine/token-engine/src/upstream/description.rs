@@ -27,7 +27,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::auth::{Auth, Basic, ClientCredentials, OAuth2};
-pub(crate) use self::call::{Body, Call, Find, Gone, Login, Mint, Pages, PreMint, Probe, Renew, Revoke};
+pub(crate) use self::call::{
+    Body, Call, Find, Gone, Login, Mint, Pages, PreMint, Probe, Renew, Revoke, RevokedBy, Rotate,
+};
 pub(crate) use self::node::Node;
 pub(crate) use self::parameter::{Parameter, coerce_given, complete, is_empty};
 pub(crate) use self::problem::{Place, Problem, Problems};
@@ -85,6 +87,9 @@ pub(crate) struct Description {
     /// Checks the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) probe: Option<Probe>,
+    /// Replaces the key of the connection, for rotate-root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rotate: Option<Rotate>,
     /// How to find a token whose creation got no response.
     pub(crate) recovery: Recovery,
     /// Whether the API reuses the id of a revoked token for a new one. If so, the name is compared before a token is revoked.

@@ -117,6 +117,17 @@ impl UpstreamError {
         self.effect == Effect::None
     }
 
+    /// Returns whether the API has rejected the key.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unauthorized(_) | ErrorKind::NoAccount)
+    }
+
+    /// Returns whether the API has understood and rejected the request, so that a repeated one is rejected too.
+    pub(crate) fn is_rejection(&self) -> bool {
+        self.is_unauthorized()
+            || matches!(self.kind, ErrorKind::Refused(_) | ErrorKind::NotFound | ErrorKind::Render(_))
+    }
+
     /// Returns the label under which the error is counted.
     pub(crate) fn label(&self) -> UpstreamErrorLabel {
         match &self.kind {

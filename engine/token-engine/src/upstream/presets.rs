@@ -47,6 +47,7 @@ presets! {
     "jupyterhub",
     "keycloak-client",
     "keystone",
+    "keystone-app-cred",
     "kubernetes",
     "oauth2",
     "sentry",
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_documentation_lists_every_preset_with_how_it_was_tested() {
-        let heading = "| Preset | Issues | Status |\n|---|---|---|\n";
+        let heading = "| Preset | Issues | `rotate-root` | Status |\n|---|---|---|---|\n";
         let mut table = heading.to_owned();
         for preset in all_presets() {
             let description = preset.description();
@@ -150,7 +151,9 @@ mod tests {
             if let Some(address) = &description.documented {
                 status.push_str(&format!(", follows the [documentation]({address})"));
             }
-            table.push_str(&format!("| `{}` | {} | {status} |\n", preset.name, description.help));
+            let rotation = if description.rotate.is_some() { "yes" } else { "no" };
+            table
+                .push_str(&format!("| `{}` | {} | {rotation} | {status} |\n", preset.name, description.help));
         }
         let committed = std::fs::read_to_string(page()).unwrap();
         let (before, rows) = committed.split_once(heading).expect("the table");

@@ -3,6 +3,7 @@
 //! A response that proves neither that the call had its effect nor that it had none is unclear.
 
 mod expiry;
+mod new_key;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ use zeroize::Zeroizing;
 pub(crate) use self::expiry::ExpiryError;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::expiry::expiries;
+
+pub(crate) use self::new_key::{NewKey, read_new_key};
 
 use self::expiry::read_expiry;
 use super::description::{Call, Expires, Find, Gone, Login, Mint, Origin, Pointer, Source, StatusSet};

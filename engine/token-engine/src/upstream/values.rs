@@ -26,6 +26,7 @@ pub(crate) struct Values<'a> {
     pub(crate) before: Option<&'a BTreeMap<String, String>>,
     pub(crate) id: Option<&'a str>,
     pub(crate) token: Option<&'a str>,
+    pub(crate) key_owner: Option<&'a str>,
 }
 
 /// The requested lifetime of a token, and its start.
@@ -105,6 +106,7 @@ impl ValueSource for Values<'_> {
             Placeholder::IdempotencyKey => text(self.idempotency_key),
             Placeholder::Id => text(self.id),
             Placeholder::Token => text(self.token),
+            Placeholder::KeyOwner => text(self.key_owner),
             Placeholder::Config(name) => parameter(self.config, name),
             Placeholder::Role(name) => parameter(self.role, name),
             Placeholder::Before(name) => match self.before {

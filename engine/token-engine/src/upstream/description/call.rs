@@ -165,7 +165,7 @@ macro_rules! callable {
     )*};
 }
 
-callable!(Login, PreMint, Mint, Renew, Revoke, Find, Probe);
+callable!(Login, PreMint, Mint, Renew, Revoke, Find, Probe, Rotate, RevokeOld);
 
 /// Implements `bind` for a call that is stored with a token.
 macro_rules! bind {
@@ -288,6 +288,71 @@ call! {
         /// The account in the response. A lease stores it, and its token is never renewed or revoked with another account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<Source>,
+        /// The owner of api_key in the response, for the calls of rotate. A response without it is a success too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_owner: Option<Source>,
+        /// The id of api_key in the response, for the calls of rotate. A response without it is a success too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<Source>,
+    }
+}
+
+call! {
+    /// Creates another key for the connection. The present key must stay valid until it is revoked.
+    Rotate {
+        /// The new api_key in the response, or {generated.secret}.
+        api_key: Source,
+        /// The id of the new key in the response, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<Source>,
+        /// Parameters of the connection that belong to the new key, by name: their values in the response.
+        #[serde(default, skip_serializing_if = "Sources::is_empty")]
+        config: Sources,
+        /// Maximum lifetime of a new key that no search finds: a duration such as 768h, or {config.NAME}. Default: it lives until it is revoked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        longest_life: Option<crate::upstream::template::TextTemplate>,
+        /// Revokes a key: the old one after the new one is proven, or a new one that is not valid.
+        revoke_old: RevokeOld,
+        /// Searches for the new key by its {name} after a lost response.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        find: Option<Find>,
+        /// How long after the call a search may not find the key yet.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        settle: super::Seconds,
+    }
+}
+
+call! {
+    /// Revokes a key of the connection. {id}, {api_key} and {config.NAME} belong to the revoked key.
+    RevokeOld {
+        /// The key that the call is sent with. Default new.
+        #[serde(default, skip_serializing_if = "RevokedBy::is_default")]
+        auth: RevokedBy,
+        /// Responses that mean that the key no longer exists.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gone: Option<Gone>,
+    }
+}
+
+fn is_zero(seconds: &super::Seconds) -> bool {
+    seconds.0 == 0
+}
+
+/// The key that a revocation is sent with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RevokedBy {
+    /// The key that stays. An invalid new key is revoked with the old one.
+    #[default]
+    New,
+    /// The revoked key itself.
+    Old,
+}
+
+impl RevokedBy {
+    fn is_default(&self) -> bool {
+        *self == RevokedBy::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules that concern several parts of a description. All problems are collected, each with its place.
 
+mod rotate;
 mod templates;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use super::problem::{Heading, Place, Problem, Problems};
 use super::source::Expires;
 use super::status::StatusSet;
 use super::{Description, MintUses, PermissionUse, Recovery};
-use crate::upstream::template::{Placeholder, Slot, is_name};
+use crate::upstream::template::{Placeholder, Slot, TextTemplate, is_name};
 use vault_plugin::framework::parse_duration;
 
 /// The minimum of `naming.max_length`, for a readable prefix and the unique part.
@@ -32,6 +33,7 @@ pub(super) fn validate(description: &Description) -> Result<(), Problems> {
     checks.mint();
     checks.other_calls();
     checks.recovery();
+    checks.rotate();
     let mut problems = checks.problems;
     problems.extend(checks.templates.into_problems());
     problems.sort_by(|one, other| one.place.cmp(&other.place));
@@ -221,11 +223,16 @@ impl<'a> Checks<'a> {
 
     fn longest_life(&mut self, place: &Place) {
         let Some(text) = &self.description.mint.longest_life else { return };
-        self.templates.text(place, text, Scope::Login);
         let requests_lifetime = !mint_uses(self.description).lifetimes.is_empty();
         if requests_lifetime {
             self.problem(place, "has no effect: the call requests a lifetime with {ttl.…} or {expires.…}");
         }
+        self.duration(place, text);
+    }
+
+    /// Checks a duration, or a parameter of the connection that is one.
+    fn duration(&mut self, place: &Place, text: &'a TextTemplate) {
+        self.templates.text(place, text, Scope::Login);
         match text.sole().map(|slot| &slot.placeholder) {
             Some(Placeholder::Config(name)) => {
                 let parameter = self.description.config.get(name);
@@ -278,6 +285,11 @@ impl<'a> Checks<'a> {
             self.call(&place, probe.parts(), Scope::Login, AuthHeaders::Sent);
             if let Some(account) = &probe.account {
                 self.source(&place.key("account"), account, Scope::Login);
+            }
+            for (key, source) in [("key_owner", &probe.key_owner), ("key_id", &probe.key_id)] {
+                if let Some(source) = source {
+                    self.source(&place.key(key), source, Scope::Login);
+                }
             }
         }
         if description.reused_ids {

@@ -101,6 +101,7 @@ pub(super) fn render(description: &Description, examples: &Examples) -> Result<V
         before: Some(&before),
         id: Some(examples.id.as_deref().unwrap_or("example-id")),
         token: Some("example-token"),
+        key_owner: Some("example-owner"),
     };
     let credential = credential_headers(description, &values)?;
     let mut calls = Vec::new();

@@ -34,6 +34,8 @@ pub(crate) enum Placeholder {
     Id,
     /// The token.
     Token,
+    /// The owner of the key of the connection, as `probe` reports it.
+    KeyOwner,
 }
 
 /// Every placeholder without a parameter name.
@@ -53,6 +55,7 @@ const FIXED: &[(&str, Placeholder)] = &[
     ("expires.epoch_ms", Placeholder::ExpiresEpochMs),
     ("id", Placeholder::Id),
     ("token", Placeholder::Token),
+    ("key.owner", Placeholder::KeyOwner),
 ];
 
 /// Returns the names of all placeholders, for suggestions and documentation.

@@ -28,6 +28,16 @@ pub(super) enum Scope {
     /// The revocation, which is stored with a token.
     Stored,
     Find,
+    /// The call that creates another key of the connection.
+    Rotate,
+    /// The id of a new key.
+    RotateId,
+    /// The new key and its parameters.
+    Rotated,
+    /// The search for a new key.
+    RotateFind,
+    /// The revocation of a key of the connection.
+    RevokeOld,
 }
 
 impl Scope {
@@ -38,17 +48,37 @@ impl Scope {
         match placeholder {
             Placeholder::Config(_) => true,
             Placeholder::ApiKey => {
-                !stored && !matches!(self, Scope::MintId | Scope::MintToken | Scope::Minted)
+                let in_response = [
+                    Scope::MintId,
+                    Scope::MintToken,
+                    Scope::Minted,
+                    Scope::RotateId,
+                    Scope::Rotated,
+                    Scope::RotateFind,
+                ];
+                !stored && !in_response.contains(&self)
             }
+            Placeholder::KeyOwner => matches!(self, Scope::Rotate | Scope::RotateFind | Scope::RevokeOld),
             Placeholder::LoginToken => self == Scope::Auth,
             Placeholder::Role(_) => mint || stored,
-            Placeholder::Name => mint || stored,
-            Placeholder::GeneratedSecret => mint,
+            Placeholder::Name => {
+                mint || stored
+                    || matches!(self, Scope::Rotate | Scope::RotateId | Scope::Rotated | Scope::RotateFind)
+            }
+            Placeholder::GeneratedSecret => mint || matches!(self, Scope::Rotate | Scope::Rotated),
             Placeholder::Permissions => mint,
             Placeholder::IdempotencyKey => self == Scope::Mint,
             Placeholder::Before(_) => (mint && self != Scope::Before) || stored,
             Placeholder::Id => {
-                matches!(self, Scope::MintToken | Scope::Minted | Scope::Renew | Scope::Stored)
+                let known = [
+                    Scope::MintToken,
+                    Scope::Minted,
+                    Scope::Renew,
+                    Scope::Stored,
+                    Scope::Rotated,
+                    Scope::RevokeOld,
+                ];
+                known.contains(&self)
             }
             Placeholder::Token => matches!(self, Scope::Minted | Scope::Renew | Scope::Stored),
             Placeholder::TtlSeconds
@@ -78,9 +108,11 @@ impl Scope {
             (Scope::Renew | Scope::Stored | Scope::Find, Placeholder::GeneratedSecret) => {
                 ": it is not kept after the mint"
             }
-            (Scope::Login | Scope::Auth, Placeholder::Role(_) | Placeholder::Permissions) => {
-                ": this call is about the connection, not about a role"
-            }
+            (
+                Scope::Login | Scope::Auth | Scope::Rotate | Scope::RotateFind | Scope::RevokeOld,
+                Placeholder::Role(_) | Placeholder::Permissions,
+            ) => ": this call is about the connection, not about a role",
+            (Scope::RevokeOld, Placeholder::Name) => ": the engine does not know the name of the first key",
             _ => "",
         }
     }
