@@ -7,7 +7,6 @@ use vault_plugin::logical::{Error, Operation};
 use super::start::rotate;
 use crate::TokenEngine;
 use crate::config;
-use crate::response_docs;
 use crate::role_name::{self, RoleName};
 use crate::telemetry::{MeasuredOperation, instrument};
 
@@ -23,18 +22,18 @@ pub(crate) fn named_path() -> Path<TokenEngine> {
 }
 
 fn with_update(path: Path<TokenEngine>) -> Path<TokenEngine> {
-    let path = path
-        .help(
+    path.help(
         "Rotate the key of a connection.",
         "Creates another api_key with the present one, proves it, stores it, and revokes the old one. Leases stay valid. Only the mount \
          knows the new key. The preset of the connection must have the call rotate (vault read PATH/presets/NAME).",
     )
     .on(Operation::Update, "Rotate the key.", instrument(MeasuredOperation::RotateRoot, update))
+    .response(ResponseDoc::new(204, "The key is rotated."))
+    .response(ResponseDoc::new(400, "The connection does not exist, or its key cannot be rotated. Nothing is changed."))
+    .response(ResponseDoc::new(500, "The rotation has failed. The connection has a key that works."))
+    .response(ResponseDoc::new(503, "Another rotation is not finished yet."))
     .forward_performance_standby()
     .forward_performance_secondary()
-    .response(ResponseDoc::new(204, "The connection has another key, and the one before is revoked."))
-    .response(ResponseDoc::new(400, "The connection does not exist, or its key cannot be rotated. The key stays."));
-    response_docs::upstream_errors(path)
 }
 
 #[derive(Deserialize)]

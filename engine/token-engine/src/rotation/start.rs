@@ -23,12 +23,12 @@ pub(super) async fn rotate(context: &Context<TokenEngine>, connection: &str) -> 
         .run_to_completion(async move {
             let result = rotate_locked(&work, &connection).await;
             work.state().metrics().count_rotation(result.is_ok());
+            let what = if result.is_ok() { "root-rotate" } else { "root-rotate-fail" };
+            let modified = if result.is_ok() { "true" } else { "false" };
+            let rotated = event(&work, what, config::storage_key(&connection)).with("modified", modified);
+            events::send(&work, rotated.with("name", &connection));
             match &result {
-                Ok(()) => {
-                    work.logger().info(format!("rotated the key of connection {connection:?}"));
-                    let rotated = event(&work, "root-rotate", format!("rotate-root/{connection}"));
-                    events::send(&work, rotated.with("name", &connection).with("modified", "true"));
-                }
+                Ok(()) => work.logger().info(format!("rotated the key of connection {connection:?}")),
                 // The response tells the user what to change.
                 Err(Error::Invalid(_)) => {}
                 Err(error) => {

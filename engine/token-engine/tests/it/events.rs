@@ -6,6 +6,7 @@ use vault_plugin::logical::{Event, Map, Request};
 use vault_plugin::testing::TestMount;
 
 use crate::described::backdate;
+use crate::key_api::KeyMount;
 use crate::{assert_accepted, creds, data, mount_configured, read_error, wal_entries};
 
 /// Returns the events so far, once there are this many.
@@ -93,4 +94,20 @@ async fn an_orphan_that_a_person_closes_is_an_event() {
     assert_eq!(event.metadata["path"], format!("orphans/{id}"));
     assert_eq!(event.metadata["modified"], "true");
     assert!(wal_entries(&mount).is_empty());
+}
+
+#[tokio::test]
+async fn a_rotation_is_an_event_whether_it_succeeds_or_fails() {
+    let keys = KeyMount::new().await;
+    keys.rotate().await.unwrap();
+    keys.api.lock().is_down = true;
+    keys.rotate().await.unwrap_err();
+    let events = sent(&keys.mount, 2).await;
+    let [rotated, failed] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(&*rotated.event_type, "token-engine/root-rotate");
+    assert_eq!(&*failed.event_type, "token-engine/root-rotate-fail");
+    let expected = json!({"path": "config", "operation": "update", "modified": "true", "name": "default"});
+    assert_eq!(metadata(rotated), expected);
+    assert_eq!(failed.metadata["modified"], "false");
+    assert!(!format!("{events:?}").contains(&keys.stored_key()));
 }

@@ -44,7 +44,7 @@ async fn the_metrics_count_orphans_and_show_the_age_of_the_oldest() {
     assert!(count == Some(2.0) && (7800.0..7900.0).contains(&age.unwrap()), "{count:?} {age:?}");
     assert_eq!(gauges(&mount).await.0, Some(2.0));
     // Entries of other kinds are no orphans.
-    let other = json!({"type": "rotate", "data": {}, "created_at": 0}).to_string().into_bytes();
+    let other = json!({"type": "other", "data": {}, "created_at": 0}).to_string().into_bytes();
     let key = format!("{WAL_PREFIX}other");
     mount.storage().put(StorageEntry { key, value: other, seal_wrap: false }).await.unwrap();
     assert_eq!(gauges(&mount).await.0, Some(2.0));
