@@ -15,6 +15,7 @@ mod connection;
 mod crash_recovery;
 mod credentials;
 mod creds_exec;
+mod describe_an_api;
 mod dev;
 mod doctor;
 mod interrupts;

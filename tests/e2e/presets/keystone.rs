@@ -5,9 +5,7 @@ use serde_json::json;
 
 use super::{Setup, pinned_version, refused_with};
 
-#[tokio::test]
-async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_vault() {
-    let service = TokenServer::start(TokenApi::Keystone).await;
+pub(super) async fn setup(service: &TokenServer) -> Setup {
     let domain = json!({"id": "default"});
     let login = service.request("POST", "/v3/auth/tokens").json(&json!({"auth": {
         "identity": {"methods": ["password"], "password": {"user": {
@@ -17,7 +15,7 @@ async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_v
     }}));
     let login = login.send().await.success();
     let version = pinned_version(include_str!("../../servers/keystone/requirements.txt"), "keystone");
-    let setup = Setup {
+    Setup {
         preset: "keystone",
         proven: format!("Keystone {version}"),
         config: json!({
@@ -26,6 +24,11 @@ async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_v
         }),
         role: json!({"parameters": {"roles": r#"[{"name": "member"}]"#}}),
         name: "application_credential_id",
-    };
-    setup.prove(&service, Some(&refused_with(401))).await;
+    }
+}
+
+#[tokio::test]
+async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_vault() {
+    let service = TokenServer::start(TokenApi::Keystone).await;
+    setup(&service).await.prove(&service, Some(&refused_with(401))).await;
 }

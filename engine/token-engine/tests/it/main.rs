@@ -1,5 +1,6 @@
 //! The engine on in-memory storage, with a token service over real HTTP.
 
+mod bad_responses;
 mod certificates;
 mod described;
 mod earlier_version;
@@ -8,6 +9,7 @@ mod harbor;
 mod interleavings;
 mod lost_responses;
 mod metrics;
+mod outage;
 mod service_faults;
 mod storage_faults;
 mod token_safety;
