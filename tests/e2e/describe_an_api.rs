@@ -68,7 +68,9 @@ async fn a_reader_describes_an_api_that_has_no_preset_with_the_commands_of_the_p
         "{}",
         vault.logs()
     );
-    let scan = SecretScan::new().add_secret("the password", service.admin_key());
+    let scan = SecretScan::new()
+        .add_secret("the password", service.admin_key())
+        .add_secret("the token", issued(&shell).secret);
     scan.assert_no_secret_in("the output of the commands", &shown);
     scan.assert_no_secret_in("Vault's log", vault.logs());
 }

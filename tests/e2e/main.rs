@@ -26,6 +26,7 @@ mod multi_node;
 mod no_leaked_tokens;
 mod no_secret_exposed;
 mod openbao;
+mod outage;
 mod package;
 mod package_refusals;
 mod plugin_versions;
