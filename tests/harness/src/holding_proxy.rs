@@ -38,16 +38,9 @@ pub enum HoldPoint {
 struct ProxyState {
     /// The number of requests that pass before the held one, and where that one is held.
     next: Option<(usize, HoldPoint)>,
-    held: Hold,
+    is_held: bool,
     /// The number of exchanges that have not ended.
     running: usize,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Hold {
-    #[default]
-    None,
-    Held,
 }
 
 impl HoldingProxy {
@@ -95,13 +88,13 @@ impl HoldingProxy {
     /// Waits until the exchange is held.
     pub async fn wait_held(&self) {
         let mut state = self.state.subscribe();
-        let held = state.wait_for(|state| state.held == Hold::Held).await;
+        let held = state.wait_for(|state| state.is_held).await;
         held.expect("the proxy is running");
     }
 
     /// Releases the exchange, and holds no other one.
     pub fn release(&self) {
-        self.state.send_modify(|state| (state.next, state.held) = (None, Hold::None));
+        self.state.send_modify(|state| (state.next, state.is_held) = (None, false));
     }
 
     /// Waits until the server has responded to every request, also to those whose client has disconnected.
@@ -175,7 +168,7 @@ async fn exchange(
 }
 
 async fn wait_released(state: &watch::Sender<ProxyState>) {
-    state.send_modify(|state| state.held = Hold::Held);
+    state.send_modify(|state| state.is_held = true);
     // Fails if the proxy is dropped.
-    let _ = state.subscribe().wait_for(|state| state.held == Hold::None).await;
+    let _ = state.subscribe().wait_for(|state| !state.is_held).await;
 }
