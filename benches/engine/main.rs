@@ -2,12 +2,14 @@
 //!
 //! `cargo bench --bench engine` takes about fifteen minutes; `-- --alone` skips the measurements through a real Vault. It repeats each
 //! measurement [`ROUNDS`] times and prints medians, so that a short load on the machine does not affect the result.
-//! `-- --unrecorded` runs another measurement of this engine alone, in about a minute: see [`unrecorded`].
+//! `-- --unrecorded` runs another measurement of this engine alone, in about a minute: see [`unrecorded`]. `-- --versions FORMER LATER`
+//! compares two builds of this engine: see [`versions`].
 
 mod standalone;
 mod through_vault;
 mod token_service;
 mod unrecorded;
+mod versions;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -35,6 +37,12 @@ async fn main() -> Result<(), BoxError> {
         let plugin: PathBuf = env!("CARGO_BIN_EXE_vault-token-plugin").into();
         return print_line(unrecorded::measure(&TokenService::start()?, &plugin).await?)
             .map_err(BoxError::from);
+    }
+    // Cargo appends an argument of its own.
+    let versions = arguments.iter().skip_while(|argument| *argument != versions::ARGUMENT).skip(1);
+    if let [former, later, ..] = &versions.collect::<Vec<_>>()[..] {
+        let table = versions::measure(&TokenService::start()?, [former.into(), later.into()]).await?;
+        return print_line(table).map_err(BoxError::from);
     }
     let with_vault = !arguments.iter().any(|argument| argument == "--alone");
     let engines: [PathBuf; 2] = [env!("CARGO_BIN_EXE_vault-token-plugin").into(), build::go_twin().await];

@@ -104,7 +104,7 @@ async fn run_load(vault: &VaultServer, duration: Duration) -> Vec<Duration> {
 }
 
 /// Returns the CPU time of a process, user and system, of all threads.
-fn cpu_time(pid: u32) -> Result<Duration, BoxError> {
+pub(crate) fn cpu_time(pid: u32) -> Result<Duration, BoxError> {
     /// The unit of times in /proc, which is the same on all Linux systems.
     const CLOCK_TICK: Duration = Duration::from_millis(10);
 

@@ -221,7 +221,7 @@ mod tests {
     fn a_field_that_does_not_fit_is_named_without_its_value() {
         let roles = ["dev:parameters.usr=hunter2", "dev:parameters.scopes=a"];
         let error = check("jupyterhub", &[], &roles, ConnectionFields::Elsewhere).expect("a problem");
-        assert!(error.contains("roles/dev parameters.usr: the preset has no such parameter"), "{error}");
+        assert!(error.contains("roles/dev parameters.usr: the API has no such parameter"), "{error}");
         assert!(error.contains("--role dev:parameters.user=USER") && !error.contains("hunter2"), "{error}");
     }
 

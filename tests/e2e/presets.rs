@@ -2,6 +2,7 @@
 
 mod devpi;
 mod hydra;
+mod interrupted;
 mod jupyterhub;
 mod keycloak;
 mod keystone;
@@ -72,7 +73,7 @@ impl Service for TokenServer {
 
 impl PluginMount {
     async fn start() -> PluginMount {
-        let vault = VaultServer::start_new().await;
+        let vault = VaultServer::builder().raw_storage().start().await;
         copy_program(BINARY, vault.plugin_directory().join(NAME));
         let sha256 = Binary::read(Path::new(BINARY), &mut |_, _| ()).unwrap().sha256;
         let mount = PluginMount { vault };

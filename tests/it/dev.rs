@@ -279,11 +279,18 @@ async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
     binary.push(0);
     replace(&binary);
     dev.program.wait_for(Stream::Stderr, "Reloaded: the binary has changed").await;
+    let next = build::with_next_version(Path::new(BINARY), env!("CARGO_PKG_VERSION"), command.program.home());
+    fs::rename(next, &plugin).unwrap();
+    let changed = concat!("version v", env!("CARGO_PKG_VERSION"), " becomes v");
+    dev.program.wait_for(Stream::Stderr, changed).await;
     replace(b"#!/bin/sh\nexit 3\n");
     dev.program.wait_for(Stream::Stderr, "The binary has changed, but was not reloaded").await;
     let config = ["status", "--output", "json"];
     let status = dev.client().run(config).await.json();
-    assert_eq!(status["mounts"]["engine/"]["running_version"], format!("v{}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        status["mounts"]["engine/"]["running_version"],
+        format!("v{}", build::highest_version(env!("CARGO_PKG_VERSION")))
+    );
     assert_eq!(dev.signal_and_wait(Signal::INT).await.0, Some(0));
 }
 

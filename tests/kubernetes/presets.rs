@@ -3,7 +3,9 @@
 use std::fs;
 
 use data_encoding::BASE64;
-use harness::{Cluster, Output, Program, VaultServer, build, eventually};
+use harness::{
+    Cluster, HoldingProxy, Output, Program, VaultServer, build, eventually, interrupt_at_every_request,
+};
 use serde_json::{Value, json};
 
 use crate::operator_permissions::kubeconfig;
@@ -68,7 +70,7 @@ impl TokenLab {
             "preset": "kubernetes", "api_endpoint": cluster["server"], "api_key": api_key.trim(), "ca_cert": authority,
         });
 
-        let vault = VaultServer::start_new().await;
+        let vault = VaultServer::builder().raw_storage().start().await;
         let register = ["register", NAME, "--binary", BINARY, "--mount", "custom", "--yes"];
         Program::new(BINARY).vault(&vault).run(register).await.success();
         TokenLab { vault, kubectl, namespace, config }
@@ -148,4 +150,27 @@ async fn tokens_of_a_service_account_are_issued_renewed_and_revoked_by_vault() {
     lab.write("sys/leases/revoke", json!({"lease_id": second["lease_id"], "sync": true})).await;
     let leases = lab.vault.request("LIST", "sys/leases/lookup/custom/creds/app", None).await;
     assert_eq!(leases.status, 404, "{leases:?}");
+}
+
+#[tokio::test]
+async fn an_interrupted_request_leaves_no_token_of_a_service_account() {
+    let lab = TokenLab::new().await;
+    let server = lab.config["api_endpoint"].as_str().unwrap();
+    let proxy = HoldingProxy::start(server, lab.config["ca_cert"].as_str()).await;
+    let mut config = lab.config.clone();
+    config["api_endpoint"] = json!(proxy.address());
+    config.as_object_mut().unwrap().remove("ca_cert");
+    lab.write("custom/config", config).await;
+    let role = json!({"namespace": lab.namespace, "service_account": "app"});
+    lab.write("custom/roles/app", json!({"parameters": role, "ttl": "30m", "max_ttl": "2h"})).await;
+    // Each token takes two requests.
+    let points = interrupt_at_every_request(&lab.vault, &proxy, "custom/creds/app").await;
+    assert!(points >= 10, "only {points} points");
+    let moved = lab.vault.roll_back_wal("custom").await;
+    assert_eq!(lab.vault.wal_entries(&moved).await, [], "{}", lab.vault.logs());
+    eventually("no Secret is left, and so no token", async || match &lab.secrets().await[..] {
+        [] => Ok(()),
+        left => Err(format!("{} Secrets", left.len())),
+    })
+    .await;
 }

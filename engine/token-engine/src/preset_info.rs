@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(
             checked.invalid,
             [
-                "parameters.usr: the preset has no such parameter; did you mean user?",
+                "parameters.usr: the API has no such parameter; did you mean user?",
                 "permissions has no effect: jupyterhub does not send it"
             ]
         );

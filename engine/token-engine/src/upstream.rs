@@ -251,8 +251,7 @@ impl Upstream {
         let rules = before.call().as_ref().map(StatusRules::of).unwrap_or_default();
         self.require_success(MINT, &response, rules)?;
         let read = read_values(&before.values.0, &response.parts(), &values);
-        let before =
-            read.map_err(|reason| self.error(MINT, ErrorKind::Malformed(reason), Effect::Possible))?;
+        let before = read.map_err(|reason| self.error(MINT, self.unexpected(reason), Effect::Possible))?;
         let minted = self.mint_with(call, &Values { before: Some(&before), ..values }, deadline).await;
         // The call before the mint may have created an object.
         let minted = minted.map_err(|error| UpstreamError { effect: Effect::Possible, ..error })?;
@@ -510,7 +509,22 @@ impl Upstream {
             ResponseClass::Success | ResponseClass::Exists | ResponseClass::Unclear(_) => Effect::Possible,
             _ => response.effect,
         };
-        self.error(action, ErrorKind::from_class(class, response.status, &response.headers), effect)
+        let kind = match ErrorKind::from_class(class, response.status, &response.headers) {
+            ErrorKind::Refused(status) if action == LOG_IN || action == PROBE => {
+                ErrorKind::RefusedConnection(status)
+            }
+            ErrorKind::Malformed(reason) => self.unexpected(reason),
+            kind => kind,
+        };
+        self.error(action, kind, effect)
+    }
+
+    /// Returns the kind of a response that is not as expected. Only the user of a description can have given a wrong place in it.
+    fn unexpected(&self, reason: UnclearReason) -> ErrorKind {
+        if self.api.is_default || !reason.is_missing_value() {
+            return ErrorKind::Malformed(reason);
+        }
+        ErrorKind::NotAsDescribed(reason)
     }
 
     fn error(&self, action: &'static str, kind: ErrorKind, effect: Effect) -> UpstreamError {

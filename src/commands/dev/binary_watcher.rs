@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use rollout::{Binary, Deployment, Environment, NodeName, Plugin, RegisterGoal};
+use rollout::{Binary, Deployment, Environment, NodeName, Plugin, RegisterGoal, Version};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use vault_api::{catalog, reload};
+use vault_api::{catalog, mounts, reload};
 use vault_plugin::host::{self, Inspection, Isolation, PluginCommand};
 
 use crate::error::CommandError;
@@ -91,15 +91,17 @@ impl BinaryWatcher {
         while let Ok(Some(())) = tokio::time::timeout(DEBOUNCE, self.changes.recv()).await {}
     }
 
-    /// Replaces the file of the same version in the catalog. A development server does not need the previous one.
+    /// Registers the file, and reloads the mounts. A development server does not need the previous file of the same version. If the binary
+    /// reports another version, it is registered as that version, and the mounts are changed to it.
     async fn reload(&mut self) -> Result<String, CommandError> {
         let binary = Binary::read(&self.plugin.binary.path, &mut |_, _| {})
             .map_err(|error| CommandError::failed("the binary cannot be read").caused_by(error))?;
         if binary.sha256 == self.plugin.binary.sha256 {
             return Ok("The binary was written without a change.".to_owned());
         }
-        let changed = Plugin { binary, ..self.plugin.clone() };
+        let mut changed = Plugin { binary, ..self.plugin.clone() };
         let inspection = inspect_plugin(&changed, self.isolation.clone()).await?;
+        changed.version = reported_version(&inspection)?;
         let Some(deployment) = &self.environment.deployment else {
             return Err(CommandError::failed("the server has no plugin directory"));
         };
@@ -120,6 +122,14 @@ impl BinaryWatcher {
             .send(&register)
             .await
             .map_err(|error| CommandError::failed("could not register the binary").caused_by(error))?;
+        if changed.version != self.plugin.version {
+            for path in &self.mounts {
+                let tune = mounts::TuneVersion { path: path.clone(), version: changed.version.v_prefixed() };
+                client.send(&tune).await.map_err(|error| {
+                    CommandError::failed(format!("could not change the version of {path}")).caused_by(error)
+                })?;
+            }
+        }
         client
             .send(&reload::ReloadMounts { paths: self.mounts.clone() })
             .await
@@ -132,6 +142,14 @@ impl BinaryWatcher {
         let offers = if differences.is_empty() { " Its API is unchanged." } else { " Its API has changed:" };
         Ok(format!("Reloaded: the binary has changed (sha256 {sha256}…).{offers}{}", differences.concat()))
     }
+}
+
+/// Returns the version that the binary reports. A plugin may report none; Vault permits that.
+fn reported_version(inspection: &Inspection) -> Result<Version, CommandError> {
+    let text = if inspection.version.is_empty() { "0.0.0" } else { &inspection.version };
+    text.parse().map_err(|error| {
+        CommandError::failed(format!("the binary reports the invalid version {text:?}")).caused_by(error)
+    })
 }
 
 async fn inspect_plugin(plugin: &Plugin, isolation: Isolation) -> Result<Inspection, CommandError> {

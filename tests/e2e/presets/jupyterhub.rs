@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Setup, error_of, pinned_version, refused_with};
 
-fn setup(service: &TokenServer) -> Setup {
+pub(super) fn setup(service: &TokenServer) -> Setup {
     let version = pinned_version(include_str!("../../servers/jupyterhub/requirements.txt"), "jupyterhub");
     Setup {
         preset: "jupyterhub",

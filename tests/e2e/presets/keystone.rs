@@ -1,25 +1,14 @@
 //! OpenStack Keystone.
 
 use harness::{Credential, TokenApi, TokenServer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Setup, pinned_version, refused_with};
 
-#[tokio::test]
-async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_vault() {
-    let service = TokenServer::start(TokenApi::Keystone).await;
-    let domain = json!({"id": "default"});
-    let login = service.request("POST", "/v3/auth/tokens").json(&json!({"auth": {
-        "identity": {"methods": ["password"], "password": {"user": {
-            "name": service.account(), "domain": domain, "password": service.admin_key(),
-        }}},
-        "scope": {"project": {"name": "apps", "domain": domain}},
-    }}));
-    let (login, token) = login.send_for_header("X-Subject-Token").await;
-    let login = login.success();
-    let user_id = login["token"]["user"]["id"].as_str().unwrap();
+pub(super) async fn setup(service: &TokenServer) -> Setup {
+    let (login, _) = log_in(service).await;
     let version = pinned_version(include_str!("../../servers/keystone/requirements.txt"), "keystone");
-    let setup = Setup {
+    Setup {
         preset: "keystone",
         proven: format!("Keystone {version}"),
         config: json!({
@@ -28,9 +17,30 @@ async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_v
         }),
         role: json!({"parameters": {"roles": r#"[{"name": "member"}]"#}}),
         name: "application_credential_id",
-    };
+    }
+}
+
+/// Logs in as the administrator. Returns the response and the token.
+async fn log_in(service: &TokenServer) -> (Value, String) {
+    let domain = json!({"id": "default"});
+    let login = service.request("POST", "/v3/auth/tokens").json(&json!({"auth": {
+        "identity": {"methods": ["password"], "password": {"user": {
+            "name": service.account(), "domain": domain, "password": service.admin_key(),
+        }}},
+        "scope": {"project": {"name": "apps", "domain": domain}},
+    }}));
+    let (login, token) = login.send_for_header("X-Subject-Token").await;
+    (login.success(), token)
+}
+
+#[tokio::test]
+async fn application_credentials_of_keystone_are_issued_renewed_and_revoked_by_vault() {
+    let service = TokenServer::start(TokenApi::Keystone).await;
+    let setup = setup(&service).await;
     let mount = setup.prove(&service, Some(&refused_with(401))).await;
 
+    let (login, token) = log_in(&service).await;
+    let user_id = login["token"]["user"]["id"].as_str().unwrap();
     let unrestricted =
         json!({"application_credential": {"name": "admin", "secret": "first-secret", "unrestricted": true}});
     let created = service.request("POST", &format!("/v3/users/{user_id}/application_credentials"));

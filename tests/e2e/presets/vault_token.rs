@@ -3,7 +3,7 @@
 use harness::{Credential, Product, Program, Storage, VaultServer};
 use serde_json::{Value, json};
 
-use super::{PluginMount, Service, Setup, refused_with};
+use super::{Service, Setup, refused_with};
 
 /// The policy of the token of the connection: issue tokens with any policy, and revoke tokens.
 const ADMIN_POLICY: &str = r#"
@@ -12,10 +12,12 @@ path "auth/token/revoke-accessor" { capabilities = ["update"] }
 "#;
 
 /// A Vault or OpenBao whose tokens are issued.
-struct TokenStore {
-    vault: VaultServer,
+pub(super) struct TokenStore {
+    pub(super) vault: VaultServer,
     /// The accessors of the tokens that the plugin has not issued.
     others: Vec<String>,
+    /// The accessor of the token of the connection.
+    admin_accessor: String,
 }
 
 impl TokenStore {
@@ -29,7 +31,7 @@ impl TokenStore {
             let body = json!({"policy": rules});
             vault.request("PUT", &format!("sys/policies/acl/{policy}"), Some(body)).await.success();
         }
-        TokenStore { vault, others: Vec::new() }
+        TokenStore { vault, others: Vec::new(), admin_accessor: String::new() }
     }
 
     /// Creates a token for the connection.
@@ -79,7 +81,8 @@ impl Service for TokenStore {
     }
 }
 
-async fn prove(product: Product, name: &str) -> (TokenStore, Value, PluginMount) {
+/// Starts a product, called `name` in the preset, whose tokens are issued.
+pub(super) async fn setup(product: Product, name: &str) -> (TokenStore, Setup) {
     let mut store = TokenStore::start(product).await;
     let admin = store.admin_token().await;
     let health = store.vault.request("GET", "sys/health", None).await.success();
@@ -92,17 +95,19 @@ async fn prove(product: Product, name: &str) -> (TokenStore, Value, PluginMount)
         role: json!({"permissions": ["reader"]}),
         name: "",
     };
-    let mount = setup.prove(&store, Some(&refused_with(403))).await;
-    (store, admin, mount)
+    store.admin_accessor = admin["accessor"].as_str().unwrap().to_owned();
+    (store, setup)
 }
 
 #[tokio::test]
 async fn tokens_of_another_vault_are_issued_renewed_and_revoked_and_outlive_the_key_that_issued_them() {
-    let (mut store, first_admin, mount) = prove(Product::Vault, "Vault").await;
+    let (mut store, setup) = setup(Product::Vault, "Vault").await;
+    let mount = setup.prove(&store, Some(&refused_with(403))).await;
+    let first_admin = store.admin_accessor.clone();
     let leased = mount.issue().await;
     let second_admin = store.admin_token().await;
     mount.write("config", &json!({"api_key": second_admin["client_token"]})).await.success();
-    store.revoke_directly(first_admin["accessor"].as_str().unwrap()).await;
+    store.revoke_directly(&first_admin).await;
     assert!(store.accepts(&leased.credential("")).await);
     mount.revoke(&leased).await.success();
     assert!(!store.accepts(&leased.credential("")).await);
@@ -114,8 +119,10 @@ async fn tokens_of_another_vault_are_issued_renewed_and_revoked_and_outlive_the_
 
 #[tokio::test]
 async fn tokens_of_an_openbao_are_issued_renewed_and_revoked_by_vault_and_the_key_is_rotated() {
-    let (store, admin, mount) = prove(Product::OpenBao, "OpenBao").await;
-    let old_key = async || store.is_live(&admin["client_token"]).await;
+    let (store, setup) = setup(Product::OpenBao, "OpenBao").await;
+    let mount = setup.prove(&store, Some(&refused_with(403))).await;
+    let key = setup.config["api_key"].clone();
+    let old_key = async || store.is_live(&key).await;
     mount.prove_rotation(&store, "", "rotate-root", old_key).await;
     assert_eq!(store.accessors().await.len(), 2, "the root token and the last key");
 }

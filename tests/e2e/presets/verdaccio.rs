@@ -5,11 +5,9 @@ use serde_json::{Value, json};
 
 use super::Setup;
 
-#[tokio::test]
-async fn tokens_of_verdaccio_are_issued_renewed_and_revoked_by_vault_also_after_it_was_down() {
-    let mut service = TokenServer::start(TokenApi::Verdaccio).await;
+pub(super) fn setup(service: &TokenServer) -> Setup {
     let package: Value = serde_json::from_str(include_str!("../../servers/verdaccio/package.json")).unwrap();
-    let setup = Setup {
+    Setup {
         preset: "verdaccio",
         proven: format!("Verdaccio {}", package["dependencies"]["verdaccio"].as_str().unwrap()),
         config: json!({
@@ -18,8 +16,13 @@ async fn tokens_of_verdaccio_are_issued_renewed_and_revoked_by_vault_also_after_
         }),
         role: json!({}),
         name: "",
-    };
-    let mount = setup.prove(&service, Some("the response contains no account")).await;
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_verdaccio_are_issued_renewed_and_revoked_by_vault_also_after_it_was_down() {
+    let mut service = TokenServer::start(TokenApi::Verdaccio).await;
+    let mount = setup(&service).prove(&service, Some("the response contains no account")).await;
 
     let checked = mount.read("check").await.success();
     assert_eq!(checked["data"]["account"], service.account());

@@ -208,6 +208,15 @@ pub(crate) async fn devpi() -> PathBuf {
     build_once("devpi", &[]).await
 }
 
+/// Path of a real PocketBase.
+///
+/// # Panics
+///
+/// When it cannot be fetched; the message has the end of its script's output.
+pub(crate) async fn pocketbase() -> PathBuf {
+    build_once("pocketbase", &[]).await
+}
+
 /// Path of one of go-plugin's own example programs: `official-grpc`, `official-bidirectional`, `official-plugin-grpc` or
 /// `official-plugin-bidirectional`.
 ///

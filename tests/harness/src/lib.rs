@@ -12,7 +12,9 @@ mod copy_program;
 mod doctor_runner;
 mod failure_logs;
 mod faulty_proxy;
+mod holding_proxy;
 mod http_client;
+mod interruptions;
 mod kubernetes_auth_proxy;
 mod leadership;
 mod load;
@@ -44,6 +46,8 @@ pub use cluster::{
 pub use copy_program::copy_program;
 pub use doctor_runner::{DoctorRunner, set_mode};
 pub use faulty_proxy::FaultyProxy;
+pub use holding_proxy::{HoldPoint, HoldingProxy};
+pub use interruptions::interrupt_at_every_request;
 pub use kubernetes_auth_proxy::KubernetesAuthProxy;
 pub use leadership::{Leader, LeadershipRecorder};
 pub use load::{FailedRequest, LoadGenerator, LoadReport, Retries};

@@ -9,6 +9,7 @@ mod hydra;
 mod jupyterhub;
 mod keycloak;
 mod keystone;
+mod pocketbase;
 mod process;
 mod verdaccio;
 
@@ -32,6 +33,8 @@ pub enum TokenApi {
     Hydra,
     /// Tokens of a user, with the plugin devpi-tokens. The id of a token is part of the token.
     Devpi,
+    /// Tokens, each of a user of its own that is deleted to revoke it. The engine has no preset for it.
+    PocketBase,
 }
 
 /// A running service on private loopback ports, with the accounts that [`TokenServer::start`] creates.
@@ -102,6 +105,7 @@ impl TokenServer {
             TokenApi::Keycloak => keycloak::start().await,
             TokenApi::Hydra => hydra::start().await,
             TokenApi::Devpi => devpi::start().await,
+            TokenApi::PocketBase => pocketbase::start().await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod plugin_processes;
+mod wal;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -59,6 +59,11 @@ pub(super) enum ErrorKind {
     TooLarge,
     #[error("unexpected response ({0}); check that api_endpoint is the token service")]
     Malformed(UnclearReason),
+    /// A value is not where the description of the user says.
+    #[error(
+        "unexpected response ({0}); check api_endpoint, and the place of this value in the description of the API"
+    )]
+    NotAsDescribed(UnclearReason),
     #[error(
         "the response contains an error although its status is a success; check the role and the logs of the service"
     )]
@@ -94,6 +99,9 @@ pub(super) enum ErrorKind {
     InvalidRevocationPath,
     #[error("the service refused the request (status {0}); check the role's permissions and ttl")]
     Refused(StatusCode),
+    /// The request of a login or a probe, which contains nothing of a role.
+    #[error("the service refused the connection (status {0}); check api_key and the parameters of config")]
+    RefusedConnection(StatusCode),
     #[error("the service failed (status {0}); see its logs")]
     Failed(StatusCode),
 }
@@ -140,9 +148,12 @@ impl UpstreamError {
             ErrorKind::ConnectionLost(_) => UpstreamErrorLabel::ConnectionLost,
             ErrorKind::Unauthorized(_) | ErrorKind::NoAccount => UpstreamErrorLabel::Unauthorized,
             ErrorKind::TooManyRequests(_) => UpstreamErrorLabel::TooManyRequests,
-            ErrorKind::Refused(_) | ErrorKind::Render(_) => UpstreamErrorLabel::Refused,
+            ErrorKind::Refused(_) | ErrorKind::RefusedConnection(_) | ErrorKind::Render(_) => {
+                UpstreamErrorLabel::Refused
+            }
             ErrorKind::TooLarge
             | ErrorKind::Malformed(_)
+            | ErrorKind::NotAsDescribed(_)
             | ErrorKind::ErrorInside
             | ErrorKind::Exists(_)
             | ErrorKind::OtherId

@@ -81,6 +81,13 @@ pub(crate) enum UnclearReason {
     MissingValue(String),
 }
 
+impl UnclearReason {
+    /// Returns whether the body is valid, and a value is not at its place.
+    pub(crate) fn is_missing_value(&self) -> bool {
+        matches!(self, UnclearReason::Missing(_) | UnclearReason::MissingValue(_))
+    }
+}
+
 /// The status sets of a call.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct StatusRules<'a> {

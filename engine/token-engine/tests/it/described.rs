@@ -28,7 +28,7 @@ pub(crate) async fn hub() -> (Arc<Mutex<HubModel>>, FakeApi, TestMount) {
     (hub, api, mount)
 }
 
-async fn described(api: &FakeApi, description: &str, config: Value, role: Value) -> TestMount {
+pub(crate) async fn described(api: &FakeApi, description: &str, config: Value, role: Value) -> TestMount {
     let mount = TestMount::new(engine()).await.unwrap();
     let mut written = json!({"api": description, "api_endpoint": api.endpoint(), "api_key": "the-key"});
     written.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
@@ -37,7 +37,7 @@ async fn described(api: &FakeApi, description: &str, config: Value, role: Value)
     mount
 }
 
-async fn creds(mount: &TestMount) -> Response {
+pub(crate) async fn creds(mount: &TestMount) -> Response {
     mount.read("creds/developer").await.unwrap().expect("a token")
 }
 
@@ -189,7 +189,7 @@ async fn a_field_that_the_description_does_not_use_is_rejected_and_not_ignored()
         (
             "roles/other",
             json!({"parameters": {"usr": "ada"}}),
-            "parameters.usr: the preset has no such parameter; did you mean user?",
+            "parameters.usr: the API has no such parameter; did you mean user?",
         ),
         ("roles/other", json!({}), "parameters.user: is required: Name of the user"),
         (
@@ -204,11 +204,7 @@ async fn a_field_that_the_description_does_not_use_is_rejected_and_not_ignored()
             "renew_upstream cannot be set: the API jupyterhub has no call",
         ),
         ("config", json!({"idempotency_window": "1h"}), "idempotency_window has no effect"),
-        (
-            "config",
-            json!({"parameters": {"realm": "x"}}),
-            "parameters.realm: the preset has no such parameter",
-        ),
+        ("config", json!({"parameters": {"realm": "x"}}), "parameters.realm: the API has no such parameter"),
         ("config", json!({"preset": "jupyterhib"}), "did you mean jupyterhub?"),
         ("config", json!({"preset": "jupyterhub", "api": "name: x"}), "either preset or api"),
         ("config", json!({"api": "name: [x"}), "neither JSON nor YAML"),

@@ -212,12 +212,19 @@ pub(crate) struct HubModel {
     pub(crate) lose_responses: usize,
     /// The number of next mints whose request is lost.
     pub(crate) drop_requests: usize,
+    /// The number of next mints whose request arrives twice, as if something before the API had repeated it.
+    pub(crate) repeat_requests: usize,
+    /// Whether the API fails every request.
+    pub(crate) is_down: bool,
 }
 
 pub(crate) const HUB_KEY: &str = "hub-admin-key";
 
 impl HubModel {
     pub(crate) fn respond(&mut self, request: &ReceivedRequest) -> FakeResponse {
+        if self.is_down {
+            return FakeResponse::json(500, json!({"status": 500}));
+        }
         if request.header("authorization") != Some(&format!("token {HUB_KEY}")) {
             return FakeResponse::json(403, json!({"status": 403}));
         }
@@ -253,6 +260,10 @@ impl HubModel {
         if self.drop_requests > 0 {
             self.drop_requests -= 1;
             return FakeResponse::lost();
+        }
+        if self.repeat_requests > 0 {
+            self.repeat_requests -= 1;
+            self.create(user, body["note"].as_str().unwrap_or_default());
         }
         let id = self.create(user, body["note"].as_str().unwrap_or_default());
         if self.lose_responses > 0 {

@@ -1,6 +1,7 @@
 //! The engine on in-memory storage, with a token service over real HTTP.
 
 mod api_description;
+mod bad_responses;
 mod certificates;
 mod described;
 mod earlier_version;
@@ -14,6 +15,7 @@ mod lost_responses;
 mod metrics;
 mod names;
 mod orphans;
+mod outage;
 mod rotation;
 mod service_faults;
 mod static_roles;

@@ -262,6 +262,13 @@ mod tests {
     }
 
     #[test]
+    fn an_alias_inside_of_its_own_anchor_is_refused() {
+        for text in ["x: &a [*a]\n", "mint: &m\n  json: *m\n", "mint: &m {post: /x, json: {a: *m}}\n"] {
+            assert!(refused(text).contains("at line "), "{text}");
+        }
+    }
+
+    #[test]
     fn aliases_do_not_multiply_without_end() {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {

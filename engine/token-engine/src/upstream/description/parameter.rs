@@ -208,10 +208,8 @@ pub(crate) fn coerce_given(
     for (name, value) in given {
         let Some(parameter) = declared.get(name) else {
             let suggestion = suggestion(name, declared.keys().map(String::as_str));
-            problems.push(Problem::new(
-                &place.key(name),
-                format!("the preset has no such parameter{suggestion}"),
-            ));
+            problems
+                .push(Problem::new(&place.key(name), format!("the API has no such parameter{suggestion}")));
             continue;
         };
         if is_empty(value) {
@@ -295,7 +293,7 @@ mod tests {
         let error = complete(&declared, &given(json!({"usr": "hunter2", "level": "hunter2"})), &place);
         let text = error.unwrap_err().to_string();
         for expected in [
-            "parameters.usr: the preset has no such parameter; did you mean user?",
+            "parameters.usr: the API has no such parameter; did you mean user?",
             "parameters.user: is required: Name of the user",
             "parameters.level: must be a whole number",
         ] {
