@@ -171,6 +171,12 @@ fn samples(lab: &Lab, description: &Value) -> Vec<Sample> {
         "permissions": "read,write", "ttl": "1h", "max_ttl": "2h", "config": "default", "parameters": {},
         "name_template": "{{.RoleName}}-{{random 20}}",
     });
+    let by_period = json!({
+        "config": "default", "permissions": "read", "parameters": {}, "ttl": "100h", "rotation_period": "24h",
+    });
+    let by_schedule = json!({
+        "permissions": "read", "rotation_schedule": "0 3 * * SAT", "rotation_window": "2h", "disable_automated_rotation": true,
+    });
     let with_parameters = json!({"config": "unknown", "parameters": {"user": "ada"}});
     let null = Value::Null;
     vec![
@@ -197,6 +203,18 @@ fn samples(lab: &Lab, description: &Value) -> Vec<Sample> {
         sample("LIST", "roles/", "roles", null.clone()),
         sample("GET", "creds/{name}", "creds/sample", null.clone()),
         sample("POST", "creds/{name}", "creds/sample", json!({"permissions": "read", "ttl": "5m"})),
+        sample("POST", "static-roles/{name}", "static-roles/period", by_period.clone()),
+        sample("PATCH", "static-roles/{name}", "static-roles/period", by_period),
+        sample("POST", "static-roles/{name}", "static-roles/schedule", by_schedule.clone()),
+        sample("PATCH", "static-roles/{name}", "static-roles/schedule", by_schedule),
+        sample("GET", "static-roles/{name}", "static-roles/period", null.clone()),
+        sample("GET", "static-roles/{name}", "static-roles/schedule", null.clone()),
+        sample("LIST", "static-roles/", "static-roles", null.clone()),
+        sample("POST", "rotate-role/{name}", "rotate-role/period", null.clone()),
+        sample("GET", "static-creds/{name}", "static-creds/period", null.clone()),
+        sample("GET", "static-creds/{name}", "static-creds/schedule", null.clone()),
+        sample("DELETE", "static-roles/{name}", "static-roles/period", null.clone()),
+        sample("DELETE", "static-roles/{name}", "static-roles/schedule", null.clone()),
         sample("GET", "check", "check", null.clone()),
         sample("GET", "check/{name}", "check/other", null.clone()),
         sample("LIST", "presets/", "presets", null.clone()),
@@ -209,7 +227,7 @@ fn samples(lab: &Lab, description: &Value) -> Vec<Sample> {
 }
 
 /// Fields that no API of this test returns. The services of the presets report an account, and their keys are rotated.
-const NOT_SHOWN_HERE: [(&str, &str); 17] = [
+const NOT_SHOWN_HERE: [(&str, &str); 18] = [
     ("GET config", "rotation_period"),
     ("GET config", "rotation_schedule"),
     ("GET config", "rotation_window"),
@@ -223,6 +241,7 @@ const NOT_SHOWN_HERE: [(&str, &str); 17] = [
     ("GET config/{name}", "last_rotation"),
     ("GET config/{name}", "next_rotation"),
     ("GET orphans/{name}", "connection"),
+    ("GET static-roles/{name}", "parameters"),
     ("GET check", "account"),
     ("GET check/{name}", "account"),
     ("LIST orphans/", "account"),
