@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rollout::{Binary, DesiredMount, DesiredWrite, MountPath, ProbeOutcome, Refusal, Version};
+use rollout::{Binary, Consumer, DesiredMount, DesiredWrite, ProbeOutcome, Refusal, Version};
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
@@ -92,7 +92,7 @@ pub(crate) fn plugin_env(flags: &[String], yaml: &PluginYaml) -> Result<Vec<Secr
     mount_data::parse_env(variables, flags)
 }
 
-pub(crate) fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+pub(crate) fn parse_mount(text: &str) -> Result<Consumer, CommandError> {
     text.parse().map_err(|error| CommandError::usage("invalid mount path").caused_by(error))
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn refuse_file(name: &str) -> Result<(), CommandError> {
 /// If none is mounted, or the choice is ambiguous.
 pub(crate) fn only_mounted(observed: &Observed, command: &str, ui: &mut Ui) -> Result<String, CommandError> {
     let names = observed.catalog.iter().map(|entry| entry.name.as_str());
-    let mounted = names.filter(|name| observed.mounts_of(PluginType::Secret, name).next().is_some());
+    let mounted = names.filter(|name| observed.consumers_of(PluginType::Secret, name).next().is_some());
     only(mounted.collect(), "mounted", command, ui)
 }
 

@@ -1,7 +1,7 @@
 //! `reload`: reloads mounts, with the same version or the configured one.
 
 use clap::{Args, ValueHint};
-use rollout::{Environment, Goal, MountPath, ReloadGoal, ReloadTarget, observe_server};
+use rollout::{Consumer, Environment, Goal, ReloadGoal, ReloadTarget, observe_server};
 use vault_api::catalog::PluginType;
 
 use crate::commands::connect::connect;
@@ -21,7 +21,7 @@ pub struct ReloadArgs {
     plugin: Option<String>,
     /// Reload only this mount; repeatable [default: all]
     #[arg(long = "mount", value_name = "PATH")]
-    mounts: Vec<MountPath>,
+    mounts: Vec<Consumer>,
     /// Plugin type: secret, auth, database
     #[arg(long = "type", value_name = "TYPE", default_value = "secret")]
     kind: PluginType,
@@ -52,7 +52,7 @@ pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<Pla
 async fn reload_target(
     environment: &Environment,
     plugin: Option<String>,
-    mounts: Vec<MountPath>,
+    mounts: Vec<Consumer>,
     kind: PluginType,
     ui: &mut Ui,
 ) -> Result<ReloadTarget, CommandError> {
@@ -65,7 +65,7 @@ async fn reload_target(
         return Ok(ReloadTarget::Plugin { kind, name });
     }
     let observed = observe_server(environment).await?;
-    let runs_it = |path: &MountPath| observed.mounts_of(kind, &name).any(|(mount, _)| mount == *path);
+    let runs_it = |path: &Consumer| observed.consumers_of(kind, &name).any(|(mount, _)| mount == *path);
     match mounts.iter().find(|path| !runs_it(path)) {
         Some(other) => Err(CommandError::usage(format!("{other} does not run {name}"))
             .hint("`vault-token-plugin status` shows what each mount runs.")),

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueHint};
 use rollout::{
-    Canary, DowngradePolicy, Environment, FailoverTest, Goal, MountPath, SmokeTest, Target, UpgradeGoal,
+    Canary, Consumer, DowngradePolicy, Environment, FailoverTest, Goal, SmokeTest, Target, UpgradeGoal,
     Version, observe, rollback_version,
 };
 use vault_api::catalog::PluginType;
@@ -30,7 +30,7 @@ pub struct RollbackArgs {
     version: Option<Version>,
     /// Roll back only this mount; repeatable [default: all]
     #[arg(long = "mount", value_name = "PATH")]
-    mounts: Vec<MountPath>,
+    mounts: Vec<Consumer>,
     #[command(flatten)]
     smoke: SmokeArgs,
     #[command(flatten)]
@@ -97,7 +97,7 @@ async fn resolve(
         Some(version) => version,
         None => rollback_version(&observed, PluginType::Secret, &name)?,
     };
-    let moved = observed.mounts_of(PluginType::Secret, &name).map(|(path, _)| path);
+    let moved = observed.consumers_of(PluginType::Secret, &name).map(|(path, _)| path);
     let moved = moved.filter(|path| mounts.is_empty() || mounts.contains(path));
     let smoke_test = |mount| Some(SmokeTest { mount, path: smoke.clone()? });
     let upgrade = UpgradeGoal {

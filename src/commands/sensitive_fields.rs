@@ -183,7 +183,7 @@ async fn paths_of_mounts(
     client: &Client,
     observed: &Observed,
 ) -> Option<BTreeMap<String, PathInfo>> {
-    for (path, _) in observed.mounts_of(PluginType::Secret, name) {
+    for (path, _) in observed.consumers_of(PluginType::Secret, name) {
         // A mount that does not respond, or whose help the token may not read, is skipped.
         if let Ok(Some(document)) = client.send(&help::ReadMountHelp { path: path.to_string() }).await {
             return Some(host::documented_paths(&document));

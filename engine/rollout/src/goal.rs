@@ -10,7 +10,7 @@ use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::binary::{Binary, ProbeOutcome};
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::version::Version;
 
 pub use removal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
@@ -74,7 +74,7 @@ pub struct Plugin {
 #[derive(Clone, Debug)]
 pub struct DesiredMount {
     /// Its path.
-    pub path: MountPath,
+    pub path: Consumer,
     /// What is written to it, in this order.
     pub writes: Vec<DesiredWrite>,
     /// Path below the mount for a smoke test, after a run has changed anything.
@@ -162,7 +162,7 @@ pub enum ReloadTarget {
         name: String,
     },
     /// These mounts.
-    Mounts(Vec<MountPath>),
+    Mounts(Vec<Consumer>),
 }
 
 /// Whether nodes are restarted that have to be unsealed manually.

@@ -48,6 +48,7 @@
 //!
 //! | Module | Content |
 //! |---|---|
+//! | `consumer` | what runs a plugin ([`Consumer`]) |
 //! | `goal` | desired states: [`RegisterGoal`], [`UpgradeGoal`], [`ReloadGoal`], [`DeregisterGoal`], [`GarbageCollectGoal`] |
 //! | `observed` | the observed state of a server ([`Observed`]), its nodes ([`NodeObserved`]) and the nodes that cannot be observed ([`OtherNodes`]) |
 //! | `observe` | reads the state, and repeats reads that fail in a failover |
@@ -59,13 +60,14 @@
 //! | `smoke` | reads a credential, looks up its lease, renews and revokes it |
 //! | `diagnose` | findings about an observed state: problem, evidence, consequence and remediation |
 //! | `required_permissions` | the policy that an operator needs |
-//! | `binary`, `digest`, `compare`, `mount_path`, `plugin_file_name`, `version` | values and their formats |
+//! | `binary`, `digest`, `compare`, `plugin_file_name`, `version` | values and their formats |
 //! | `poll`, `timeouts`, `transient` | waiting, and errors that disappear in a failover |
 //! | `error_chain`, `printable`, `shell` | texts for people |
 
 mod apply;
 mod binary;
 mod compare;
+mod consumer;
 mod decide;
 mod deployment;
 mod diagnose;
@@ -73,7 +75,6 @@ mod digest;
 mod error_chain;
 mod event;
 mod goal;
-mod mount_path;
 mod observe;
 mod observed;
 mod plugin_file_name;
@@ -100,6 +101,7 @@ pub use binary::{
     ProbedPlugin, parse_prefix,
 };
 pub use compare::Comparison;
+pub use consumer::{Consumer, ConsumerError};
 pub use decide::{Decision, Notice, Plan, PlanError, WaitingOn, decide, plan, rollback_version};
 pub use deployment::{
     CopyProgress, Deployment, DeploymentError, Detail, DisruptionBudget, Freshness, LeaseLock, LockLost,
@@ -118,7 +120,6 @@ pub use goal::{
     ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeTest, Target, UpgradeGoal,
     VersionSelector,
 };
-pub use mount_path::{MountPath, MountPathError};
 pub use observe::{
     ConnectionMode, Environment, ObserveError, is_local_address, observe, observe_cached, observe_deep,
     observe_health, observe_server,
@@ -130,7 +131,7 @@ pub use observed::deployment::{
 };
 pub use observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 pub use observed::{
-    Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
+    Caller, CatalogEntry, ConsumerObserved, MountHealth, Observed, Pins, PluginDirectory, Raft, ReadState,
     Server, WriteObserved,
 };
 pub use plugin_file_name::{is_version_file_of, parse_plugin_file_name};

@@ -18,13 +18,14 @@ use vault_api::{
 };
 
 use crate::compare::{Comparison, compare};
+use crate::consumer::Consumer;
 use crate::decide::permission_paths;
 use crate::deployment::{Deployment, DeploymentError, Freshness};
 use crate::goal::{DesiredMount, DesiredWrite, Goal};
 use crate::observed::deployment::DeploymentKind;
 use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
-    Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
+    Caller, CatalogEntry, ConsumerObserved, MountHealth, Observed, Pins, PluginDirectory, Raft, ReadState,
     Server, WriteObserved,
 };
 use crate::poll::Poll;
@@ -99,6 +100,9 @@ impl ObserveError {
         }
     }
 }
+
+/// Mounts of the server itself.
+const INTERNAL_MOUNTS: [&str; 3] = ["sys/", "identity/", "cubbyhole/"];
 
 /// Names of the root namespace.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
@@ -225,7 +229,7 @@ async fn observe_scope(
         Some(directory) => observer.other_nodes(scope.goal().and_then(Goal::placement), directory).await?,
         None => OtherNodes::NotAsked,
     };
-    snapshot.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
+    snapshot.consumers.retain(|path, _| !INTERNAL_MOUNTS.contains(&path.as_str()));
     let caller = Caller { capabilities: snapshot.capabilities, denied: observer.denied };
     Ok(Observed {
         server: observer.server,
@@ -235,7 +239,7 @@ async fn observe_scope(
         other_nodes,
         catalog: snapshot.catalog,
         pins: snapshot.pins,
-        mounts: snapshot.mounts,
+        consumers: snapshot.consumers,
         child_namespace_mounts: snapshot.child_namespace_mounts,
         namespace,
         irrevocable_leases: snapshot.irrevocable_leases,
@@ -259,8 +263,8 @@ struct ServerSnapshot {
     plugin_directory: PluginDirectory,
     catalog: Vec<CatalogEntry>,
     pins: Pins,
-    mounts: BTreeMap<String, MountObserved>,
-    child_namespace_mounts: BTreeMap<String, MountObserved>,
+    consumers: BTreeMap<Consumer, ConsumerObserved>,
+    child_namespace_mounts: BTreeMap<String, ConsumerObserved>,
     irrevocable_leases: Option<u64>,
     raft: Raft,
     writes: Vec<WriteObserved>,
@@ -273,7 +277,7 @@ impl Default for ServerSnapshot {
             plugin_directory: PluginDirectory::NotVisible,
             catalog: Vec::new(),
             pins: Pins::Unsupported,
-            mounts: BTreeMap::new(),
+            consumers: BTreeMap::new(),
             child_namespace_mounts: BTreeMap::new(),
             irrevocable_leases: None,
             raft: Raft::NotAsked,
@@ -295,7 +299,7 @@ impl Observer<'_> {
         if !self.server.has_active_node {
             return Ok(ServerSnapshot::default());
         }
-        let mut snapshot = ServerSnapshot { mounts: self.mounts().await?, ..ServerSnapshot::default() };
+        let mut snapshot = ServerSnapshot { consumers: self.mounts().await?, ..ServerSnapshot::default() };
         if !self.server.has_active_node {
             return Ok(snapshot);
         }
@@ -329,29 +333,34 @@ impl Observer<'_> {
             snapshot.raft = self.raft().await?;
         }
         if let Some(goal) = self.scope.goal() {
-            let request = capabilities::CapabilitiesSelf { paths: permission_paths(goal, &snapshot.mounts) };
+            let request =
+                capabilities::CapabilitiesSelf { paths: permission_paths(goal, &snapshot.consumers) };
             snapshot.capabilities = match self.client.send(&request).await {
                 Ok(capabilities) => Some(capabilities),
                 Err(CallError::Api(_)) => None,
                 Err(source) => return Err(call_error("the token's capabilities", source)),
             };
-            self.read_mount_warnings(goal, &mut snapshot.mounts).await?;
+            self.read_mount_warnings(goal, &mut snapshot.consumers).await?;
             for mount in goal.mounts() {
                 for write in &mount.writes {
-                    snapshot.writes.push(self.observe_write(mount, write, &snapshot.mounts).await?);
+                    snapshot.writes.push(self.observe_write(mount, write, &snapshot.consumers).await?);
                 }
             }
         }
         Ok(snapshot)
     }
 
-    async fn mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
+    async fn mounts(&mut self) -> Result<BTreeMap<Consumer, ConsumerObserved>, ObserveError> {
+        let kind = PluginType::Secret;
         let listed = self.request("sys/mounts", &mounts::List).await?.unwrap_or_default();
-        Ok(listed.into_iter().map(|(path, mount)| (path, MountObserved::from(mount))).collect())
+        let listed = listed.into_iter();
+        Ok(listed
+            .map(|(path, mount)| (Consumer::listed(kind, &path), ConsumerObserved::of_mount(kind, mount)))
+            .collect())
     }
 
     /// Reads the mounts of all child namespaces, recursively.
-    async fn child_namespace_mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
+    async fn child_namespace_mounts(&mut self) -> Result<BTreeMap<String, ConsumerObserved>, ObserveError> {
         let mut all = BTreeMap::new();
         let mut pending = vec![String::new()];
         while let Some(parent) = pending.pop() {
@@ -363,11 +372,9 @@ impl Observer<'_> {
                 let path = format!("{child}sys/mounts");
                 let mounts = namespaces::ListMounts { namespace: child.clone() };
                 let mounts = self.request(&path, &mounts).await?.unwrap_or_default();
-                all.extend(
-                    mounts
-                        .into_iter()
-                        .map(|(path, mount)| (format!("{child}{path}"), MountObserved::from(mount))),
-                );
+                all.extend(mounts.into_iter().map(|(path, mount)| {
+                    (format!("{child}{path}"), ConsumerObserved::of_mount(PluginType::Secret, mount))
+                }));
                 pending.push(child);
             }
         }
@@ -396,7 +403,7 @@ impl Observer<'_> {
     async fn read_mount_warnings(
         &self,
         goal: &Goal,
-        mounts: &mut BTreeMap<String, MountObserved>,
+        mounts: &mut BTreeMap<Consumer, ConsumerObserved>,
     ) -> Result<(), ObserveError> {
         for mount in goal.mounts() {
             let Some(observed) = mounts.get_mut(mount.path.as_str()) else { continue };
@@ -411,9 +418,9 @@ impl Observer<'_> {
 
     /// Checks whether plugins respond.
     async fn check_mounts_respond(&self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
-        let ServerSnapshot { mounts, catalog, .. } = snapshot;
-        for (path, mount) in mounts.iter_mut().filter(|(_, mount)| is_external(mount, catalog)) {
-            mount.health = self.mount_health(path).await?;
+        let ServerSnapshot { consumers, catalog, .. } = snapshot;
+        for (path, mount) in consumers.iter_mut().filter(|(_, mount)| is_external(mount, catalog)) {
+            mount.health = self.mount_health(path.as_str()).await?;
         }
         Ok(())
     }
@@ -454,7 +461,7 @@ impl Observer<'_> {
         &self,
         mount: &DesiredMount,
         write: &DesiredWrite,
-        mounts: &BTreeMap<String, MountObserved>,
+        mounts: &BTreeMap<Consumer, ConsumerObserved>,
     ) -> Result<WriteObserved, ObserveError> {
         let path = mount.path.join(&write.path);
         let all = |read_state, comparison| WriteObserved {
@@ -532,13 +539,13 @@ fn call_error(subject: &str, source: CallError) -> ObserveError {
 }
 
 /// Whether a mount runs a binary from the plugin directory, or is configured to.
-fn is_external(mount: &MountObserved, catalog: &[CatalogEntry]) -> bool {
+fn is_external(mount: &ConsumerObserved, catalog: &[CatalogEntry]) -> bool {
     !mount.running_sha256.is_empty()
-        || catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
+        || catalog.iter().any(|entry| entry.kind == mount.kind && entry.name == mount.plugin)
 }
 
-impl From<mounts::MountInfo> for MountObserved {
-    fn from(mount: mounts::MountInfo) -> Self {
+impl ConsumerObserved {
+    fn of_mount(kind: PluginType, mount: mounts::MountInfo) -> Self {
         let mounts::MountInfo {
             plugin,
             description: _,
@@ -549,6 +556,7 @@ impl From<mounts::MountInfo> for MountObserved {
             running_sha256,
         } = mount;
         Self {
+            kind,
             plugin,
             configured_version,
             running_version,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Architecture;
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::observed::deployment::{Exposure, NodeName};
 use crate::shell::shell_quote;
 use crate::version::Version;
@@ -105,7 +105,7 @@ pub enum Refusal {
     TypeMismatch { path: PathBuf, reported: PluginType, expected: PluginType },
     /// Only secrets engines can be mounted by this program.
     #[error("a plugin of type {kind} cannot be mounted at {path}")]
-    NotMountable { kind: PluginType, path: MountPath },
+    NotMountable { kind: PluginType, path: Consumer },
     /// Another build has the file name.
     #[error("{directory}/{file} exists with a different content (sha256 {found}, expected {expected})", directory = directory.display())]
     FileConflict { directory: PathBuf, file: String, found: String, expected: String },
@@ -114,22 +114,22 @@ pub enum Refusal {
     VersionConflict { entry: String, property: &'static str, found: String, expected: String },
     /// Another plugin is mounted at the path.
     #[error("{path} is a mount of the plugin {plugin}")]
-    MountConflict { path: MountPath, plugin: String },
+    MountConflict { path: Consumer, plugin: String },
     /// Mount paths must not overlap.
     #[error("{path} cannot be mounted, because it overlaps with the mount {other}")]
-    MountsOverlap { path: MountPath, other: String },
+    MountsOverlap { path: Consumer, other: String },
     /// A pin overrides the version of mounts.
     #[error("{name} is pinned to {pinned}")]
     Pinned { kind: PluginType, name: String, pinned: String, version: Version },
     /// The mount has a newer version.
     #[error("{path} has version {current}, which is newer than {target}")]
-    Downgrade { path: MountPath, current: String, target: Version },
+    Downgrade { path: Consumer, current: String, target: Version },
     /// A reloaded mount does not run its configured version.
     #[error("{path} runs {running:?} after its reload, expected {expected:?}")]
-    RunningVersionMismatch { path: MountPath, running: String, expected: String },
+    RunningVersionMismatch { path: Consumer, running: String, expected: String },
     /// Nothing is mounted at the path.
     #[error("nothing is mounted at {path}")]
-    MountNotFound { path: MountPath },
+    MountNotFound { path: Consumer },
     /// No mount runs the plugin.
     #[error("no mount runs the {kind} plugin {name}")]
     NoMountOfPlugin { kind: PluginType, name: String },
@@ -147,7 +147,7 @@ pub enum Refusal {
     BreakingChange { name: String, breaks: Vec<String> },
     /// A pin applies to every mount of a plugin.
     #[error("{name} is pinned to {pinned}, so {path} would be moved too")]
-    PinAffectsOtherMounts { name: String, pinned: String, path: MountPath },
+    PinAffectsOtherMounts { name: String, pinned: String, path: Consumer },
     /// A pin applies to the mounts of every namespace.
     #[error(
         "{name} is pinned to {pinned}, so {path} of another namespace would be moved too, without verification"
@@ -189,7 +189,7 @@ pub enum Refusal {
     WouldRestartPods { container: String },
     /// A reloaded mount has no process.
     #[error("no process runs {file}, although the server reports it for {path}")]
-    NoProcess { path: MountPath, file: String },
+    NoProcess { path: Consumer, file: String },
     /// Servers do not show what uses plugins of this type.
     #[error("the server does not show what uses the {kind} plugin {name}")]
     UseUnknown { kind: PluginType, name: String },

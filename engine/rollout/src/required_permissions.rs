@@ -5,8 +5,8 @@
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
+use crate::consumer::{CANARY_MOUNT_PREFIX, Consumer};
 use crate::goal::CANARY_NAME_SUFFIX;
-use crate::mount_path::{CANARY_MOUNT_PREFIX, MountPath};
 
 /// A rule of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub struct PolicyRule {
 
 /// Returns the rules that `register`, `upgrade`, `rollback`, `gc`, `status` and `doctor` need for one plugin on its mounts. No other
 /// capability is needed.
-pub fn policy_rules(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<PolicyRule> {
+pub fn policy_rules(kind: PluginType, name: &str, mounts: &[Consumer]) -> Vec<PolicyRule> {
     let rule = |path: &str, capabilities, reason| PolicyRule { path: path.to_owned(), capabilities, reason };
     let mut rules = vec![
         rule("sys/config/state/sanitized", &["read"], "find the plugin directory of the servers"),

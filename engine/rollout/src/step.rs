@@ -10,8 +10,8 @@ use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Binary;
+use crate::consumer::Consumer;
 use crate::goal::{DesiredValue, DesiredWrite};
-use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::version::Version;
 
@@ -54,7 +54,7 @@ pub enum Step {
     /// Enables a mount.
     EnableMount {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// Name of the plugin.
         plugin: String,
         /// The version that it runs.
@@ -65,7 +65,7 @@ pub enum Step {
     /// Configures the version of a mount, which takes effect when it is reloaded.
     TuneMount {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// The configured version so far, with its `v`; empty if unversioned.
         from: String,
         /// The version.
@@ -86,7 +86,7 @@ pub enum Step {
     /// Enables the canary mount, on which a version is tested before other mounts use it.
     MountCanary {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// Name of the plugin.
         plugin: String,
         /// The version that it runs.
@@ -97,25 +97,25 @@ pub enum Step {
     /// Configures and smoke-tests the canary mount.
     VerifyCanary {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// What is written below the mount; only the paths in JSON.
         #[serde(serialize_with = "as_paths")]
         writes: Vec<DesiredWrite>,
         /// The mount whose configuration is copied; `None` if the canary has a separate one.
         #[serde(skip_serializing_if = "Option::is_none")]
-        source_mount: Option<MountPath>,
+        source_mount: Option<Consumer>,
         /// Path below the mount that is smoke-tested.
         smoke_path: Option<String>,
     },
     /// Disables the canary mount.
     RemoveCanary {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
     },
     /// Reloads the plugin of a mount. One mount per step, so that each has the full timeout of a request.
     ReloadMount {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
     },
     /// Writes fields.
     Write {
@@ -344,7 +344,7 @@ mod tests {
     fn a_step_holds_what_it_writes_and_shows_none_of_it() {
         let secret = || DesiredValue::Secret(SecretString::new("hunter2"));
         let data = BTreeMap::from([("api_key".to_owned(), secret())]);
-        let path: MountPath = "custom".parse().expect("a path");
+        let path: Consumer = "custom".parse().expect("a path");
         let steps = [
             Step::RegisterVersion {
                 kind: PluginType::Secret,

@@ -8,12 +8,12 @@ use vault_api::mounts::{Disable, Read, TuneVersion};
 use vault_api::pins::{Pin, Set};
 use vault_api::{CallError, Client, Endpoint, reload};
 
+use crate::consumer::Consumer;
 use crate::decide::unreloaded_mounts;
 use crate::deployment::{Deployment, Detail, Freshness, LeaseLock, LockLost, Query};
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::UpgradeGoal;
-use crate::mount_path::MountPath;
 use crate::observe::Environment;
 use crate::observed::deployment::{NodeName, Readiness};
 use crate::observed::{Observed, PluginDirectory};
@@ -44,17 +44,17 @@ impl Failover {
 pub(crate) enum VersionSwitch {
     /// One mount, by its configuration.
     Mount {
-        path: MountPath,
+        path: Consumer,
         /// The previous version with its `v`; empty if it had none.
         from: String,
     },
     /// All mounts of a plugin, by its pin.
-    Pin { pin: Pin, mounts: Vec<MountPath> },
+    Pin { pin: Pin, mounts: Vec<Consumer> },
 }
 
 impl VersionSwitch {
     /// The mounts that a step moves; `mounts` are those of its plugin.
-    pub(crate) fn from_step(step: &Step, mounts: &[MountPath]) -> Option<VersionSwitch> {
+    pub(crate) fn from_step(step: &Step, mounts: &[Consumer]) -> Option<VersionSwitch> {
         match step {
             Step::TuneMount { path, from, .. } => {
                 Some(VersionSwitch::Mount { path: path.clone(), from: from.clone() })
@@ -91,7 +91,7 @@ impl VersionSwitch {
     }
 
     /// The mounts, with their previous versions.
-    pub(crate) fn mounts(&self) -> Vec<(&MountPath, &str)> {
+    pub(crate) fn mounts(&self) -> Vec<(&Consumer, &str)> {
         match self {
             VersionSwitch::Mount { path, from } => vec![(path, from)],
             VersionSwitch::Pin { pin, mounts } => {
@@ -102,8 +102,8 @@ impl VersionSwitch {
 }
 
 /// The mounts of all switches, sorted.
-pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<MountPath> {
-    let mut paths: Vec<MountPath> =
+pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<Consumer> {
+    let mut paths: Vec<Consumer> =
         switched.iter().flat_map(VersionSwitch::mounts).map(|(path, _)| path.clone()).collect();
     paths.sort();
     paths.dedup();
@@ -198,7 +198,7 @@ impl UndoContext<'_> {
     }
 
     /// Whether nothing is mounted at the path. False if that is unknown.
-    pub(crate) async fn is_gone(&self, path: &MountPath) -> bool {
+    pub(crate) async fn is_gone(&self, path: &Consumer) -> bool {
         matches!(self.send_read(&Read { path: path.to_string() }).await, Ok(None))
     }
 
@@ -254,7 +254,7 @@ impl UndoContext<'_> {
     }
 
     /// Disables the canary mount, and verifies that it is gone. It may have been enabled by a request whose response was lost.
-    async fn remove_canary(&self, path: &MountPath) -> Result<(), String> {
+    async fn remove_canary(&self, path: &Consumer) -> Result<(), String> {
         let disabled = self.send_change(&Disable { path: path.to_string() }).await;
         match self.send_read(&Read { path: path.to_string() }).await {
             Ok(None) => Ok(()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use dev_vault::TokenService;
 use rollout::{
-    Binary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, MountPath, Placement,
+    Binary, Consumer, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, Placement,
     Plugin, ProbeOutcome, ProbedPlugin, RegisterGoal, RestartConsent, RewritePolicy, Version,
 };
 use token_engine::PresetInfo;
@@ -39,7 +39,7 @@ pub(super) struct DevPluginArgs {
     launch: LaunchArgs,
     /// Path to mount the plugin at [default: from the name]
     #[arg(long, value_name = "PATH")]
-    mount: Option<MountPath>,
+    mount: Option<Consumer>,
     #[command(flatten)]
     smoke: SmokeArgs,
 }
@@ -214,7 +214,7 @@ fn default_mount(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+fn parse_mount(text: &str) -> Result<Consumer, CommandError> {
     text.parse().map_err(|error| {
         CommandError::usage("invalid mount path").caused_by(error).hint("Set it with --mount.")
     })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    DesiredMount, DesiredValue, DesiredWrite, Environment, MountPath, Observed, RegisterGoal, RewritePolicy,
+    Consumer, DesiredMount, DesiredValue, DesiredWrite, Environment, Observed, RegisterGoal, RewritePolicy,
 };
 use vault_api::catalog::PluginType;
 
@@ -32,7 +32,7 @@ pub(super) struct RegisterFlags {
     kind: Option<PluginType>,
     /// Path to mount the plugin at
     #[arg(long, value_name = "PATH")]
-    mount: Option<MountPath>,
+    mount: Option<Consumer>,
     #[command(flatten)]
     smoke: SmokeArgs,
     /// Write data again that cannot be read back
@@ -89,7 +89,7 @@ pub(super) async fn resolve(
         None => None,
     };
     if let Some(path) = mount {
-        let is_new = !observed.mounts.contains_key(path.as_str());
+        let is_new = !observed.consumers.contains_key(path.as_str());
         let prompts = own && is_new && ui.is_interactive() && !mounts.iter().any(|mount| mount.path == path);
         let mount = merge_mount_flags(&mut mounts, path, writes, smoke);
         if let Some(preset) = &preset {
@@ -122,7 +122,7 @@ pub(super) async fn resolve(
 /// Flags override single fields of the file for the same path. Returns the mount with both.
 fn merge_mount_flags(
     mounts: &mut Vec<DesiredMount>,
-    path: MountPath,
+    path: Consumer,
     writes: MountWrites,
     smoke: Option<String>,
 ) -> &mut DesiredMount {
@@ -171,8 +171,9 @@ fn prompt_for_config(mount: &mut DesiredMount, ui: &mut Ui) -> Result<(), Comman
 }
 
 fn default_mount(observed: &Observed, plugin: &str) -> String {
-    let mounted = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
-    mounted.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
+    let mounted = observed.consumers.iter().find(|(_, mount)| mount.plugin == plugin);
+    mounted
+        .map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.as_str().trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_flag_changes_one_field_of_the_file() {
-        let path: MountPath = "custom".parse().expect("a path");
+        let path: Consumer = "custom".parse().expect("a path");
         let data = BTreeMap::from([("ttl".to_owned(), key_value::inline_value("ttl", "1h"))]);
         let mounted = DesiredWrite { path: "roles/dev".into(), data };
         let mut mounts =
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_flag_changes_one_parameter_of_the_file() {
-        let path: MountPath = "custom".parse().expect("a path");
+        let path: Consumer = "custom".parse().expect("a path");
         let mut mounts = Vec::new();
         for parameter in ["a=1", "b=2", "a=3"] {
             let flags = texts(&[&format!("parameters.{parameter}")]);

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
-    Canary, DesiredMount, DesiredWrite, Environment, FailoverTest, MountPath, Observed, SmokeTest, Target,
+    Canary, Consumer, DesiredMount, DesiredWrite, Environment, FailoverTest, Observed, SmokeTest, Target,
     UpgradeGoal,
 };
 use vault_api::catalog::{self, PluginDetails, PluginRef, PluginType};
@@ -27,7 +27,7 @@ pub(super) struct UpgradeFlags {
     plugin: PluginArgs,
     /// Upgrade only this mount; repeatable [default: all]
     #[arg(long = "mount", value_name = "PATH")]
-    mounts: Vec<MountPath>,
+    mounts: Vec<Consumer>,
     #[command(flatten)]
     smoke: SmokeArgs,
     /// Configuration of the canary mount: live, own or none
@@ -78,7 +78,7 @@ pub(super) async fn resolve(
         None => plugin_name::only_mounted(&observed, "upgrade", ui)?,
     };
     let running = observed
-        .mounts_of(PluginType::Secret, &name)
+        .consumers_of(PluginType::Secret, &name)
         .find(|(path, _)| flags.mounts.is_empty() || flags.mounts.contains(path));
     let entry = match &running {
         Some((_, mount)) => running_catalog_entry(&environment, &name, &mount.running_version).await?,
@@ -156,11 +156,11 @@ async fn running_catalog_entry(
 fn smoke_tests(
     observed: &Observed,
     name: &str,
-    only: &[MountPath],
+    only: &[Consumer],
     file: &[DesiredMount],
     flag: Option<&str>,
 ) -> Vec<SmokeTest> {
-    let moved = observed.mounts_of(PluginType::Secret, name).map(|(path, _)| path);
+    let moved = observed.consumers_of(PluginType::Secret, name).map(|(path, _)| path);
     let moved = moved.filter(|path| only.is_empty() || only.contains(path));
     moved
         .filter_map(|mount| {

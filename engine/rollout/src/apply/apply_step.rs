@@ -13,11 +13,11 @@ use vault_api::{CallError, TransportErrorKind, reload};
 
 use super::Run;
 use crate::binary::Binary;
+use crate::consumer::Consumer;
 use crate::decide::{WaitingOn, failover_blocker};
 use crate::deployment::{CopyProgress, DeploymentError, DisruptionBudget};
 use crate::event::Event;
 use crate::goal::{DesiredValue, DesiredWrite};
-use crate::mount_path::MountPath;
 use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
 use crate::poll::Poll;
@@ -191,7 +191,7 @@ impl Run<'_> {
     /// Writes to the canary mount, and runs its smoke test.
     async fn verify_canary(
         &mut self,
-        path: &MountPath,
+        path: &Consumer,
         writes: &[DesiredWrite],
         smoke_path: Option<&str>,
     ) -> Result<(), StepError> {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use vault_api::catalog::PluginType;
 
+use crate::consumer::Consumer;
 use crate::goal::{Canary, Goal, SmokeTest, UpgradeGoal};
-use crate::mount_path::MountPath;
-use crate::observed::{CATALOG_PREFIX, MountObserved, Observed};
+use crate::observed::{CATALOG_PREFIX, ConsumerObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
@@ -19,7 +19,7 @@ const STEP_DOWN_PATH: &str = "sys/step-down";
 const CATALOG_CAPABILITIES: [&str; 3] = ["read", "update", "sudo"];
 
 /// The paths whose capabilities a goal needs, with these mounts.
-pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<String, MountObserved>) -> Vec<String> {
+pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<Consumer, ConsumerObserved>) -> Vec<String> {
     let mut paths = vec![RELOAD_PATH.to_owned()];
     paths.extend(goal.smoke_tests().iter().map(SmokeTest::full_path));
     match goal {
@@ -47,25 +47,25 @@ pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<String, MountObser
 
 fn add_upgrade_paths(
     upgrade: &UpgradeGoal,
-    mounts: &BTreeMap<String, MountObserved>,
+    mounts: &BTreeMap<Consumer, ConsumerObserved>,
     paths: &mut Vec<String>,
 ) {
     paths.push(catalog_api_path(upgrade.kind(), upgrade.name()));
     paths.push(pin_api_path(upgrade.kind(), upgrade.name()));
     paths.push(STEP_DOWN_PATH.to_owned());
     let ours = mounts.iter().filter(|(_, mount)| mount.plugin == upgrade.name());
-    paths.extend(ours.filter_map(|(path, _)| path.parse().ok()).map(|path| tune_api_path(&path)));
+    paths.extend(ours.map(|(path, _)| tune_api_path(path)));
     if let Canary::Mount { .. } = upgrade.canary {
         paths.push(mount_api_path(&upgrade.canary_path()));
         paths.push(catalog_api_path(upgrade.kind(), &upgrade.canary_plugin_name()));
     }
 }
 
-fn mount_api_path(path: &MountPath) -> String {
+fn mount_api_path(path: &Consumer) -> String {
     format!("sys/mounts/{}", path.as_str().trim_end_matches('/'))
 }
 
-fn tune_api_path(path: &MountPath) -> String {
+fn tune_api_path(path: &Consumer) -> String {
     format!("{}/tune", mount_api_path(path))
 }
 
@@ -82,7 +82,7 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
     let mut needs: BTreeMap<String, Vec<&'static str>> =
         observed.caller.denied.iter().map(|path| (path.clone(), vec![read_capability(path)])).collect();
     let smoke_paths: Vec<String> = goal.smoke_tests().iter().map(SmokeTest::full_path).collect();
-    for path in capability_paths(goal, &observed.mounts) {
+    for path in capability_paths(goal, &observed.consumers) {
         let lacks = |capability| match observed
             .caller
             .capabilities

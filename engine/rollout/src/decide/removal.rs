@@ -6,7 +6,7 @@ use vault_api::catalog::PluginType;
 
 use crate::goal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 use crate::observed::deployment::NodeName;
-use crate::observed::{CatalogEntry, Observed};
+use crate::observed::{CatalogEntry, ConsumerObserved, Observed};
 use crate::plugin_file_name::parse_plugin_file_name;
 use crate::refusal::{InUse, Refusal};
 use crate::step::Step;
@@ -167,21 +167,16 @@ fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
 /// What uses a version.
 fn find_use(observed: &Observed, named: &PluginVersion) -> Option<InUse> {
     let PluginVersion { kind, name, version } = named;
-    let mount = |condition: &dyn Fn(&crate::observed::MountObserved) -> bool| {
-        let mut mounts = observed
-            .mounts
-            .iter()
-            .chain(&observed.child_namespace_mounts)
-            .filter(|(_, mount)| mount.plugin == *name);
-        mounts.find(|(_, mount)| condition(mount)).map(|(path, _)| path.clone())
+    let mount = |condition: &dyn Fn(&ConsumerObserved) -> bool| {
+        let is_of_plugin = |mount: &ConsumerObserved| mount.kind == *kind && mount.plugin == *name;
+        let mut mounts = observed.all_consumers().filter(|(_, mount)| is_of_plugin(mount));
+        mounts.find(|(_, mount)| condition(mount)).map(|(path, _)| path.to_owned())
     };
-    if *kind == PluginType::Secret {
-        if let Some(path) = mount(&|mount| mount.running_version == *version) {
-            return Some(InUse::RunningAt { path });
-        }
-        if let Some(path) = mount(&|mount| observed.configured_version(mount) == version) {
-            return Some(InUse::ConfiguredAt { path });
-        }
+    if let Some(path) = mount(&|mount| mount.running_version == *version) {
+        return Some(InUse::RunningAt { path });
+    }
+    if let Some(path) = mount(&|mount| observed.configured_version(mount) == version) {
+        return Some(InUse::ConfiguredAt { path });
     }
     if observed.pinned_version(*kind, name) == Some(version) {
         return Some(InUse::Pinned);
@@ -198,8 +193,8 @@ mod tests {
     use super::*;
     use crate::decide::Decision;
     use crate::goal::Goal;
+    use crate::observed::Pins;
     use crate::observed::deployment::{PluginFile, Process};
-    use crate::observed::{MountObserved, Pins};
 
     /// The fleet, which runs 1.0.0, with other versions installed and registered.
     fn fleet_with(versions: &[&str]) -> Observed {
@@ -262,7 +257,7 @@ mod tests {
         let mut observed = fleet_with(&["0.6.0", "0.7.0", "0.8.0", "0.9.0"]);
         let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: "v0.6.0".into() };
         observed.pins = Pins::Set(vec![pin]);
-        observed.mounts.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
+        observed.consumers.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
         let nodes = &mut observed.deployment.as_mut().expect("a deployment").nodes;
         let node = nodes.values_mut().last().expect("a node");
         node.processes.push(Process { pid: 9, file: "custom-0.8.0 (deleted)".into(), sha256: None });
@@ -278,7 +273,7 @@ mod tests {
     #[test]
     fn a_plugin_that_nothing_runs_is_left_alone_and_so_is_what_cannot_be_seen() {
         let mut observed = fleet_with(&["0.9.0", "0.8.0"]);
-        observed.mounts.clear();
+        observed.consumers.clear();
         for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
             node.processes.clear();
         }
@@ -317,10 +312,10 @@ mod tests {
     #[test]
     fn what_a_namespace_below_runs_is_kept_and_from_below_nothing_is_removed() {
         let mut observed = fleet_with(&["0.7.0", "0.8.0"]);
-        let mount = MountObserved {
+        let mount = ConsumerObserved {
             configured_version: "v0.7.0".into(),
             running_version: "v0.7.0".into(),
-            ..observed.mounts["custom/"].clone()
+            ..observed.consumers["custom/"].clone()
         };
         observed.child_namespace_mounts.insert("team/custom/".into(), mount);
         assert_eq!(step_texts(&observed, &gc(0)).len(), 2);

@@ -162,17 +162,17 @@ fn has_directory(node: &NodeObserved) -> bool {
 
 /// Returns whether a mount may start it; mounts are only known for secrets engines.
 fn is_used(observed: &Observed, entry: &CatalogEntry) -> bool {
-    let needs = |mount: &crate::observed::MountObserved| {
+    let needs = |mount: &crate::observed::ConsumerObserved| {
         mount.plugin == entry.name
             && (observed.effective_version(mount) == entry.version || mount.running_version == entry.version)
     };
-    entry.kind != PluginType::Secret || observed.mounts.values().any(needs)
+    entry.kind != PluginType::Secret || observed.consumers.values().any(needs)
 }
 
 /// Returns whether a mount that runs this entry is not responding, so that a start failure breaks requests now.
 fn breaks_requests(observed: &Observed, entry: &CatalogEntry) -> bool {
     entry.kind == PluginType::Secret
-        && observed.mounts.values().any(|mount| {
+        && observed.consumers.values().any(|mount| {
             mount.plugin == entry.name
                 && observed.effective_version(mount) == entry.version
                 && !mount.may_answer()

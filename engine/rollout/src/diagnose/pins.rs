@@ -2,6 +2,7 @@
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
+use crate::consumer::Consumer;
 use crate::observed::{Observed, Pins};
 use crate::shell::shell_quote;
 use vault_api::catalog::PluginType;
@@ -35,14 +36,14 @@ pub(super) const ALL: &[&FindingKind] = &[&PIN_OVERRIDES_MOUNT, &PIN_NOT_REGISTE
 pub(super) const CHECKS: &[Check] = &[overriding_pins, unregistered_pins];
 
 fn overriding_pins(observed: &Observed) -> Vec<Finding> {
-    let finding = |(path, mount): (&String, &crate::observed::MountObserved)| {
-        let pin = observed.pinned_version(PluginType::Secret, &mount.plugin)?;
+    let finding = |(path, mount): (&Consumer, &crate::observed::ConsumerObserved)| {
+        let pin = observed.pinned_version(mount.kind, &mount.plugin)?;
         // A mount that does not run the pinned version yet has its own finding.
         (pin != mount.configured_version && pin == mount.running_version).then(|| {
             let unpin = format!("vault delete sys/plugins/pins/secret/{}", shell_quote(&mount.plugin));
             PIN_OVERRIDES_MOUNT
                 .finding(
-                    path.clone(),
+                    path.as_str(),
                     format!(
                         "it is configured for {:?}, and {} is pinned to {pin}",
                         mount.configured_version, mount.plugin
@@ -51,11 +52,11 @@ fn overriding_pins(observed: &Observed) -> Vec<Finding> {
                 .with_command(unpin)
                 .with_command(super::finding::own_command(
                     observed,
-                    &format!("reload --mount {} --yes", shell_quote(path)),
+                    &format!("reload --mount {} --yes", shell_quote(path.as_str())),
                 ))
         })
     };
-    observed.mounts.iter().filter_map(finding).collect()
+    observed.consumers.iter().filter_map(finding).collect()
 }
 
 fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
@@ -74,7 +75,7 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
             let finding = PIN_NOT_REGISTERED
                 .finding(format!("{} {}", pin.kind, pin.name), format!("it is pinned to {}", pin.version));
             let severities =
-                observed.mounts_of(pin.kind, &pin.name).map(|(_, mount)| super::mounts::severity(mount));
+                observed.consumers_of(pin.kind, &pin.name).map(|(_, mount)| super::mounts::severity(mount));
             let finding = finding.with_severity(severities.min().unwrap_or(Severity::BreaksAtRestart));
             if is_removable(observed, pin) { finding.with_command(unpin) } else { finding }
         })
@@ -83,7 +84,7 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
 
 /// Returns whether every mount of the plugin is configured for a registered version, and runs it.
 fn is_removable(observed: &Observed, pin: &Pin) -> bool {
-    let mounts = observed.mounts.values().filter(|mount| mount.plugin == pin.name);
+    let mounts = observed.consumers.values().filter(|mount| mount.plugin == pin.name);
     pin.kind == PluginType::Secret
         && mounts.into_iter().all(|mount| {
             let entry = observed.catalog_entry(pin.kind, &pin.name, &mount.configured_version);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use vault_api::catalog::PluginType;
 
 use super::{DesiredWrite, DowngradePolicy, Placement, Plugin, RestartConsent};
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::version::Version;
 
 /// The goal of `upgrade` and `rollback`.
@@ -14,7 +14,7 @@ pub struct UpgradeGoal {
     /// The version.
     pub target: Target,
     /// The mounts; empty for every mount of the plugin.
-    pub only_mounts: Vec<MountPath>,
+    pub only_mounts: Vec<Consumer>,
     /// Whether mounts may be moved to an older version.
     pub downgrade: DowngradePolicy,
     /// Whether the version is tested on a canary mount first.
@@ -86,7 +86,7 @@ pub enum Canary {
         /// What is written to it before the smoke test.
         writes: Vec<DesiredWrite>,
         /// The mount whose configuration is copied; `None` if the canary has a separate one.
-        source_mount: Option<MountPath>,
+        source_mount: Option<Consumer>,
         /// Path of the smoke test, below the mount.
         smoke_path: Option<String>,
     },
@@ -96,7 +96,7 @@ pub enum Canary {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmokeTest {
     /// The mount.
-    pub mount: MountPath,
+    pub mount: Consumer,
     /// Path below the mount.
     pub path: String,
 }
@@ -134,8 +134,8 @@ impl UpgradeGoal {
     }
 
     /// Path of the canary mount: the same in every run, so that the mount of a killed run is recognized.
-    pub(crate) fn canary_path(&self) -> MountPath {
-        MountPath::canary(self.name(), self.version())
+    pub(crate) fn canary_path(&self) -> Consumer {
+        Consumer::canary(self.kind(), self.name(), self.version())
     }
 
     /// Name under which the canary is registered while the plugin is pinned to another version.
@@ -172,7 +172,7 @@ mod tests {
         let path = upgrade.canary_path();
         assert_eq!(path.as_str(), "vault-token-plugin-canary/custom-1.2.3_build.5/");
         assert!(path.is_canary());
-        assert!(path.as_str().parse::<MountPath>().is_ok());
-        assert!(!"custom".parse::<MountPath>().expect("a path").is_canary());
+        assert!(path.as_str().parse::<Consumer>().is_ok());
+        assert!(!"custom".parse::<Consumer>().expect("a path").is_canary());
     }
 }

@@ -108,7 +108,7 @@ async fn a_version_that_a_standby_still_runs_stays_registered_and_in_place() {
     }
     assert!(is_installed(&cluster));
     assert_eq!(
-        cluster.with_state(|state| state.observed.mounts["custom/"].running_version.clone()),
+        cluster.with_state(|state| state.observed.consumers["custom/"].running_version.clone()),
         "v1.0.0"
     );
 }
