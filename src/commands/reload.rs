@@ -22,9 +22,9 @@ pub struct ReloadArgs {
     /// Reload only this mount; repeatable [default: all]
     #[arg(long = "mount", value_name = "PATH")]
     mounts: Vec<Consumer>,
-    /// Plugin type: secret, auth, database
-    #[arg(long = "type", value_name = "TYPE", default_value = "secret")]
-    kind: PluginType,
+    /// Plugin type: secret, auth, database [default: as registered]
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<PluginType>,
     #[command(flatten)]
     restarts: RestartArgs,
     #[command(flatten)]
@@ -53,18 +53,23 @@ async fn reload_target(
     environment: &Environment,
     plugin: Option<String>,
     mounts: Vec<Consumer>,
-    kind: PluginType,
+    kind: Option<PluginType>,
     ui: &mut Ui,
 ) -> Result<ReloadTarget, CommandError> {
+    if plugin.is_none() && !mounts.is_empty() {
+        let typed = |path: Consumer| kind.map_or(path.clone(), |kind| path.of_kind(kind));
+        return Ok(ReloadTarget::Mounts(mounts.into_iter().map(typed).collect()));
+    }
+    let observed = observe_server(environment).await?;
     let name = match plugin {
         Some(name) => name,
-        None if !mounts.is_empty() => return Ok(ReloadTarget::Mounts(mounts)),
-        None => plugin_name::only_mounted(&observe_server(environment).await?, "reload", ui)?,
+        None => plugin_name::only_mounted(&observed, kind, "reload", ui)?,
     };
+    let kind = plugin_name::kind_of(&observed, &name, kind)?;
     if mounts.is_empty() {
         return Ok(ReloadTarget::Plugin { kind, name });
     }
-    let observed = observe_server(environment).await?;
+    let mounts: Vec<Consumer> = mounts.into_iter().map(|path| path.of_kind(kind)).collect();
     let runs_it = |path: &Consumer| observed.consumers_of(kind, &name).any(|(mount, _)| mount == *path);
     match mounts.iter().find(|path| !runs_it(path)) {
         Some(other) => Err(CommandError::usage(format!("{other} does not run {name}"))

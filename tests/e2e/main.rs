@@ -11,6 +11,7 @@ mod volume_kinds;
 
 mod alerts;
 mod auth_method;
+mod auth_method_lifecycle;
 mod connection;
 mod crash_recovery;
 mod credentials;

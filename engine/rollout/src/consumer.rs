@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use vault_api::catalog::PluginType;
 
+use crate::shell::shell_quote;
 use crate::version::Version;
 
 /// Prefix of the path of every canary mount.
@@ -61,7 +62,7 @@ impl Consumer {
 
     /// Whether it is a canary mount, which no client should use and no upgrade moves.
     pub fn is_canary(&self) -> bool {
-        self.path.strip_prefix(AUTH_PREFIX).unwrap_or(&self.path).starts_with(CANARY_MOUNT_PREFIX)
+        self.mount_path().starts_with(CANARY_MOUNT_PREFIX)
     }
 
     /// Returns the API path, as servers list it.
@@ -72,6 +73,17 @@ impl Consumer {
     /// Returns a path below the mount.
     pub fn join(&self, below: &str) -> String {
         format!("{}{}", self.path, below.trim_matches('/'))
+    }
+
+    /// Returns the path as it is enabled and disabled: without the `auth/` of an auth mount.
+    pub(crate) fn mount_path(&self) -> &str {
+        self.path.strip_prefix(AUTH_PREFIX).unwrap_or(&self.path)
+    }
+
+    /// Returns the command that disables the mount.
+    pub(crate) fn disable_command(&self) -> String {
+        let group = if self.kind == PluginType::Auth { "auth" } else { "secrets" };
+        format!("vault {group} disable {}", shell_quote(self.mount_path()))
     }
 
     /// Whether one of the two paths is below the other, which Vault does not allow.

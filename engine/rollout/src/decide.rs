@@ -345,9 +345,9 @@ fn register_step(observed: &Observed, register: &RegisterGoal, progress: &Progre
 /// The next smoke test. A run that has changed nothing before tests nothing.
 fn smoke_test_step(register: &RegisterGoal, progress: &Progress) -> Option<Step> {
     let tests = register.mounts.iter().filter_map(DesiredMount::smoke_test);
-    let paths = tests.map(|test| test.full_path());
-    let mut due = paths.filter(|path| progress.steps > 0 && !progress.smoke_tested.contains(path));
-    due.next().map(|path| Step::SmokeTestMount { path })
+    let mut due =
+        tests.filter(|test| progress.steps > 0 && !progress.smoke_tested.contains(&test.full_path()));
+    due.next().map(|test| test.step())
 }
 
 fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {

@@ -15,7 +15,7 @@ use crate::version::Version;
 
 pub use removal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 pub(crate) use upgrade::CANARY_NAME_SUFFIX;
-pub use upgrade::{Canary, Durability, FailoverTest, SmokeTest, Target, UpgradeGoal};
+pub use upgrade::{Canary, Durability, FailoverTest, SmokeRequest, SmokeTest, Target, UpgradeGoal};
 
 /// The desired state of an operation. Not serializable, because it contains secrets.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub enum Goal {
 pub struct RegisterGoal {
     /// The plugin.
     pub plugin: Plugin,
-    /// Its mounts; only for secrets engines.
+    /// Its mounts.
     pub mounts: Vec<DesiredMount>,
     /// Whether mounts may be moved to an older version.
     pub downgrade: DowngradePolicy,
@@ -77,15 +77,14 @@ pub struct DesiredMount {
     pub path: Consumer,
     /// What is written to it, in this order.
     pub writes: Vec<DesiredWrite>,
-    /// Path below the mount for a smoke test, after a run has changed anything.
-    pub smoke: Option<String>,
+    /// Its smoke test, after a run has changed anything.
+    pub smoke: Option<SmokeRequest>,
 }
 
 impl DesiredMount {
     /// Its smoke test, if it has one.
     pub(crate) fn smoke_test(&self) -> Option<SmokeTest> {
-        let path = self.smoke.clone()?;
-        Some(SmokeTest { mount: self.path.clone(), path })
+        Some(self.smoke.clone()?.on(self.path.clone()))
     }
 }
 
@@ -156,7 +155,7 @@ pub struct ReloadGoal {
 pub enum ReloadTarget {
     /// Every mount of a plugin.
     Plugin {
-        /// Type of the plugin; only secrets engines have mounts.
+        /// Type of the plugin.
         kind: PluginType,
         /// Name in the catalog.
         name: String,

@@ -57,7 +57,7 @@
 //! | `step`, `refusal`, `progress` | the results and the third input of a decision |
 //! | `apply` | executes a plan: `apply_step`, `effect` (what a failed step may have changed), `standby_restart`, `failure`, `outcome` |
 //! | `undo` | moves mounts back and removes what a failed run has installed |
-//! | `smoke` | reads a credential, looks up its lease, renews and revokes it |
+//! | `smoke` | reads a credential or logs in, looks the lease or token up, renews and revokes it |
 //! | `diagnose` | findings about an observed state: problem, evidence, consequence and remediation |
 //! | `required_permissions` | the policy that an operator needs |
 //! | `binary`, `digest`, `compare`, `plugin_file_name`, `version` | values and their formats |
@@ -117,7 +117,7 @@ pub use event::Event;
 pub use goal::{
     Canary, DeregisterGoal, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
     FailoverTest, GarbageCollectGoal, Goal, Placement, Plugin, QuorumLoss, RegisterGoal, ReloadGoal,
-    ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeTest, Target, UpgradeGoal,
+    ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeRequest, SmokeTest, Target, UpgradeGoal,
     VersionSelector,
 };
 pub use observe::{
@@ -141,7 +141,7 @@ pub use progress::Progress;
 pub use refusal::{InUse, Refusal};
 pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
-pub use smoke::{SmokeError, SmokeLease, SmokeReport, run_smoke_test};
+pub use smoke::{SmokeError, SmokeLease, SmokeReport, SmokeToken, run_smoke_test};
 pub use step::{Step, UnreadyPodPolicy, VersionFrom};
 pub use transient::is_transient;
 pub use version::{Version, VersionError};

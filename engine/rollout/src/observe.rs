@@ -1,5 +1,6 @@
 //! Takes a snapshot of server and nodes. Changes nothing, except that it revokes a lease that a read has issued.
 
+mod consumers;
 mod other_nodes;
 mod query;
 mod raft;
@@ -9,12 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vault_api::catalog::{ListedPlugin, PluginRef, PluginType};
+use vault_api::catalog::{ListedPlugin, PluginRef};
 use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
     ApiError, CallError, Client, Endpoint, capabilities, catalog, config_state, health, help, leases,
-    logical, mounts, namespaces, pins,
+    logical, mounts, pins,
 };
 
 use crate::compare::{Comparison, compare};
@@ -102,7 +103,10 @@ impl ObserveError {
 }
 
 /// Mounts of the server itself.
-const INTERNAL_MOUNTS: [&str; 3] = ["sys/", "identity/", "cubbyhole/"];
+const INTERNAL_MOUNTS: [&str; 4] = ["sys/", "identity/", "cubbyhole/", "auth/token/"];
+
+/// Part of OpenBao's response to a request for a catalog entry whose file is missing.
+const MISSING_FILE_ERROR: &str = "error while validating the command path";
 
 /// Names of the root namespace.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
@@ -299,7 +303,8 @@ impl Observer<'_> {
         if !self.server.has_active_node {
             return Ok(ServerSnapshot::default());
         }
-        let mut snapshot = ServerSnapshot { consumers: self.mounts().await?, ..ServerSnapshot::default() };
+        let mut snapshot =
+            ServerSnapshot { consumers: self.secrets_mounts().await?, ..ServerSnapshot::default() };
         if !self.server.has_active_node {
             return Ok(snapshot);
         }
@@ -313,7 +318,9 @@ impl Observer<'_> {
                 }
                 _ => PluginDirectory::NotVisible,
             };
-        snapshot.catalog = self.catalog(&snapshot).await?;
+        snapshot.catalog = self.list_catalog().await?;
+        self.read_other_consumers(&mut snapshot).await?;
+        self.read_entry_details(&mut snapshot).await?;
         // OpenBao has no pins, but returns "permission denied" for the path to tokens without permission.
         if self.server.product == Product::Vault
             && let Some(Some(pins)) = self.request("sys/plugins/pins", &pins::List).await?
@@ -321,7 +328,7 @@ impl Observer<'_> {
             snapshot.pins = Pins::Set(pins);
         }
         if self.has_namespaces && self.scope.needs_namespaces(&snapshot.pins) {
-            snapshot.child_namespace_mounts = self.child_namespace_mounts().await?;
+            snapshot.child_namespace_mounts = self.child_namespace_mounts(&snapshot.catalog).await?;
         }
         if let ObserveScope::Health | ObserveScope::Deep = self.scope {
             self.check_mounts_respond(&mut snapshot).await?;
@@ -350,53 +357,34 @@ impl Observer<'_> {
         Ok(snapshot)
     }
 
-    async fn mounts(&mut self) -> Result<BTreeMap<Consumer, ConsumerObserved>, ObserveError> {
-        let kind = PluginType::Secret;
-        let listed = self.request("sys/mounts", &mounts::List).await?.unwrap_or_default();
-        let listed = listed.into_iter();
-        Ok(listed
-            .map(|(path, mount)| (Consumer::listed(kind, &path), ConsumerObserved::of_mount(kind, mount)))
-            .collect())
-    }
-
-    /// Reads the mounts of all child namespaces, recursively.
-    async fn child_namespace_mounts(&mut self) -> Result<BTreeMap<String, ConsumerObserved>, ObserveError> {
-        let mut all = BTreeMap::new();
-        let mut pending = vec![String::new()];
-        while let Some(parent) = pending.pop() {
-            let path = format!("{parent}sys/namespaces");
-            let list = namespaces::List { namespace: parent.clone() };
-            let children = self.request(&path, &list).await?.unwrap_or_default();
-            for child in children {
-                let child = format!("{parent}{}/", child.trim_end_matches('/'));
-                let path = format!("{child}sys/mounts");
-                let mounts = namespaces::ListMounts { namespace: child.clone() };
-                let mounts = self.request(&path, &mounts).await?.unwrap_or_default();
-                all.extend(mounts.into_iter().map(|(path, mount)| {
-                    (format!("{child}{path}"), ConsumerObserved::of_mount(PluginType::Secret, mount))
-                }));
-                pending.push(child);
-            }
-        }
-        Ok(all)
-    }
-
-    async fn catalog(&mut self, snapshot: &ServerSnapshot) -> Result<Vec<CatalogEntry>, ObserveError> {
+    async fn list_catalog(&mut self) -> Result<Vec<CatalogEntry>, ObserveError> {
         let listed = self.request("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
-        let mut entries: Vec<CatalogEntry> =
-            listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
+        Ok(listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect())
+    }
+
+    /// Reads what the list of the catalog does not contain, where it is needed.
+    async fn read_entry_details(&mut self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
+        let mut entries = snapshot.catalog.clone();
         let (scope, restarts) = (self.scope, self.standby_restarts);
         for entry in entries.iter_mut().filter(|entry| needs_entry_detail(snapshot, scope, restarts, entry)) {
             let version = Some(entry.version.clone()).filter(|version| !version.is_empty());
             let name = PluginRef { kind: entry.kind, name: entry.name.clone(), version };
             let path = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);
-            if let Some(Some(detail)) = self.request(&path, &catalog::Read(name)).await? {
-                entry.sha256 = detail.sha256;
-                entry.command = Some(detail.command);
-                entry.args = Some(detail.args);
+            match self.request(&path, &catalog::Read(name)).await {
+                Ok(Some(Some(detail))) => {
+                    entry.sha256 = detail.sha256;
+                    entry.command = Some(detail.command);
+                    entry.args = Some(detail.args);
+                }
+                Ok(None | Some(None)) => {}
+                // OpenBao does not show an entry whose file is missing.
+                Err(ObserveError::Call { source, .. })
+                    if source.api_error_is(|error| error.has_message(MISSING_FILE_ERROR)) => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(entries)
+        snapshot.catalog = entries;
+        Ok(())
     }
 
     /// Reads the server's warnings about the goal's mounts. Skipped if the token can list mounts but not read them.
@@ -542,31 +530,6 @@ fn call_error(subject: &str, source: CallError) -> ObserveError {
 fn is_external(mount: &ConsumerObserved, catalog: &[CatalogEntry]) -> bool {
     !mount.running_sha256.is_empty()
         || catalog.iter().any(|entry| entry.kind == mount.kind && entry.name == mount.plugin)
-}
-
-impl ConsumerObserved {
-    fn of_mount(kind: PluginType, mount: mounts::MountInfo) -> Self {
-        let mounts::MountInfo {
-            plugin,
-            description: _,
-            accessor,
-            uuid,
-            configured_version,
-            running_version,
-            running_sha256,
-        } = mount;
-        Self {
-            kind,
-            plugin,
-            configured_version,
-            running_version,
-            running_sha256,
-            accessor,
-            uuid,
-            warnings: Vec::new(),
-            health: None,
-        }
-    }
 }
 
 impl From<ListedPlugin> for CatalogEntry {

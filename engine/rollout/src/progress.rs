@@ -48,7 +48,7 @@ impl Progress {
             Step::VerifyCanary { path, .. } => {
                 self.smoke_tested.insert(path.to_string());
             }
-            Step::SmokeTestMount { path } => {
+            Step::SmokeTestMount { path, .. } => {
                 self.smoke_tested.insert(path.clone());
             }
             Step::RestartNode { node, .. } => {

@@ -103,7 +103,7 @@ pub enum Refusal {
     /// The plugin reports another type.
     #[error("type mismatch: {path} is a plugin of type {reported}, expected {expected}")]
     TypeMismatch { path: PathBuf, reported: PluginType, expected: PluginType },
-    /// Only secrets engines can be mounted by this program.
+    /// Plugins of this type have no mounts.
     #[error("a plugin of type {kind} cannot be mounted at {path}")]
     NotMountable { kind: PluginType, path: Consumer },
     /// Another build has the file name.
@@ -152,7 +152,7 @@ pub enum Refusal {
     #[error(
         "{name} is pinned to {pinned}, so {path} of another namespace would be moved too, without verification"
     )]
-    PinAffectsOtherNamespaces { name: String, pinned: String, path: String },
+    PinAffectsOtherNamespaces { kind: PluginType, name: String, pinned: String, path: String },
     /// All namespaces share one catalog.
     #[error("all namespaces share one catalog, and the namespace {namespace} cannot see what the others run")]
     NotRootNamespace { namespace: String },
@@ -327,8 +327,9 @@ impl Refusal {
             Self::BreakingChange { .. } => {
                 "Change the clients first, then allow it with --allow-breaking.".into()
             }
-            Self::PinAffectsOtherMounts { name, .. } => format!(
-                "Omit --mount, or delete the pin with `vault delete sys/plugins/pins/secret/{name}`."
+            Self::PinAffectsOtherMounts { name, path, .. } => format!(
+                "Omit --mount, or delete the pin with `vault delete sys/plugins/pins/{}/{name}`.",
+                path.kind()
             ),
             Self::StaysSealed => {
                 "Allow it with --allow-sealed-restart, and have the key shares ready (`reload` has this flag, `doctor --fix` does not): \
@@ -338,8 +339,8 @@ impl Refusal {
             Self::LosesQuorum { .. } => {
                 "Add a third voter, or accept the interruption with --allow-quorum-loss (`reload` has this flag, `doctor --fix` does not).".into()
             }
-            Self::PinAffectsOtherNamespaces { name, .. } => format!(
-                "Delete the pin with `vault delete sys/plugins/pins/secret/{name}`, then move each namespace with a separate run (--namespace)."
+            Self::PinAffectsOtherNamespaces { kind, name, .. } => format!(
+                "Delete the pin with `vault delete sys/plugins/pins/{kind}/{name}`, then move each namespace with a separate run (--namespace)."
             ),
             Self::NotRootNamespace { .. } => {
                 "Run this in the root namespace, without --namespace and VAULT_NAMESPACE, and with a token of it.".into()

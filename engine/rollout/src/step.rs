@@ -106,6 +106,9 @@ pub enum Step {
         source_mount: Option<Consumer>,
         /// Path below the mount that is smoke-tested.
         smoke_path: Option<String>,
+        /// The credentials of its login.
+        #[serde(skip)]
+        smoke_data: BTreeMap<String, DesiredValue>,
     },
     /// Disables the canary mount.
     RemoveCanary {
@@ -125,10 +128,13 @@ pub enum Step {
         #[serde(rename = "fields", serialize_with = "as_field_names")]
         data: BTreeMap<String, DesiredValue>,
     },
-    /// Reads a path that must return a lease or data, and revokes the lease.
+    /// Reads a path that must return a lease or data, or logs in, and revokes the lease or the token.
     SmokeTestMount {
         /// Full path.
         path: String,
+        /// The credentials of the login.
+        #[serde(skip)]
+        data: BTreeMap<String, DesiredValue>,
     },
     /// Removes a version from the catalog.
     DeregisterVersion {
@@ -247,7 +253,7 @@ impl fmt::Display for Step {
             Self::MountCanary { path, plugin, version, .. } => {
                 write!(f, "mount {plugin} {} as a canary at {path}", version.v_prefixed())
             }
-            Self::VerifyCanary { path, writes, source_mount, smoke_path } => {
+            Self::VerifyCanary { path, writes, source_mount, smoke_path, smoke_data: _ } => {
                 let writes: Vec<&str> = writes.iter().map(|write| write.path.as_str()).collect();
                 let configure = match source_mount {
                     _ if writes.is_empty() => None,
@@ -265,7 +271,7 @@ impl fmt::Display for Step {
                 let fields: Vec<&str> = data.keys().map(String::as_str).collect();
                 write!(f, "write {path} ({})", fields.join(", "))
             }
-            Self::SmokeTestMount { path } => write!(f, "smoke-test {path}"),
+            Self::SmokeTestMount { path, .. } => write!(f, "smoke-test {path}"),
             Self::RemoveBinary { nodes, directory, file } => {
                 write!(f, "remove {file} from {}{}", directory.display(), on_nodes(nodes))
             }
@@ -359,8 +365,10 @@ mod tests {
                 path: path.clone(),
                 writes: vec![DesiredWrite { path: "config".into(), data: data.clone() }],
                 source_mount: None,
-                smoke_path: None,
+                smoke_path: Some("login/alice".into()),
+                smoke_data: data.clone(),
             },
+            Step::SmokeTestMount { path: path.join("login/alice"), data: data.clone() },
             Step::Write { path: path.join("config"), data },
         ];
         for step in &steps {
@@ -369,7 +377,7 @@ mod tests {
             assert!(!shown.contains("hunter2"), "{shown}");
         }
         assert_eq!(
-            serde_json::to_value(&steps[2]).expect("a step is JSON"),
+            serde_json::to_value(&steps[3]).expect("a step is JSON"),
             json!({"step": "write", "path": "custom/config", "fields": ["api_key"]})
         );
     }

@@ -15,10 +15,11 @@ use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::commands::mount_data::{self, MountWrites};
-use crate::commands::plugin_args::{LaunchArgs, SmokeArgs};
+use crate::commands::plugin_args::LaunchArgs;
 use crate::commands::preset_data::{self, ConnectionFields};
 use crate::commands::probe::{probe, untrusted_launch};
 use crate::commands::sensitive_fields::SensitiveFields;
+use crate::commands::smoke_args::{SmokeArgs, check_smoke_data};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::key_value;
@@ -70,7 +71,9 @@ impl DevPlugin {
         context: &Context,
         ui: &mut Ui,
     ) -> Result<DevPlugin, CommandError> {
-        let DevPluginArgs { binary, name, launch, mount, smoke: SmokeArgs { smoke } } = args;
+        let DevPluginArgs { binary, name, launch, mount, smoke } = args;
+        let smoke = smoke.parse()?;
+        check_smoke_data(PluginType::Secret, smoke.as_ref())?;
         let LaunchArgs { mut args, env } = launch;
         let own = binary.is_none();
         let program = match binary {
@@ -126,7 +129,7 @@ impl DevPlugin {
         } else {
             None
         };
-        let smoke = smoke.or_else(|| sample.as_ref().map(|_| SAMPLE_CREDENTIAL.to_owned()));
+        let smoke = smoke.or_else(|| sample.as_ref().map(|_| SAMPLE_CREDENTIAL.into()));
         let writes = data.into_iter().map(|(path, data)| DesiredWrite { path, data }).collect();
         let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probe: probed };
         let register = RegisterGoal {

@@ -35,11 +35,11 @@ pub struct VersionChangeReport {
 impl VersionChangeReport {
     pub(crate) fn new(
         change: VersionChange,
-        plugin: String,
+        (kind, plugin): (PluginType, String),
         version: Version,
         plan_result: PlanResult,
     ) -> VersionChangeReport {
-        let mounts = plan_result.observed.consumers_of(PluginType::Secret, &plugin);
+        let mounts = plan_result.observed.consumers_of(kind, &plugin);
         let mounts = mounts.map(|(path, mount)| (path, mount.clone())).collect();
         VersionChangeReport { plugin, version, plan_result, mounts, change }
     }

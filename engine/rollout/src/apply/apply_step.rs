@@ -87,6 +87,9 @@ impl StepError {
     }
 }
 
+/// Limit for what a canary mount issues, if a killed run does not revoke it.
+const CANARY_MAX_LEASE_TTL: Duration = Duration::from_secs(300);
+
 /// Limit of step-downs until another node becomes active: the result of an election is random.
 const MAX_STEP_DOWNS: usize = 6;
 
@@ -111,10 +114,14 @@ impl Run<'_> {
             Step::EnableMount { path, plugin, version, version_from }
             | Step::MountCanary { path, plugin, version, version_from } => {
                 let version = (*version_from == VersionFrom::Mount).then(|| version.v_prefixed());
-                client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
+                let (path, plugin) = (path.to_string(), plugin.clone());
+                let is_canary = matches!(step, Step::MountCanary { .. });
+                let max_lease_ttl = is_canary.then_some(CANARY_MAX_LEASE_TTL);
+                client.send(&Enable { path, plugin, version, max_lease_ttl }).await?
             }
-            Step::VerifyCanary { path, writes, smoke_path, source_mount: _ } => {
-                self.verify_canary(path, writes, smoke_path.as_deref()).await?;
+            Step::VerifyCanary { path, writes, smoke_path, smoke_data, source_mount: _ } => {
+                self.verify_canary(path, writes, smoke_path.as_deref().map(|path| (path, smoke_data)))
+                    .await?;
                 Vec::new()
             }
             Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
@@ -130,8 +137,8 @@ impl Run<'_> {
             Step::Write { path, data } => {
                 client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }
-            Step::SmokeTestMount { path } => {
-                run_smoke_test(&client, path, self.listener).await?;
+            Step::SmokeTestMount { path, data } => {
+                run_smoke_test(&client, path, data, self.listener).await?;
                 Vec::new()
             }
             Step::DeregisterVersion { kind, name, version } => {
@@ -193,14 +200,15 @@ impl Run<'_> {
         &mut self,
         path: &Consumer,
         writes: &[DesiredWrite],
-        smoke_path: Option<&str>,
+        smoke: Option<(&str, &BTreeMap<String, DesiredValue>)>,
     ) -> Result<(), StepError> {
         for write in writes {
             let data = logical_data(&write.data);
             self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
-        if let Some(smoke_path) = smoke_path {
-            run_smoke_test(&self.environment.client, &path.join(smoke_path), self.listener).await?;
+        if let Some((smoke_path, data)) = smoke {
+            let path = path.join(smoke_path);
+            run_smoke_test(&self.environment.client, &path, data, self.listener).await?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ pub(crate) fn describe_effects(done: &[Step], mounts: &[Consumer]) -> Vec<String
 pub(crate) fn describe_configured_mounts(done: &[Step], mounts: &[Consumer], path: &str) -> Vec<String> {
     let mut effects = describe_each(done, mounts, |step| match step {
         Step::EnableMount { path, .. } => {
-            Some(format!("{path} is mounted; `vault secrets disable {path}` removes it"))
+            Some(format!("{path} is mounted; `{}` removes it", path.disable_command()))
         }
         step => describe_effect(step),
     });
@@ -44,8 +44,8 @@ fn is_reload_of(step: &Step, mounts: &[Consumer]) -> bool {
 pub(crate) fn describe_effect(step: &Step) -> Option<String> {
     Some(match step {
         Step::EnableMount { path, .. } => format!(
-            "{path} is mounted, and may not be configured: run the same command again, or remove it with \
-             `vault secrets disable {path}`"
+            "{path} is mounted, and may not be configured: run the same command again, or remove it with `{}`",
+            path.disable_command()
         ),
         Step::ReloadMount { path } => {
             format!("{path} was reloaded, and the version that it runs is not verified")
@@ -140,7 +140,7 @@ mod tests {
     fn effects_for_clients_are_described_and_others_are_not() {
         let reload = |text| Step::ReloadMount { path: path(text) };
         let write = Step::Write { path: "custom/config".into(), data: BTreeMap::new() };
-        let test = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+        let test = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
         let done = [test, reload("custom"), write, reload("team")];
         assert_eq!(
             describe_effects(&done, &[path("custom")]),

@@ -352,7 +352,7 @@ fn goal() -> Goal {
 }
 
 fn smoke_test() -> SmokeTest {
-    SmokeTest { mount: custom_mount(), path: "creds/dev".into() }
+    SmokeTest { mount: custom_mount(), request: "creds/dev".into() }
 }
 
 fn upgrade_with_smoke_tests(smoke_tests: Vec<SmokeTest>) -> Goal {

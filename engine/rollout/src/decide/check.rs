@@ -265,7 +265,7 @@ fn mount(
 ) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     let path = goal.path.clone();
-    if plugin.kind != PluginType::Secret {
+    if plugin.kind == PluginType::Database {
         return Err(Refusal::NotMountable { kind: plugin.kind, path });
     }
     if let Some(other) = observed.consumers.keys().find(|other| path.overlaps(other)) {

@@ -147,7 +147,7 @@ fn any_goal() -> impl Strategy<Value = Goal> {
                 only_mounts: if only_first { vec![first.clone()] } else { Vec::new() },
                 downgrade: if downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse },
                 canary: if canary { upgrade().canary } else { Canary::Skip },
-                smoke_tests: vec![SmokeTest { mount: first, path: "creds/dev".into() }],
+                smoke_tests: vec![SmokeTest { mount: first, request: "creds/dev".into() }],
                 failover_test: if failover_test { FailoverTest::EveryNode } else { FailoverTest::None },
                 ..upgrade()
             }))

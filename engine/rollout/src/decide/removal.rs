@@ -23,8 +23,7 @@ struct PluginVersion {
 pub(super) fn deregister_step(observed: &Observed, goal: &DeregisterGoal) -> Result<Option<Step>, Refusal> {
     let DeregisterGoal { kind, name, versions } = goal;
     check_root_namespace(observed)?;
-    // Servers show the running versions of secrets engines only.
-    if *kind != PluginType::Secret {
+    if *kind == PluginType::Database {
         return Err(Refusal::UseUnknown { kind: *kind, name: name.clone() });
     }
     let known =
@@ -50,14 +49,14 @@ pub(super) fn garbage_collect_step(
     goal: &GarbageCollectGoal,
 ) -> Result<Option<Step>, Refusal> {
     check_root_namespace(observed)?;
-    let names: BTreeSet<String> = known_versions(observed)
+    let plugins: BTreeSet<(PluginType, String)> = known_versions(observed)
         .into_iter()
-        .filter(|known| known.kind == PluginType::Secret)
-        .map(|known| known.name)
-        .filter(|name| goal.name.as_ref().is_none_or(|only| only == name))
+        .filter(|known| known.kind != PluginType::Database)
+        .filter(|known| goal.name.as_ref().is_none_or(|only| *only == known.name))
+        .map(|known| (known.kind, known.name))
         .collect();
     let unused: Vec<PluginVersion> =
-        names.iter().flat_map(|name| prunable_versions(observed, name, goal.keep)).collect();
+        plugins.iter().flat_map(|(kind, name)| prunable_versions(observed, *kind, name, goal.keep)).collect();
     Ok(removal_step(observed, &unused))
 }
 
@@ -69,14 +68,12 @@ fn check_root_namespace(observed: &Observed) -> Result<(), Refusal> {
     }
 }
 
-/// The versions of a secrets engine that can be removed: unused, older than the newest one in use, and not among the `keep` before it.
+/// The versions of a plugin that can be removed: unused, older than the newest one in use, and not among the `keep` before it.
 ///
 /// Newer versions may be part of an upgrade in progress, and a plugin without mounts may be registered for later. The unversioned entry cannot
 /// be compared.
-fn prunable_versions(observed: &Observed, name: &str, keep: usize) -> Vec<PluginVersion> {
-    let known = known_versions(observed)
-        .into_iter()
-        .filter(|known| known.kind == PluginType::Secret && known.name == name);
+fn prunable_versions(observed: &Observed, kind: PluginType, name: &str, keep: usize) -> Vec<PluginVersion> {
+    let known = known_versions(observed).into_iter().filter(|known| known.kind == kind && known.name == name);
     let (needed, free): (Vec<_>, Vec<_>) = known.partition(|known| find_use(observed, known).is_some());
     let version = |named: &PluginVersion| named.version.parse::<Version>().ok();
     let Some(newest) = needed.iter().filter_map(version).max() else { return Vec::new() };
@@ -88,7 +85,7 @@ fn prunable_versions(observed: &Observed, name: &str, keep: usize) -> Vec<Plugin
         .collect();
     older.sort();
     let registered = |(version, _): &(Version, PluginVersion)| {
-        observed.catalog_entry(PluginType::Secret, name, &version.v_prefixed()).is_some()
+        observed.catalog_entry(kind, name, &version.v_prefixed()).is_some()
     };
     // A rollback needs a registered version, so a file alone does not count.
     let mut kept = 0;
@@ -121,11 +118,14 @@ fn removal_step(observed: &Observed, unused: &[PluginVersion]) -> Option<Step> {
         let (kind, name, version) = (*kind, name.clone(), version.clone());
         return Some(Step::DeregisterVersion { kind, name, version });
     }
-    let file = |unused: &PluginVersion| {
-        let version = unused.version.parse::<Version>().ok()?;
-        let file = format!("{}-{version}", unused.name);
+    let file = |named: &PluginVersion| {
+        let version = named.version.parse::<Version>().ok()?;
+        let file = format!("{}-{version}", named.name);
         let is_registered = observed.catalog.iter().any(|entry| entry.file_name() == file);
-        (!is_registered).then(|| remove_file_step(observed, &file)).flatten()
+        let of_other_kind = kinds_of(observed, &named.name)
+            .into_iter()
+            .any(|kind| find_use(observed, &PluginVersion { kind, ..named.clone() }).is_some());
+        (!is_registered && !of_other_kind).then(|| remove_file_step(observed, &file)).flatten()
     };
     unused.iter().find_map(file)
 }
@@ -146,22 +146,25 @@ fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
         name: entry.name.clone(),
         version: entry.version.clone(),
     });
-    let files = observed.file_names().into_iter().flat_map(|file| {
-        parse_plugin_file_name(file).map(|(name, version)| PluginVersion {
-            kind: PluginType::Secret,
+    let files = observed.file_names().into_iter().filter_map(parse_plugin_file_name);
+    let files = files.flat_map(|(name, version)| {
+        kinds_of(observed, name).into_iter().map(move |kind| PluginVersion {
+            kind,
             name: name.to_owned(),
             version: version.v_prefixed(),
         })
     });
-    // A file of a plugin that is registered with another type belongs to that plugin.
-    let others: BTreeSet<&str> = observed
-        .catalog
-        .iter()
-        .filter(|entry| entry.kind != PluginType::Secret)
-        .map(|entry| entry.name.as_str())
-        .collect();
-    let files: Vec<PluginVersion> = files.filter(|named| !others.contains(named.name.as_str())).collect();
     registered.chain(files).collect()
+}
+
+/// The types to which a file of this name can belong: those with which the plugin is registered or mounted. The file of an unknown plugin is
+/// taken for that of a secrets engine.
+fn kinds_of(observed: &Observed, name: &str) -> BTreeSet<PluginType> {
+    let registered = observed.catalog.iter().filter(|entry| entry.name == name).map(|entry| entry.kind);
+    let consumers = observed.all_consumers().map(|(_, consumer)| consumer);
+    let mounted = consumers.filter(|consumer| consumer.plugin == name).map(|consumer| consumer.kind);
+    let kinds: BTreeSet<PluginType> = registered.chain(mounted).collect();
+    if kinds.is_empty() { [PluginType::Secret].into() } else { kinds }
 }
 
 /// What uses a version.

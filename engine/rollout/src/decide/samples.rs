@@ -264,7 +264,7 @@ pub(crate) fn upgrade() -> UpgradeGoal {
         target: Target::Provided(Box::new(register().plugin)),
         only_mounts: Vec::new(),
         downgrade: DowngradePolicy::Refuse,
-        canary: Canary::Mount { writes: Vec::new(), source_mount: None, smoke_path: None },
+        canary: Canary::Mount { writes: Vec::new(), source_mount: None, smoke: None },
         smoke_tests: Vec::new(),
         breaking_changes: Vec::new(),
         durability: Durability::Required,

@@ -88,7 +88,7 @@ impl UpgradeView<'_> {
         for path in &upgrade.only_mounts {
             match observed.consumers.get(path.as_str()) {
                 None => return Err(Refusal::MountNotFound { path: path.clone() }),
-                Some(mount) if mount.plugin != upgrade.name() => {
+                Some(mount) if mount.kind != upgrade.kind() || mount.plugin != upgrade.name() => {
                     return Err(Refusal::MountConflict { path: path.clone(), plugin: mount.plugin.clone() });
                 }
                 Some(_) => {}
@@ -123,13 +123,13 @@ impl UpgradeView<'_> {
         if let Some(namespace) = &self.observed.namespace {
             return Err(Refusal::NotRootNamespace { namespace: namespace.clone() });
         }
-        let mut other_namespaces = self
-            .observed
-            .child_namespace_mounts
-            .iter()
-            .filter(|(_, mount)| mount.plugin == self.upgrade.name());
+        let mut other_namespaces =
+            self.observed.child_namespace_mounts.iter().filter(|(_, mount)| {
+                mount.kind == self.upgrade.kind() && mount.plugin == self.upgrade.name()
+            });
         match other_namespaces.next() {
             Some((path, _)) => Err(Refusal::PinAffectsOtherNamespaces {
+                kind: self.upgrade.kind(),
                 name: self.upgrade.name().to_owned(),
                 pinned: pinned.to_owned(),
                 path: path.clone(),
@@ -177,7 +177,8 @@ impl UpgradeView<'_> {
         }
         let is_pending = progress.registered.contains(&alias)
             && !progress.smoke_tested.contains(upgrade.canary_path().as_str());
-        let mut entries = observed.catalog.iter().filter(|entry| entry.name == alias);
+        let mut entries =
+            observed.catalog.iter().filter(|entry| entry.kind == upgrade.kind() && entry.name == alias);
         entries.find(|_| !is_pending).map(|entry| Step::DeregisterVersion {
             kind: entry.kind,
             name: entry.name.clone(),
@@ -194,7 +195,7 @@ impl UpgradeView<'_> {
     }
 
     fn canary(&self, progress: &Progress) -> Option<Step> {
-        let Canary::Mount { writes, source_mount, smoke_path } = &self.upgrade.canary else {
+        let Canary::Mount { writes, source_mount, smoke } = &self.upgrade.canary else {
             return None;
         };
         let path = self.upgrade.canary_path();
@@ -206,7 +207,8 @@ impl UpgradeView<'_> {
                 path,
                 writes: writes.clone(),
                 source_mount: source_mount.clone(),
-                smoke_path: smoke_path.clone(),
+                smoke_path: smoke.as_ref().map(|smoke| smoke.path.clone()),
+                smoke_data: smoke.as_ref().map(|smoke| smoke.data.clone()).unwrap_or_default(),
             });
         }
         let version = self.upgrade.version().clone();
@@ -276,9 +278,9 @@ impl UpgradeView<'_> {
             is_moved_by_pin || progress.tuned.contains(mount) || progress.reloaded.contains(mount)
         };
         let exists = |mount: &Consumer| self.observed.consumers.contains_key(mount.as_str());
-        let due = self.upgrade.smoke_tests.iter().filter(|test| is_moved(&test.mount) && exists(&test.mount));
-        let mut paths = due.map(SmokeTest::full_path);
-        paths.find(|path| !progress.smoke_tested.contains(path)).map(|path| Step::SmokeTestMount { path })
+        let mut due =
+            self.upgrade.smoke_tests.iter().filter(|test| is_moved(&test.mount) && exists(&test.mount));
+        due.find(|test| !progress.smoke_tested.contains(&test.full_path())).map(SmokeTest::step)
     }
 
     fn nodes(&self, progress: &Progress) -> Option<Step> {

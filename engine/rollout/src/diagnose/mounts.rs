@@ -6,6 +6,7 @@ use crate::consumer::Consumer;
 use crate::observed::deployment::{NodeObserved, NodeRole, PluginFile};
 use crate::observed::{ConsumerObserved, MountHealth, Observed};
 use crate::shell::shell_quote;
+use vault_api::catalog::PluginType;
 
 const VERSION_NOT_REGISTERED: FindingKind = FindingKind {
     id: "VTP-501",
@@ -153,15 +154,17 @@ fn register_command(observed: &Observed, mount: &ConsumerObserved, version: &str
     if !deployment.nodes.values().all(has_it) {
         return None;
     }
-    let others = observed.catalog.iter().filter(|entry| entry.name == mount.plugin);
+    let others =
+        observed.catalog.iter().filter(|entry| entry.kind == mount.kind && entry.name == mount.plugin);
     let args = others.filter_map(|entry| entry.args.as_ref()).next();
     let args: String = args.into_iter().flatten().map(|arg| format!(" -args={}", shell_quote(arg))).collect();
     let version =
         if version.is_empty() { String::new() } else { format!(" -version={}", shell_quote(version)) };
     Some(format!(
-        "vault plugin register{version} -sha256={} -command={}{args} secret {}",
+        "vault plugin register{version} -sha256={} -command={}{args} {} {}",
         mount.running_sha256,
         shell_quote(file),
+        mount.kind,
         shell_quote(&mount.plugin)
     ))
 }
@@ -278,12 +281,18 @@ fn unversioned_mounts(observed: &Observed) -> Vec<Finding> {
     .collect()
 }
 
+/// The API path that lists a mount.
+fn list_path(consumer: &Consumer) -> &'static str {
+    if consumer.kind() == PluginType::Auth { "sys/auth" } else { "sys/mounts" }
+}
+
 fn leftover_canaries(observed: &Observed) -> Vec<Finding> {
     let paths = observed.consumers.keys().filter(|path| path.is_canary());
-    let disable = |path: &Consumer| format!("vault secrets disable {}", shell_quote(path.as_str()));
     paths
         .map(|path| {
-            CANARY_LEFT_BEHIND.finding(path.as_str(), "sys/mounts lists it").with_command(disable(path))
+            CANARY_LEFT_BEHIND
+                .finding(path.as_str(), format!("{} lists it", list_path(path)))
+                .with_command(path.disable_command())
         })
         .collect()
 }

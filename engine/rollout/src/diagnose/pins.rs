@@ -40,7 +40,8 @@ fn overriding_pins(observed: &Observed) -> Vec<Finding> {
         let pin = observed.pinned_version(mount.kind, &mount.plugin)?;
         // A mount that does not run the pinned version yet has its own finding.
         (pin != mount.configured_version && pin == mount.running_version).then(|| {
-            let unpin = format!("vault delete sys/plugins/pins/secret/{}", shell_quote(&mount.plugin));
+            let unpin =
+                format!("vault delete sys/plugins/pins/{}/{}", mount.kind, shell_quote(&mount.plugin));
             PIN_OVERRIDES_MOUNT
                 .finding(
                     path.as_str(),
@@ -65,9 +66,10 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
         return Vec::new();
     }
     // A pinned built-in plugin has no entry in this catalog.
-    let is_registered = |name: &str| observed.catalog.iter().any(|entry| entry.name == name);
+    let is_registered =
+        |pin: &Pin| observed.catalog.iter().any(|entry| entry.kind == pin.kind && entry.name == pin.name);
     let dangling = pins.iter().filter(|pin| {
-        is_registered(&pin.name) && observed.catalog_entry(pin.kind, &pin.name, &pin.version).is_none()
+        is_registered(pin) && observed.catalog_entry(pin.kind, &pin.name, &pin.version).is_none()
     });
     dangling
         .map(|pin| {
@@ -84,9 +86,10 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
 
 /// Returns whether every mount of the plugin is configured for a registered version, and runs it.
 fn is_removable(observed: &Observed, pin: &Pin) -> bool {
-    let mounts = observed.consumers.values().filter(|mount| mount.plugin == pin.name);
-    pin.kind == PluginType::Secret
-        && mounts.into_iter().all(|mount| {
+    let mut mounts =
+        observed.consumers.values().filter(|mount| mount.kind == pin.kind && mount.plugin == pin.name);
+    pin.kind != PluginType::Database
+        && mounts.all(|mount| {
             let entry = observed.catalog_entry(pin.kind, &pin.name, &mount.configured_version);
             entry.is_some() && mount.configured_version == mount.running_version
         })

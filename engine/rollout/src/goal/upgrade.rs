@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
-use super::{DesiredWrite, DowngradePolicy, Placement, Plugin, RestartConsent};
+use super::{DesiredValue, DesiredWrite, DowngradePolicy, Placement, Plugin, RestartConsent};
 use crate::consumer::Consumer;
+use crate::step::Step;
 use crate::version::Version;
 
 /// The goal of `upgrade` and `rollback`.
@@ -87,24 +88,70 @@ pub enum Canary {
         writes: Vec<DesiredWrite>,
         /// The mount whose configuration is copied; `None` if the canary has a separate one.
         source_mount: Option<Consumer>,
-        /// Path of the smoke test, below the mount.
-        smoke_path: Option<String>,
+        /// The smoke test.
+        smoke: Option<SmokeRequest>,
     },
 }
 
-/// A path that must return a lease or data when it is read.
+impl Canary {
+    /// Leaves out the policies of the data for an auth method, so that a login at the canary mount grants nothing but the `default` policy.
+    #[must_use]
+    pub fn granting_nothing(mut self, kind: PluginType) -> Canary {
+        if let (PluginType::Auth, Self::Mount { writes, .. }) = (kind, &mut self) {
+            for write in writes {
+                write.data.retain(|field, _| !is_policies_field(field));
+            }
+        }
+        self
+    }
+}
+
+/// Whether a field of an auth method contains the policies of its tokens: `policies` of old methods, `token_policies` of others.
+fn is_policies_field(field: &str) -> bool {
+    field == "policies" || field.ends_with("_policies")
+}
+
+/// A path below a mount that must return a lease or data when it is read, or a token after a login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SmokeRequest {
+    /// Path below the mount.
+    pub path: String,
+    /// The credentials of a login.
+    pub data: BTreeMap<String, DesiredValue>,
+}
+
+/// The smoke test of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmokeTest {
     /// The mount.
     pub mount: Consumer,
-    /// Path below the mount.
-    pub path: String,
+    /// The request.
+    pub request: SmokeRequest,
+}
+
+impl SmokeRequest {
+    /// Returns the smoke test of a mount.
+    pub fn on(self, mount: Consumer) -> SmokeTest {
+        SmokeTest { mount, request: self }
+    }
+}
+
+impl From<&str> for SmokeRequest {
+    /// A path that is read.
+    fn from(path: &str) -> SmokeRequest {
+        SmokeRequest { path: path.to_owned(), data: BTreeMap::new() }
+    }
 }
 
 impl SmokeTest {
-    /// The path that is read.
+    /// The path that is read, or at which it logs in.
     pub fn full_path(&self) -> String {
-        self.mount.join(&self.path)
+        self.mount.join(&self.request.path)
+    }
+
+    /// The step that runs it.
+    pub(crate) fn step(&self) -> Step {
+        Step::SmokeTestMount { path: self.full_path(), data: self.request.data.clone() }
     }
 }
 

@@ -117,7 +117,8 @@ fn needed_files(snapshot: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<Strin
     };
     let is_used = |entry: &&CatalogEntry| {
         let uses = |mount: &ConsumerObserved| {
-            mount.plugin == entry.name
+            mount.kind == entry.kind
+                && mount.plugin == entry.name
                 && (mount.follows_latest()
                     || [&mount.configured_version, &mount.running_version].contains(&&entry.version))
         };
@@ -132,7 +133,9 @@ fn needed_files(snapshot: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<Strin
 /// Whether a mount runs the version of an entry.
 fn is_running(snapshot: &ServerSnapshot, entry: &CatalogEntry) -> bool {
     let mut mounts = snapshot.consumers.values().chain(snapshot.child_namespace_mounts.values());
-    mounts.any(|mount| mount.plugin == entry.name && mount.running_version == entry.version)
+    mounts.any(|mount| {
+        mount.kind == entry.kind && mount.plugin == entry.name && mount.running_version == entry.version
+    })
 }
 
 /// Whether the details of an entry are needed, which the list does not contain. A removal must not remove the file of another entry, and a

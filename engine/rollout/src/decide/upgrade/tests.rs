@@ -61,12 +61,12 @@ fn without_canary() -> UpgradeGoal {
 
 #[test]
 fn every_step_in_its_order() {
-    let smoke_tests = vec![SmokeTest { mount: path("custom"), path: "creds/dev".into() }];
+    let smoke_tests = vec![SmokeTest { mount: path("custom"), request: "creds/dev".into() }];
     let failover_test = FailoverTest::EveryNode;
     let canary = Canary::Mount {
         writes: register().mounts.remove(0).writes,
         source_mount: Some(path("custom")),
-        smoke_path: Some("creds/dev".into()),
+        smoke: Some("creds/dev".into()),
     };
     assert_eq!(
         step_texts(&old_fleet(), UpgradeGoal { smoke_tests, failover_test, canary, ..upgrade() }),
@@ -457,7 +457,7 @@ fn a_pin_is_not_moved_for_namespaces_whose_mounts_are_not_proven() {
 
 #[test]
 fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
-    let smoke_test = |mount| SmokeTest { mount: path(mount), path: "creds/dev".into() };
+    let smoke_test = |mount| SmokeTest { mount: path(mount), request: "creds/dev".into() };
     let goal =
         goal(UpgradeGoal { smoke_tests: vec![smoke_test("custom"), smoke_test("team")], ..without_canary() });
     for is_pinned in [false, true] {
