@@ -57,8 +57,12 @@ async fn reload_target(
     ui: &mut Ui,
 ) -> Result<ReloadTarget, CommandError> {
     if plugin.is_none() && !mounts.is_empty() {
-        let typed = |path: Consumer| kind.map_or(path.clone(), |kind| path.of_kind(kind));
-        return Ok(ReloadTarget::Mounts(mounts.into_iter().map(typed).collect()));
+        let typed = |path: Consumer| match kind {
+            Some(kind) => path.of_kind(kind),
+            None => path,
+        };
+        let mounts: Vec<Consumer> = mounts.into_iter().map(typed).collect();
+        return Ok(ReloadTarget::Mounts(with_connections(environment, mounts).await?));
     }
     let observed = observe_server(environment).await?;
     let name = match plugin {
@@ -76,4 +80,22 @@ async fn reload_target(
             .hint("`vault-token-plugin status` shows what each mount runs.")),
         None => Ok(ReloadTarget::Mounts(mounts)),
     }
+}
+
+/// Finds the connections among paths that could also be those of mounts.
+async fn with_connections(
+    environment: &Environment,
+    mounts: Vec<Consumer>,
+) -> Result<Vec<Consumer>, CommandError> {
+    let may_be_connection =
+        |path: &Consumer| path.kind() == PluginType::Secret && path.as_str().contains("/config/");
+    if !mounts.iter().any(may_be_connection) {
+        return Ok(mounts);
+    }
+    let observed = observe_server(environment).await?;
+    let resolve = |path: Consumer| {
+        let connection = path.clone().of_kind(PluginType::Database);
+        if observed.consumers.contains_key(&connection) { connection } else { path }
+    };
+    Ok(mounts.into_iter().map(resolve).collect())
 }

@@ -16,6 +16,7 @@ mod connection;
 mod crash_recovery;
 mod credentials;
 mod creds_exec;
+mod database_plugin;
 mod dev;
 mod doctor;
 mod interrupts;

@@ -16,8 +16,11 @@ pub(crate) const CANARY_MOUNT_PREFIX: &str = "vault-token-plugin-canary/";
 /// Prefix of the API paths of auth mounts. No secrets mount can have it.
 pub(crate) const AUTH_PREFIX: &str = "auth/";
 
-/// What runs a plugin: a secrets mount or an auth mount. It is written as its API path with a trailing slash, such as `custom/` or
-/// `auth/jwt/`.
+/// Between the path of a database secrets engine and the name of a connection.
+const CONNECTION_INFIX: &str = "config/";
+
+/// What runs a plugin: a secrets mount, an auth mount, or a connection of a database secrets engine. It is written as its API path:
+/// `custom/`, `auth/jwt/`, or `database/config/orders`, which has no trailing slash.
 // The path determines the kind, so comparisons of the path are comparisons of both, as `Borrow` requires.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Consumer {
@@ -39,6 +42,11 @@ impl Consumer {
         Self { path: format!("{prefix}{path}"), kind }
     }
 
+    /// Returns a connection of the database secrets engine at a path.
+    pub(crate) fn connection(engine: &str, name: &str) -> Self {
+        Self { path: format!("{engine}{CONNECTION_INFIX}{name}"), kind: PluginType::Database }
+    }
+
     /// Returns the path of the canary mount of a version.
     pub(crate) fn canary(kind: PluginType, plugin: &str, version: &Version) -> Self {
         // A plus sign in a URL would have to be encoded.
@@ -46,11 +54,14 @@ impl Consumer {
         Self::listed(kind, &format!("{CANARY_MOUNT_PREFIX}{plugin}-{version}/"))
     }
 
-    /// Returns the mount of a plugin of `kind`: users may leave out the `auth/` of an auth mount.
+    /// Returns the consumer of a plugin of `kind`: users may leave out the `auth/` of an auth mount, and a connection has no other form.
     #[must_use]
     pub fn of_kind(self, kind: PluginType) -> Self {
         match (self.kind, kind) {
             (PluginType::Secret, PluginType::Auth) => Self::listed(kind, &self.path),
+            (PluginType::Secret, PluginType::Database) => {
+                Self { path: self.path.trim_end_matches('/').to_owned(), kind }
+            }
             _ => self,
         }
     }
@@ -70,9 +81,25 @@ impl Consumer {
         &self.path
     }
 
-    /// Returns a path below the mount.
+    /// Returns a path below the mount; for a connection, below that of its engine.
     pub fn join(&self, below: &str) -> String {
-        format!("{}{}", self.path, below.trim_matches('/'))
+        let (engine, _) = self.engine_and_name();
+        format!("{engine}{}", below.trim_matches('/'))
+    }
+
+    /// Returns the path at which a connection is closed and opened again.
+    pub(crate) fn reset_path(&self) -> String {
+        let (engine, name) = self.engine_and_name();
+        format!("{engine}reset/{name}")
+    }
+
+    /// Splits the path of a connection; the name of a mount is empty.
+    fn engine_and_name(&self) -> (&str, &str) {
+        let split = || match self.kind {
+            PluginType::Database => self.path.rsplit_once(CONNECTION_INFIX),
+            PluginType::Secret | PluginType::Auth => None,
+        };
+        split().unwrap_or((&self.path, ""))
     }
 
     /// Returns the path as it is enabled and disabled: without the `auth/` of an auth mount.
@@ -88,7 +115,10 @@ impl Consumer {
 
     /// Whether one of the two paths is below the other, which Vault does not allow.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        self != other && (self.path.starts_with(&other.path) || other.path.starts_with(&self.path))
+        self != other
+            && self.kind != PluginType::Database
+            && other.kind != PluginType::Database
+            && (self.path.starts_with(&other.path) || other.path.starts_with(&self.path))
     }
 }
 
@@ -153,6 +183,16 @@ mod tests {
         }
         assert_eq!((expected.as_str(), expected.kind()), ("auth/jwt/", PluginType::Auth));
         assert_eq!(parsed("jwt").of_kind(PluginType::Secret).as_str(), "jwt/");
+    }
+
+    #[test]
+    fn a_connection_is_part_of_its_engine() {
+        let connection = Consumer::connection("team/database/", "orders");
+        assert_eq!(connection.as_str(), "team/database/config/orders");
+        assert_eq!(parsed("team/database/config/orders").of_kind(PluginType::Database), connection);
+        assert_eq!(connection.reset_path(), "team/database/reset/orders");
+        assert_eq!(connection.join("creds/app"), "team/database/creds/app");
+        assert!(!connection.overlaps(&parsed("team/database")));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
+use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 
 use crate::binary::ProbeOutcome;
@@ -519,6 +520,7 @@ fn notices(observed: &Observed, goal: &Goal, progress: &Progress, steps: &[Step]
     for step in steps {
         if let Step::TuneMount { path, from, .. } = step
             && from.is_empty()
+            && path.kind() != PluginType::Database
         {
             notices.push(Notice::CannotRollBack { path: path.clone() });
         }

@@ -48,7 +48,7 @@
 //!
 //! | Module | Content |
 //! |---|---|
-//! | `consumer` | what runs a plugin ([`Consumer`]) |
+//! | `consumer`, `consumer_requests` | what runs a plugin ([`Consumer`]), and the requests of each kind |
 //! | `goal` | desired states: [`RegisterGoal`], [`UpgradeGoal`], [`ReloadGoal`], [`DeregisterGoal`], [`GarbageCollectGoal`] |
 //! | `observed` | the observed state of a server ([`Observed`]), its nodes ([`NodeObserved`]) and the nodes that cannot be observed ([`OtherNodes`]) |
 //! | `observe` | reads the state, and repeats reads that fail in a failover |
@@ -68,6 +68,7 @@ mod apply;
 mod binary;
 mod compare;
 mod consumer;
+mod consumer_requests;
 mod decide;
 mod deployment;
 mod diagnose;

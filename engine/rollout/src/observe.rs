@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vault_api::catalog::{ListedPlugin, PluginRef};
+use vault_api::catalog::{ListedPlugin, PluginRef, PluginType};
 use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
@@ -330,6 +330,7 @@ impl Observer<'_> {
         if self.has_namespaces && self.scope.needs_namespaces(&snapshot.pins) {
             snapshot.child_namespace_mounts = self.child_namespace_mounts(&snapshot.catalog).await?;
         }
+        Self::add_connection_checksums(&mut snapshot);
         if let ObserveScope::Health | ObserveScope::Deep = self.scope {
             self.check_mounts_respond(&mut snapshot).await?;
         }
@@ -407,7 +408,9 @@ impl Observer<'_> {
     /// Checks whether plugins respond.
     async fn check_mounts_respond(&self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
         let ServerSnapshot { consumers, catalog, .. } = snapshot;
-        for (path, mount) in consumers.iter_mut().filter(|(_, mount)| is_external(mount, catalog)) {
+        // A connection has no help, and each of its requests would need a database.
+        let mounts = consumers.iter_mut().filter(|(path, _)| path.kind() != PluginType::Database);
+        for (path, mount) in mounts.filter(|(_, mount)| is_external(mount, catalog)) {
             mount.health = self.mount_health(path.as_str()).await?;
         }
         Ok(())

@@ -129,7 +129,7 @@ pub enum Pins {
     Set(Vec<Pin>),
 }
 
-/// A mount.
+/// A consumer of a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ConsumerObserved {
     /// Type of the plugin.
@@ -139,9 +139,9 @@ pub struct ConsumerObserved {
     pub plugin: String,
     /// Configured version; empty if unversioned.
     pub configured_version: String,
-    /// Running version; empty if unversioned.
+    /// Running version; empty if unversioned. Of a connection on OpenBao, the configured one.
     pub running_version: String,
-    /// Hex sha256 of the running binary; empty for built-in plugins.
+    /// Hex sha256 of the running binary; empty for built-in plugins. Of a connection, that of its version in the catalog.
     pub running_sha256: String,
     /// Accessor, which identifies the mount across path changes.
     pub accessor: String,
@@ -281,6 +281,10 @@ impl Observed {
             Step::TuneMount { path, to, .. } => {
                 if let Some(mount) = next.consumers.get_mut(path.as_str()) {
                     mount.configured_version = to.v_prefixed();
+                }
+                // A connection is opened again by the request.
+                if path.kind() == PluginType::Database {
+                    next.simulate_start(path);
                 }
             }
             Step::SetPin { kind, name, to, .. } => {

@@ -190,9 +190,6 @@ pub enum Refusal {
     /// A reloaded mount has no process.
     #[error("no process runs {file}, although the server reports it for {path}")]
     NoProcess { path: Consumer, file: String },
-    /// Servers do not show what uses plugins of this type.
-    #[error("the server does not show what uses the {kind} plugin {name}")]
-    UseUnknown { kind: PluginType, name: String },
     /// The version is in use.
     #[error("{name} {version} is in use: {usage}")]
     InUse { name: String, version: String, usage: InUse },
@@ -297,7 +294,10 @@ impl Refusal {
                 format!("Register it as {reported}, or use the right binary.")
             }
             Self::TypeMismatch { reported, .. } => format!("Register it as type {reported}."),
-            Self::NotMountable { .. } => "Register it without mounts, and enable it with `vault auth enable` or the command of its type.".into(),
+            Self::NotMountable { kind: PluginType::Database, .. } => {
+                "Register it without mounts, and create the connection with `vault write database/config/NAME plugin_name=PLUGIN ...`.".into()
+            }
+            Self::NotMountable { .. } => "Choose a path of its type: auth mounts are below auth/.".into(),
             Self::FileConflict { file, .. } => {
                 format!("The content of a version must not change: use the existing build, give this build another version, or remove {file} if nothing runs it.")
             }
@@ -369,14 +369,11 @@ impl Refusal {
                 "Set updateStrategy.type of the StatefulSet to OnDelete first, so that nodes restart only on request.".into()
             }
             Self::NoProcess { .. } => "Read the output of the plugin in the server's log.".into(),
-            Self::UseUnknown { kind, name } => {
-                format!("Make sure that nothing uses it, then run `vault plugin deregister {kind} {name}`.")
-            }
             Self::InUse { .. } => {
                 "Move the mounts to another version first (`upgrade`, `rollback`), or disable them.".into()
             }
             Self::MountNotFound { .. } | Self::NoMountOfPlugin { .. } => {
-                "`vault secrets list -detailed` shows what is mounted.".into()
+                "`vault-token-plugin status` shows what each mount runs.".into()
             }
         }
     }

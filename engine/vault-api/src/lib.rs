@@ -26,7 +26,7 @@
 //!
 //! - Requests: [`Endpoint`], [`Client`], and [`ClientConfig`] with TLS, timeouts and [`Proxies`].
 //! - Errors: [`CallError`], which is an [`ApiError`] if the server responded.
-//! - Plugins: [`catalog`], [`pins`], [`mounts`], [`reload`], [`help`].
+//! - Plugins: [`catalog`], [`pins`], [`mounts`], [`database`], [`reload`], [`help`].
 //! - Secrets: [`logical`] for any path, [`leases`], [`token`], [`login`] for any auth method, [`auth_kubernetes`] for the login of a pod.
 //! - The server: [`health`], [`seal_status`], [`leader`], [`ha`], [`raft`], [`step_down`], [`config_state`].
 //! - Access: [`capabilities`], [`namespaces`].
@@ -35,6 +35,7 @@ pub mod auth_kubernetes;
 pub mod capabilities;
 pub mod catalog;
 pub mod config_state;
+pub mod database;
 pub mod ha;
 pub mod health;
 pub mod help;

@@ -170,13 +170,20 @@ fn saved_sample_address(data_dir: &Path) -> Option<SocketAddr> {
 
 fn probed_version(probed: &ProbeOutcome, program: &Path) -> Result<Version, CommandError> {
     let reported = match probed {
+        ProbeOutcome::Ran(ProbedPlugin { kind: Some(PluginType::Database), .. }) => {
+            return Err(CommandError::failed(format!(
+                "{} is a database plugin, but `dev` runs secrets engines only",
+                program.display()
+            ))
+            .hint("Register it on a server with `vault-token-plugin register --type database`."));
+        }
         ProbeOutcome::Ran(ProbedPlugin { kind: Some(PluginType::Auth), .. }) => {
             return Err(CommandError::failed(format!(
                 "{} is an auth method, but `dev` runs secrets engines only",
                 program.display()
             ))
             .hint(
-                "On a server, register it with `vault-token-plugin register --type auth`, and mount it with `vault auth enable`.",
+                "Register and mount it on a server with `vault-token-plugin register --type auth --mount PATH`.",
             ));
         }
         ProbeOutcome::Ran(probe) => probe.version.as_deref(),

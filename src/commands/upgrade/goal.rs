@@ -116,7 +116,8 @@ pub(super) async fn resolve(
         unseen.iter().for_each(|text| ui.warn(text));
     }
     let breaking_changes = match changed {
-        Some((path, _)) if !flags.allow_breaking => {
+        // A database plugin describes no paths.
+        Some((path, _)) if !flags.allow_breaking && kind != PluginType::Database => {
             breaking_changes(&environment.client, &path, launch, ui).await?
         }
         _ => Vec::new(),
@@ -130,7 +131,7 @@ pub(super) async fn resolve(
         Canary::Skip
     } else {
         let writes = writes.into_iter().map(|(path, data)| DesiredWrite { path, data }).collect();
-        canary(flags.canary_config, writes, mounts, smoke)?.granting_nothing(kind)
+        canary(kind, flags.canary_config, writes, mounts, smoke)?.granting_nothing(kind)
     };
     let upgrade = UpgradeGoal {
         target: Target::Provided(Box::new(plugin)),
@@ -182,12 +183,23 @@ fn smoke_tests(
 
 /// The canary configuration: from the flags, or else from the first mount in the file with data. Without data, the version is only started.
 fn canary(
+    kind: PluginType,
     config: Option<CanaryConfig>,
     flagged: Vec<DesiredWrite>,
     file: Vec<DesiredMount>,
     smoke: Option<SmokeRequest>,
 ) -> Result<Canary, CommandError> {
     let has_flags = !flagged.is_empty();
+    // The server verifies a new connection before it closes the previous one.
+    if kind == PluginType::Database {
+        return if has_flags || config.is_some() {
+            Err(CommandError::usage(
+                "a database plugin has no canary mount, so there is nothing to configure",
+            ))
+        } else {
+            Ok(Canary::Skip)
+        };
+    }
     let live = file.into_iter().find(|mount| !mount.writes.is_empty());
     match (config, live) {
         (Some(CanaryConfig::Own), _) if !has_flags => {
@@ -233,6 +245,7 @@ mod tests {
         };
         let smoke = || Some("creds/flag".into());
         let shown = |config, flags: &[DesiredWrite], file: Vec<DesiredMount>| match canary(
+            PluginType::Secret,
             config,
             flags.to_vec(),
             file,

@@ -6,14 +6,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use vault_api::catalog::{Deregister, PluginRef, Register as RegisterEntry};
 use vault_api::logical::{LogicalData, Write};
-use vault_api::mounts::{Disable, Enable, TuneVersion};
+use vault_api::mounts::{Disable, Enable};
 use vault_api::pins::{Pin, Set};
 use vault_api::step_down::StepDown;
-use vault_api::{CallError, TransportErrorKind, reload};
+use vault_api::{CallError, TransportErrorKind};
 
 use super::Run;
 use crate::binary::Binary;
 use crate::consumer::Consumer;
+use crate::consumer_requests;
 use crate::decide::{WaitingOn, failover_blocker};
 use crate::deployment::{CopyProgress, DeploymentError, DisruptionBudget};
 use crate::event::Event;
@@ -126,14 +127,12 @@ impl Run<'_> {
             }
             Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
             Step::TuneMount { path, to, .. } => {
-                client.send(&TuneVersion { path: path.to_string(), version: to.v_prefixed() }).await?
+                consumer_requests::set_version(&client, path, to.v_prefixed()).await?
             }
             Step::SetPin { kind, name, to, .. } => {
                 client.send(&Set(Pin { kind: *kind, name: name.clone(), version: to.v_prefixed() })).await?
             }
-            Step::ReloadMount { path } => {
-                client.send(&reload::ReloadMounts { paths: vec![path.to_string()] }).await?
-            }
+            Step::ReloadMount { path } => consumer_requests::reload(&client, path).await?,
             Step::Write { path, data } => {
                 client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }

@@ -155,6 +155,7 @@ impl FakeState {
                 json!({"initialized": true, "sealed": false, "standby": false, "version": "2.4.0"})
             }
             (_, "sys/config/state/sanitized") => json!({"data": {"plugin_directory": "/vault/plugins"}}),
+            ("GET", "sys/auth") => json!({"data": {}}),
             ("GET", "sys/mounts") => {
                 let mounts = self
                     .observed

@@ -72,7 +72,10 @@ pub(super) fn canary(
 pub(super) fn has_process(observed: &Observed, progress: &Progress, path: &Consumer) -> Result<(), Refusal> {
     let Some(mount) = observed.consumers.get(path.as_str()) else { return Ok(()) };
     let entry = observed.catalog_entry(mount.kind, &mount.plugin, &mount.running_version);
-    let (true, Some(entry)) = (progress.reloaded.contains(path), entry) else { return Ok(()) };
+    // Setting the version of a connection starts it.
+    let is_started = progress.reloaded.contains(path)
+        || (path.kind() == PluginType::Database && progress.tuned.contains(path));
+    let (true, Some(entry)) = (is_started, entry) else { return Ok(()) };
     let mut processes = observed
         .deployment
         .iter()
@@ -265,7 +268,10 @@ fn mount(
 ) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     let path = goal.path.clone();
-    if plugin.kind == PluginType::Database {
+    // A connection needs settings of its database, with which it is created.
+    if path.kind() != plugin.kind
+        || (plugin.kind == PluginType::Database && !observed.consumers.contains_key(path.as_str()))
+    {
         return Err(Refusal::NotMountable { kind: plugin.kind, path });
     }
     if let Some(other) = observed.consumers.keys().find(|other| path.overlaps(other)) {

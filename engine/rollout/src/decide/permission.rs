@@ -36,9 +36,9 @@ pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<Consumer, Consumer
         Goal::Reload(_) => {}
         Goal::Deregister(deregister) => paths = vec![catalog_api_path(deregister.kind, &deregister.name)],
         Goal::GarbageCollect(collect) => {
-            let consumers = mounts.values().filter(|mount| mount.kind != PluginType::Database);
-            let ours =
-                consumers.filter(|mount| collect.name.as_ref().is_none_or(|name| *name == mount.plugin));
+            let ours = mounts
+                .values()
+                .filter(|mount| collect.name.as_ref().is_none_or(|name| *name == mount.plugin));
             let names: std::collections::BTreeSet<_> =
                 ours.map(|mount| (mount.kind, mount.plugin.as_str())).collect();
             paths = names.into_iter().map(|(kind, name)| catalog_api_path(kind, name)).collect();
@@ -86,8 +86,18 @@ fn mount_capabilities(path: &Consumer, capabilities: &[&'static str]) -> Vec<&'s
     capabilities.iter().copied().chain(sudo).collect()
 }
 
+/// The path at which the version of a consumer is configured.
 fn tune_api_path(path: &Consumer) -> String {
-    format!("sys/mounts/{}/tune", path.as_str().trim_end_matches('/'))
+    match path.kind() {
+        PluginType::Database => path.to_string(),
+        PluginType::Secret | PluginType::Auth => {
+            format!("sys/mounts/{}/tune", path.as_str().trim_end_matches('/'))
+        }
+    }
+}
+
+fn reload_api_path(path: &Consumer) -> String {
+    if path.kind() == PluginType::Database { path.reset_path() } else { RELOAD_PATH.to_owned() }
 }
 
 fn pin_api_path(kind: PluginType, name: &str) -> String {
@@ -171,7 +181,7 @@ fn required_capabilities(step: &Step) -> Vec<(String, Vec<&'static str>)> {
         Step::RemoveCanary { path } => vec![(mount_api_path(path), mount_capabilities(path, &["delete"]))],
         Step::TuneMount { path, .. } => one(tune_api_path(path), &["update"]),
         Step::SetPin { kind, name, .. } => one(pin_api_path(*kind, name), &["update"]),
-        Step::ReloadMount { .. } => one(RELOAD_PATH.to_owned(), &["update"]),
+        Step::ReloadMount { path } => one(reload_api_path(path), &["update"]),
         Step::Write { path, .. } => one(path.clone(), &["update"]),
         Step::SmokeTestMount { path, .. } if path.starts_with(AUTH_PREFIX) => Vec::new(),
         Step::SmokeTestMount { path, .. } => one(path.clone(), &["read"]),

@@ -23,9 +23,6 @@ struct PluginVersion {
 pub(super) fn deregister_step(observed: &Observed, goal: &DeregisterGoal) -> Result<Option<Step>, Refusal> {
     let DeregisterGoal { kind, name, versions } = goal;
     check_root_namespace(observed)?;
-    if *kind == PluginType::Database {
-        return Err(Refusal::UseUnknown { kind: *kind, name: name.clone() });
-    }
     let known =
         known_versions(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
     let unused: Vec<PluginVersion> = match versions {
@@ -51,7 +48,6 @@ pub(super) fn garbage_collect_step(
     check_root_namespace(observed)?;
     let plugins: BTreeSet<(PluginType, String)> = known_versions(observed)
         .into_iter()
-        .filter(|known| known.kind != PluginType::Database)
         .filter(|known| goal.name.as_ref().is_none_or(|only| *only == known.name))
         .map(|known| (known.kind, known.name))
         .collect();
@@ -194,6 +190,7 @@ mod tests {
 
     use super::super::samples::{decide, old_fleet, plan};
     use super::*;
+    use crate::consumer::Consumer;
     use crate::decide::Decision;
     use crate::goal::Goal;
     use crate::observed::Pins;
@@ -274,16 +271,57 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_nothing_runs_is_left_alone_and_so_is_what_cannot_be_seen() {
+    fn a_plugin_that_nothing_runs_is_left_alone() {
         let mut observed = fleet_with(&["0.9.0", "0.8.0"]);
         observed.consumers.clear();
         for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
             node.processes.clear();
         }
         assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+    }
+
+    /// As [`fleet_with`], but the plugin is of another type, which one consumer runs.
+    fn fleet_of(kind: PluginType, consumer: &str, versions: &[&str]) -> Observed {
+        let mut observed = fleet_with(versions);
+        observed.catalog.iter_mut().for_each(|entry| entry.kind = kind);
+        let running = ConsumerObserved { kind, ..observed.consumers["custom/"].clone() };
+        let path: Consumer = consumer.parse().expect("a path");
+        observed.consumers = [(path.of_kind(kind), running)].into();
+        observed
+    }
+
+    #[test]
+    fn an_auth_method_and_a_database_plugin_are_collected_by_what_runs_them() {
+        for (kind, consumer) in
+            [(PluginType::Auth, "auth/custom"), (PluginType::Database, "database/config/orders")]
+        {
+            let observed = fleet_of(kind, consumer, &["0.9.0"]);
+            let expected = format!("deregister {kind} plugin custom v0.9.0");
+            assert_eq!(step_texts(&observed, &gc(0))[0], expected);
+            let all = DeregisterGoal { kind, name: "custom".into(), versions: VersionSelector::All };
+            let Decision::Refuse(refusal) = decide(&observed, &Goal::Deregister(all)) else {
+                panic!("not refused");
+            };
+            let path = observed.consumers.keys().next().expect("a consumer");
+            assert_eq!(refusal.to_string(), format!("custom v1.0.0 is in use: {path} runs it"));
+        }
+    }
+
+    /// Both types share the file.
+    #[test]
+    fn a_file_that_a_plugin_of_another_type_runs_stays() {
         let mut observed = fleet_with(&["0.9.0"]);
-        observed.catalog.iter_mut().for_each(|entry| entry.kind = PluginType::Auth);
-        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+        let entry = observed.catalog.iter().find(|entry| entry.version == "v0.9.0").expect("an entry");
+        let auth = CatalogEntry { kind: PluginType::Auth, version: "v2.0.0".into(), ..entry.clone() };
+        let running = ConsumerObserved {
+            kind: PluginType::Auth,
+            plugin: "custom".into(),
+            running_version: "v0.9.0".into(),
+            ..ConsumerObserved::default()
+        };
+        observed.catalog.push(auth);
+        observed.consumers.insert("auth/custom".parse().expect("a path"), running);
+        assert_eq!(step_texts(&observed, &gc(0)), ["deregister secret plugin custom v0.9.0"]);
     }
 
     /// OpenBao creates such links to files that it has extracted from an image.
@@ -343,9 +381,5 @@ mod tests {
             panic!("not refused");
         };
         assert_eq!(refusal.to_string(), "custom v1.0.0 is in use: custom/ runs it");
-        let auth =
-            DeregisterGoal { kind: PluginType::Auth, name: "custom".into(), versions: VersionSelector::All };
-        let decision = decide(&observed, &Goal::Deregister(auth));
-        assert!(matches!(decision, Decision::Refuse(Refusal::UseUnknown { .. })));
     }
 }

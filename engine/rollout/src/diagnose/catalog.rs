@@ -170,9 +170,14 @@ fn is_used(observed: &Observed, entry: &CatalogEntry) -> bool {
     let unobserved = match entry.kind {
         PluginType::Secret => false,
         PluginType::Auth => observed.caller.denied.contains("sys/auth"),
-        PluginType::Database => true,
+        PluginType::Database => observed.caller.denied.iter().any(|path| is_connection_path(path)),
     };
     unobserved || observed.consumers.values().any(needs)
+}
+
+/// Returns whether a path lists or shows connections of a database secrets engine.
+fn is_connection_path(path: &str) -> bool {
+    path.ends_with("/config") || path.contains("/config/")
 }
 
 /// Returns whether a mount that runs this entry is not responding, so that a start failure breaks requests now.

@@ -5,7 +5,6 @@ use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::consumer::Consumer;
 use crate::observed::{Observed, Pins};
 use crate::shell::shell_quote;
-use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
 const PIN_OVERRIDES_MOUNT: FindingKind = FindingKind {
@@ -88,9 +87,8 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
 fn is_removable(observed: &Observed, pin: &Pin) -> bool {
     let mut mounts =
         observed.consumers.values().filter(|mount| mount.kind == pin.kind && mount.plugin == pin.name);
-    pin.kind != PluginType::Database
-        && mounts.all(|mount| {
-            let entry = observed.catalog_entry(pin.kind, &pin.name, &mount.configured_version);
-            entry.is_some() && mount.configured_version == mount.running_version
-        })
+    mounts.all(|mount| {
+        let entry = observed.catalog_entry(pin.kind, &pin.name, &mount.configured_version);
+        entry.is_some() && mount.configured_version == mount.running_version
+    })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
-use vault_api::{mounts, namespaces};
+use vault_api::{database, mounts, namespaces};
 
 use super::query::{ObserveScope, StandbyRestarts};
 use super::{ObserveError, Observer, ServerSnapshot};
@@ -29,7 +29,45 @@ impl Observer<'_> {
             let listed = self.request("sys/auth", &mounts::ListAuth).await?.unwrap_or_default();
             snapshot.consumers.extend(consumers(PluginType::Auth, listed));
         }
+        if self.needs(PluginType::Database, &snapshot.catalog) {
+            let engines = snapshot.consumers.iter().filter(|(_, mount)| is_database_engine(mount));
+            let engines: Vec<String> = engines.map(|(path, _)| path.to_string()).collect();
+            for engine in engines {
+                let connections = self.connections(&engine).await?;
+                snapshot.consumers.extend(connections);
+            }
+        }
         Ok(())
+    }
+
+    /// Reads the connections of a database secrets engine.
+    async fn connections(&mut self, engine: &str) -> Result<Vec<(Consumer, ConsumerObserved)>, ObserveError> {
+        let list = database::List { mount: engine.to_owned() };
+        let names = self.request(&format!("{engine}config"), &list).await?.unwrap_or_default();
+        let mut connections = Vec::new();
+        for name in names {
+            let consumer = Consumer::connection(engine, &name);
+            let read = database::Read { path: consumer.to_string() };
+            if let Some(Some(connection)) = self.request(consumer.as_str(), &read).await? {
+                connections.push((consumer, ConsumerObserved::of_connection(connection)));
+            }
+        }
+        Ok(connections)
+    }
+
+    /// Adds the checksums of connections, which servers do not show: a connection runs the registered binary of its version.
+    pub(super) fn add_connection_checksums(snapshot: &mut ServerSnapshot) {
+        let ServerSnapshot { consumers, child_namespace_mounts, catalog, .. } = snapshot;
+        let all = consumers.values_mut().chain(child_namespace_mounts.values_mut());
+        for connection in all.filter(|consumer| consumer.kind == PluginType::Database) {
+            let is_it = |entry: &&CatalogEntry| {
+                entry.kind == connection.kind
+                    && entry.name == connection.plugin
+                    && entry.version == connection.running_version
+            };
+            let sha256 = catalog.iter().find(is_it).map(|entry| entry.sha256.clone());
+            connection.running_sha256 = sha256.unwrap_or_default();
+        }
     }
 
     /// Reads the mounts of all child namespaces, recursively.
@@ -56,6 +94,14 @@ impl Observer<'_> {
                     let listed = self.request(&path, &list).await?.unwrap_or_default();
                     found.extend(consumers(PluginType::Auth, listed));
                 }
+                if self.needs(PluginType::Database, catalog) {
+                    let engines = found.iter().filter(|(_, mount)| is_database_engine(mount));
+                    let engines: Vec<String> = engines.map(|(path, _)| format!("{child}{path}")).collect();
+                    for engine in engines {
+                        let connections = self.connections(&engine).await?.into_iter();
+                        all.extend(connections.map(|(path, observed)| (path.to_string(), observed)));
+                    }
+                }
                 all.extend(
                     found.into_iter().map(|(consumer, observed)| (format!("{child}{consumer}"), observed)),
                 );
@@ -68,12 +114,15 @@ impl Observer<'_> {
     /// Whether the consumers of a kind can matter.
     fn needs(&self, kind: PluginType, catalog: &[CatalogEntry]) -> bool {
         // A restarted standby runs the plugins of all mounts.
-        self.standby_restarts == StandbyRestarts::Possible || is_needed(self.scope, kind, catalog)
+        let is_used = kind != PluginType::Database || catalog.iter().any(|entry| entry.kind == kind);
+        (self.standby_restarts == StandbyRestarts::Possible && is_used)
+            || is_needed(self.scope, kind, catalog)
     }
 }
 
 fn is_needed(scope: ObserveScope<'_>, kind: PluginType, catalog: &[CatalogEntry]) -> bool {
-    let Some(goal) = scope.goal() else { return true };
+    let is_registered = || catalog.iter().any(|entry| entry.kind == kind);
+    let Some(goal) = scope.goal() else { return kind != PluginType::Database || is_registered() };
     match goal {
         Goal::Register(register) => register.plugin.kind == kind,
         Goal::Upgrade(upgrade) => upgrade.kind() == kind,
@@ -86,8 +135,13 @@ fn is_needed(scope: ObserveScope<'_>, kind: PluginType, catalog: &[CatalogEntry]
             deregister.kind == kind
                 || catalog.iter().any(|entry| entry.kind == kind && entry.name == deregister.name)
         }
-        Goal::GarbageCollect(_) => catalog.iter().any(|entry| entry.kind == kind),
+        Goal::GarbageCollect(_) => is_registered(),
     }
+}
+
+/// Whether a mount is a database secrets engine, which has connections.
+fn is_database_engine(mount: &ConsumerObserved) -> bool {
+    mount.kind == PluginType::Secret && mount.plugin == "database"
 }
 
 fn consumers(
@@ -101,6 +155,20 @@ fn consumers(
 }
 
 impl ConsumerObserved {
+    /// OpenBao does not show the running version. There it is the configured one, with which each connection is opened.
+    fn of_connection(connection: database::Connection) -> Self {
+        let database::Connection { plugin_name, plugin_version, running_plugin_version } = connection;
+        let running_version =
+            if running_plugin_version.is_empty() { plugin_version.clone() } else { running_plugin_version };
+        Self {
+            kind: PluginType::Database,
+            plugin: plugin_name,
+            configured_version: plugin_version,
+            running_version,
+            ..Self::default()
+        }
+    }
+
     fn of_mount(kind: PluginType, mount: mounts::MountInfo) -> Self {
         let mounts::MountInfo {
             plugin,
