@@ -3547,7 +3547,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__rollback)
-            opts="-y -o -q -n -h --version --mount --smoke --image --allow-ephemeral --plugin-dir --allow-sealed-restart --allow-quorum-loss --placed-on --this-node-only --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-y -o -q -n -h --version --mount --type --smoke --image --allow-ephemeral --plugin-dir --allow-sealed-restart --allow-quorum-loss --placed-on --this-node-only --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3558,6 +3558,10 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3833,7 +3837,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__upgrade)
-            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --mount --smoke --canary-config --no-canary --allow-breaking --test-failover --placed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-f -y -o -q -n -h --binary --image --allow-ephemeral --version --arg --env --plugin-dir --file --allow-downgrade --mount --type --smoke --canary-config --no-canary --allow-breaking --test-failover --placed-on --this-node-only --allow-sealed-restart --allow-quorum-loss --config --role --write --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3872,6 +3876,10 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

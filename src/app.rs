@@ -264,7 +264,7 @@ mod tests {
             ("arg", "ARG"),
             ("env", "KEY=VALUE"),
             ("mount", "PATH"),
-            ("smoke", "PATH[:KEY=VALUE]"),
+            ("smoke", "PATH"),
             ("plugin-dir", "DIR"),
             ("file", "FILE"),
             ("output", "FORMAT"),

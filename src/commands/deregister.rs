@@ -29,7 +29,9 @@ pub struct DeregisterArgs {
     /// Remove all versions
     #[arg(long, action = ArgAction::SetTrue, group = "which")]
     all: bool,
-    /// Plugin type: secret, auth, database [default: as registered]
+    /// Plugin type [default: as registered]
+    ///
+    /// secret, auth or database. Only needed if plugins of several types have the name.
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<PluginType>,
     #[command(flatten)]

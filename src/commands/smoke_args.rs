@@ -17,7 +17,7 @@ pub(crate) struct SmokeArgs {
     /// The path is below the mount. A lease that is issued is revoked again. On an auth mount, a login is sent to the path with the data
     /// after the colon, like login/alice:password=@FILE, and the token is revoked again. KEY=@FILE reads a file, and KEY=- reads standard
     /// input; pass secrets in one of these two ways. Repeat the flag for more data.
-    #[arg(long, value_name = "PATH[:KEY=VALUE]")]
+    #[arg(long, value_name = "PATH")]
     smoke: Vec<String>,
 }
 

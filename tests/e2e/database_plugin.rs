@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harness::{Output, Product, Program, RunningProgram, VaultServer, build, eventually};
+use harness::{Output, Product, Program, RunningProgram, VaultServer, build, eventually, free_port};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -66,7 +66,11 @@ async fn a_connection_that_the_new_version_cannot_open_keeps_the_old_one() {
         assert_eq!(lab.configured().await, "v0.7.0");
         assert!(!lab.file(NEW).exists());
         lab.redis.start().await;
-        lab.credential().await;
+        eventually("the plugin has a working connection again", async || {
+            let reply = lab.server.request("GET", "database/creds/app", None).await;
+            (reply.status == 200).then_some(())
+        })
+        .await;
     }
 }
 
@@ -140,7 +144,7 @@ const PASSWORD: &str = "redis-root-password";
 
 impl Redis {
     async fn new() -> Redis {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let (server, folder) = (build::redis_server().await, tempfile::tempdir().unwrap());
         let mut redis = Redis { server, folder, port, running: None };
         redis.start().await;

@@ -18,7 +18,8 @@ use crate::binary::ProbeOutcome;
 use crate::compare::Comparison;
 use crate::consumer::Consumer;
 use crate::goal::{
-    DesiredMount, DesiredWrite, Goal, Plugin, RegisterGoal, ReloadGoal, ReloadTarget, RewritePolicy, Target,
+    DesiredMount, DesiredWrite, Goal, Plugin, RegisterGoal, ReloadGoal, ReloadTarget, RewritePolicy,
+    SmokeTest, Target,
 };
 use crate::observed::deployment::{HolderLiveness, LockHolder, NodeName, PluginFile, Readiness};
 use crate::observed::{ConsumerObserved, Observed, ReadState};
@@ -348,7 +349,12 @@ fn smoke_test_step(register: &RegisterGoal, progress: &Progress) -> Option<Step>
     let tests = register.mounts.iter().filter_map(DesiredMount::smoke_test);
     let mut due =
         tests.filter(|test| progress.steps > 0 && !progress.smoke_tested.contains(&test.full_path()));
-    due.next().map(|test| test.step())
+    due.next().map(|test| run_smoke_test_step(&test))
+}
+
+/// The step that runs a smoke test.
+fn run_smoke_test_step(test: &SmokeTest) -> Step {
+    Step::SmokeTestMount { path: test.full_path(), data: test.request.data.clone() }
 }
 
 fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {

@@ -94,7 +94,8 @@ pub(super) async fn resolve(
     };
     if let Some(path) = mount {
         let is_new = !observed.consumers.contains_key(path.as_str());
-        let prompts = own && is_new && ui.is_interactive() && !mounts.iter().any(|mount| mount.path == path);
+        let asks = own && kind == PluginType::Secret && is_new && ui.is_interactive();
+        let prompts = asks && !mounts.iter().any(|mount| mount.path == path);
         let mount = merge_mount_flags(&mut mounts, path, writes, smoke);
         if let Some(preset) = &preset {
             let connection =

@@ -30,7 +30,9 @@ pub(super) struct UpgradeFlags {
     /// Upgrade only this mount; repeatable [default: all]
     #[arg(long = "mount", value_name = "PATH")]
     mounts: Vec<Consumer>,
-    /// Plugin type: secret, auth, database [default: as registered]
+    /// Plugin type [default: as registered]
+    ///
+    /// secret, auth or database. Only needed if plugins of several types have the name.
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<PluginType>,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use vault_api::catalog::PluginType;
 use super::upgrade_view::UpgradeView;
 use super::{check, nodes};
 use crate::consumer::Consumer;
-use crate::goal::{Canary, DowngradePolicy, SmokeTest, Target, UpgradeGoal};
+use crate::goal::{Canary, DowngradePolicy, Target, UpgradeGoal};
 use crate::observed::deployment::NodeRole;
 use crate::observed::{ConsumerObserved, Observed};
 use crate::progress::Progress;
@@ -280,7 +280,7 @@ impl UpgradeView<'_> {
         let exists = |mount: &Consumer| self.observed.consumers.contains_key(mount.as_str());
         let mut due =
             self.upgrade.smoke_tests.iter().filter(|test| is_moved(&test.mount) && exists(&test.mount));
-        due.find(|test| !progress.smoke_tested.contains(&test.full_path())).map(SmokeTest::step)
+        due.find(|test| !progress.smoke_tested.contains(&test.full_path())).map(super::run_smoke_test_step)
     }
 
     fn nodes(&self, progress: &Progress) -> Option<Step> {

@@ -6,7 +6,6 @@ use vault_api::catalog::PluginType;
 
 use super::{DesiredValue, DesiredWrite, DowngradePolicy, Placement, Plugin, RestartConsent};
 use crate::consumer::Consumer;
-use crate::step::Step;
 use crate::version::Version;
 
 /// The goal of `upgrade` and `rollback`.
@@ -147,11 +146,6 @@ impl SmokeTest {
     /// The path that is read, or at which it logs in.
     pub fn full_path(&self) -> String {
         self.mount.join(&self.request.path)
-    }
-
-    /// The step that runs it.
-    pub(crate) fn step(&self) -> Step {
-        Step::SmokeTestMount { path: self.full_path(), data: self.request.data.clone() }
     }
 }
 
