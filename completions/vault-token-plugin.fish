@@ -362,6 +362,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l plugin-dir -d 'Plugin directory of the server on this machine [default: the one that the server reports]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -s f -l file -d 'Read plugin.yaml; flags take precedence' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l mount -d 'Upgrade only this mount; repeatable [default: all]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l type -d 'Plugin type [default: as registered]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l smoke -d 'Path to read as a smoke test, like creds/developer' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l canary-config -d 'Configuration of the canary mount: live, own or none' -r -f -a "live\t'The data of the first mount of plugin.yaml that has any. Not for an engine that changes its root credential when it is configured: that would invalidate the credential of the live mount'
 own\t'The data of --config, --role and --write'
@@ -403,6 +404,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l version -d 'Plugin version [default: the one before]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l mount -d 'Roll back only this mount; repeatable [default: all]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l type -d 'Plugin type [default: as registered]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l smoke -d 'Path to read as a smoke test, like creds/developer' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l image -d 'Image of the plugin (registry or OCI layout)' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l plugin-dir -d 'Plugin directory of the server on this machine [default: the one that the server reports]' -r -F
@@ -435,7 +437,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ro
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -s q -l quiet -d 'Print only warnings and errors'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand deregister" -l version -d 'Plugin version to remove; repeatable' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand deregister" -l type -d 'Plugin type: secret, auth, database' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand deregister" -l type -d 'Plugin type [default: as registered]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand deregister" -l plugin-dir -d 'Plugin directory of the server on this machine [default: the one that the server reports]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand deregister" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand deregister" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
@@ -487,7 +489,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand gc
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand gc" -s q -l quiet -d 'Print only warnings and errors'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l mount -d 'Reload only this mount; repeatable [default: all]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l type -d 'Plugin type: secret, auth, database' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l type -d 'Plugin type [default: as registered]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l address -d 'Address of the server [env: VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l namespace -d 'Vault namespace [env: VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l ca-cert -d 'PEM file of the CA that signed the server\'s certificate [env: VAULT_CACERT]' -r -F

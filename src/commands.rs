@@ -40,3 +40,4 @@ mod preset_data;
 mod probe;
 mod registry;
 mod sensitive_fields;
+mod smoke_args;

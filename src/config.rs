@@ -56,13 +56,34 @@ pub struct PluginSection {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MountSection {
-    /// As in `vault secrets enable -path`.
+    /// As in `vault secrets enable -path` or `vault auth enable -path`.
     pub path: String,
     /// Mount-relative path to data.
     #[serde(default, deserialize_with = "null_as_empty_data")]
     pub write: BTreeMap<String, BTreeMap<String, Value>>,
-    /// Mount-relative path that is read as a smoke test.
-    pub smoke: Option<String>,
+    /// The smoke test: a mount-relative path that is read, or a login.
+    pub smoke: Option<SmokeSection>,
+}
+
+/// A smoke test.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a path, or `path` and `data` of a login")]
+pub enum SmokeSection {
+    /// A path.
+    Path(String),
+    /// A login.
+    Login(LoginSection),
+}
+
+/// A login as a smoke test.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginSection {
+    /// Mount-relative path.
+    pub path: String,
+    /// Its data: texts, or references.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub data: BTreeMap<String, Value>,
 }
 
 /// Where the plugins of the server are: one of these.
@@ -236,7 +257,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
         let yaml = PluginYaml::parse(WHOLE, PathBuf::from("deploy")).expect("the file");
         assert_eq!(yaml.plugin.version.as_deref(), Some("1.2.3"));
         assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
-        assert_eq!(yaml.mounts[0].smoke.as_deref(), Some("creds/developer"));
+        assert!(matches!(&yaml.mounts[0].smoke, Some(SmokeSection::Path(path)) if path == "creds/developer"));
         assert_eq!(yaml.resolve_path(Path::new("./api-key")), Path::new("deploy/./api-key"));
         let local = yaml.deployment.expect("a deployment").local.expect("this machine");
         assert_eq!(local.plugin_dir, Path::new("/vault/plugins"));
@@ -249,6 +270,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
             "plugin: {nmae: x}",
             "mounts: [{path: a, writes: {}}]",
             "mounts: [{path: a, smoke: {read: b}}]",
+            "mounts: [{path: a, smoke: {path: b, date: {}}}]",
             "deployment: {docker: {}}",
             "site: {local: {plugin_dir: /p}}",
         ] {

@@ -142,7 +142,7 @@ impl CommandError {
     /// Converts an unsuccessful outcome of a plan; `None` if it was successful.
     pub fn from_outcome(outcome: Outcome) -> Option<Self> {
         let at = |step: Option<Step>| match step {
-            Some(Step::SmokeTestMount { path }) => format!("the smoke test of {path} failed"),
+            Some(Step::SmokeTestMount { path, .. }) => format!("the smoke test of {path} failed"),
             Some(step) => format!("could not {step}"),
             None => "could not observe the server".to_owned(),
         };

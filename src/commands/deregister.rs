@@ -29,9 +29,11 @@ pub struct DeregisterArgs {
     /// Remove all versions
     #[arg(long, action = ArgAction::SetTrue, group = "which")]
     all: bool,
-    /// Plugin type: secret, auth, database
-    #[arg(long = "type", value_name = "TYPE", default_value = "secret")]
-    kind: PluginType,
+    /// Plugin type [default: as registered]
+    ///
+    /// secret, auth or database. Only needed if plugins of several types have the name.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<PluginType>,
     #[command(flatten)]
     directory: PluginDirArgs,
     #[command(flatten)]
@@ -45,15 +47,21 @@ pub struct DeregisterArgs {
 pub async fn run(args: DeregisterArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let DeregisterArgs { plugin, versions, all, kind, directory: PluginDirArgs { plugin_dir }, consent } =
         args;
-    let (environment, name) = unless_interrupted(async {
+    let (environment, name, kind) = unless_interrupted(async {
         let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-        let name = match plugin {
-            Some(name) => name,
-            None => {
-                plugin_name::only_registered(&observe_server(&environment).await?, kind, "deregister", ui)?
+        let (name, kind) = match (plugin, kind) {
+            (Some(name), Some(kind)) => (name, kind),
+            (name, kind) => {
+                let observed = observe_server(&environment).await?;
+                let name = match name {
+                    Some(name) => name,
+                    None => plugin_name::only_registered(&observed, kind, "deregister", ui)?,
+                };
+                let kind = plugin_name::kind_of(&observed, &name, kind)?;
+                (name, kind)
             }
         };
-        Ok((environment, name))
+        Ok((environment, name, kind))
     })
     .await?;
     let versions = if all { VersionSelector::All } else { VersionSelector::Only(versions) };

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
-    Architecture, Binary, Environment, Finding, FindingKind, Goal, MountPath, Observed, ProbeOutcome,
+    Architecture, Binary, Consumer, Environment, Finding, FindingKind, Goal, Observed, ProbeOutcome,
     ReloadGoal, ReloadTarget, RestartConsent, Severity, Unobserved, diagnose, diagnose_binary, explain,
     is_fixed_by_reload, observe_deep,
 };
@@ -234,14 +234,14 @@ async fn diagnose_file(
 }
 
 /// The mounts that only need a reload: the version that they will run is registered, and was configured by a user.
-fn reloadable_mounts(findings: &[Finding]) -> Vec<MountPath> {
+fn reloadable_mounts(findings: &[Finding]) -> Vec<Consumer> {
     let by_reload = findings.iter().filter(|finding| is_fixed_by_reload(finding));
     by_reload.filter_map(|finding| finding.subject.parse().ok()).collect()
 }
 
 async fn reload_mounts(
     environment: &Environment,
-    mounts: Vec<MountPath>,
+    mounts: Vec<Consumer>,
     consent: Consent,
     ui: &mut Ui,
 ) -> Result<(), CommandError> {

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
-use rollout::{Binary, Format, Linkage, printable_line};
+use rollout::{Binary, Format, Linkage, error_chain, printable_line};
 use serde::Serialize;
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
-use vault_plugin::host::{self, Difference, Inspection, PathInfo, ShutdownBehavior};
+use vault_plugin::host::{self, DatabaseReport, Difference, Inspection, PathInfo, ShutdownBehavior};
 
 use crate::commands::mount_data;
 use crate::commands::plugin_args::LaunchArgs;
-use crate::commands::probe::{inspect_error_hint, plugin_type, untrusted_launch};
+use crate::commands::probe::{inspect_error_hint, is_cookie_mismatch, plugin_type, untrusted_launch};
 use crate::context::Context;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
@@ -93,13 +94,31 @@ pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<In
         return Ok(InspectReport::Single(Box::new(InspectedPlugin::new(binary, inspection))));
     };
     let (other, next) = start.inspect(&other, ui).await?;
-    let differences = host::compare(&inspection, &next);
+    let differences = inspection.compare(&next);
     Ok(InspectReport::Comparison {
         breaks_clients: differences.iter().any(Difference::breaks_clients),
         differences: differences.iter().map(DifferenceLine::from).collect(),
         before: Box::new(InspectedPlugin::new(binary, inspection)),
         after: Box::new(InspectedPlugin::new(other, next)),
     })
+}
+
+/// What a plugin has reported.
+enum Inspected {
+    /// A secrets engine or an auth method.
+    Backend(Box<Inspection>),
+    /// A database plugin, which describes no paths.
+    Database(DatabaseReport),
+}
+
+impl Inspected {
+    /// The differences between the paths of two plugins.
+    fn compare(&self, other: &Inspected) -> Vec<Difference> {
+        match (self, other) {
+            (Inspected::Backend(before), Inspected::Backend(after)) => host::compare(before, after),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// How the plugins are started.
@@ -111,7 +130,7 @@ struct LaunchOptions<'a> {
 }
 
 impl LaunchOptions<'_> {
-    async fn inspect(&self, path: &Path, ui: &mut Ui) -> Result<(Binary, Inspection), CommandError> {
+    async fn inspect(&self, path: &Path, ui: &mut Ui) -> Result<(Binary, Inspected), CommandError> {
         let path = std::path::absolute(path).map_err(|error| {
             CommandError::usage(format!("{} is not a valid path", path.display())).caused_by(error)
         })?;
@@ -120,8 +139,18 @@ impl LaunchOptions<'_> {
         let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
         let mut launch = untrusted_launch(&path, &self.args, &self.env, self.context, ui);
         launch.start_timeout = self.context.timeout().unwrap_or(launch.start_timeout);
-        match host::inspect(launch, self.options.clone()).await {
-            Ok(inspection) => Ok((binary, inspection)),
+        match host::inspect(launch.clone(), self.options.clone()).await {
+            Ok(inspection) => Ok((binary, Inspected::Backend(Box::new(inspection)))),
+            // A database plugin expects another cookie.
+            Err(error) if is_cookie_mismatch(&error_chain(&error)) => {
+                match host::probe_database(launch).await {
+                    Ok(report) => Ok((binary, Inspected::Database(report))),
+                    Err(error) => {
+                        Err(CommandError::failed(format!("{} could not be inspected", path.display()))
+                            .caused_by(error))
+                    }
+                }
+            }
             Err(error) => {
                 let hint = inspect_error_hint(&error);
                 let failed = CommandError::failed(format!("{} could not be inspected", path.display()))
@@ -140,7 +169,29 @@ fn parse_option(text: &str) -> Result<(String, String), CommandError> {
 }
 
 impl InspectedPlugin {
-    fn new(binary: Binary, inspection: Inspection) -> InspectedPlugin {
+    fn new(binary: Binary, inspected: Inspected) -> InspectedPlugin {
+        match inspected {
+            Inspected::Backend(inspection) => InspectedPlugin::backend(binary, *inspection),
+            Inspected::Database(report) => InspectedPlugin::database(binary, report),
+        }
+    }
+
+    fn database(binary: Binary, report: DatabaseReport) -> InspectedPlugin {
+        let DatabaseReport { version, multiplexed, protocol_version, handshake_time, shutdown } = report;
+        InspectedPlugin {
+            binary,
+            version,
+            kind: PluginType::Database,
+            protocol_version,
+            multiplexed,
+            handshake_milliseconds: milliseconds(handshake_time),
+            shutdown,
+            help: String::new(),
+            paths: BTreeMap::new(),
+        }
+    }
+
+    fn backend(binary: Binary, inspection: Inspection) -> InspectedPlugin {
         let Inspection {
             version,
             kind,
@@ -152,7 +203,7 @@ impl InspectedPlugin {
             help,
             paths,
         } = inspection;
-        let handshake_milliseconds = (handshake_time.as_secs_f64() * 1e4).round() / 10.0;
+        let handshake_milliseconds = milliseconds(handshake_time);
         InspectedPlugin {
             binary,
             version,
@@ -185,7 +236,12 @@ impl InspectedPlugin {
         let version = if version.is_empty() { "reports none" } else { version };
         row("version", &one_line(version));
         row("type", kind);
-        let sharing = if *multiplexed { "many mounts in one process" } else { "one process per mount" };
+        let sharing = match (kind, multiplexed) {
+            (PluginType::Database, true) => "many connections in one process",
+            (PluginType::Database, false) => "one process per connection",
+            (_, true) => "many mounts in one process",
+            (_, false) => "one process per mount",
+        };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
         row("handshake", &format_args!("{handshake_milliseconds} ms"));
         if *shutdown == ShutdownBehavior::Killed {
@@ -204,6 +260,9 @@ impl InspectedPlugin {
         }
         row("size", &indicatif::HumanBytes(binary.size));
         row("sha256", &binary.sha256);
+        if *kind == PluginType::Database {
+            return text;
+        }
         text.push_str("  paths\n");
         for (path, info) in paths {
             let verbs: Vec<String> = info.operations.keys().map(ToString::to_string).collect();
@@ -223,6 +282,10 @@ impl InspectedPlugin {
         }
         text
     }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e4).round() / 10.0
 }
 
 /// Text from a plugin. It must not control the terminal or add lines to the report.

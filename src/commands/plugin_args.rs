@@ -70,16 +70,6 @@ pub(crate) struct DurabilityArgs {
     pub(crate) allow_ephemeral: bool,
 }
 
-/// The smoke test of a mount.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct SmokeArgs {
-    /// Path to read as a smoke test, like creds/developer
-    ///
-    /// The path is below the mount. A lease that is issued is revoked again.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) smoke: Option<String>,
-}
-
 /// The heading of flags that permit what is refused by default.
 pub(crate) const SAFETY_HEADING: &str = "Safety options";
 

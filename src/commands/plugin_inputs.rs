@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rollout::{Binary, DesiredMount, DesiredWrite, MountPath, ProbeOutcome, Refusal, Version};
+use rollout::{Binary, Consumer, DesiredMount, DesiredWrite, ProbeOutcome, Refusal, SmokeRequest, Version};
+use serde_json::Value;
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::commands::mount_data;
-use crate::config::PluginYaml;
+use crate::commands::smoke_args::check_smoke_data;
+use crate::config::{LoginSection, PluginYaml, SmokeSection};
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -25,7 +27,10 @@ pub(crate) fn binary_path(flag: Option<&Path>, yaml: &PluginYaml) -> Result<Opti
 }
 
 /// The mounts of the file, with the data of each.
-pub(crate) fn mounts_from_file(yaml: &PluginYaml) -> Result<Vec<DesiredMount>, CommandError> {
+pub(crate) fn mounts_from_file(
+    yaml: &PluginYaml,
+    kind: PluginType,
+) -> Result<Vec<DesiredMount>, CommandError> {
     let mut mounts = Vec::new();
     for section in &yaml.mounts {
         let mut writes = Vec::new();
@@ -36,9 +41,24 @@ pub(crate) fn mounts_from_file(yaml: &PluginYaml) -> Result<Vec<DesiredMount>, C
             }
             writes.push(DesiredWrite { path: path.trim_matches('/').to_owned(), data });
         }
-        mounts.push(DesiredMount { path: parse_mount(&section.path)?, writes, smoke: section.smoke.clone() });
+        let smoke = section.smoke.as_ref().map(|smoke| smoke_request(yaml, smoke)).transpose()?;
+        check_smoke_data(kind, smoke.as_ref())?;
+        mounts.push(DesiredMount { path: parse_mount(&section.path)?.of_kind(kind), writes, smoke });
     }
     Ok(mounts)
+}
+
+fn smoke_request(yaml: &PluginYaml, section: &SmokeSection) -> Result<SmokeRequest, CommandError> {
+    match section {
+        SmokeSection::Path(path) => Ok(SmokeRequest::from(path.as_str())),
+        SmokeSection::Login(LoginSection { path, data }) => {
+            let value = |(key, value): (&String, &Value)| {
+                yaml.resolve_value(key, value).map(|value| (key.clone(), value))
+            };
+            let data = data.iter().map(value).collect::<Result<_, _>>()?;
+            Ok(SmokeRequest { path: path.clone(), data })
+        }
+    }
 }
 
 pub(crate) fn read_binary(program: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
@@ -47,13 +67,23 @@ pub(crate) fn read_binary(program: &Path, ui: &mut Ui) -> Result<Binary, Command
     binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))
 }
 
+/// The type of a new plugin.
 pub(crate) fn plugin_type(flag: Option<PluginType>, yaml: &PluginYaml) -> Result<PluginType, CommandError> {
+    Ok(given_type(flag, yaml)?.unwrap_or_default())
+}
+
+/// The type that the flag or the file gives.
+pub(crate) fn given_type(
+    flag: Option<PluginType>,
+    yaml: &PluginYaml,
+) -> Result<Option<PluginType>, CommandError> {
     match (flag, &yaml.plugin.kind) {
-        (Some(kind), _) => Ok(kind),
+        (Some(kind), _) => Ok(Some(kind)),
         (None, Some(text)) => text
             .parse()
+            .map(Some)
             .map_err(|error| CommandError::usage("invalid plugin.type in the file").caused_by(error)),
-        (None, None) => Ok(PluginType::Secret),
+        (None, None) => Ok(None),
     }
 }
 
@@ -92,7 +122,7 @@ pub(crate) fn plugin_env(flags: &[String], yaml: &PluginYaml) -> Result<Vec<Secr
     mount_data::parse_env(variables, flags)
 }
 
-pub(crate) fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+pub(crate) fn parse_mount(text: &str) -> Result<Consumer, CommandError> {
     text.parse().map_err(|error| CommandError::usage("invalid mount path").caused_by(error))
 }
 

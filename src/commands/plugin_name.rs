@@ -44,27 +44,68 @@ pub(crate) fn refuse_file(name: &str) -> Result<(), CommandError> {
         .hint(format!("To install that file, add --binary {}.", shell_quote(&format!("./{name}")))))
 }
 
-/// Returns the only mounted plugin. If there are several, asks on a terminal.
+/// Returns the only plugin that is used, of one type or of any. If there are several, asks on a terminal.
 ///
 /// # Errors
-/// If none is mounted, or the choice is ambiguous.
-pub(crate) fn only_mounted(observed: &Observed, command: &str, ui: &mut Ui) -> Result<String, CommandError> {
-    let names = observed.catalog.iter().map(|entry| entry.name.as_str());
-    let mounted = names.filter(|name| observed.mounts_of(PluginType::Secret, name).next().is_some());
-    only(mounted.collect(), "mounted", command, ui)
+/// If none is used, or the choice is ambiguous.
+pub(crate) fn only_mounted(
+    observed: &Observed,
+    kind: Option<PluginType>,
+    command: &str,
+    ui: &mut Ui,
+) -> Result<String, CommandError> {
+    let entries = observed.catalog.iter().filter(|entry| kind.is_none_or(|kind| entry.kind == kind));
+    let mounted = entries.filter(|entry| observed.consumers_of(entry.kind, &entry.name).next().is_some());
+    only(mounted.map(|entry| entry.name.as_str()).collect(), "mounted", command, ui)
 }
 
-/// Returns the only registered plugin of a type. If there are several, asks on a terminal.
+/// Returns the type of a plugin: the given one, or that of the only plugin of this name that is used, or else registered.
+///
+/// # Errors
+/// If plugins of several types have the name.
+pub(crate) fn kind_of(
+    observed: &Observed,
+    name: &str,
+    given: Option<PluginType>,
+) -> Result<PluginType, CommandError> {
+    if let Some(kind) = given {
+        return Ok(kind);
+    }
+    let consumers = observed.consumers.iter().filter(|(path, consumer)| {
+        consumer.plugin == name && !path.is_canary() && is_registered(observed, consumer.kind, name)
+    });
+    let mut kinds: BTreeSet<PluginType> = consumers.map(|(_, consumer)| consumer.kind).collect();
+    if kinds.is_empty() {
+        let entries = observed.catalog.iter().filter(|entry| entry.name == name);
+        kinds = entries.map(|entry| entry.kind).collect();
+    }
+    match (kinds.first(), kinds.len()) {
+        (Some(kind), 1) => Ok(*kind),
+        (Some(_), _) => {
+            let list = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" and ");
+            Err(CommandError::usage(format!("{name} is registered with the types {list}"))
+                .hint("Select one with --type."))
+        }
+        // The command reports what is missing.
+        (None, _) => Ok(PluginType::default()),
+    }
+}
+
+fn is_registered(observed: &Observed, kind: PluginType, name: &str) -> bool {
+    observed.catalog.iter().any(|entry| entry.kind == kind && entry.name == name)
+}
+
+/// Returns the only registered plugin, of one type or of any. If there are several, asks on a terminal.
 ///
 /// # Errors
 /// If none is registered, or the choice is ambiguous.
 pub(crate) fn only_registered(
     observed: &Observed,
-    kind: PluginType,
+    kind: Option<PluginType>,
     command: &str,
     ui: &mut Ui,
 ) -> Result<String, CommandError> {
-    let entries = observed.catalog.iter().filter(|entry| entry.kind == kind);
+    let entries = observed.catalog.iter().filter(|entry| kind.is_none_or(|kind| entry.kind == kind));
     only(entries.map(|entry| entry.name.as_str()).collect(), "registered", command, ui)
 }
 

@@ -170,7 +170,7 @@ impl<'a> PluginRequest<'a> {
         };
         let binary = read_binary(&program, ui)?;
         // Before the binary is started, so that it cannot read the files of secrets.
-        let mounts = mounts_from_file(&yaml)?;
+        let mounts = mounts_from_file(&yaml, kind)?;
         let launch = untrusted_launch(&program, &args, &env, context, ui);
         let probe = probe_for_deployment(environment, &binary, kind, launch.clone()).await?;
         let downgrade = flags.downgrade();
@@ -178,7 +178,8 @@ impl<'a> PluginRequest<'a> {
         let MountData { mut writes, typed } = data;
         if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
             let sensitive =
-                SensitiveFields::query(&name, &binary, launch.clone(), &environment.client, observed).await;
+                SensitiveFields::query((kind, &name), &binary, launch.clone(), &environment.client, observed)
+                    .await;
             if let Some(preset) = preset {
                 preset_data::check_plugin(&preset, &name, sensitive.has_presets())?;
             }

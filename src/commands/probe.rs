@@ -8,7 +8,7 @@ use rollout::{Architecture, Binary, Environment, ProbeOutcome, ProbedPlugin, Ref
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 use vault_plugin::host::{
-    CallError, InspectError, IsolationGap, LaunchError, NetworkAccess, PluginCommand, PluginStartError,
+    self, CallError, InspectError, IsolationGap, LaunchError, NetworkAccess, PluginCommand, PluginStartError,
 };
 use vault_plugin::logical::BackendType;
 
@@ -26,10 +26,7 @@ pub(crate) async fn probe_for_deployment(
     plugin: PluginCommand,
 ) -> Result<ProbeOutcome, Refusal> {
     match binary.check_runs_on(Architecture::host()) {
-        // The probe speaks the protocol of secrets engines and auth methods, not that of database plugins.
-        Ok(()) if kind == PluginType::Database => {
-            Ok(ProbeOutcome::NotRun { reason: "a database plugin responds to database engines only".into() })
-        }
+        Ok(()) if kind == PluginType::Database => Ok(database_outcome(plugin).await),
         Ok(()) => Ok(probe(plugin).await),
         // The nodes of a cluster report their own architecture.
         Err(Refusal::WrongArchitecture { binary, node, .. }) if environment.deployment.is_some() => {
@@ -81,12 +78,31 @@ fn isolation_warning(gap: IsolationGap) -> &'static str {
     }
 }
 
-/// Starts a plugin, queries it, and stops it.
+/// Starts a plugin, queries it, and stops it. A database plugin expects another cookie, so it is started twice.
 pub(crate) async fn probe(plugin: PluginCommand) -> ProbeOutcome {
-    match vault_plugin::probe(plugin).await {
+    match vault_plugin::probe(plugin.clone()).await {
         Ok(report) => ProbeOutcome::Ran(ProbedPlugin {
             version: Some(report.version).filter(|version| !version.is_empty()),
             kind: Some(plugin_type(report.kind)),
+            protocol: report.protocol_version,
+            multiplexing: report.multiplexed,
+        }),
+        Err(error) => {
+            let output = error_chain(&error);
+            if is_cookie_mismatch(&output) {
+                return database_outcome(plugin).await;
+            }
+            ProbeOutcome::Failed { output }
+        }
+    }
+}
+
+/// Starts a database plugin, queries it, and stops it.
+async fn database_outcome(plugin: PluginCommand) -> ProbeOutcome {
+    match host::probe_database(plugin.clone()).await {
+        Ok(report) => ProbeOutcome::Ran(ProbedPlugin {
+            version: Some(report.version).filter(|version| !version.is_empty()),
+            kind: Some(PluginType::Database),
             protocol: report.protocol_version,
             multiplexing: report.multiplexed,
         }),
@@ -130,14 +146,19 @@ pub(crate) fn inspect_error_hint(error: &InspectError) -> Option<&'static str> {
     })
 }
 
-/// Message of Go plugins that are started without their cookie. The probe sets the cookie of secrets engines and auth methods.
+/// Message of Go plugins that are started without their cookie, which depends on the type of the plugin.
 const COOKIE_MISMATCH_MESSAGE: &str = "This binary is a plugin. These are not meant to be executed directly";
 
-/// A plugin of another type expects another cookie, and reports that it was started by hand.
+/// Whether a plugin that exited has expected another cookie.
+pub(crate) fn is_cookie_mismatch(output: &str) -> bool {
+    output.contains(COOKIE_MISMATCH_MESSAGE)
+}
+
+/// The message claims that the plugin was started by hand.
 fn explain_cookie_mismatch(output: String) -> String {
-    if !output.contains(COOKIE_MISMATCH_MESSAGE) {
-        return output;
+    if is_cookie_mismatch(&output) {
+        "it is neither a secrets engine, an auth method nor a database plugin".into()
+    } else {
+        output
     }
-    "it is neither a secrets engine nor an auth method, but for example a database plugin (--type database)"
-        .into()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
-use rollout::{Goal, MountObserved, RegisterGoal, Version};
+use rollout::{Consumer, ConsumerObserved, Goal, RegisterGoal, Version};
 use serde::Serialize;
 
 use crate::commands::execute::{ConsentArgs, PlanResult, execute};
@@ -36,7 +36,7 @@ pub struct RegisterReport {
     sha256: String,
     #[serde(flatten)]
     plan_result: PlanResult,
-    mounts: BTreeMap<String, MountObserved>,
+    mounts: BTreeMap<Consumer, ConsumerObserved>,
 }
 
 /// Registers the plugin, and smoke-tests its mounts.
@@ -49,8 +49,8 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
     let result = execute(&environment, &goal, consent.consent(), &mut interrupts, ui).await?;
-    let mut mounts = result.observed.mounts.clone();
-    mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
+    let mut mounts = result.observed.consumers.clone();
+    mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path == *path));
     let RegisterGoal { plugin, .. } = register;
     Ok(RegisterReport {
         plugin: plugin.name,
@@ -63,7 +63,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
 
 impl Report for RegisterReport {
     fn render(&self) -> String {
-        let mounts: Vec<&str> = self.mounts.keys().map(String::as_str).collect();
+        let mounts: Vec<&str> = self.mounts.keys().map(Consumer::as_str).collect();
         let runs_on = match mounts.as_slice() {
             [] => String::new(),
             mounts => format!(" and runs on {}", list_or_count(mounts, "mounts")),

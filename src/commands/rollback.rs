@@ -2,15 +2,16 @@
 
 use clap::{Args, ValueHint};
 use rollout::{
-    Canary, DowngradePolicy, Environment, FailoverTest, Goal, MountPath, SmokeTest, Target, UpgradeGoal,
-    Version, observe, rollback_version,
+    Canary, Consumer, DowngradePolicy, Environment, FailoverTest, Goal, Target, UpgradeGoal, Version,
+    observe, rollback_version,
 };
 use vault_api::catalog::PluginType;
 
 use crate::commands::execute::{ConsentArgs, RestartArgs, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::other_nodes::OtherNodesArgs;
-use crate::commands::plugin_args::{DurabilityArgs, PluginDirArgs, SmokeArgs};
+use crate::commands::plugin_args::{DurabilityArgs, PluginDirArgs};
+use crate::commands::smoke_args::{SmokeArgs, check_smoke_data};
 use crate::commands::upgrade::{VersionChange, VersionChangeReport};
 use crate::commands::{plugin_dir, plugin_name};
 use crate::context::Context;
@@ -30,7 +31,12 @@ pub struct RollbackArgs {
     version: Option<Version>,
     /// Roll back only this mount; repeatable [default: all]
     #[arg(long = "mount", value_name = "PATH")]
-    mounts: Vec<MountPath>,
+    mounts: Vec<Consumer>,
+    /// Plugin type [default: as registered]
+    ///
+    /// secret, auth or database. Only needed if plugins of several types have the name.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<PluginType>,
     #[command(flatten)]
     smoke: SmokeArgs,
     #[command(flatten)]
@@ -57,7 +63,7 @@ pub async fn run(
     let consent = args.consent.clone();
     ui.enable_event_stream();
     let (environment, upgrade) = unless_interrupted(resolve(args, context, ui)).await?;
-    let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
+    let (kind, plugin, version) = (upgrade.kind(), upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
     let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
     let result = result.map_err(|error| match error.kind() {
@@ -67,7 +73,7 @@ pub async fn run(
         }
         _ => error,
     })?;
-    Ok(VersionChangeReport::new(VersionChange::Rollback, plugin, version, result))
+    Ok(VersionChangeReport::new(VersionChange::Rollback, (kind, plugin), version, result))
 }
 
 async fn resolve(
@@ -79,7 +85,8 @@ async fn resolve(
         plugin,
         version,
         mounts,
-        smoke: SmokeArgs { smoke },
+        kind,
+        smoke,
         durability,
         directory: PluginDirArgs { plugin_dir },
         restarts,
@@ -87,22 +94,26 @@ async fn resolve(
         consent: _,
     } = args;
     durability.check_only_named()?;
+    let smoke = smoke.parse()?;
     let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
     let observed = observe(&environment, None).await?;
     let name = match plugin {
         Some(name) => name,
-        None => plugin_name::only_mounted(&observed, "rollback", ui)?,
+        None => plugin_name::only_mounted(&observed, kind, "rollback", ui)?,
     };
+    let kind = plugin_name::kind_of(&observed, &name, kind)?;
+    check_smoke_data(kind, smoke.as_ref())?;
+    let mounts: Vec<Consumer> = mounts.into_iter().map(|path| path.of_kind(kind)).collect();
     let version = match version {
         Some(version) => version,
-        None => rollback_version(&observed, PluginType::Secret, &name)?,
+        None => rollback_version(&observed, kind, &name)?,
     };
-    let moved = observed.mounts_of(PluginType::Secret, &name).map(|(path, _)| path);
+    let moved = observed.consumers_of(kind, &name).map(|(path, _)| path);
     let moved = moved.filter(|path| mounts.is_empty() || mounts.contains(path));
-    let smoke_test = |mount| Some(SmokeTest { mount, path: smoke.clone()? });
+    let smoke_test = |mount| Some(smoke.clone()?.on(mount));
     let upgrade = UpgradeGoal {
         smoke_tests: moved.filter_map(smoke_test).collect(),
-        target: Target::Registered { kind: PluginType::Secret, name, version },
+        target: Target::Registered { kind, name, version },
         only_mounts: mounts,
         downgrade: DowngradePolicy::Allow,
         canary: Canary::Skip,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollout::{Architecture, Binary, DesiredMount, DesiredValue, DesiredWrite, Observed};
+use rollout::{Architecture, Binary, DesiredMount, DesiredValue, DesiredWrite, Observed, SmokeRequest};
 use serde_json::Value;
 use token_engine::PresetInfo;
 use vault_api::catalog::PluginType;
@@ -27,7 +27,7 @@ impl SensitiveFields {
     /// Queries the binary, started with `launch`, if this machine can run it; otherwise a mount of the running plugin. Whether the binary
     /// works is reported by the probe.
     pub(crate) async fn query(
-        name: &str,
+        (kind, name): (PluginType, &str),
         binary: &Binary,
         launch: PluginCommand,
         client: &Client,
@@ -35,7 +35,7 @@ impl SensitiveFields {
     ) -> Self {
         let paths = match paths_of_binary(binary, launch).await {
             Some(paths) => Some(paths),
-            None => paths_of_mounts(name, client, observed).await,
+            None => paths_of_mounts(kind, name, client, observed).await,
         };
         Self { plugin: name.to_owned(), paths }
     }
@@ -96,7 +96,10 @@ impl SensitiveFields {
     }
 
     fn refuse_plaintext_in_file(&self, mounts: &[DesiredMount]) -> Result<(), CommandError> {
-        for DesiredWrite { path, data } in mounts.iter().flat_map(|mount| &mount.writes) {
+        let writes = mounts.iter().flat_map(|mount| &mount.writes);
+        let writes = writes.map(|DesiredWrite { path, data }| (path, data));
+        let logins = mounts.iter().filter_map(|mount| mount.smoke.as_ref());
+        for (path, data) in writes.chain(logins.map(|SmokeRequest { path, data }| (path, data))) {
             let preset = preset_of(data);
             for (field, value) in data.iter().filter(|(field, _)| self.contains(path, field)) {
                 let plain = match value {
@@ -179,11 +182,12 @@ async fn paths_of_binary(binary: &Binary, launch: PluginCommand) -> Option<BTree
 
 /// The description by the first mount of the plugin that returns one.
 async fn paths_of_mounts(
+    kind: PluginType,
     name: &str,
     client: &Client,
     observed: &Observed,
 ) -> Option<BTreeMap<String, PathInfo>> {
-    for (path, _) in observed.mounts_of(PluginType::Secret, name) {
+    for (path, _) in observed.consumers_of(kind, name) {
         // A mount that does not respond, or whose help the token may not read, is skipped.
         if let Ok(Some(document)) = client.send(&help::ReadMountHelp { path: path.to_string() }).await {
             return Some(host::documented_paths(&document));

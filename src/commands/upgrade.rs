@@ -43,8 +43,8 @@ pub async fn run(
     let UpgradeArgs { flags, consent } = args;
     ui.enable_event_stream();
     let (environment, upgrade, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
-    let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
+    let (kind, plugin, version) = (upgrade.kind(), upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
     let result = execute(&environment, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(VersionChangeReport::new(VersionChange::Upgrade, plugin, version, result))
+    Ok(VersionChangeReport::new(VersionChange::Upgrade, (kind, plugin), version, result))
 }

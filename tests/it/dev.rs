@@ -173,7 +173,7 @@ async fn an_auth_method_is_refused_with_the_way_it_goes() {
     let refused = command.run(&["--binary", doorman.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("is an auth method, but `dev` runs secrets engines only"), "{refused:?}");
-    assert!(refused.stderr.contains("mount it with `vault auth enable`"), "{refused:?}");
+    assert!(refused.stderr.contains("register --type auth --mount PATH"), "{refused:?}");
 }
 
 #[tokio::test]

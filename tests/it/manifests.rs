@@ -131,9 +131,9 @@ async fn the_description_of_the_plugin_names_it_too() {
     .expect("the home is writable");
     let policy = program.run(["manifests", "policy", "-f", "plugin.yaml", "--mount", "flag"]).await.success();
     assert!(policy.contains("sys/plugins/catalog/auth/from-file\""), "{policy}");
-    assert!(policy.contains("path \"flag/*\"") && !policy.contains("path \"a/*\""), "{policy}");
+    assert!(policy.contains("path \"auth/flag/*\"") && !policy.contains("path \"auth/a/*\""), "{policy}");
     let policy = program.run(["manifests", "policy", "-f", "plugin.yaml"]).await.success();
-    assert!(policy.contains("path \"a/*\"") && policy.contains("path \"b/c/*\""), "{policy}");
+    assert!(policy.contains("path \"auth/a/*\"") && policy.contains("path \"auth/b/c/*\""), "{policy}");
 }
 
 #[tokio::test]

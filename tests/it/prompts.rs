@@ -47,6 +47,8 @@ async fn the_name_of_a_new_plugin_is_asked_for() {
     let mut terminal = lab.program.start_on_terminal(["register", "--dry-run", "--type", "auth"]);
     terminal.wait_for("Name of the plugin").await;
     terminal.press("my-plugin\r");
+    terminal.wait_for("Mount path [my-plugin]").await;
+    terminal.press("\r");
     let ended = terminal.wait().await;
     assert!(ended.text.contains("my-plugin"), "{ended:?}");
 }

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::compare::Comparison;
+use crate::consumer::Consumer;
 use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
 use crate::deployment::{DeploymentError, LeaseLock, LockLost};
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::Goal;
-use crate::mount_path::MountPath;
 use crate::observe::{Environment, observe, observe_cached};
 use crate::observed::Observed;
 use crate::observed::deployment::NodeName;
@@ -457,10 +457,10 @@ impl Run<'_> {
         self.done.push(step.clone());
     }
 
-    fn mounts_of_pin(&self, step: &Step) -> Vec<MountPath> {
+    fn mounts_of_pin(&self, step: &Step) -> Vec<Consumer> {
         match (step, &self.last_observed) {
             (Step::SetPin { kind, name, .. }, Some(observed)) => {
-                observed.mounts_of(*kind, name).map(|(path, _)| path).collect()
+                observed.consumers_of(*kind, name).map(|(path, _)| path).collect()
             }
             _ => Vec::new(),
         }

@@ -16,12 +16,13 @@ use vault_api::health::Product;
 
 use crate::binary::ProbeOutcome;
 use crate::compare::Comparison;
+use crate::consumer::Consumer;
 use crate::goal::{
-    DesiredMount, DesiredWrite, Goal, Plugin, RegisterGoal, ReloadGoal, ReloadTarget, RewritePolicy, Target,
+    DesiredMount, DesiredWrite, Goal, Plugin, RegisterGoal, ReloadGoal, ReloadTarget, RewritePolicy,
+    SmokeTest, Target,
 };
-use crate::mount_path::MountPath;
 use crate::observed::deployment::{HolderLiveness, LockHolder, NodeName, PluginFile, Readiness};
-use crate::observed::{MountObserved, Observed, ReadState};
+use crate::observed::{ConsumerObserved, Observed, ReadState};
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::step::{Step, UnreadyPodPolicy, VersionFrom};
@@ -127,7 +128,7 @@ pub enum Notice {
     /// A mount cannot be moved back, because "no version" cannot be configured again.
     CannotRollBack {
         /// The mount.
-        path: MountPath,
+        path: Consumer,
     },
     /// The token has no permission to read the raft servers.
     RaftStateUnknown,
@@ -165,7 +166,7 @@ pub enum Notice {
     /// Mounts follow the latest version, so any restart moves them once the version is registered.
     FollowsLatest {
         /// The mounts.
-        paths: Vec<MountPath>,
+        paths: Vec<Consumer>,
     },
     /// A node could not be observed; it runs the configured version once it is active.
     NodeUnobserved {
@@ -346,9 +347,14 @@ fn register_step(observed: &Observed, register: &RegisterGoal, progress: &Progre
 /// The next smoke test. A run that has changed nothing before tests nothing.
 fn smoke_test_step(register: &RegisterGoal, progress: &Progress) -> Option<Step> {
     let tests = register.mounts.iter().filter_map(DesiredMount::smoke_test);
-    let paths = tests.map(|test| test.full_path());
-    let mut due = paths.filter(|path| progress.steps > 0 && !progress.smoke_tested.contains(path));
-    due.next().map(|path| Step::SmokeTestMount { path })
+    let mut due =
+        tests.filter(|test| progress.steps > 0 && !progress.smoke_tested.contains(&test.full_path()));
+    due.next().map(|test| run_smoke_test_step(&test))
+}
+
+/// The step that runs a smoke test.
+fn run_smoke_test_step(test: &SmokeTest) -> Step {
+    Step::SmokeTestMount { path: test.full_path(), data: test.request.data.clone() }
 }
 
 fn copy_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
@@ -385,7 +391,7 @@ fn register_version_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
 fn enable_step(observed: &Observed, register: &RegisterGoal, mount: &DesiredMount) -> Option<Step> {
     let plugin = &register.plugin;
     let pinned = observed.pinned_version(plugin.kind, &plugin.name).is_some();
-    (!observed.mounts.contains_key(mount.path.as_str())).then(|| Step::EnableMount {
+    (!observed.consumers.contains_key(mount.path.as_str())).then(|| Step::EnableMount {
         path: mount.path.clone(),
         plugin: plugin.name.clone(),
         version: plugin.version.clone(),
@@ -399,7 +405,7 @@ fn tune_step(observed: &Observed, register: &RegisterGoal, mount: &DesiredMount)
     if observed.pinned_version(plugin.kind, &plugin.name).is_some() {
         return None;
     }
-    let current = observed.mounts.get(mount.path.as_str())?;
+    let current = observed.consumers.get(mount.path.as_str())?;
     (observed.configured_version(current) != plugin.version.v_prefixed()).then(|| Step::TuneMount {
         path: mount.path.clone(),
         from: current.configured_version.clone(),
@@ -409,13 +415,13 @@ fn tune_step(observed: &Observed, register: &RegisterGoal, mount: &DesiredMount)
 
 fn reload_stale_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
     let is_stale = |mount: &&DesiredMount| {
-        observed.mounts.get(mount.path.as_str()).is_some_and(|current| !runs_version(current, register))
+        observed.consumers.get(mount.path.as_str()).is_some_and(|current| !runs_version(current, register))
     };
     register.mounts.iter().find(is_stale).map(|mount| Step::ReloadMount { path: mount.path.clone() })
 }
 
 /// Whether a mount runs the version with the right binary, because an entry can be registered again with another one.
-fn runs_version(mount: &MountObserved, register: &RegisterGoal) -> bool {
+fn runs_version(mount: &ConsumerObserved, register: &RegisterGoal) -> bool {
     mount.running_version == register.plugin.version.v_prefixed()
         && mount.running_sha256 == register.plugin.binary.sha256
 }
@@ -457,9 +463,10 @@ fn reload_step(
         ReloadTarget::Mounts(paths) => paths.clone(),
         ReloadTarget::Plugin { kind, name } => {
             let nothing = || Refusal::NoMountOfPlugin { kind: *kind, name: name.clone() };
-            let mounts = observed.mounts.iter().filter(|(_, mount)| mount.plugin == *name);
-            let paths: Vec<MountPath> = mounts.filter_map(|(path, _)| path.parse().ok()).collect();
-            if paths.is_empty() || *kind != PluginType::Secret {
+            let is_of_plugin = |mount: &ConsumerObserved| mount.kind == *kind && mount.plugin == *name;
+            let mounts = observed.consumers.iter().filter(|(_, mount)| is_of_plugin(mount));
+            let paths: Vec<Consumer> = mounts.map(|(path, _)| path.clone()).collect();
+            if paths.is_empty() {
                 return Err(nothing());
             }
             paths
@@ -519,6 +526,7 @@ fn notices(observed: &Observed, goal: &Goal, progress: &Progress, steps: &[Step]
     for step in steps {
         if let Step::TuneMount { path, from, .. } = step
             && from.is_empty()
+            && path.kind() != PluginType::Database
         {
             notices.push(Notice::CannotRollBack { path: path.clone() });
         }
@@ -533,8 +541,8 @@ fn has_unobserved_notice(notices: &[Notice], name: &NodeName) -> bool {
 /// Such mounts run a registered version from their next start on, tested or not.
 fn follows_latest(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
     let plugin = goal.provided_plugin()?;
-    let mounts = observed.mounts_of(plugin.kind, &plugin.name).filter(|(_, mount)| mount.follows_latest());
-    let paths: Vec<MountPath> = mounts.map(|(path, _)| path).collect();
+    let mounts = observed.consumers_of(plugin.kind, &plugin.name).filter(|(_, mount)| mount.follows_latest());
+    let paths: Vec<Consumer> = mounts.map(|(path, _)| path).collect();
     let registers = steps.iter().any(|step| matches!(step, Step::RegisterVersion { .. }));
     (registers && !paths.is_empty()).then_some(Notice::FollowsLatest { paths })
 }
@@ -600,7 +608,7 @@ impl fmt::Display for Notice {
                 required_files.join(", ")
             ),
             Self::FollowsLatest { paths } => {
-                let paths: Vec<&str> = paths.iter().map(MountPath::as_str).collect();
+                let paths: Vec<&str> = paths.iter().map(Consumer::as_str).collect();
                 write!(
                     f,
                     "{} is configured to run the latest version: once this one is registered, any restart starts it, tested or not",

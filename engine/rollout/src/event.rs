@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::consumer::Consumer;
 use crate::decide::WaitingOn;
-use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::step::Step;
 
@@ -49,7 +49,7 @@ pub enum Event {
     /// Mounts are moved back to the previous version.
     RollingBack {
         /// The mounts.
-        mounts: Vec<MountPath>,
+        mounts: Vec<Consumer>,
         /// Why they are moved back.
         cause: String,
     },

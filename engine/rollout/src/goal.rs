@@ -10,12 +10,12 @@ use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::binary::{Binary, ProbeOutcome};
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::version::Version;
 
 pub use removal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 pub(crate) use upgrade::CANARY_NAME_SUFFIX;
-pub use upgrade::{Canary, Durability, FailoverTest, SmokeTest, Target, UpgradeGoal};
+pub use upgrade::{Canary, Durability, FailoverTest, SmokeRequest, SmokeTest, Target, UpgradeGoal};
 
 /// The desired state of an operation. Not serializable, because it contains secrets.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub enum Goal {
 pub struct RegisterGoal {
     /// The plugin.
     pub plugin: Plugin,
-    /// Its mounts; only for secrets engines.
+    /// Its mounts.
     pub mounts: Vec<DesiredMount>,
     /// Whether mounts may be moved to an older version.
     pub downgrade: DowngradePolicy,
@@ -74,18 +74,17 @@ pub struct Plugin {
 #[derive(Clone, Debug)]
 pub struct DesiredMount {
     /// Its path.
-    pub path: MountPath,
+    pub path: Consumer,
     /// What is written to it, in this order.
     pub writes: Vec<DesiredWrite>,
-    /// Path below the mount for a smoke test, after a run has changed anything.
-    pub smoke: Option<String>,
+    /// Its smoke test, after a run has changed anything.
+    pub smoke: Option<SmokeRequest>,
 }
 
 impl DesiredMount {
     /// Its smoke test, if it has one.
     pub(crate) fn smoke_test(&self) -> Option<SmokeTest> {
-        let path = self.smoke.clone()?;
-        Some(SmokeTest { mount: self.path.clone(), path })
+        Some(self.smoke.clone()?.on(self.path.clone()))
     }
 }
 
@@ -156,13 +155,13 @@ pub struct ReloadGoal {
 pub enum ReloadTarget {
     /// Every mount of a plugin.
     Plugin {
-        /// Type of the plugin; only secrets engines have mounts.
+        /// Type of the plugin.
         kind: PluginType,
         /// Name in the catalog.
         name: String,
     },
     /// These mounts.
-    Mounts(Vec<MountPath>),
+    Mounts(Vec<Consumer>),
 }
 
 /// Whether nodes are restarted that have to be unsealed manually.

@@ -48,6 +48,7 @@
 //!
 //! | Module | Content |
 //! |---|---|
+//! | `consumer`, `consumer_requests` | what runs a plugin ([`Consumer`]), and the requests of each kind |
 //! | `goal` | desired states: [`RegisterGoal`], [`UpgradeGoal`], [`ReloadGoal`], [`DeregisterGoal`], [`GarbageCollectGoal`] |
 //! | `observed` | the observed state of a server ([`Observed`]), its nodes ([`NodeObserved`]) and the nodes that cannot be observed ([`OtherNodes`]) |
 //! | `observe` | reads the state, and repeats reads that fail in a failover |
@@ -56,16 +57,18 @@
 //! | `step`, `refusal`, `progress` | the results and the third input of a decision |
 //! | `apply` | executes a plan: `apply_step`, `effect` (what a failed step may have changed), `standby_restart`, `failure`, `outcome` |
 //! | `undo` | moves mounts back and removes what a failed run has installed |
-//! | `smoke` | reads a credential, looks up its lease, renews and revokes it |
+//! | `smoke` | reads a credential or logs in, looks the lease or token up, renews and revokes it |
 //! | `diagnose` | findings about an observed state: problem, evidence, consequence and remediation |
 //! | `required_permissions` | the policy that an operator needs |
-//! | `binary`, `digest`, `compare`, `mount_path`, `plugin_file_name`, `version` | values and their formats |
+//! | `binary`, `digest`, `compare`, `plugin_file_name`, `version` | values and their formats |
 //! | `poll`, `timeouts`, `transient` | waiting, and errors that disappear in a failover |
 //! | `error_chain`, `printable`, `shell` | texts for people |
 
 mod apply;
 mod binary;
 mod compare;
+mod consumer;
+mod consumer_requests;
 mod decide;
 mod deployment;
 mod diagnose;
@@ -73,7 +76,6 @@ mod digest;
 mod error_chain;
 mod event;
 mod goal;
-mod mount_path;
 mod observe;
 mod observed;
 mod plugin_file_name;
@@ -100,6 +102,7 @@ pub use binary::{
     ProbedPlugin, parse_prefix,
 };
 pub use compare::Comparison;
+pub use consumer::{Consumer, ConsumerError};
 pub use decide::{Decision, Notice, Plan, PlanError, WaitingOn, decide, plan, rollback_version};
 pub use deployment::{
     CopyProgress, Deployment, DeploymentError, Detail, DisruptionBudget, Freshness, LeaseLock, LockLost,
@@ -115,10 +118,9 @@ pub use event::Event;
 pub use goal::{
     Canary, DeregisterGoal, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
     FailoverTest, GarbageCollectGoal, Goal, OtherNodesPolicy, Plugin, QuorumLoss, RegisterGoal, ReloadGoal,
-    ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeTest, Target, UpgradeGoal,
+    ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeRequest, SmokeTest, Target, UpgradeGoal,
     VersionSelector,
 };
-pub use mount_path::{MountPath, MountPathError};
 pub use observe::{
     ConnectionMode, Environment, ObserveError, is_local_address, observe, observe_cached, observe_deep,
     observe_health, observe_server,
@@ -130,7 +132,7 @@ pub use observed::deployment::{
 };
 pub use observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 pub use observed::{
-    Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
+    Caller, CatalogEntry, ConsumerObserved, MountHealth, Observed, Pins, PluginDirectory, Raft, ReadState,
     Server, WriteObserved,
 };
 pub use plugin_file_name::{is_version_file_of, parse_plugin_file_name};
@@ -140,7 +142,7 @@ pub use progress::Progress;
 pub use refusal::{InUse, Refusal};
 pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
-pub use smoke::{SmokeError, SmokeLease, SmokeReport, run_smoke_test};
+pub use smoke::{SmokeError, SmokeLease, SmokeReport, SmokeToken, run_smoke_test};
 pub use step::{Step, UnreadyPodPolicy, VersionFrom};
 pub use transient::is_transient;
 pub use version::{Version, VersionError};

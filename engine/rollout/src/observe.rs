@@ -1,5 +1,6 @@
 //! Takes a snapshot of server and nodes. Changes nothing, except that it revokes a lease that a read has issued.
 
+mod consumers;
 mod other_nodes;
 mod query;
 mod raft;
@@ -14,17 +15,18 @@ use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
     ApiError, CallError, Client, Endpoint, capabilities, catalog, config_state, health, help, leases,
-    logical, mounts, namespaces, pins,
+    logical, mounts, pins,
 };
 
 use crate::compare::{Comparison, compare};
+use crate::consumer::Consumer;
 use crate::decide::permission_paths;
 use crate::deployment::{Deployment, DeploymentError, Freshness};
 use crate::goal::{DesiredMount, DesiredWrite, Goal};
 use crate::observed::deployment::DeploymentKind;
 use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
-    Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
+    Caller, CatalogEntry, ConsumerObserved, MountHealth, Observed, Pins, PluginDirectory, Raft, ReadState,
     Server, WriteObserved,
 };
 use crate::poll::Poll;
@@ -99,6 +101,12 @@ impl ObserveError {
         }
     }
 }
+
+/// Mounts of the server itself.
+const INTERNAL_MOUNTS: [&str; 4] = ["sys/", "identity/", "cubbyhole/", "auth/token/"];
+
+/// Part of OpenBao's response to a request for a catalog entry whose file is missing.
+const MISSING_FILE_ERROR: &str = "error while validating the command path";
 
 /// Names of the root namespace.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
@@ -227,7 +235,7 @@ async fn observe_scope(
         }
         None => OtherNodes::NotAsked,
     };
-    snapshot.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
+    snapshot.consumers.retain(|path, _| !INTERNAL_MOUNTS.contains(&path.as_str()));
     let caller = Caller { capabilities: snapshot.capabilities, denied: observer.denied };
     Ok(Observed {
         server: observer.server,
@@ -237,7 +245,7 @@ async fn observe_scope(
         other_nodes,
         catalog: snapshot.catalog,
         pins: snapshot.pins,
-        mounts: snapshot.mounts,
+        consumers: snapshot.consumers,
         child_namespace_mounts: snapshot.child_namespace_mounts,
         namespace,
         irrevocable_leases: snapshot.irrevocable_leases,
@@ -261,8 +269,8 @@ struct ServerSnapshot {
     plugin_directory: PluginDirectory,
     catalog: Vec<CatalogEntry>,
     pins: Pins,
-    mounts: BTreeMap<String, MountObserved>,
-    child_namespace_mounts: BTreeMap<String, MountObserved>,
+    consumers: BTreeMap<Consumer, ConsumerObserved>,
+    child_namespace_mounts: BTreeMap<String, ConsumerObserved>,
     irrevocable_leases: Option<u64>,
     raft: Raft,
     writes: Vec<WriteObserved>,
@@ -275,7 +283,7 @@ impl Default for ServerSnapshot {
             plugin_directory: PluginDirectory::NotVisible,
             catalog: Vec::new(),
             pins: Pins::Unsupported,
-            mounts: BTreeMap::new(),
+            consumers: BTreeMap::new(),
             child_namespace_mounts: BTreeMap::new(),
             irrevocable_leases: None,
             raft: Raft::NotAsked,
@@ -297,7 +305,8 @@ impl Observer<'_> {
         if !self.server.has_active_node {
             return Ok(ServerSnapshot::default());
         }
-        let mut snapshot = ServerSnapshot { mounts: self.mounts().await?, ..ServerSnapshot::default() };
+        let mut snapshot =
+            ServerSnapshot { consumers: self.secrets_mounts().await?, ..ServerSnapshot::default() };
         if !self.server.has_active_node {
             return Ok(snapshot);
         }
@@ -311,7 +320,9 @@ impl Observer<'_> {
                 }
                 _ => PluginDirectory::NotVisible,
             };
-        snapshot.catalog = self.catalog(&snapshot).await?;
+        snapshot.catalog = self.list_catalog().await?;
+        self.read_other_consumers(&mut snapshot).await?;
+        self.read_entry_details(&mut snapshot).await?;
         // OpenBao has no pins, but returns "permission denied" for the path to tokens without permission.
         if self.server.product == Product::Vault
             && let Some(Some(pins)) = self.request("sys/plugins/pins", &pins::List).await?
@@ -319,8 +330,9 @@ impl Observer<'_> {
             snapshot.pins = Pins::Set(pins);
         }
         if self.has_namespaces && self.scope.needs_namespaces(&snapshot.pins) {
-            snapshot.child_namespace_mounts = self.child_namespace_mounts().await?;
+            snapshot.child_namespace_mounts = self.child_namespace_mounts(&snapshot.catalog).await?;
         }
+        Self::add_connection_checksums(&mut snapshot);
         if let ObserveScope::Health | ObserveScope::Deep = self.scope {
             self.check_mounts_respond(&mut snapshot).await?;
         }
@@ -331,74 +343,58 @@ impl Observer<'_> {
             snapshot.raft = self.raft().await?;
         }
         if let Some(goal) = self.scope.goal() {
-            let request = capabilities::CapabilitiesSelf { paths: permission_paths(goal, &snapshot.mounts) };
+            let request =
+                capabilities::CapabilitiesSelf { paths: permission_paths(goal, &snapshot.consumers) };
             snapshot.capabilities = match self.client.send(&request).await {
                 Ok(capabilities) => Some(capabilities),
                 Err(CallError::Api(_)) => None,
                 Err(source) => return Err(call_error("the token's capabilities", source)),
             };
-            self.read_mount_warnings(goal, &mut snapshot.mounts).await?;
+            self.read_mount_warnings(goal, &mut snapshot.consumers).await?;
             for mount in goal.mounts() {
                 for write in &mount.writes {
-                    snapshot.writes.push(self.observe_write(mount, write, &snapshot.mounts).await?);
+                    snapshot.writes.push(self.observe_write(mount, write, &snapshot.consumers).await?);
                 }
             }
         }
         Ok(snapshot)
     }
 
-    async fn mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
-        let listed = self.request("sys/mounts", &mounts::List).await?.unwrap_or_default();
-        Ok(listed.into_iter().map(|(path, mount)| (path, MountObserved::from(mount))).collect())
-    }
-
-    /// Reads the mounts of all child namespaces, recursively.
-    async fn child_namespace_mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
-        let mut all = BTreeMap::new();
-        let mut pending = vec![String::new()];
-        while let Some(parent) = pending.pop() {
-            let path = format!("{parent}sys/namespaces");
-            let list = namespaces::List { namespace: parent.clone() };
-            let children = self.request(&path, &list).await?.unwrap_or_default();
-            for child in children {
-                let child = format!("{parent}{}/", child.trim_end_matches('/'));
-                let path = format!("{child}sys/mounts");
-                let mounts = namespaces::ListMounts { namespace: child.clone() };
-                let mounts = self.request(&path, &mounts).await?.unwrap_or_default();
-                all.extend(
-                    mounts
-                        .into_iter()
-                        .map(|(path, mount)| (format!("{child}{path}"), MountObserved::from(mount))),
-                );
-                pending.push(child);
-            }
-        }
-        Ok(all)
-    }
-
-    async fn catalog(&mut self, snapshot: &ServerSnapshot) -> Result<Vec<CatalogEntry>, ObserveError> {
+    async fn list_catalog(&mut self) -> Result<Vec<CatalogEntry>, ObserveError> {
         let listed = self.request("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
-        let mut entries: Vec<CatalogEntry> =
-            listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
+        Ok(listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect())
+    }
+
+    /// Reads what the list of the catalog does not contain, where it is needed.
+    async fn read_entry_details(&mut self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
+        let mut entries = snapshot.catalog.clone();
         let (scope, restarts) = (self.scope, self.standby_restarts);
         for entry in entries.iter_mut().filter(|entry| needs_entry_detail(snapshot, scope, restarts, entry)) {
             let version = Some(entry.version.clone()).filter(|version| !version.is_empty());
             let name = PluginRef { kind: entry.kind, name: entry.name.clone(), version };
             let path = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);
-            if let Some(Some(detail)) = self.request(&path, &catalog::Read(name)).await? {
-                entry.sha256 = detail.sha256;
-                entry.command = Some(detail.command);
-                entry.args = Some(detail.args);
+            match self.request(&path, &catalog::Read(name)).await {
+                Ok(Some(Some(detail))) => {
+                    entry.sha256 = detail.sha256;
+                    entry.command = Some(detail.command);
+                    entry.args = Some(detail.args);
+                }
+                Ok(None | Some(None)) => {}
+                // OpenBao does not show an entry whose file is missing.
+                Err(ObserveError::Call { source, .. })
+                    if source.api_error_is(|error| error.has_message(MISSING_FILE_ERROR)) => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(entries)
+        snapshot.catalog = entries;
+        Ok(())
     }
 
     /// Reads the server's warnings about the goal's mounts. Skipped if the token can list mounts but not read them.
     async fn read_mount_warnings(
         &self,
         goal: &Goal,
-        mounts: &mut BTreeMap<String, MountObserved>,
+        mounts: &mut BTreeMap<Consumer, ConsumerObserved>,
     ) -> Result<(), ObserveError> {
         for mount in goal.mounts() {
             let Some(observed) = mounts.get_mut(mount.path.as_str()) else { continue };
@@ -413,9 +409,11 @@ impl Observer<'_> {
 
     /// Checks whether plugins respond.
     async fn check_mounts_respond(&self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
-        let ServerSnapshot { mounts, catalog, .. } = snapshot;
-        for (path, mount) in mounts.iter_mut().filter(|(_, mount)| is_external(mount, catalog)) {
-            mount.health = self.mount_health(path).await?;
+        let ServerSnapshot { consumers, catalog, .. } = snapshot;
+        // A connection has no help, and each of its requests would need a database.
+        let mounts = consumers.iter_mut().filter(|(path, _)| path.kind() != PluginType::Database);
+        for (path, mount) in mounts.filter(|(_, mount)| is_external(mount, catalog)) {
+            mount.health = self.mount_health(path.as_str()).await?;
         }
         Ok(())
     }
@@ -456,7 +454,7 @@ impl Observer<'_> {
         &self,
         mount: &DesiredMount,
         write: &DesiredWrite,
-        mounts: &BTreeMap<String, MountObserved>,
+        mounts: &BTreeMap<Consumer, ConsumerObserved>,
     ) -> Result<WriteObserved, ObserveError> {
         let path = mount.path.join(&write.path);
         let all = |read_state, comparison| WriteObserved {
@@ -534,33 +532,9 @@ fn call_error(subject: &str, source: CallError) -> ObserveError {
 }
 
 /// Whether a mount runs a binary from the plugin directory, or is configured to.
-fn is_external(mount: &MountObserved, catalog: &[CatalogEntry]) -> bool {
+fn is_external(mount: &ConsumerObserved, catalog: &[CatalogEntry]) -> bool {
     !mount.running_sha256.is_empty()
-        || catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
-}
-
-impl From<mounts::MountInfo> for MountObserved {
-    fn from(mount: mounts::MountInfo) -> Self {
-        let mounts::MountInfo {
-            plugin,
-            description: _,
-            accessor,
-            uuid,
-            configured_version,
-            running_version,
-            running_sha256,
-        } = mount;
-        Self {
-            plugin,
-            configured_version,
-            running_version,
-            running_sha256,
-            accessor,
-            uuid,
-            warnings: Vec::new(),
-            health: None,
-        }
-    }
+        || catalog.iter().any(|entry| entry.kind == mount.kind && entry.name == mount.plugin)
 }
 
 impl From<ListedPlugin> for CatalogEntry {

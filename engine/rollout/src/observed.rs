@@ -16,7 +16,7 @@ use vault_api::raft::RaftServer;
 
 use crate::binary::BINARY_MODE;
 use crate::compare::Comparison;
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::progress::Progress;
 use crate::step::Step;
 use crate::version::Version;
@@ -43,10 +43,11 @@ pub struct Observed {
     pub catalog: Vec<CatalogEntry>,
     /// The pinned versions.
     pub pins: Pins,
-    /// All mounts of the namespace, by path.
-    pub mounts: BTreeMap<String, MountObserved>,
+    /// All consumers of the namespace.
+    #[serde(rename = "mounts")]
+    pub consumers: BTreeMap<Consumer, ConsumerObserved>,
     /// Mounts of child namespaces, which share the catalog; by path relative to this namespace.
-    pub child_namespace_mounts: BTreeMap<String, MountObserved>,
+    pub child_namespace_mounts: BTreeMap<String, ConsumerObserved>,
     /// The namespace, if it is not the root. Mounts of parent and sibling namespaces cannot be read.
     pub namespace: Option<String>,
     /// Number of irrevocable leases; `None` if it was not read.
@@ -128,16 +129,19 @@ pub enum Pins {
     Set(Vec<Pin>),
 }
 
-/// A mount.
+/// A consumer of a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct MountObserved {
+pub struct ConsumerObserved {
+    /// Type of the plugin.
+    #[serde(rename = "type")]
+    pub kind: PluginType,
     /// Name of the plugin.
     pub plugin: String,
     /// Configured version; empty if unversioned.
     pub configured_version: String,
-    /// Running version; empty if unversioned.
+    /// Running version; empty if unversioned. Of a connection on OpenBao, the configured one.
     pub running_version: String,
-    /// Hex sha256 of the running binary; empty for built-in plugins.
+    /// Hex sha256 of the running binary; empty for built-in plugins. Of a connection, that of its version in the catalog.
     pub running_sha256: String,
     /// Accessor, which identifies the mount across path changes.
     pub accessor: String,
@@ -152,7 +156,7 @@ pub struct MountObserved {
 /// OpenBao's configured version of mounts that run the newest version.
 const LATEST_VERSION: &str = "latest";
 
-impl MountObserved {
+impl ConsumerObserved {
     /// Whether it runs the newest version of the catalog at each start (OpenBao).
     pub fn follows_latest(&self) -> bool {
         self.configured_version == LATEST_VERSION
@@ -265,17 +269,22 @@ impl Observed {
             }
             Step::EnableMount { path, plugin, version, .. }
             | Step::MountCanary { path, plugin, version, .. } => {
-                let mount = MountObserved {
+                let mount = ConsumerObserved {
+                    kind: path.kind(),
                     plugin: plugin.clone(),
                     configured_version: version.v_prefixed(),
                     ..Default::default()
                 };
-                next.mounts.insert(path.to_string(), mount);
+                next.consumers.insert(path.clone(), mount);
                 next.simulate_start(path);
             }
             Step::TuneMount { path, to, .. } => {
-                if let Some(mount) = next.mounts.get_mut(path.as_str()) {
+                if let Some(mount) = next.consumers.get_mut(path.as_str()) {
                     mount.configured_version = to.v_prefixed();
+                }
+                // A connection is opened again by the request.
+                if path.kind() == PluginType::Database {
+                    next.simulate_start(path);
                 }
             }
             Step::SetPin { kind, name, to, .. } => {
@@ -286,7 +295,7 @@ impl Observed {
             }
             Step::ReloadMount { path } => next.simulate_start(path),
             Step::RemoveCanary { path } => {
-                next.mounts.remove(path.as_str());
+                next.consumers.remove(path.as_str());
             }
             Step::DeregisterVersion { kind, name, version } => {
                 let is_it = |entry: &CatalogEntry| {
@@ -323,29 +332,28 @@ impl Observed {
     }
 
     /// The configured version of a mount; the newest of the catalog if the mount follows the latest one.
-    pub fn configured_version<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
+    pub fn configured_version<'a>(&'a self, mount: &'a ConsumerObserved) -> &'a str {
         if !mount.follows_latest() {
             return &mount.configured_version;
         }
         let entries = self.catalog.iter();
-        let ours = entries.filter(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin);
+        let ours = entries.filter(|entry| entry.kind == mount.kind && entry.name == mount.plugin);
         let newest = ours.max_by_key(|entry| entry.version.parse::<Version>().ok());
         newest.map_or(&mount.configured_version, |entry| &entry.version)
     }
 
     /// The version that a mount would run if it were started now: its pin, else its configured version.
-    pub(crate) fn effective_version<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
-        self.pinned_version(PluginType::Secret, &mount.plugin)
-            .unwrap_or_else(|| self.configured_version(mount))
+    pub(crate) fn effective_version<'a>(&'a self, mount: &'a ConsumerObserved) -> &'a str {
+        self.pinned_version(mount.kind, &mount.plugin).unwrap_or_else(|| self.configured_version(mount))
     }
 
-    fn simulate_start(&mut self, path: &MountPath) {
-        let Some(mount) = self.mounts.get(path.as_str()) else { return };
+    fn simulate_start(&mut self, path: &Consumer) {
+        let Some(mount) = self.consumers.get(path.as_str()) else { return };
         let version = self.effective_version(mount).to_owned();
         let sha256 = self
-            .catalog_entry(PluginType::Secret, &mount.plugin, &version)
+            .catalog_entry(mount.kind, &mount.plugin, &version)
             .map_or_else(|| mount.running_sha256.clone(), |entry| entry.sha256.clone());
-        if let Some(mount) = self.mounts.get_mut(path.as_str()) {
+        if let Some(mount) = self.consumers.get_mut(path.as_str()) {
             if !version.is_empty() {
                 mount.running_version = version;
             }
@@ -356,8 +364,8 @@ impl Observed {
     }
 
     /// Simulates the processes of a started mount, and what each node reports about it.
-    fn simulate_processes(&mut self, path: &MountPath) {
-        let Some(mount) = self.mounts.get(path.as_str()) else { return };
+    fn simulate_processes(&mut self, path: &Consumer) {
+        let Some(mount) = self.consumers.get(path.as_str()) else { return };
         let running =
             RunningVersion { version: mount.running_version.clone(), sha256: mount.running_sha256.clone() };
         let file = self.file_of(mount);
@@ -386,8 +394,8 @@ impl Observed {
     }
 
     /// The file that a mount runs; `None` for built-in plugins.
-    pub(crate) fn file_of(&self, mount: &MountObserved) -> Option<String> {
-        let entry = self.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version);
+    pub(crate) fn file_of(&self, mount: &ConsumerObserved) -> Option<String> {
+        let entry = self.catalog_entry(mount.kind, &mount.plugin, &mount.running_version);
         entry.map(CatalogEntry::file_name)
     }
 
@@ -399,13 +407,13 @@ impl Observed {
         let names = there.files.iter().map(|file| &file.name);
         let lost: BTreeSet<String> =
             names.filter(|file| self.lost_at_restart(file, progress).is_some()).cloned().collect();
-        let starts = |mount: &MountObserved| self.file_of(mount).is_none_or(|file| !lost.contains(&file));
-        let running = |mount: &MountObserved| RunningVersion {
+        let starts = |mount: &ConsumerObserved| self.file_of(mount).is_none_or(|file| !lost.contains(&file));
+        let running = |mount: &ConsumerObserved| RunningVersion {
             version: mount.running_version.clone(),
             sha256: mount.running_sha256.clone(),
         };
-        let started = self.mounts.iter().filter(|(_, mount)| starts(mount));
-        let started = started.map(|(path, mount)| (path.clone(), running(mount))).collect();
+        let started = self.consumers.iter().filter(|(_, mount)| starts(mount));
+        let started = started.map(|(path, mount)| (path.to_string(), running(mount))).collect();
         let Some(node) = self.deployment.as_mut().and_then(|deployment| deployment.nodes.get_mut(node))
         else {
             return;

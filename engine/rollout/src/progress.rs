@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::observed::deployment::NodeName;
 use crate::step::Step;
 
@@ -10,13 +10,13 @@ use crate::step::Step;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Mounts that it has created.
-    pub enabled: BTreeSet<MountPath>,
+    pub enabled: BTreeSet<Consumer>,
     /// Mounts that it has configured to run another version.
-    pub tuned: BTreeSet<MountPath>,
+    pub tuned: BTreeSet<Consumer>,
     /// Plugins whose pin it has set.
     pub pinned: BTreeSet<String>,
     /// Mounts that it has reloaded.
-    pub reloaded: BTreeSet<MountPath>,
+    pub reloaded: BTreeSet<Consumer>,
     /// Full paths that it has written.
     pub written: BTreeSet<String>,
     /// Files that it has copied.
@@ -48,7 +48,7 @@ impl Progress {
             Step::VerifyCanary { path, .. } => {
                 self.smoke_tested.insert(path.to_string());
             }
-            Step::SmokeTestMount { path } => {
+            Step::SmokeTestMount { path, .. } => {
                 self.smoke_tested.insert(path.clone());
             }
             Step::RestartNode { node, .. } => {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Architecture;
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::observed::deployment::{Exposure, NodeName};
 use crate::shell::shell_quote;
 use crate::version::Version;
@@ -103,9 +103,9 @@ pub enum Refusal {
     /// The plugin reports another type.
     #[error("type mismatch: {path} is a plugin of type {reported}, expected {expected}")]
     TypeMismatch { path: PathBuf, reported: PluginType, expected: PluginType },
-    /// Only secrets engines can be mounted by this program.
+    /// Plugins of this type have no mounts.
     #[error("a plugin of type {kind} cannot be mounted at {path}")]
-    NotMountable { kind: PluginType, path: MountPath },
+    NotMountable { kind: PluginType, path: Consumer },
     /// Another build has the file name.
     #[error("{directory}/{file} exists with a different content (sha256 {found}, expected {expected})", directory = directory.display())]
     FileConflict { directory: PathBuf, file: String, found: String, expected: String },
@@ -114,22 +114,22 @@ pub enum Refusal {
     VersionConflict { entry: String, property: &'static str, found: String, expected: String },
     /// Another plugin is mounted at the path.
     #[error("{path} is a mount of the plugin {plugin}")]
-    MountConflict { path: MountPath, plugin: String },
+    MountConflict { path: Consumer, plugin: String },
     /// Mount paths must not overlap.
     #[error("{path} cannot be mounted, because it overlaps with the mount {other}")]
-    MountsOverlap { path: MountPath, other: String },
+    MountsOverlap { path: Consumer, other: String },
     /// A pin overrides the version of mounts.
     #[error("{name} is pinned to {pinned}")]
     Pinned { kind: PluginType, name: String, pinned: String, version: Version },
     /// The mount has a newer version.
     #[error("{path} has version {current}, which is newer than {target}")]
-    Downgrade { path: MountPath, current: String, target: Version },
+    Downgrade { path: Consumer, current: String, target: Version },
     /// A reloaded mount does not run its configured version.
     #[error("{path} runs {running:?} after its reload, expected {expected:?}")]
-    RunningVersionMismatch { path: MountPath, running: String, expected: String },
+    RunningVersionMismatch { path: Consumer, running: String, expected: String },
     /// Nothing is mounted at the path.
     #[error("nothing is mounted at {path}")]
-    MountNotFound { path: MountPath },
+    MountNotFound { path: Consumer },
     /// No mount runs the plugin.
     #[error("no mount runs the {kind} plugin {name}")]
     NoMountOfPlugin { kind: PluginType, name: String },
@@ -147,12 +147,12 @@ pub enum Refusal {
     BreakingChange { name: String, breaks: Vec<String> },
     /// A pin applies to every mount of a plugin.
     #[error("{name} is pinned to {pinned}, so {path} would be moved too")]
-    PinAffectsOtherMounts { name: String, pinned: String, path: MountPath },
+    PinAffectsOtherMounts { name: String, pinned: String, path: Consumer },
     /// A pin applies to the mounts of every namespace.
     #[error(
         "{name} is pinned to {pinned}, so {path} of another namespace would be moved too, without verification"
     )]
-    PinAffectsOtherNamespaces { name: String, pinned: String, path: String },
+    PinAffectsOtherNamespaces { kind: PluginType, name: String, pinned: String, path: String },
     /// All namespaces share one catalog.
     #[error("all namespaces share one catalog, and the namespace {namespace} cannot see what the others run")]
     NotRootNamespace { namespace: String },
@@ -189,10 +189,7 @@ pub enum Refusal {
     WouldRestartPods { container: String },
     /// A reloaded mount has no process.
     #[error("no process runs {file}, although the server reports it for {path}")]
-    NoProcess { path: MountPath, file: String },
-    /// Servers do not show what uses plugins of this type.
-    #[error("the server does not show what uses the {kind} plugin {name}")]
-    UseUnknown { kind: PluginType, name: String },
+    NoProcess { path: Consumer, file: String },
     /// The version is in use.
     #[error("{name} {version} is in use: {usage}")]
     InUse { name: String, version: String, usage: InUse },
@@ -297,7 +294,10 @@ impl Refusal {
                 format!("Register it as {reported}, or use the right binary.")
             }
             Self::TypeMismatch { reported, .. } => format!("Register it as type {reported}."),
-            Self::NotMountable { .. } => "Register it without mounts, and enable it with `vault auth enable` or the command of its type.".into(),
+            Self::NotMountable { kind: PluginType::Database, .. } => {
+                "Register it without mounts, and create the connection with `vault write database/config/NAME plugin_name=PLUGIN ...`.".into()
+            }
+            Self::NotMountable { .. } => "Choose a path of its type: auth mounts are below auth/.".into(),
             Self::FileConflict { file, .. } => {
                 format!("The content of a version must not change: use the existing build, give this build another version, or remove {file} if nothing runs it.")
             }
@@ -327,8 +327,9 @@ impl Refusal {
             Self::BreakingChange { .. } => {
                 "Change the clients first, then allow it with --allow-breaking.".into()
             }
-            Self::PinAffectsOtherMounts { name, .. } => format!(
-                "Omit --mount, or delete the pin with `vault delete sys/plugins/pins/secret/{name}`."
+            Self::PinAffectsOtherMounts { name, path, .. } => format!(
+                "Omit --mount, or delete the pin with `vault delete sys/plugins/pins/{}/{name}`.",
+                path.kind()
             ),
             Self::StaysSealed => {
                 "Allow it with --allow-sealed-restart, and have the key shares ready (`reload` has this flag, `doctor --fix` does not): \
@@ -338,8 +339,8 @@ impl Refusal {
             Self::LosesQuorum { .. } => {
                 "Add a third voter, or accept the interruption with --allow-quorum-loss (`reload` has this flag, `doctor --fix` does not).".into()
             }
-            Self::PinAffectsOtherNamespaces { name, .. } => format!(
-                "Delete the pin with `vault delete sys/plugins/pins/secret/{name}`, then move each namespace with a separate run (--namespace)."
+            Self::PinAffectsOtherNamespaces { kind, name, .. } => format!(
+                "Delete the pin with `vault delete sys/plugins/pins/{kind}/{name}`, then move each namespace with a separate run (--namespace)."
             ),
             Self::NotRootNamespace { .. } => {
                 "Run this in the root namespace, without --namespace and VAULT_NAMESPACE, and with a token of it.".into()
@@ -368,14 +369,11 @@ impl Refusal {
                 "Set updateStrategy.type of the StatefulSet to OnDelete first, so that nodes restart only on request.".into()
             }
             Self::NoProcess { .. } => "Read the output of the plugin in the server's log.".into(),
-            Self::UseUnknown { kind, name } => {
-                format!("Make sure that nothing uses it, then run `vault plugin deregister {kind} {name}`.")
-            }
             Self::InUse { .. } => {
                 "Move the mounts to another version first (`upgrade`, `rollback`), or disable them.".into()
             }
             Self::MountNotFound { .. } | Self::NoMountOfPlugin { .. } => {
-                "`vault secrets list -detailed` shows what is mounted.".into()
+                "`vault-token-plugin status` shows what each mount runs.".into()
             }
         }
     }

@@ -5,8 +5,8 @@
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
+use crate::consumer::{AUTH_PREFIX, CANARY_MOUNT_PREFIX, Consumer};
 use crate::goal::CANARY_NAME_SUFFIX;
-use crate::mount_path::{CANARY_MOUNT_PREFIX, MountPath};
 
 /// A rule of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,12 +21,13 @@ pub struct PolicyRule {
 
 /// Returns the rules that `register`, `upgrade`, `rollback`, `gc`, `status` and `doctor` need for one plugin on its mounts. No other
 /// capability is needed.
-pub fn policy_rules(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<PolicyRule> {
+pub fn policy_rules(kind: PluginType, name: &str, mounts: &[Consumer]) -> Vec<PolicyRule> {
     let rule = |path: &str, capabilities, reason| PolicyRule { path: path.to_owned(), capabilities, reason };
     let mut rules = vec![
         rule("sys/config/state/sanitized", &["read"], "find the plugin directory of the servers"),
         rule("sys/capabilities-self", &["update"], "check the capabilities below before anything changes"),
         rule("sys/mounts", &["read"], "read the mounts and their running versions"),
+        rule("sys/auth", &["read"], "the same for auth mounts"),
         rule("sys/plugins/catalog", &["read"], "list the registered versions"),
         rule(
             &format!("sys/plugins/catalog/{kind}/{name}"),
@@ -49,8 +50,10 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<P
             "list their child namespaces; a deeper level needs a rule with one more `+/`",
         ),
         rule("+/sys/mounts", &["read"], "read the mounts of these namespaces"),
+        rule("+/sys/auth", &["read"], "read their auth mounts"),
         rule("+/+/sys/namespaces", &["list"], "the same, one level deeper"),
         rule("+/+/sys/mounts", &["read"], "the same, one level deeper"),
+        rule("+/+/sys/auth", &["read"], "the same, one level deeper"),
         rule(
             "sys/ha-status",
             &["read"],
@@ -73,16 +76,6 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<P
             &["create", "read", "update", "delete", "sudo"],
             "register the canary plugin while a pin holds the other mounts",
         ),
-        rule(
-            &format!("sys/mounts/{CANARY_MOUNT_PREFIX}{name}-*"),
-            &["create", "read", "update", "delete"],
-            "create and remove the canary mount",
-        ),
-        rule(
-            &format!("{CANARY_MOUNT_PREFIX}{name}-*"),
-            &["create", "read", "update", "list"],
-            "smoke-test it",
-        ),
         rule("sys/step-down", &["create", "update", "sudo"], "test a failover on request"),
         rule(
             "sys/storage/raft/autopilot/state",
@@ -98,21 +91,72 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<P
         rule("sys/leases/renew", &["create", "update"], "verify that the lease can be renewed"),
         rule("sys/leases/revoke", &["create", "update"], "revoke the smoke test's credential"),
     ];
-    for mount in mounts {
-        let path = mount.as_str().trim_end_matches('/');
-        rules.push(rule(
-            &format!("sys/mounts/{path}"),
-            &["create", "read", "update"],
-            "mount the plugin; unmounting is not needed and not permitted",
-        ));
-        rules.push(rule(&format!("sys/mounts/{path}/tune"), &["create", "read", "update"], "move the mount"));
-        rules.push(rule(
-            &format!("{path}/*"),
-            &["create", "read", "update", "list"],
-            "configure the engine and read the smoke test's credential",
-        ));
+    if kind != PluginType::Database {
+        rules.extend(canary_rules(kind, name));
+    }
+    for consumer in mounts {
+        rules.extend(consumer_rules(&consumer.clone().of_kind(kind)));
     }
     rules
+}
+
+/// The rules for the canary mount. A connection needs none: the server verifies a new version before it closes the previous connection.
+fn canary_rules(kind: PluginType, name: &str) -> [PolicyRule; 2] {
+    let (enable, below) = match kind {
+        PluginType::Auth => (format!("sys/auth/{CANARY_MOUNT_PREFIX}{name}-*"), AUTH_PREFIX),
+        PluginType::Secret | PluginType::Database => {
+            (format!("sys/mounts/{CANARY_MOUNT_PREFIX}{name}-*"), "")
+        }
+    };
+    let capabilities: &[&str] = match kind {
+        PluginType::Auth => &["create", "read", "update", "delete", "sudo"],
+        PluginType::Secret | PluginType::Database => &["create", "read", "update", "delete"],
+    };
+    [
+        PolicyRule { path: enable, capabilities, reason: "create and remove the canary mount" },
+        PolicyRule {
+            path: format!("{below}{CANARY_MOUNT_PREFIX}{name}-*"),
+            capabilities: &["create", "read", "update", "list"],
+            reason: "smoke-test it",
+        },
+    ]
+}
+
+/// The rules for a consumer that the goal names.
+fn consumer_rules(consumer: &Consumer) -> Vec<PolicyRule> {
+    let rule = |path: String, capabilities, reason| PolicyRule { path, capabilities, reason };
+    let path = consumer.as_str().trim_end_matches('/');
+    match consumer.kind() {
+        PluginType::Secret => vec![
+            rule(
+                format!("sys/mounts/{path}"),
+                &["create", "read", "update"],
+                "mount the plugin; unmounting is not needed and not permitted",
+            ),
+            rule(format!("sys/mounts/{path}/tune"), &["create", "read", "update"], "move the mount"),
+            rule(
+                format!("{path}/*"),
+                &["create", "read", "update", "list"],
+                "configure the engine and read the smoke test's credential",
+            ),
+        ],
+        PluginType::Auth => vec![
+            rule(
+                format!("sys/{path}"),
+                &["create", "read", "update", "sudo"],
+                "mount the plugin; unmounting is not needed and not permitted",
+            ),
+            rule(format!("sys/mounts/{path}"), &["read"], "read what the mount runs"),
+            rule(format!("sys/mounts/{path}/tune"), &["create", "read", "update"], "move the mount"),
+            rule(format!("{path}/*"), &["create", "read", "update", "list"], "configure the auth method"),
+        ],
+        PluginType::Database => vec![
+            rule(consumer.join("config"), &["list"], "list the connections"),
+            rule(path.to_owned(), &["create", "read", "update"], "move the connection"),
+            rule(consumer.reset_path(), &["create", "update"], "open the connection again under a pin"),
+            rule(consumer.join("creds/*"), &["read"], "read the smoke test's credential"),
+        ],
+    }
 }
 
 #[cfg(test)]
@@ -128,5 +172,9 @@ mod tests {
         let paths: BTreeSet<&str> = rules.iter().map(|rule| rule.path.as_str()).collect();
         assert_eq!(paths.len(), rules.len());
         assert!(paths.contains("sys/mounts/team/custom/tune"));
+        let auth = policy_rules(PluginType::Auth, "jwt", &["jwt".parse().expect("a path")]);
+        let needs_sudo =
+            |path: &str| auth.iter().any(|rule| rule.path == path && rule.capabilities.contains(&"sudo"));
+        assert!(needs_sudo("sys/auth/jwt") && !needs_sudo("sys/mounts/auth/jwt/tune"));
     }
 }

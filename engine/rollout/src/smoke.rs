@@ -1,10 +1,17 @@
-//! The smoke test of a mount: issues a credential, looks up its lease, renews it, revokes it, and verifies that it is revoked.
+//! The smoke test of a mount: issues a credential, looks up its lease, renews it, revokes it, and verifies that it is revoked. On an auth
+//! mount it logs in, and does the same with the token.
+
+mod login;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use vault_api::leases::{Lookup, Renew, Revoke};
 use vault_api::{CallError, Client, logical};
 
+use crate::consumer::AUTH_PREFIX;
 use crate::event::Event;
+use crate::goal::DesiredValue;
 
 /// The result of a smoke test, without the values of the credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +22,18 @@ pub struct SmokeReport {
     pub fields: Vec<String>,
     /// The lease, if there was one.
     pub lease: Option<SmokeLease>,
+    /// The token, if it was a login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<SmokeToken>,
+}
+
+/// A token that a login has created. It is revoked, unless it is a batch token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SmokeToken {
+    /// Its TTL; zero if it does not expire.
+    pub ttl_seconds: u64,
+    /// Its policies.
+    pub policies: Vec<String>,
 }
 
 /// A lease that was issued and is revoked.
@@ -71,6 +90,47 @@ pub enum SmokeError {
         #[source]
         source: CallError,
     },
+    /// The login failed.
+    #[error("could not log in at {path}")]
+    Login {
+        /// Full path.
+        path: String,
+        /// The cause.
+        #[source]
+        source: CallError,
+    },
+    /// The login was accepted, and created no token.
+    #[error("the login at {path} returned no token")]
+    NoToken {
+        /// Full path.
+        path: String,
+    },
+    /// The token could not be looked up. It is revoked.
+    #[error("could not look up the token of the login at {path}")]
+    Token {
+        /// Full path.
+        path: String,
+        /// The cause.
+        #[source]
+        source: CallError,
+    },
+    /// The token could not be revoked and may be valid.
+    #[error(
+        "could not revoke the token with the accessor {accessor}, which may still be valid; `vault token revoke -accessor {accessor}` revokes it"
+    )]
+    TokenNotRevoked {
+        /// Its accessor.
+        accessor: String,
+        /// The cause.
+        #[source]
+        source: CallError,
+    },
+    /// The server reported that the token is revoked, and still accepts it.
+    #[error("the token with the accessor {accessor} is still valid after it was revoked")]
+    TokenStillValid {
+        /// Its accessor.
+        accessor: String,
+    },
     /// The server reported that the lease is revoked, and still has it.
     #[error("the lease {lease_id} still exists after it was revoked")]
     NotRevoked {
@@ -83,10 +143,17 @@ impl SmokeError {
     /// The request that failed; `None` if the response was unexpected.
     pub(crate) fn call_error(&self) -> Option<&CallError> {
         match self {
-            Self::Read { source, .. } | Self::Lease { source, .. } | Self::RevokeFailed { source, .. } => {
-                Some(source)
-            }
-            Self::NoData { .. } | Self::UnknownLease { .. } | Self::NotRevoked { .. } => None,
+            Self::Read { source, .. }
+            | Self::Lease { source, .. }
+            | Self::Login { source, .. }
+            | Self::Token { source, .. }
+            | Self::TokenNotRevoked { source, .. }
+            | Self::RevokeFailed { source, .. } => Some(source),
+            Self::NoData { .. }
+            | Self::NoToken { .. }
+            | Self::UnknownLease { .. }
+            | Self::TokenStillValid { .. }
+            | Self::NotRevoked { .. } => None,
         }
     }
 
@@ -94,7 +161,7 @@ impl SmokeError {
     pub(crate) fn unrevoked_lease(&self) -> Option<&str> {
         match self {
             Self::RevokeFailed { lease_id, .. } | Self::NotRevoked { lease_id } => Some(lease_id),
-            Self::Read { .. } | Self::NoData { .. } | Self::UnknownLease { .. } | Self::Lease { .. } => None,
+            _ => None,
         }
     }
 }
@@ -104,12 +171,16 @@ pub(crate) fn revoke_hint(lease: &str) -> String {
     format!("A credential may still be valid. Revoke it with `vault-token-plugin creds revoke {lease}`.")
 }
 
-/// Runs the smoke test of a full path. Revokes the lease also if the test fails; do not drop the future before it ends.
+/// Runs the smoke test of a full path; `data` are the credentials of a login. Revokes the lease or the token also if the test fails; do not drop the future before it ends.
 pub async fn run_smoke_test(
     client: &Client,
     path: &str,
+    data: &BTreeMap<String, DesiredValue>,
     listener: &mut dyn FnMut(&Event),
 ) -> Result<SmokeReport, SmokeError> {
+    if path.starts_with(AUTH_PREFIX) {
+        return login::run(client, path, data, listener).await;
+    }
     let reply = client
         .send(&logical::Read { path: path.to_owned() })
         .await
@@ -122,7 +193,7 @@ pub async fn run_smoke_test(
         return if fields.is_empty() {
             Err(SmokeError::NoData { path: path.to_owned() })
         } else {
-            Ok(SmokeReport { path: path.to_owned(), fields, lease: None })
+            Ok(SmokeReport { path: path.to_owned(), fields, lease: None, token: None })
         };
     }
     listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
@@ -130,12 +201,12 @@ pub async fn run_smoke_test(
     match revoke_and_verify(client, &lease_id).await {
         Ok(()) => {}
         Err(SmokeError::RevokeFailed { source, .. }) if is_unrevocable_data_lease(&source) => {
-            return Ok(SmokeReport { path: path.to_owned(), fields, lease: None });
+            return Ok(SmokeReport { path: path.to_owned(), fields, lease: None, token: None });
         }
         Err(error) => return Err(error),
     }
     listener(&Event::SmokeCredentialRevoked { path: path.to_owned() });
-    Ok(SmokeReport { path: path.to_owned(), fields, lease: Some(lease?) })
+    Ok(SmokeReport { path: path.to_owned(), fields, lease: Some(lease?), token: None })
 }
 
 /// Whether a lease that could not be revoked is not of a credential: the server also creates leases for the data of a key-value engine that is

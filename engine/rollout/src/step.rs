@@ -10,8 +10,8 @@ use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Binary;
+use crate::consumer::Consumer;
 use crate::goal::{DesiredValue, DesiredWrite};
-use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::version::Version;
 
@@ -54,7 +54,7 @@ pub enum Step {
     /// Enables a mount.
     EnableMount {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// Name of the plugin.
         plugin: String,
         /// The version that it runs.
@@ -65,7 +65,7 @@ pub enum Step {
     /// Configures the version of a mount, which takes effect when it is reloaded.
     TuneMount {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// The configured version so far, with its `v`; empty if unversioned.
         from: String,
         /// The version.
@@ -86,7 +86,7 @@ pub enum Step {
     /// Enables the canary mount, on which a version is tested before other mounts use it.
     MountCanary {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// Name of the plugin.
         plugin: String,
         /// The version that it runs.
@@ -97,25 +97,28 @@ pub enum Step {
     /// Configures and smoke-tests the canary mount.
     VerifyCanary {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
         /// What is written below the mount; only the paths in JSON.
         #[serde(serialize_with = "as_paths")]
         writes: Vec<DesiredWrite>,
         /// The mount whose configuration is copied; `None` if the canary has a separate one.
         #[serde(skip_serializing_if = "Option::is_none")]
-        source_mount: Option<MountPath>,
+        source_mount: Option<Consumer>,
         /// Path below the mount that is smoke-tested.
         smoke_path: Option<String>,
+        /// The credentials of its login.
+        #[serde(skip)]
+        smoke_data: BTreeMap<String, DesiredValue>,
     },
     /// Disables the canary mount.
     RemoveCanary {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
     },
     /// Reloads the plugin of a mount. One mount per step, so that each has the full timeout of a request.
     ReloadMount {
         /// Path of the mount.
-        path: MountPath,
+        path: Consumer,
     },
     /// Writes fields.
     Write {
@@ -125,10 +128,13 @@ pub enum Step {
         #[serde(rename = "fields", serialize_with = "as_field_names")]
         data: BTreeMap<String, DesiredValue>,
     },
-    /// Reads a path that must return a lease or data, and revokes the lease.
+    /// Reads a path that must return a lease or data, or logs in, and revokes the lease or the token.
     SmokeTestMount {
         /// Full path.
         path: String,
+        /// The credentials of the login.
+        #[serde(skip)]
+        data: BTreeMap<String, DesiredValue>,
     },
     /// Removes a version from the catalog.
     DeregisterVersion {
@@ -247,7 +253,7 @@ impl fmt::Display for Step {
             Self::MountCanary { path, plugin, version, .. } => {
                 write!(f, "mount {plugin} {} as a canary at {path}", version.v_prefixed())
             }
-            Self::VerifyCanary { path, writes, source_mount, smoke_path } => {
+            Self::VerifyCanary { path, writes, source_mount, smoke_path, smoke_data: _ } => {
                 let writes: Vec<&str> = writes.iter().map(|write| write.path.as_str()).collect();
                 let configure = match source_mount {
                     _ if writes.is_empty() => None,
@@ -265,7 +271,7 @@ impl fmt::Display for Step {
                 let fields: Vec<&str> = data.keys().map(String::as_str).collect();
                 write!(f, "write {path} ({})", fields.join(", "))
             }
-            Self::SmokeTestMount { path } => write!(f, "smoke-test {path}"),
+            Self::SmokeTestMount { path, .. } => write!(f, "smoke-test {path}"),
             Self::RemoveBinary { nodes, directory, file } => {
                 write!(f, "remove {file} from {}{}", directory.display(), on_nodes(nodes))
             }
@@ -344,7 +350,7 @@ mod tests {
     fn a_step_holds_what_it_writes_and_shows_none_of_it() {
         let secret = || DesiredValue::Secret(SecretString::new("hunter2"));
         let data = BTreeMap::from([("api_key".to_owned(), secret())]);
-        let path: MountPath = "custom".parse().expect("a path");
+        let path: Consumer = "custom".parse().expect("a path");
         let steps = [
             Step::RegisterVersion {
                 kind: PluginType::Secret,
@@ -359,8 +365,10 @@ mod tests {
                 path: path.clone(),
                 writes: vec![DesiredWrite { path: "config".into(), data: data.clone() }],
                 source_mount: None,
-                smoke_path: None,
+                smoke_path: Some("login/alice".into()),
+                smoke_data: data.clone(),
             },
+            Step::SmokeTestMount { path: path.join("login/alice"), data: data.clone() },
             Step::Write { path: path.join("config"), data },
         ];
         for step in &steps {
@@ -369,7 +377,7 @@ mod tests {
             assert!(!shown.contains("hunter2"), "{shown}");
         }
         assert_eq!(
-            serde_json::to_value(&steps[2]).expect("a step is JSON"),
+            serde_json::to_value(&steps[3]).expect("a step is JSON"),
             json!({"step": "write", "path": "custom/config", "fields": ["api_key"]})
         );
     }

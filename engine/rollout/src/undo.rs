@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use vault_api::catalog::{Deregister, PluginRef};
-use vault_api::mounts::{Disable, Read, TuneVersion};
+use vault_api::catalog::{Deregister, PluginRef, PluginType};
+use vault_api::mounts::Disable;
 use vault_api::pins::{Pin, Set};
-use vault_api::{CallError, Client, Endpoint, reload};
+use vault_api::{CallError, Client, Endpoint};
 
+use crate::consumer::Consumer;
+use crate::consumer_requests;
 use crate::decide::unreloaded_mounts;
 use crate::deployment::{Deployment, Detail, Freshness, LeaseLock, LockLost, Query};
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::UpgradeGoal;
-use crate::mount_path::MountPath;
 use crate::observe::Environment;
 use crate::observed::deployment::{NodeName, Readiness};
 use crate::observed::{Observed, PluginDirectory};
@@ -44,17 +45,17 @@ impl Failover {
 pub(crate) enum VersionSwitch {
     /// One mount, by its configuration.
     Mount {
-        path: MountPath,
+        path: Consumer,
         /// The previous version with its `v`; empty if it had none.
         from: String,
     },
     /// All mounts of a plugin, by its pin.
-    Pin { pin: Pin, mounts: Vec<MountPath> },
+    Pin { pin: Pin, mounts: Vec<Consumer> },
 }
 
 impl VersionSwitch {
     /// The mounts that a step moves; `mounts` are those of its plugin.
-    pub(crate) fn from_step(step: &Step, mounts: &[MountPath]) -> Option<VersionSwitch> {
+    pub(crate) fn from_step(step: &Step, mounts: &[Consumer]) -> Option<VersionSwitch> {
         match step {
             Step::TuneMount { path, from, .. } => {
                 Some(VersionSwitch::Mount { path: path.clone(), from: from.clone() })
@@ -91,7 +92,7 @@ impl VersionSwitch {
     }
 
     /// The mounts, with their previous versions.
-    pub(crate) fn mounts(&self) -> Vec<(&MountPath, &str)> {
+    pub(crate) fn mounts(&self) -> Vec<(&Consumer, &str)> {
         match self {
             VersionSwitch::Mount { path, from } => vec![(path, from)],
             VersionSwitch::Pin { pin, mounts } => {
@@ -102,8 +103,8 @@ impl VersionSwitch {
 }
 
 /// The mounts of all switches, sorted.
-pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<MountPath> {
-    let mut paths: Vec<MountPath> =
+pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<Consumer> {
+    let mut paths: Vec<Consumer> =
         switched.iter().flat_map(VersionSwitch::mounts).map(|(path, _)| path.clone()).collect();
     paths.sort();
     paths.dedup();
@@ -135,18 +136,26 @@ impl UndoContext<'_> {
         let mut paths = Vec::new();
         for switched in switched {
             match switched {
-                VersionSwitch::Mount { path, from } if from.is_empty() => remaining.push(format!(
+                VersionSwitch::Mount { path, from }
+                    if from.is_empty() && path.kind() != PluginType::Database =>
+                {
+                    remaining.push(format!(
                     "{path} had no version before, which cannot be configured again: move it to a working version, and reload it"
-                )),
+                    ));
+                }
                 VersionSwitch::Mount { path, from } => {
                     if self.is_gone(path).await {
                         continue;
                     }
-                    match self
-                        .send_change(&TuneVersion { path: path.to_string(), version: from.clone() })
-                        .await
-                    {
-                        Ok(_) => paths.push(path.to_string()),
+                    let is_back = || consumer_requests::connection_has_version(&self.client, path, from);
+                    if let Ok(true) = self.with_failover(is_back, || Ok(())).await {
+                        continue;
+                    }
+                    let set = || consumer_requests::set_version(&self.client, path, from.clone());
+                    match self.with_failover(set, || self.check_lock()).await {
+                        // A connection is opened again by the request.
+                        Ok(_) if path.kind() == PluginType::Database => {}
+                        Ok(_) => paths.push(path.clone()),
                         Err(error) => {
                             remaining.push(format!(
                                 "{path} could not be moved back to {from} ({})",
@@ -159,7 +168,7 @@ impl UndoContext<'_> {
                     Ok(_) => {
                         for path in mounts {
                             if !self.is_gone(path).await {
-                                paths.push(path.to_string());
+                                paths.push(path.clone());
                             }
                         }
                     }
@@ -175,17 +184,18 @@ impl UndoContext<'_> {
         }
         // One request per mount: each has the full timeout, and one failure does not affect the others.
         for path in paths {
-            if let Err(error) = self.send_change(&reload::ReloadMounts { paths: vec![path.clone()] }).await {
+            let reload = || consumer_requests::reload(&self.client, &path);
+            if let Err(error) = self.with_failover(reload, || self.check_lock()).await {
                 remaining.push(format!("{path} could not be reloaded ({})", error_chain(&error)));
             }
         }
         for (path, from) in
             switched.iter().flat_map(VersionSwitch::mounts).filter(|(_, from)| !from.is_empty())
         {
-            match self.send_read(&Read { path: path.to_string() }).await {
-                Ok(Some(shown)) if shown.mount.running_version == *from => {}
-                Ok(Some(shown)) => {
-                    remaining.push(format!("{path} runs {:?}, expected {from}", shown.mount.running_version));
+            match self.running_version(path).await {
+                Ok(Some(running)) if running == *from => {}
+                Ok(Some(running)) => {
+                    remaining.push(format!("{path} runs {running:?}, expected {from}"));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -198,8 +208,12 @@ impl UndoContext<'_> {
     }
 
     /// Whether nothing is mounted at the path. False if that is unknown.
-    pub(crate) async fn is_gone(&self, path: &MountPath) -> bool {
-        matches!(self.send_read(&Read { path: path.to_string() }).await, Ok(None))
+    pub(crate) async fn is_gone(&self, path: &Consumer) -> bool {
+        matches!(self.running_version(path).await, Ok(None))
+    }
+
+    async fn running_version(&self, path: &Consumer) -> Result<Option<String>, UndoError> {
+        self.with_failover(|| consumer_requests::running_version(&self.client, path), || Ok(())).await
     }
 
     /// Removes what `steps` have added: canary mounts, catalog entries, files. The last step may have failed halfway.
@@ -254,9 +268,9 @@ impl UndoContext<'_> {
     }
 
     /// Disables the canary mount, and verifies that it is gone. It may have been enabled by a request whose response was lost.
-    async fn remove_canary(&self, path: &MountPath) -> Result<(), String> {
+    async fn remove_canary(&self, path: &Consumer) -> Result<(), String> {
         let disabled = self.send_change(&Disable { path: path.to_string() }).await;
-        match self.send_read(&Read { path: path.to_string() }).await {
+        match self.running_version(path).await {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(match disabled {
                 Ok(_) => "it is still mounted".to_owned(),
@@ -332,24 +346,19 @@ impl UndoContext<'_> {
 
     /// Sends a request that changes something, if this run still holds the lock.
     async fn send_change<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, UndoError> {
-        self.send_with_failover(endpoint, || self.check_lock()).await
-    }
-
-    /// Sends a read request.
-    async fn send_read<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, UndoError> {
-        self.send_with_failover(endpoint, || Ok(())).await
+        self.with_failover(|| self.client.send(endpoint), || self.check_lock()).await
     }
 
     /// Sends a request, and repeats it after a failover. It must be `allowed` before each attempt.
-    async fn send_with_failover<E: Endpoint>(
+    async fn with_failover<T>(
         &self,
-        endpoint: &E,
+        send: impl AsyncFn() -> Result<T, CallError>,
         allowed: impl Fn() -> Result<(), LockLost>,
-    ) -> Result<E::Response, UndoError> {
+    ) -> Result<T, UndoError> {
         let mut poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             allowed()?;
-            match self.client.send(endpoint).await {
+            match send().await {
                 Err(error)
                     if self.failover == Failover::Possible && is_node_loss(&error) && !poll.timed_out() =>
                 {

@@ -9,10 +9,11 @@ use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
 use crate::{ApiError, SecretString};
 
 /// Type of a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginType {
     /// Secrets engine.
+    #[default]
     Secret,
     /// Auth method.
     Auth,

@@ -26,8 +26,8 @@
 //!
 //! - Requests: [`Endpoint`], [`Client`], and [`ClientConfig`] with TLS, timeouts and [`Proxies`].
 //! - Errors: [`CallError`], which is an [`ApiError`] if the server responded.
-//! - Plugins: [`catalog`], [`pins`], [`mounts`], [`reload`], [`help`].
-//! - Secrets: [`logical`] for any path, [`leases`], [`token`], [`auth_kubernetes`] for the login of a pod.
+//! - Plugins: [`catalog`], [`pins`], [`mounts`], [`database`], [`reload`], [`help`].
+//! - Secrets: [`logical`] for any path, [`leases`], [`token`], [`login`] for any auth method, [`auth_kubernetes`] for the login of a pod.
 //! - The server: [`health`], [`seal_status`], [`leader`], [`ha`], [`raft`], [`step_down`], [`config_state`].
 //! - Access: [`capabilities`], [`namespaces`].
 
@@ -35,12 +35,14 @@ pub mod auth_kubernetes;
 pub mod capabilities;
 pub mod catalog;
 pub mod config_state;
+pub mod database;
 pub mod ha;
 pub mod health;
 pub mod help;
 pub mod leader;
 pub mod leases;
 pub mod logical;
+pub mod login;
 pub mod mounts;
 pub mod namespaces;
 pub mod pins;

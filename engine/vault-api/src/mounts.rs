@@ -1,6 +1,7 @@
-//! The mounts of secrets engines.
+//! The mounts of secrets engines and auth methods. The path of an auth mount starts with `auth/`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -39,7 +40,11 @@ pub struct MountInfo {
 #[derive(Clone, Copy, Debug)]
 pub struct List;
 
-/// `GET sys/mounts/:path`: one mount, with the warnings of the server.
+/// `GET sys/auth`: all auth mounts of the namespace by path, without `auth/` and with a trailing slash.
+#[derive(Clone, Copy, Debug)]
+pub struct ListAuth;
+
+/// `GET sys/mounts/:path`: one mount, with the warnings of the server. Other than `sys/auth/:path`, it needs no `sudo` for an auth mount.
 #[derive(Clone, Debug)]
 pub struct Read {
     /// Path, with or without its trailing slash.
@@ -55,7 +60,7 @@ pub struct MountWithWarnings {
     pub warnings: Vec<String>,
 }
 
-/// `POST sys/mounts/:path`: mounts a plugin. Returns the warnings of the server.
+/// `POST sys/mounts/:path` or `POST sys/auth/:path`: mounts a plugin. Returns the warnings of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enable {
     /// Path, with or without its trailing slash.
@@ -64,6 +69,8 @@ pub struct Enable {
     pub plugin: String,
     /// Version to run, with its `v`. Must be `None` if the plugin is pinned.
     pub version: Option<String>,
+    /// Limit for the TTLs of its leases and tokens; `None` for that of the server.
+    pub max_lease_ttl: Option<Duration>,
 }
 
 /// `POST sys/mounts/:path/tune`: sets the version that the next reload starts. The server refuses it for a pinned plugin.
@@ -75,7 +82,7 @@ pub struct TuneVersion {
     pub version: String,
 }
 
-/// `DELETE sys/mounts/:path`: revokes the leases of the mount and deletes its data.
+/// `DELETE sys/mounts/:path` or `DELETE sys/auth/:path`: revokes the leases of the mount and deletes its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disable {
     /// Path, with or without its trailing slash.
@@ -95,13 +102,26 @@ impl Endpoint for List {
     }
 }
 
+impl Endpoint for ListAuth {
+    type Response = BTreeMap<String, MountInfo>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get("sys/auth")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        endpoint::data(reply)
+    }
+}
+
 impl Endpoint for Read {
     /// `None` if nothing is mounted at the path.
     type Response = Option<MountWithWarnings>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&mount_path(&self.path))
+        endpoint::get(&tunable_path(&self.path))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
@@ -122,7 +142,10 @@ impl Endpoint for Enable {
     fn request(&self) -> Request<Bytes> {
         let mut body = json!({ "type": self.plugin });
         if let Some(version) = &self.version {
-            body["config"] = json!({ "plugin_version": version });
+            body["config"]["plugin_version"] = json!(version);
+        }
+        if let Some(ttl) = &self.max_lease_ttl {
+            body["config"]["max_lease_ttl"] = json!(format!("{}s", ttl.as_secs()));
         }
         endpoint::request_with_json(Method::POST, &mount_path(&self.path), &body)
     }
@@ -138,7 +161,7 @@ impl Endpoint for TuneVersion {
 
     fn request(&self) -> Request<Bytes> {
         let body = json!({ "plugin_version": self.version });
-        endpoint::request_with_json(Method::POST, &format!("{}/tune", mount_path(&self.path)), &body)
+        endpoint::request_with_json(Method::POST, &format!("{}/tune", tunable_path(&self.path)), &body)
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -159,7 +182,16 @@ impl Endpoint for Disable {
     }
 }
 
+/// Path at which a mount is enabled and disabled.
 fn mount_path(path: &str) -> String {
+    match path.trim_matches('/').strip_prefix("auth/") {
+        Some(path) => format!("sys/auth/{}", encode_path(path)),
+        None => tunable_path(path),
+    }
+}
+
+/// Path at which a mount of either kind is read and tuned. The same under `sys/auth` requires `sudo`.
+fn tunable_path(path: &str) -> String {
     format!("sys/mounts/{}", encode_path(path.trim_matches('/')))
 }
 
@@ -174,14 +206,39 @@ mod tests {
 
     #[test]
     fn the_version_is_sent_only_if_it_is_set() {
-        let mut enable =
-            Enable { path: "custom/".into(), plugin: "custom-plugin".into(), version: Some("v1.2.3".into()) };
+        let mut enable = Enable {
+            path: "custom/".into(),
+            plugin: "custom-plugin".into(),
+            version: Some("v1.2.3".into()),
+            max_lease_ttl: None,
+        };
         assert_eq!(
             request_line(&enable.request()),
             r#"POST /v1/sys/mounts/custom {"config":{"plugin_version":"v1.2.3"},"type":"custom-plugin"}"#
         );
         enable.version = None;
         assert_eq!(request_line(&enable.request()), r#"POST /v1/sys/mounts/custom {"type":"custom-plugin"}"#);
+    }
+
+    #[test]
+    fn an_auth_mount_is_enabled_as_such_and_tuned_without_sudo() {
+        let enable = Enable {
+            path: "auth/jwt/".into(),
+            plugin: "jwt".into(),
+            version: None,
+            max_lease_ttl: Some(Duration::from_secs(300)),
+        };
+        assert_eq!(
+            request_line(&enable.request()),
+            r#"POST /v1/sys/auth/jwt {"config":{"max_lease_ttl":"300s"},"type":"jwt"}"#
+        );
+        let tune = TuneVersion { path: "auth/jwt/".into(), version: "v1.2.3".into() };
+        assert_eq!(
+            request_line(&tune.request()),
+            r#"POST /v1/sys/mounts/auth/jwt/tune {"plugin_version":"v1.2.3"}"#
+        );
+        assert_eq!(request_line(&Disable { path: "auth/jwt/".into() }.request()), "DELETE /v1/sys/auth/jwt");
+        assert_eq!(request_line(&Read { path: "auth/jwt/".into() }.request()), "GET /v1/sys/mounts/auth/jwt");
     }
 
     #[test]

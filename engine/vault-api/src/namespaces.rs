@@ -24,6 +24,13 @@ pub struct ListMounts {
     pub namespace: String,
 }
 
+/// `GET sys/auth` of a namespace.
+#[derive(Clone, Debug)]
+pub struct ListAuthMounts {
+    /// Path relative to the namespace of the client, with a trailing slash.
+    pub namespace: String,
+}
+
 #[derive(Deserialize)]
 struct KeysBody {
     #[serde(default, deserialize_with = "endpoint::null_as_default")]
@@ -53,6 +60,19 @@ impl Endpoint for ListMounts {
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get(&format!("{}sys/mounts", encode_path(&self.namespace)))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        endpoint::data(reply)
+    }
+}
+
+impl Endpoint for ListAuthMounts {
+    type Response = BTreeMap<String, MountInfo>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get(&format!("{}sys/auth", encode_path(&self.namespace)))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {

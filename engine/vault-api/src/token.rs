@@ -34,6 +34,13 @@ pub struct RenewSelf;
 #[derive(Clone, Copy, Debug)]
 pub struct RevokeSelf;
 
+/// `POST auth/token/revoke-accessor`: revokes the token of an accessor.
+#[derive(Clone, Debug)]
+pub struct RevokeAccessor {
+    /// Accessor of the token.
+    pub accessor: String,
+}
+
 /// A token that a login or renewal returned.
 #[derive(Clone, Debug)]
 pub struct AuthResponse {
@@ -120,6 +127,20 @@ impl Endpoint for RevokeSelf {
 
     fn request(&self) -> Request<Bytes> {
         endpoint::request_without_body(Method::POST, "auth/token/revoke-self")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+        endpoint::warnings(reply)
+    }
+}
+
+impl Endpoint for RevokeAccessor {
+    type Response = Vec<String>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+
+    fn request(&self) -> Request<Bytes> {
+        let body = serde_json::json!({ "accessor": self.accessor });
+        endpoint::request_with_json(Method::POST, "auth/token/revoke-accessor", &body)
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {

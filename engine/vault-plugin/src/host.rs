@@ -22,6 +22,7 @@
 //! ```
 
 mod compare;
+mod database;
 mod difference;
 mod inspect;
 mod launch;
@@ -31,6 +32,7 @@ mod path_info;
 mod probe;
 
 pub use compare::{compare, compare_paths};
+pub use database::{DatabaseReport, probe_database};
 pub use difference::{Difference, DifferenceKind};
 pub use go_plugin::host::{BrokerError, Isolation, IsolationGap, NetworkAccess, ShutdownError};
 pub use go_plugin::host::{

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use dev_vault::TokenService;
 use rollout::{
-    Binary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, MountPath,
+    Binary, Consumer, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
     OtherNodesPolicy, Plugin, ProbeOutcome, ProbedPlugin, RegisterGoal, RestartConsent, RewritePolicy,
     Version,
 };
@@ -16,10 +16,11 @@ use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::commands::mount_data::{self, MountWrites};
-use crate::commands::plugin_args::{LaunchArgs, SmokeArgs};
+use crate::commands::plugin_args::LaunchArgs;
 use crate::commands::preset_data::{self, ConnectionFields};
 use crate::commands::probe::{probe, untrusted_launch};
 use crate::commands::sensitive_fields::SensitiveFields;
+use crate::commands::smoke_args::{SmokeArgs, check_smoke_data};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::key_value;
@@ -40,7 +41,7 @@ pub(super) struct DevPluginArgs {
     launch: LaunchArgs,
     /// Path to mount the plugin at [default: from the name]
     #[arg(long, value_name = "PATH")]
-    mount: Option<MountPath>,
+    mount: Option<Consumer>,
     #[command(flatten)]
     smoke: SmokeArgs,
 }
@@ -71,7 +72,9 @@ impl DevPlugin {
         context: &Context,
         ui: &mut Ui,
     ) -> Result<DevPlugin, CommandError> {
-        let DevPluginArgs { binary, name, launch, mount, smoke: SmokeArgs { smoke } } = args;
+        let DevPluginArgs { binary, name, launch, mount, smoke } = args;
+        let smoke = smoke.parse()?;
+        check_smoke_data(PluginType::Secret, smoke.as_ref())?;
         let LaunchArgs { mut args, env } = launch;
         let own = binary.is_none();
         let program = match binary {
@@ -127,7 +130,7 @@ impl DevPlugin {
         } else {
             None
         };
-        let smoke = smoke.or_else(|| sample.as_ref().map(|_| SAMPLE_CREDENTIAL.to_owned()));
+        let smoke = smoke.or_else(|| sample.as_ref().map(|_| SAMPLE_CREDENTIAL.into()));
         let writes = data.into_iter().map(|(path, data)| DesiredWrite { path, data }).collect();
         let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probe: probed };
         let register = RegisterGoal {
@@ -168,13 +171,20 @@ fn saved_sample_address(data_dir: &Path) -> Option<SocketAddr> {
 
 fn probed_version(probed: &ProbeOutcome, program: &Path) -> Result<Version, CommandError> {
     let reported = match probed {
+        ProbeOutcome::Ran(ProbedPlugin { kind: Some(PluginType::Database), .. }) => {
+            return Err(CommandError::failed(format!(
+                "{} is a database plugin, but `dev` runs secrets engines only",
+                program.display()
+            ))
+            .hint("Register it on a server with `vault-token-plugin register --type database`."));
+        }
         ProbeOutcome::Ran(ProbedPlugin { kind: Some(PluginType::Auth), .. }) => {
             return Err(CommandError::failed(format!(
                 "{} is an auth method, but `dev` runs secrets engines only",
                 program.display()
             ))
             .hint(
-                "On a server, register it with `vault-token-plugin register --type auth`, and mount it with `vault auth enable`.",
+                "Register and mount it on a server with `vault-token-plugin register --type auth --mount PATH`.",
             ));
         }
         ProbeOutcome::Ran(probe) => probe.version.as_deref(),
@@ -215,7 +225,7 @@ fn default_mount(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+fn parse_mount(text: &str) -> Result<Consumer, CommandError> {
     text.parse().map_err(|error| {
         CommandError::usage("invalid mount path").caused_by(error).hint("Set it with --mount.")
     })

@@ -23,9 +23,9 @@ pub(super) async fn register_and_smoke_test(
     }
     let mut reports = Vec::new();
     for mount in &register.mounts {
-        let Some(smoke_path) = &mount.smoke else { continue };
-        let path = mount.path.join(smoke_path);
-        let tested = run_smoke_test(&environment.client, &path, &mut |_| {}).await;
+        let Some(smoke) = &mount.smoke else { continue };
+        let path = mount.path.join(&smoke.path);
+        let tested = run_smoke_test(&environment.client, &path, &smoke.data, &mut |_| {}).await;
         reports.push(tested.map_err(|error| {
             CommandError::failed(format!("the smoke test of {path} failed")).caused_by(error)
         })?);

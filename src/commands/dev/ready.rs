@@ -41,8 +41,10 @@ impl ReadyReport {
     ) -> ReadyReport {
         let register = dev_plugin.register();
         let mount = register.mounts.first().map_or_else(String::new, |mount| mount.path.to_string());
-        let read =
-            register.mounts.first().and_then(|mount| mount.smoke.as_ref().map(|path| mount.path.join(path)));
+        let read = register
+            .mounts
+            .first()
+            .and_then(|mount| mount.smoke.as_ref().map(|smoke| mount.path.join(&smoke.path)));
         let shell = Shell::current();
         let own = shell.own_invocation();
         let cli = find_vault_cli(&shell, server.binary());

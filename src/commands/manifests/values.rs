@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use rollout::MountPath;
+use rollout::Consumer;
 use vault_api::catalog::PluginType;
 
 use super::object_name::{ContainerDirectory, ImageRef, MetricsPrefix, ObjectName, PodSelector};
@@ -37,7 +37,7 @@ pub(super) struct ManifestFlags {
     plugin_dir: ContainerDirectory,
     /// Path of a mount; repeatable [default: custom]
     #[arg(long, value_name = "PATH")]
-    mount: Vec<MountPath>,
+    mount: Vec<Consumer>,
     /// Service account of the operator [default: PREFIX-operator]
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     service_account: Option<ObjectName>,
@@ -85,7 +85,7 @@ struct ApplicationFlags {
     creds: Option<String>,
     /// Mount path of the servers' Kubernetes auth method
     #[arg(long, value_name = "PATH", default_value = "kubernetes", hide_short_help = true)]
-    auth_mount: MountPath,
+    auth_mount: Consumer,
     /// Command of the application; it gets the credential
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -115,7 +115,7 @@ pub(crate) struct ManifestValues {
     pub(crate) selector: PodSelector,
     pub(crate) server_image: ImageRef,
     pub(crate) plugin_dir: ContainerDirectory,
-    pub(crate) mounts: Vec<MountPath>,
+    pub(crate) mounts: Vec<Consumer>,
     pub(crate) service_account: ObjectName,
     pub(crate) server_address: ServerAddress,
     pub(crate) ca_secret: Option<ObjectName>,
@@ -133,7 +133,7 @@ pub(crate) struct Application {
     /// `None` for the user of the image.
     pub(crate) user: Option<i64>,
     pub(crate) creds: String,
-    pub(crate) auth_mount: MountPath,
+    pub(crate) auth_mount: Consumer,
     pub(crate) command: Vec<String>,
 }
 
@@ -282,9 +282,9 @@ pub(super) fn suffixed_name(name: &ObjectName, ending: &str) -> Result<ObjectNam
 }
 
 fn resolve_mounts<'a>(
-    flags: Vec<MountPath>,
+    flags: Vec<Consumer>,
     file: impl Iterator<Item = &'a str>,
-) -> Result<Vec<MountPath>, CommandError> {
+) -> Result<Vec<Consumer>, CommandError> {
     let mut mounts = flags;
     if mounts.is_empty() {
         mounts = file.map(parse_mount).collect::<Result<_, _>>()?;
@@ -298,11 +298,11 @@ fn resolve_mounts<'a>(
     Ok(mounts)
 }
 
-fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+fn parse_mount(text: &str) -> Result<Consumer, CommandError> {
     text.parse().map_err(|error| CommandError::usage("invalid mount path").caused_by(error))
 }
 
-fn resolve_application(flags: ApplicationFlags, mounts: &[MountPath]) -> Result<Application, CommandError> {
+fn resolve_application(flags: ApplicationFlags, mounts: &[Consumer]) -> Result<Application, CommandError> {
     let ApplicationFlags { app, app_namespace, app_image, app_user, creds, auth_mount, command } = flags;
     let (image, user) = match app_image {
         Some(image) => (image, app_user),

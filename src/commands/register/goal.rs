@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    DesiredMount, DesiredValue, DesiredWrite, Environment, MountPath, Observed, RegisterGoal, RewritePolicy,
+    Consumer, DesiredMount, DesiredValue, DesiredWrite, Environment, Observed, RegisterGoal, RewritePolicy,
+    SmokeRequest,
 };
 use vault_api::catalog::PluginType;
 
 use crate::commands::execute::RestartArgs;
 use crate::commands::mount_data::{MountDataArgs, MountWrites};
 use crate::commands::other_nodes::OtherNodesArgs;
-use crate::commands::plugin_args::{PluginArgs, SmokeArgs};
+use crate::commands::plugin_args::PluginArgs;
 use crate::commands::plugin_dir;
 use crate::commands::plugin_image::ExtractedBinary;
 use crate::commands::plugin_inputs::{missing_value, parse_mount, plugin_type};
 use crate::commands::plugin_request::{PluginRequest, PreparedPlugin, Registration};
 use crate::commands::preset_data::{self, ConnectionFields, PresetArgs};
+use crate::commands::smoke_args::{SmokeArgs, check_smoke_data};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::key_value;
@@ -32,7 +34,7 @@ pub(super) struct RegisterFlags {
     kind: Option<PluginType>,
     /// Path to mount the plugin at
     #[arg(long, value_name = "PATH")]
-    mount: Option<MountPath>,
+    mount: Option<Consumer>,
     #[command(flatten)]
     smoke: SmokeArgs,
     /// Write data again that cannot be read back
@@ -60,7 +62,7 @@ pub(super) async fn resolve(
     ui: &mut Ui,
 ) -> Result<(Environment, RegisterGoal, Option<ExtractedBinary>), CommandError> {
     let RegisterFlags { plugin, kind, mount, smoke, rewrite, other_nodes, restarts, preset, data } = flags;
-    let SmokeArgs { smoke } = smoke;
+    let smoke = smoke.parse()?;
     let request = PluginRequest::parse(plugin, &data, context)?.with_preset(preset)?;
     let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
@@ -72,6 +74,7 @@ pub(super) async fn resolve(
         }
     };
     let kind = plugin_type(kind, &request.yaml)?;
+    check_smoke_data(kind, smoke.as_ref())?;
     let args = request.args().unwrap_or_default();
     let (env, own, has_data) = (request.env()?, request.is_own(), request.has_data() || smoke.is_some());
     let (directory, preset) = (request.directory(), request.preset());
@@ -80,17 +83,19 @@ pub(super) async fn resolve(
     let PreparedPlugin { plugin, launch: _, mut mounts, writes, downgrade, durability, extracted } = prepared;
 
     let mount = match mount {
-        Some(mount) => Some(mount),
-        None if mounts.is_empty() && kind == PluginType::Secret && ui.is_interactive() => {
-            Some(parse_mount(&ui.prompt("Mount path", Some(&default_mount(&observed, &name)))?)?)
+        Some(mount) => Some(mount.of_kind(kind)),
+        None if mounts.is_empty() && kind != PluginType::Database && ui.is_interactive() => {
+            let default = default_mount(&observed, kind, &name);
+            Some(parse_mount(&ui.prompt("Mount path", Some(&default))?)?.of_kind(kind))
         }
         None if has_data && mounts.len() == 1 => mounts.first().map(|mount| mount.path.clone()),
         None if has_data => return Err(missing_value("the mount that the data is for", "--mount")),
         None => None,
     };
     if let Some(path) = mount {
-        let is_new = !observed.mounts.contains_key(path.as_str());
-        let prompts = own && is_new && ui.is_interactive() && !mounts.iter().any(|mount| mount.path == path);
+        let is_new = !observed.consumers.contains_key(path.as_str());
+        let asks = own && kind == PluginType::Secret && is_new && ui.is_interactive();
+        let prompts = asks && !mounts.iter().any(|mount| mount.path == path);
         let mount = merge_mount_flags(&mut mounts, path, writes, smoke);
         if let Some(preset) = &preset {
             let connection =
@@ -122,9 +127,9 @@ pub(super) async fn resolve(
 /// Flags override single fields of the file for the same path. Returns the mount with both.
 fn merge_mount_flags(
     mounts: &mut Vec<DesiredMount>,
-    path: MountPath,
+    path: Consumer,
     writes: MountWrites,
-    smoke: Option<String>,
+    smoke: Option<SmokeRequest>,
 ) -> &mut DesiredMount {
     let at = mounts.iter().position(|mount| mount.path == path).unwrap_or_else(|| {
         mounts.push(DesiredMount { path, writes: Vec::new(), smoke: None });
@@ -170,9 +175,12 @@ fn prompt_for_config(mount: &mut DesiredMount, ui: &mut Ui) -> Result<(), Comman
     Ok(())
 }
 
-fn default_mount(observed: &Observed, plugin: &str) -> String {
-    let mounted = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
-    mounted.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
+fn default_mount(observed: &Observed, kind: PluginType, plugin: &str) -> String {
+    match (observed.consumers_of(kind, plugin).next(), kind) {
+        (Some((path, _)), _) => path.as_str().trim_end_matches('/').to_owned(),
+        (None, PluginType::Secret) => DEFAULT_MOUNT.to_owned(),
+        (None, PluginType::Auth | PluginType::Database) => plugin.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -186,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_flag_changes_one_field_of_the_file() {
-        let path: MountPath = "custom".parse().expect("a path");
+        let path: Consumer = "custom".parse().expect("a path");
         let data = BTreeMap::from([("ttl".to_owned(), key_value::inline_value("ttl", "1h"))]);
         let mounted = DesiredWrite { path: "roles/dev".into(), data };
         let mut mounts =
@@ -195,12 +203,12 @@ mod tests {
         merge_mount_flags(&mut mounts, path, flags, None);
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].writes[0].data.len(), 2);
-        assert_eq!(mounts[0].smoke.as_deref(), Some("creds/dev"));
+        assert_eq!(mounts[0].smoke, Some("creds/dev".into()));
     }
 
     #[test]
     fn a_flag_changes_one_parameter_of_the_file() {
-        let path: MountPath = "custom".parse().expect("a path");
+        let path: Consumer = "custom".parse().expect("a path");
         let mut mounts = Vec::new();
         for parameter in ["a=1", "b=2", "a=3"] {
             let flags = texts(&[&format!("parameters.{parameter}")]);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rollout::{
-    CatalogEntry, DeploymentObserved, MountObserved, NodeName, NodeObserved, NodeRole, Observed, Pins,
-    PluginDirectory, PluginStorage, Readiness, Version,
+    CatalogEntry, Consumer, ConsumerObserved, DeploymentObserved, NodeName, NodeObserved, NodeRole, Observed,
+    Pins, PluginDirectory, PluginStorage, Readiness, Version,
 };
 use vault_api::catalog::PluginType;
 
@@ -25,7 +25,7 @@ pub(super) fn render_status(observed: &Observed) -> String {
         text.push_str("\nNodes\n");
         text.push_str(&render_nodes(deployment));
     }
-    let others = observed.mounts.values().filter(|mount| !is_external(observed, mount)).count();
+    let others = observed.consumers.values().filter(|mount| !is_external(observed, mount)).count();
     if others > 0 {
         let _ = writeln!(text, "\n{} of built-in engines", pluralize(others, "mount"));
     }
@@ -85,8 +85,8 @@ fn describe_storage(deployment: &DeploymentObserved) -> String {
 /// External plugins: in the catalog, pinned, or mounted with a checksum.
 fn external_plugins(observed: &Observed) -> BTreeSet<(PluginType, String)> {
     let registered = observed.catalog.iter().map(|entry| (entry.kind, entry.name.clone()));
-    let mounted = observed.mounts.iter().filter(|(_, mount)| !mount.running_sha256.is_empty());
-    let mounted = mounted.map(|(_, mount)| (PluginType::Secret, mount.plugin.clone()));
+    let mounted = observed.consumers.iter().filter(|(_, mount)| !mount.running_sha256.is_empty());
+    let mounted = mounted.map(|(_, mount)| (mount.kind, mount.plugin.clone()));
     let pins = match &observed.pins {
         Pins::Set(pins) => pins.as_slice(),
         Pins::Unsupported => &[],
@@ -95,9 +95,9 @@ fn external_plugins(observed: &Observed) -> BTreeSet<(PluginType, String)> {
     registered.chain(mounted).chain(pinned).collect()
 }
 
-fn is_external(observed: &Observed, mount: &MountObserved) -> bool {
+fn is_external(observed: &Observed, mount: &ConsumerObserved) -> bool {
     !mount.running_sha256.is_empty()
-        || observed.catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
+        || observed.catalog.iter().any(|entry| entry.kind == mount.kind && entry.name == mount.plugin)
 }
 
 fn render_plugin(observed: &Observed, (kind, name): &(PluginType, String)) -> String {
@@ -106,11 +106,8 @@ fn render_plugin(observed: &Observed, (kind, name): &(PluginType, String)) -> St
         let _ = write!(text, ", pinned to {version}");
     }
     text.push('\n');
-    let mounts: Vec<(&String, &MountObserved)> = observed
-        .mounts
-        .iter()
-        .filter(|(_, mount)| *kind == PluginType::Secret && mount.plugin == *name)
-        .collect();
+    let mounts: Vec<(&Consumer, &ConsumerObserved)> =
+        observed.consumers.iter().filter(|(_, mount)| mount.kind == *kind && mount.plugin == *name).collect();
     let rows: Vec<Vec<String>> = known_versions(observed, *kind, name, &mounts)
         .iter()
         .rev()
@@ -129,7 +126,7 @@ fn known_versions(
     observed: &Observed,
     kind: PluginType,
     name: &str,
-    mounts: &[(&String, &MountObserved)],
+    mounts: &[(&Consumer, &ConsumerObserved)],
 ) -> Vec<String> {
     let entries = observed.catalog.iter().filter(|entry| entry.kind == kind && entry.name == name);
     let mut all: BTreeSet<String> = entries.map(|entry| entry.version.clone()).collect();
@@ -154,14 +151,14 @@ fn version_row(
     kind: PluginType,
     name: &str,
     version: &str,
-    mounts: &[(&String, &MountObserved)],
+    mounts: &[(&Consumer, &ConsumerObserved)],
 ) -> Vec<String> {
     let entry = observed.catalog_entry(kind, name, version);
     let file = entry.map_or_else(
         || format!("{name}-{}", version.strip_prefix('v').unwrap_or(version)),
         CatalogEntry::file_name,
     );
-    let of = |expected: &dyn Fn(&MountObserved) -> bool| {
+    let of = |expected: &dyn Fn(&ConsumerObserved) -> bool| {
         let number = mounts.iter().filter(|(_, mount)| expected(mount)).count();
         if number == 0 { String::new() } else { pluralize(number, "mount") }
     };
@@ -240,11 +237,14 @@ fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -
 }
 
 /// Mounts grouped by configured and running version; deviations come first.
-fn render_mount_groups(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> String {
+fn render_mount_groups(observed: &Observed, mounts: &[(&Consumer, &ConsumerObserved)]) -> String {
     let mut groups: BTreeMap<(bool, bool, &str, &str), Vec<&str>> = BTreeMap::new();
     for (path, mount) in mounts {
         let (configured, runs) = (observed.configured_version(mount), mount.running_version.as_str());
-        groups.entry((mount.may_answer(), configured == runs, configured, runs)).or_default().push(path);
+        groups
+            .entry((mount.may_answer(), configured == runs, configured, runs))
+            .or_default()
+            .push(path.as_str());
     }
     let mut text = String::new();
     for ((responds, same, configured, runs), paths) in groups {

@@ -1,6 +1,6 @@
 //! Finds what clients of the running version would miss in the new one.
 
-use rollout::MountPath;
+use rollout::Consumer;
 use vault_api::{Client, help};
 use vault_plugin::host::{self, Difference, PluginCommand};
 
@@ -13,7 +13,7 @@ use crate::ui::Ui;
 /// If the binary does not start.
 pub(super) async fn breaking_changes(
     client: &Client,
-    mount: &MountPath,
+    mount: &Consumer,
     plugin: PluginCommand,
     ui: &mut Ui,
 ) -> Result<Vec<String>, CommandError> {

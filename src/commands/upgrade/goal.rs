@@ -2,8 +2,8 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
-    Canary, DesiredMount, DesiredWrite, Environment, FailoverTest, MountPath, Observed, SmokeTest, Target,
-    UpgradeGoal,
+    Canary, Consumer, DesiredMount, DesiredWrite, Environment, FailoverTest, Observed, SmokeRequest,
+    SmokeTest, Target, UpgradeGoal,
 };
 use vault_api::catalog::{self, PluginDetails, PluginRef, PluginType};
 
@@ -12,9 +12,11 @@ use super::inherited_env::{InheritedEnv, inherit_env};
 use crate::commands::execute::RestartArgs;
 use crate::commands::mount_data::MountDataArgs;
 use crate::commands::other_nodes::OtherNodesArgs;
-use crate::commands::plugin_args::{PluginArgs, SAFETY_HEADING, SmokeArgs};
+use crate::commands::plugin_args::{PluginArgs, SAFETY_HEADING};
 use crate::commands::plugin_image::ExtractedBinary;
+use crate::commands::plugin_inputs::given_type;
 use crate::commands::plugin_request::{PluginRequest, PreparedPlugin, Registration};
+use crate::commands::smoke_args::{SmokeArgs, check_smoke_data};
 use crate::commands::{plugin_dir, plugin_name};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -27,7 +29,12 @@ pub(super) struct UpgradeFlags {
     plugin: PluginArgs,
     /// Upgrade only this mount; repeatable [default: all]
     #[arg(long = "mount", value_name = "PATH")]
-    mounts: Vec<MountPath>,
+    mounts: Vec<Consumer>,
+    /// Plugin type [default: as registered]
+    ///
+    /// secret, auth or database. Only needed if plugins of several types have the name.
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<PluginType>,
     #[command(flatten)]
     smoke: SmokeArgs,
     /// Configuration of the canary mount: live, own or none
@@ -71,17 +78,22 @@ pub(super) async fn resolve(
     context: &Context,
     ui: &mut Ui,
 ) -> Result<(Environment, UpgradeGoal, Option<ExtractedBinary>), CommandError> {
+    let smoke = flags.smoke.parse()?;
     let request = PluginRequest::parse(flags.plugin, &flags.data, context)?;
+    let given_kind = given_type(flags.kind, &request.yaml)?;
     let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
         Some(name) => name,
-        None => plugin_name::only_mounted(&observed, "upgrade", ui)?,
+        None => plugin_name::only_mounted(&observed, given_kind, "upgrade", ui)?,
     };
+    let kind = plugin_name::kind_of(&observed, &name, given_kind)?;
+    check_smoke_data(kind, smoke.as_ref())?;
+    let only_mounts: Vec<Consumer> = flags.mounts.into_iter().map(|path| path.of_kind(kind)).collect();
     let running = observed
-        .mounts_of(PluginType::Secret, &name)
-        .find(|(path, _)| flags.mounts.is_empty() || flags.mounts.contains(path));
+        .consumers_of(kind, &name)
+        .find(|(path, _)| only_mounts.is_empty() || only_mounts.contains(path));
     let entry = match &running {
-        Some((_, mount)) => running_catalog_entry(&environment, &name, &mount.running_version).await?,
+        Some((_, mount)) => running_catalog_entry(&environment, kind, &name, &mount.running_version).await?,
         None => None,
     };
     let args = match (request.args(), &entry) {
@@ -98,7 +110,7 @@ pub(super) async fn resolve(
         Some(entry) => inherit_env(env, directory.as_deref(), &entry.command, ui)?,
         None => InheritedEnv { env, warning: None },
     };
-    let registration = Registration { kind: PluginType::Secret, name, args, env };
+    let registration = Registration { kind, name, args, env };
     let prepared = request.prepare(registration, &environment, &observed, ui).await?;
     let PreparedPlugin { plugin, launch, mounts, writes, downgrade, durability, extracted } = prepared;
     let changed = running.filter(|(_, mount)| mount.running_version != plugin.version.v_prefixed());
@@ -106,7 +118,8 @@ pub(super) async fn resolve(
         unseen.iter().for_each(|text| ui.warn(text));
     }
     let breaking_changes = match changed {
-        Some((path, _)) if !flags.allow_breaking => {
+        // A database plugin describes no paths.
+        Some((path, _)) if !flags.allow_breaking && kind != PluginType::Database => {
             breaking_changes(&environment.client, &path, launch, ui).await?
         }
         _ => Vec::new(),
@@ -115,17 +128,16 @@ pub(super) async fn resolve(
         environment.deployment = plugin_dir::local_deployment(directory);
     }
 
-    let SmokeArgs { smoke } = flags.smoke;
-    let smoke_tests = smoke_tests(&observed, &plugin.name, &flags.mounts, &mounts, smoke.as_deref());
+    let smoke_tests = smoke_tests(&observed, (kind, &plugin.name), &only_mounts, &mounts, smoke.as_ref());
     let canary = if flags.no_canary {
         Canary::Skip
     } else {
         let writes = writes.into_iter().map(|(path, data)| DesiredWrite { path, data }).collect();
-        canary(flags.canary_config, writes, mounts, smoke)?
+        canary(kind, flags.canary_config, writes, mounts, smoke)?.granting_nothing(kind)
     };
     let upgrade = UpgradeGoal {
         target: Target::Provided(Box::new(plugin)),
-        only_mounts: flags.mounts,
+        only_mounts,
         downgrade,
         canary,
         smoke_tests,
@@ -141,11 +153,12 @@ pub(super) async fn resolve(
 /// The command of the running version; `None` for a built-in plugin.
 async fn running_catalog_entry(
     environment: &Environment,
+    kind: PluginType,
     name: &str,
     version: &str,
 ) -> Result<Option<PluginDetails>, CommandError> {
     let version = Some(version.to_owned()).filter(|version| !version.is_empty());
-    let name = PluginRef { kind: PluginType::Secret, name: name.to_owned(), version };
+    let name = PluginRef { kind, name: name.to_owned(), version };
     let entry = environment.client.send(&catalog::Read(name)).await.map_err(|error| {
         CommandError::failed("could not read the arguments of the running version").caused_by(error)
     })?;
@@ -155,30 +168,40 @@ async fn running_catalog_entry(
 /// The smoke test of each mount: from the flag, or else from the file.
 fn smoke_tests(
     observed: &Observed,
-    name: &str,
-    only: &[MountPath],
+    (kind, name): (PluginType, &str),
+    only: &[Consumer],
     file: &[DesiredMount],
-    flag: Option<&str>,
+    flag: Option<&SmokeRequest>,
 ) -> Vec<SmokeTest> {
-    let moved = observed.mounts_of(PluginType::Secret, name).map(|(path, _)| path);
+    let moved = observed.consumers_of(kind, name).map(|(path, _)| path);
     let moved = moved.filter(|path| only.is_empty() || only.contains(path));
     moved
         .filter_map(|mount| {
             let own = file.iter().find(|goal| goal.path == mount).and_then(|goal| goal.smoke.clone());
-            let below = flag.map(str::to_owned).or(own)?;
-            Some(SmokeTest { mount, path: below })
+            Some(flag.cloned().or(own)?.on(mount))
         })
         .collect()
 }
 
 /// The canary configuration: from the flags, or else from the first mount in the file with data. Without data, the version is only started.
 fn canary(
+    kind: PluginType,
     config: Option<CanaryConfig>,
     flagged: Vec<DesiredWrite>,
     file: Vec<DesiredMount>,
-    smoke: Option<String>,
+    smoke: Option<SmokeRequest>,
 ) -> Result<Canary, CommandError> {
     let has_flags = !flagged.is_empty();
+    // The server verifies a new connection before it closes the previous one.
+    if kind == PluginType::Database {
+        return if has_flags || config.is_some() {
+            Err(CommandError::usage(
+                "a database plugin has no canary mount, so there is nothing to configure",
+            ))
+        } else {
+            Ok(Canary::Skip)
+        };
+    }
     let live = file.into_iter().find(|mount| !mount.writes.is_empty());
     match (config, live) {
         (Some(CanaryConfig::Own), _) if !has_flags => {
@@ -190,17 +213,17 @@ fn canary(
                 .hint("Use them with --canary-config own."))
         }
         (Some(CanaryConfig::Own), _) | (None, _) if has_flags => {
-            Ok(Canary::Mount { writes: flagged, source_mount: None, smoke_path: smoke })
+            Ok(Canary::Mount { writes: flagged, source_mount: None, smoke })
         }
         (Some(CanaryConfig::Live), None) => {
             Err(CommandError::usage("--canary-config live needs a configuration")
                 .hint("A server does not show secrets. Pass the plugin.yaml of the live mount with -f."))
         }
         (Some(CanaryConfig::Live) | None, Some(DesiredMount { path, writes, smoke: own })) => {
-            Ok(Canary::Mount { writes, source_mount: Some(path), smoke_path: smoke.or(own) })
+            Ok(Canary::Mount { writes, source_mount: Some(path), smoke: smoke.or(own) })
         }
         (Some(CanaryConfig::None | CanaryConfig::Own), _) | (None, None) => {
-            Ok(Canary::Mount { writes: Vec::new(), source_mount: None, smoke_path: None })
+            Ok(Canary::Mount { writes: Vec::new(), source_mount: None, smoke: None })
         }
     }
 }
@@ -222,14 +245,15 @@ mod tests {
                 smoke: Some("creds/file".into()),
             }]
         };
-        let smoke = || Some("creds/flag".to_owned());
+        let smoke = || Some("creds/flag".into());
         let shown = |config, flags: &[DesiredWrite], file: Vec<DesiredMount>| match canary(
+            PluginType::Secret,
             config,
             flags.to_vec(),
             file,
             smoke(),
         ) {
-            Ok(Canary::Mount { writes, source_mount: live, smoke_path: read }) => {
+            Ok(Canary::Mount { writes, source_mount: live, smoke: read }) => {
                 let paths: Vec<String> = writes.into_iter().map(|write| write.path).collect();
                 format!(
                     "{} {} {}",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use rollout::{MountObserved, MountPath, Version};
+use rollout::{Consumer, ConsumerObserved, Version};
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
@@ -27,7 +27,7 @@ pub struct VersionChangeReport {
     version: Version,
     #[serde(flatten)]
     plan_result: PlanResult,
-    mounts: BTreeMap<MountPath, MountObserved>,
+    mounts: BTreeMap<Consumer, ConsumerObserved>,
     #[serde(skip)]
     change: VersionChange,
 }
@@ -35,11 +35,11 @@ pub struct VersionChangeReport {
 impl VersionChangeReport {
     pub(crate) fn new(
         change: VersionChange,
-        plugin: String,
+        (kind, plugin): (PluginType, String),
         version: Version,
         plan_result: PlanResult,
     ) -> VersionChangeReport {
-        let mounts = plan_result.observed.mounts_of(PluginType::Secret, &plugin);
+        let mounts = plan_result.observed.consumers_of(kind, &plugin);
         let mounts = mounts.map(|(path, mount)| (path, mount.clone())).collect();
         VersionChangeReport { plugin, version, plan_result, mounts, change }
     }
@@ -66,7 +66,7 @@ impl VersionChangeReport {
 impl Report for VersionChangeReport {
     fn render(&self) -> String {
         let version = self.version.v_prefixed();
-        let is_moved = |mount: &MountObserved| mount.running_version == version;
+        let is_moved = |mount: &ConsumerObserved| mount.running_version == version;
         let moved: Vec<&str> =
             self.mounts.iter().filter(|(_, mount)| is_moved(mount)).map(|(path, _)| path.as_str()).collect();
         let unchanged = match moved.as_slice() {
@@ -94,6 +94,6 @@ impl Report for VersionChangeReport {
     }
 }
 
-fn running_version(mount: &MountObserved) -> &str {
+fn running_version(mount: &ConsumerObserved) -> &str {
     if mount.running_version.is_empty() { "an unversioned binary" } else { &mount.running_version }
 }

@@ -127,6 +127,16 @@ pub async fn go_kv(version: &str) -> PathBuf {
     build_once("go-kv", &[version]).await
 }
 
+/// The path of a database plugin for Redis, which reports `version` with its `v`.
+pub async fn go_redis(version: &str) -> PathBuf {
+    build_once("go-redis", &[version]).await
+}
+
+/// The path of Debian's Redis server.
+pub async fn redis_server() -> PathBuf {
+    build_once("redis", &[]).await
+}
+
 /// Path of the token engine written in Go with the official SDK.
 ///
 /// # Panics

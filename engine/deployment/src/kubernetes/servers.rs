@@ -114,20 +114,26 @@ impl Servers {
             let requests = async {
                 tokio::join!(
                     client.send(&mounts::List),
+                    client.send(&mounts::ListAuth),
                     client.send(&seal_status::Read),
                     client.send(&leader::Read)
                 )
             };
-            if let Ok((listed, status, log)) = tokio::time::timeout(HEALTH_TIMEOUT, requests).await {
+            if let Ok((listed, auth_mounts, status, log)) =
+                tokio::time::timeout(HEALTH_TIMEOUT, requests).await
+            {
                 seal = match status {
                     Ok(status) if status.is_shamir() => SealType::Shamir,
                     Ok(_) => SealType::Auto,
                     Err(_) => SealType::Unknown,
                 };
                 applied_index = log.ok().and_then(|log| log.raft_applied_index);
+                // Not every token may list auth mounts.
+                let auth_mounts = auth_mounts.unwrap_or_default().into_iter();
                 running = listed
                     .unwrap_or_default()
                     .into_iter()
+                    .chain(auth_mounts.map(|(path, mount)| (format!("auth/{path}"), mount)))
                     .map(|(path, mount)| {
                         (
                             path,

@@ -6,18 +6,19 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use vault_api::catalog::{Deregister, PluginRef, Register as RegisterEntry};
 use vault_api::logical::{LogicalData, Write};
-use vault_api::mounts::{Disable, Enable, TuneVersion};
+use vault_api::mounts::{Disable, Enable};
 use vault_api::pins::{Pin, Set};
 use vault_api::step_down::StepDown;
-use vault_api::{CallError, TransportErrorKind, reload};
+use vault_api::{CallError, TransportErrorKind};
 
 use super::Run;
 use crate::binary::Binary;
+use crate::consumer::Consumer;
+use crate::consumer_requests;
 use crate::decide::{WaitingOn, failover_blocker};
 use crate::deployment::{CopyProgress, DeploymentError, DisruptionBudget};
 use crate::event::Event;
 use crate::goal::{DesiredValue, DesiredWrite};
-use crate::mount_path::MountPath;
 use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
 use crate::poll::Poll;
@@ -87,6 +88,9 @@ impl StepError {
     }
 }
 
+/// Limit for what a canary mount issues, if a killed run does not revoke it.
+const CANARY_MAX_LEASE_TTL: Duration = Duration::from_secs(300);
+
 /// Limit of step-downs until another node becomes active: the result of an election is random.
 const MAX_STEP_DOWNS: usize = 6;
 
@@ -111,27 +115,29 @@ impl Run<'_> {
             Step::EnableMount { path, plugin, version, version_from }
             | Step::MountCanary { path, plugin, version, version_from } => {
                 let version = (*version_from == VersionFrom::Mount).then(|| version.v_prefixed());
-                client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
+                let (path, plugin) = (path.to_string(), plugin.clone());
+                let is_canary = matches!(step, Step::MountCanary { .. });
+                let max_lease_ttl = is_canary.then_some(CANARY_MAX_LEASE_TTL);
+                client.send(&Enable { path, plugin, version, max_lease_ttl }).await?
             }
-            Step::VerifyCanary { path, writes, smoke_path, source_mount: _ } => {
-                self.verify_canary(path, writes, smoke_path.as_deref()).await?;
+            Step::VerifyCanary { path, writes, smoke_path, smoke_data, source_mount: _ } => {
+                self.verify_canary(path, writes, smoke_path.as_deref().map(|path| (path, smoke_data)))
+                    .await?;
                 Vec::new()
             }
             Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
             Step::TuneMount { path, to, .. } => {
-                client.send(&TuneVersion { path: path.to_string(), version: to.v_prefixed() }).await?
+                consumer_requests::set_version(&client, path, to.v_prefixed()).await?
             }
             Step::SetPin { kind, name, to, .. } => {
                 client.send(&Set(Pin { kind: *kind, name: name.clone(), version: to.v_prefixed() })).await?
             }
-            Step::ReloadMount { path } => {
-                client.send(&reload::ReloadMounts { paths: vec![path.to_string()] }).await?
-            }
+            Step::ReloadMount { path } => consumer_requests::reload(&client, path).await?,
             Step::Write { path, data } => {
                 client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }
-            Step::SmokeTestMount { path } => {
-                run_smoke_test(&client, path, self.listener).await?;
+            Step::SmokeTestMount { path, data } => {
+                run_smoke_test(&client, path, data, self.listener).await?;
                 Vec::new()
             }
             Step::DeregisterVersion { kind, name, version } => {
@@ -191,16 +197,17 @@ impl Run<'_> {
     /// Writes to the canary mount, and runs its smoke test.
     async fn verify_canary(
         &mut self,
-        path: &MountPath,
+        path: &Consumer,
         writes: &[DesiredWrite],
-        smoke_path: Option<&str>,
+        smoke: Option<(&str, &BTreeMap<String, DesiredValue>)>,
     ) -> Result<(), StepError> {
         for write in writes {
             let data = logical_data(&write.data);
             self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
-        if let Some(smoke_path) = smoke_path {
-            run_smoke_test(&self.environment.client, &path.join(smoke_path), self.listener).await?;
+        if let Some((smoke_path, data)) = smoke {
+            let path = path.join(smoke_path);
+            run_smoke_test(&self.environment.client, &path, data, self.listener).await?;
         }
         Ok(())
     }

@@ -1,18 +1,18 @@
 //! Describes the effects that steps have left, for a run that does not succeed.
 
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::step::Step;
 
 /// Describes what the steps have changed for clients, except the reloads of `mounts`.
-pub(crate) fn describe_effects(done: &[Step], mounts: &[MountPath]) -> Vec<String> {
+pub(crate) fn describe_effects(done: &[Step], mounts: &[Consumer]) -> Vec<String> {
     describe_each(done, mounts, describe_effect)
 }
 
 /// As [`describe_effects`], for a run that has applied every step before the smoke test of `path`.
-pub(crate) fn describe_configured_mounts(done: &[Step], mounts: &[MountPath], path: &str) -> Vec<String> {
+pub(crate) fn describe_configured_mounts(done: &[Step], mounts: &[Consumer], path: &str) -> Vec<String> {
     let mut effects = describe_each(done, mounts, |step| match step {
         Step::EnableMount { path, .. } => {
-            Some(format!("{path} is mounted; `vault secrets disable {path}` removes it"))
+            Some(format!("{path} is mounted; `{}` removes it", path.disable_command()))
         }
         step => describe_effect(step),
     });
@@ -24,19 +24,19 @@ pub(crate) fn describe_configured_mounts(done: &[Step], mounts: &[MountPath], pa
 
 fn describe_each(
     done: &[Step],
-    mounts: &[MountPath],
+    mounts: &[Consumer],
     describe: impl Fn(&Step) -> Option<String>,
 ) -> Vec<String> {
     done.iter().filter(|step| !is_reload_of(step, mounts)).filter_map(describe).collect()
 }
 
 /// Describes the reloads, except those of `mounts`.
-pub(crate) fn describe_reloads(done: &[Step], mounts: &[MountPath]) -> Vec<String> {
+pub(crate) fn describe_reloads(done: &[Step], mounts: &[Consumer]) -> Vec<String> {
     let reloads = done.iter().filter(|step| matches!(step, Step::ReloadMount { .. }));
     reloads.filter(|step| !is_reload_of(step, mounts)).filter_map(describe_effect).collect()
 }
 
-fn is_reload_of(step: &Step, mounts: &[MountPath]) -> bool {
+fn is_reload_of(step: &Step, mounts: &[Consumer]) -> bool {
     matches!(step, Step::ReloadMount { path } if mounts.contains(path))
 }
 
@@ -44,8 +44,8 @@ fn is_reload_of(step: &Step, mounts: &[MountPath]) -> bool {
 pub(crate) fn describe_effect(step: &Step) -> Option<String> {
     Some(match step {
         Step::EnableMount { path, .. } => format!(
-            "{path} is mounted, and may not be configured: run the same command again, or remove it with \
-             `vault secrets disable {path}`"
+            "{path} is mounted, and may not be configured: run the same command again, or remove it with `{}`",
+            path.disable_command()
         ),
         Step::ReloadMount { path } => {
             format!("{path} was reloaded, and the version that it runs is not verified")
@@ -105,7 +105,7 @@ pub(crate) fn describe_uncertain(step: &Step) -> Option<String> {
 }
 
 /// Whether a step changes the version of one of these mounts.
-pub(crate) fn affects_mounts(step: Option<&Step>, mounts: &[MountPath]) -> bool {
+pub(crate) fn affects_mounts(step: Option<&Step>, mounts: &[Consumer]) -> bool {
     let path = match step {
         Some(Step::ReloadMount { path } | Step::TuneMount { path, .. }) => path,
         _ => return matches!(step, Some(Step::SetPin { .. })),
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn path(text: &str) -> MountPath {
+    fn path(text: &str) -> Consumer {
         text.parse().expect("a path")
     }
 
@@ -140,7 +140,7 @@ mod tests {
     fn effects_for_clients_are_described_and_others_are_not() {
         let reload = |text| Step::ReloadMount { path: path(text) };
         let write = Step::Write { path: "custom/config".into(), data: BTreeMap::new() };
-        let test = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+        let test = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
         let done = [test, reload("custom"), write, reload("team")];
         assert_eq!(
             describe_effects(&done, &[path("custom")]),

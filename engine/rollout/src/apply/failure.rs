@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
         let uncertain = self.describe_uncertain_step(step.as_ref(), effect).await;
         let mounts = switched_mounts(&self.switched);
         let mut remaining = match &step {
-            Some(Step::SmokeTestMount { path }) => {
+            Some(Step::SmokeTestMount { path, .. }) => {
                 effect::describe_configured_mounts(&self.done, &mounts, path)
             }
             _ => effect::describe_effects(&self.done, &mounts),

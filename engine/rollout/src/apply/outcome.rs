@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::observed::Observed;
 use crate::refusal::Refusal;
 use crate::step::Step;
@@ -61,7 +61,7 @@ pub enum Outcome {
         /// The reason.
         error: String,
         /// The mounts that were moved back.
-        mounts: Vec<MountPath>,
+        mounts: Vec<Consumer>,
     },
     /// A step failed, and the remaining effects require manual intervention.
     ManualIntervention {

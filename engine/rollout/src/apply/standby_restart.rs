@@ -5,10 +5,10 @@ use std::time::Duration;
 use vault_api::health::Product;
 
 use super::{Outcome, Run, StepEffect, effect};
+use crate::consumer::Consumer;
 use crate::decide::WaitingOn;
 use crate::event::Event;
 use crate::goal::{Goal, UpgradeGoal};
-use crate::mount_path::MountPath;
 use crate::observed::Observed;
 use crate::observed::deployment::{NodeName, NodeRole, NodeServer};
 use crate::poll::Poll;
@@ -125,8 +125,8 @@ impl Run<'_> {
         loop {
             self.nodes_are_fresh = false;
             let observed = self.observe_with_retry().await.ok()?;
-            let mounts: Vec<MountPath> =
-                observed.mounts_of(upgrade.kind(), upgrade.name()).map(|(path, _)| path).collect();
+            let mounts: Vec<Consumer> =
+                observed.consumers_of(upgrade.kind(), upgrade.name()).map(|(path, _)| path).collect();
             let servers = observed.deployment.iter().flat_map(|deployment| &deployment.nodes);
             let servers = servers.filter_map(|(name, node)| Some((name, node.server.as_ref()?)));
             let standbys: Vec<(&NodeName, &NodeServer)> =

@@ -69,7 +69,7 @@ impl FakeCluster {
     fn new() -> Self {
         let mut observed = old_fleet();
         observed.server.product = Product::OpenBao;
-        observed.mounts.remove("team/");
+        observed.consumers.remove("team/");
         let planned = plan(&observed, &goal()).expect("a plan");
         let observed = simulate(&observed, &planned.steps[..2]).observed;
         let state = FakeState {
@@ -155,8 +155,13 @@ impl FakeState {
                 json!({"initialized": true, "sealed": false, "standby": false, "version": "2.4.0"})
             }
             (_, "sys/config/state/sanitized") => json!({"data": {"plugin_directory": "/vault/plugins"}}),
+            ("GET", "sys/auth") => json!({"data": {}}),
             ("GET", "sys/mounts") => {
-                let mounts = self.observed.mounts.keys().map(|path| (path.clone(), self.mount_json(path)));
+                let mounts = self
+                    .observed
+                    .consumers
+                    .keys()
+                    .map(|path| (path.to_string(), self.mount_json(path.as_str())));
                 json!({"data": mounts.collect::<serde_json::Map<_, _>>()})
             }
             ("GET", "sys/plugins/catalog") => {
@@ -230,7 +235,7 @@ impl FakeState {
     }
 
     fn mount_json(&self, path: &str) -> Value {
-        let mount = &self.observed.mounts[path];
+        let mount = &self.observed.consumers[path];
         json!({
             "type": mount.plugin, "plugin_version": mount.configured_version,
             "running_plugin_version": mount.running_version, "running_sha256": mount.running_sha256,
@@ -335,10 +340,10 @@ impl Deployment for FakeCluster {
 }
 
 fn running_version(cluster: &FakeCluster) -> String {
-    cluster.with_state(|state| state.observed.mounts["custom/"].running_version.clone())
+    cluster.with_state(|state| state.observed.consumers["custom/"].running_version.clone())
 }
 
-fn custom_mount() -> MountPath {
+fn custom_mount() -> Consumer {
     "custom".parse().expect("a path")
 }
 
@@ -348,7 +353,7 @@ fn goal() -> Goal {
 }
 
 fn smoke_test() -> SmokeTest {
-    SmokeTest { mount: custom_mount(), path: "creds/dev".into() }
+    SmokeTest { mount: custom_mount(), request: "creds/dev".into() }
 }
 
 fn upgrade_with_smoke_tests(smoke_tests: Vec<SmokeTest>) -> Goal {

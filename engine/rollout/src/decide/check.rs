@@ -4,8 +4,8 @@ use vault_api::catalog::PluginType;
 
 use super::nodes;
 use crate::binary::{Architecture, Binary, Format, Linkage, ProbeOutcome};
+use crate::consumer::Consumer;
 use crate::goal::{DesiredMount, DowngradePolicy, Plugin, RegisterGoal};
-use crate::mount_path::MountPath;
 use crate::observed::deployment::{DeploymentObserved, DirectoryState, NodeObserved, Readiness};
 use crate::observed::{Observed, PluginDirectory};
 use crate::progress::Progress;
@@ -52,11 +52,11 @@ pub(super) fn provided_binary(observed: &Observed, plugin: &Plugin) -> Result<()
 pub(super) fn canary(
     observed: &Observed,
     progress: &Progress,
-    path: &MountPath,
+    path: &Consumer,
     version: &str,
     sha256: &str,
 ) -> Result<(), Refusal> {
-    let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    let Some(mount) = observed.consumers.get(path.as_str()) else { return Ok(()) };
     let runs = mount.running_version == version && mount.running_sha256 == sha256;
     if runs || !progress.enabled.contains(path) {
         return Ok(());
@@ -69,10 +69,13 @@ pub(super) fn canary(
 }
 
 /// Checks that a process runs the registered file of a reloaded mount, if processes are visible.
-pub(super) fn has_process(observed: &Observed, progress: &Progress, path: &MountPath) -> Result<(), Refusal> {
-    let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
-    let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version);
-    let (true, Some(entry)) = (progress.reloaded.contains(path), entry) else { return Ok(()) };
+pub(super) fn has_process(observed: &Observed, progress: &Progress, path: &Consumer) -> Result<(), Refusal> {
+    let Some(mount) = observed.consumers.get(path.as_str()) else { return Ok(()) };
+    let entry = observed.catalog_entry(mount.kind, &mount.plugin, &mount.running_version);
+    // Setting the version of a connection starts it.
+    let is_started = progress.reloaded.contains(path)
+        || (path.kind() == PluginType::Database && progress.tuned.contains(path));
+    let (true, Some(entry)) = (is_started, entry) else { return Ok(()) };
     let mut processes = observed
         .deployment
         .iter()
@@ -90,15 +93,15 @@ pub(super) fn has_process(observed: &Observed, progress: &Progress, path: &Mount
 }
 
 /// Checks that a reloaded mount runs its configured version.
-pub(super) fn reloaded(observed: &Observed, progress: &Progress, path: &MountPath) -> Result<(), Refusal> {
-    let Some(mount) = observed.mounts.get(path.as_str()) else {
+pub(super) fn reloaded(observed: &Observed, progress: &Progress, path: &Consumer) -> Result<(), Refusal> {
+    let Some(mount) = observed.consumers.get(path.as_str()) else {
         return Err(Refusal::MountNotFound { path: path.clone() });
     };
     if !progress.reloaded.contains(path) {
         return Ok(());
     }
     let expected = observed.effective_version(mount);
-    let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, expected);
+    let entry = observed.catalog_entry(mount.kind, &mount.plugin, expected);
     let other_version = !expected.is_empty() && mount.running_version != expected;
     let other_binary =
         entry.is_some_and(|entry| !entry.sha256.is_empty() && entry.sha256 != mount.running_sha256);
@@ -265,16 +268,19 @@ fn mount(
 ) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     let path = goal.path.clone();
-    if plugin.kind != PluginType::Secret {
+    // A connection needs settings of its database, with which it is created.
+    if path.kind() != plugin.kind
+        || (plugin.kind == PluginType::Database && !observed.consumers.contains_key(path.as_str()))
+    {
         return Err(Refusal::NotMountable { kind: plugin.kind, path });
     }
-    if let Some(other) = observed.mounts.keys().find(|other| path.overlaps(other)) {
-        return Err(Refusal::MountsOverlap { path, other: other.clone() });
+    if let Some(other) = observed.consumers.keys().find(|other| path.overlaps(other)) {
+        return Err(Refusal::MountsOverlap { path, other: other.to_string() });
     }
-    if let Some(other) = register.mounts.iter().find(|other| path.overlaps(other.path.as_str())) {
+    if let Some(other) = register.mounts.iter().find(|other| path.overlaps(&other.path)) {
         return Err(Refusal::MountsOverlap { path, other: other.path.to_string() });
     }
-    let Some(current) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    let Some(current) = observed.consumers.get(path.as_str()) else { return Ok(()) };
     if current.plugin != plugin.name {
         return Err(Refusal::MountConflict { path, plugin: current.plugin.clone() });
     }

@@ -59,20 +59,20 @@ fn build_fleet(
         observed.server.product = Product::OpenBao;
     }
     let pin = pin.filter(|_| !openbao);
-    observed.mounts.clear();
+    observed.consumers.clear();
     for (number, (configured, running)) in mounts.iter().enumerate() {
-        let mount = MountObserved {
+        let mount = ConsumerObserved {
             plugin: "custom".into(),
             configured_version: format!("v{configured}"),
             running_version: format!("v{running}"),
             running_sha256: sha(running),
-            ..MountObserved::default()
+            ..ConsumerObserved::default()
         };
-        observed.mounts.insert(format!("mount-{number}/"), mount);
+        observed.consumers.insert(format!("mount-{number}").parse().expect("a path"), mount);
     }
     if canary {
-        let mount = observed.mounts["mount-0/"].clone();
-        observed.mounts.insert(CANARY_MOUNT.into(), mount);
+        let mount = observed.consumers["mount-0/"].clone();
+        observed.consumers.insert(CANARY_MOUNT.parse().expect("a path"), mount);
     }
     let used = mounts.iter().flat_map(|(configured, running)| [*configured, *running]).chain(pin);
     let all: BTreeSet<&str> = used.chain(registered.iter().copied()).collect();
@@ -92,11 +92,11 @@ fn build_fleet(
         observed.pins = Pins::Set(vec![pin]);
     }
     let running: std::collections::BTreeMap<String, RunningVersion> = observed
-        .mounts
+        .consumers
         .iter()
         .map(|(path, mount)| {
             let (version, sha256) = (mount.running_version.clone(), mount.running_sha256.clone());
-            (path.clone(), RunningVersion { version, sha256 })
+            (path.to_string(), RunningVersion { version, sha256 })
         })
         .collect();
     let deployment = observed.deployment.as_mut().expect("a deployment");
@@ -141,13 +141,13 @@ fn any_goal() -> impl Strategy<Value = Goal> {
     ];
     let upgrade_goal = (to, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(target, downgrade, canary, failover_test, only_first)| {
-            let first: MountPath = "mount-0".parse().expect("a path");
+            let first: Consumer = "mount-0".parse().expect("a path");
             Goal::Upgrade(Box::new(UpgradeGoal {
                 target,
                 only_mounts: if only_first { vec![first.clone()] } else { Vec::new() },
                 downgrade: if downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse },
                 canary: if canary { upgrade().canary } else { Canary::Skip },
-                smoke_tests: vec![SmokeTest { mount: first, path: "creds/dev".into() }],
+                smoke_tests: vec![SmokeTest { mount: first, request: "creds/dev".into() }],
                 failover_test: if failover_test { FailoverTest::EveryNode } else { FailoverTest::None },
                 ..upgrade()
             }))
@@ -164,7 +164,7 @@ fn any_goal() -> impl Strategy<Value = Goal> {
 /// Checks that a step removes nothing that a mount uses, other than a canary mount.
 fn check_harmless(state: &Simulation, step: &Step) -> Result<(), TestCaseError> {
     let before = &state.observed;
-    let mounts = || before.mounts_of(PluginType::Secret, "custom");
+    let mounts = || before.consumers_of(PluginType::Secret, "custom");
     match step {
         Step::RemoveCanary { path } => prop_assert!(path.is_canary(), "{step}"),
         Step::DeregisterVersion { name, version, .. } if name == "custom" => {
@@ -185,9 +185,9 @@ fn check_harmless(state: &Simulation, step: &Step) -> Result<(), TestCaseError> 
         _ => {}
     }
     let after = simulate(state, [step]).observed;
-    let removed: Vec<&String> =
-        before.mounts.keys().filter(|path| !after.mounts.contains_key(*path)).collect();
-    let canaries = removed.iter().all(|path| path.parse::<MountPath>().is_ok_and(|path| path.is_canary()));
+    let removed: Vec<&Consumer> =
+        before.consumers.keys().filter(|path| !after.consumers.contains_key(*path)).collect();
+    let canaries = removed.iter().all(|path| path.is_canary());
     prop_assert!(canaries, "{step} removes {removed:?}");
     Ok(())
 }
@@ -196,13 +196,13 @@ fn check_harmless(state: &Simulation, step: &Step) -> Result<(), TestCaseError> 
 fn check_end(end: &Observed, goal: &Goal) -> Result<(), TestCaseError> {
     let Goal::Upgrade(upgrade) = goal else { return Ok(()) };
     let target = upgrade.version().v_prefixed();
-    for (path, mount) in end.mounts_of(PluginType::Secret, "custom") {
+    for (path, mount) in end.consumers_of(PluginType::Secret, "custom") {
         if upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(&path) {
             prop_assert_eq!(&mount.running_version, &target, "{}", path);
             prop_assert_eq!(end.effective_version(mount), target.as_str(), "{}", path);
         }
     }
-    prop_assert!(!end.mounts.contains_key(CANARY_MOUNT));
+    prop_assert!(!end.consumers.contains_key(CANARY_MOUNT));
     prop_assert!(end.catalog.iter().all(|entry| entry.name != "custom-canary"));
     if let Target::Provided(plugin) = &upgrade.target {
         let nodes = end.deployment.iter().flat_map(|deployment| &deployment.nodes).count();
@@ -250,7 +250,7 @@ proptest! {
         let Goal::Upgrade(upgrade) = &goal else { return Ok(()) };
         let target = upgrade.version().v_prefixed();
         for (path, running) in unreloaded_mounts(&observed, upgrade) {
-            let mount = &observed.mounts[path.as_str()];
+            let mount = &observed.consumers[path.as_str()];
             prop_assert_eq!(&mount.running_version, &running);
             prop_assert!(running != target && observed.effective_version(mount) == target);
         }

@@ -3,17 +3,17 @@
 mod quorum;
 
 use super::upgrade_view::UpgradeView;
+use crate::consumer::Consumer;
 use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
 use crate::goal::{
     Durability, FailoverTest, Goal, OtherNodesPolicy, ReloadTarget, SealedRestart, Target, UpgradeGoal,
 };
-use crate::mount_path::MountPath;
 use crate::observed::deployment::{
     DeploymentObserved, NodeName, NodeObserved, NodeRole, NodeServer, PluginStorage, PodUpdateStrategy,
     Readiness, RunningVersion, SealType,
 };
 use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
-use crate::observed::{MountObserved, Observed, Raft};
+use crate::observed::{ConsumerObserved, Observed, Raft};
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::step::{Step, UnreadyPodPolicy};
@@ -245,7 +245,7 @@ pub(super) fn step<'a>(
     observed: &Observed,
     upgrade: &UpgradeGoal,
     progress: &Progress,
-    mounts: impl Iterator<Item = &'a MountPath>,
+    mounts: impl Iterator<Item = &'a Consumer>,
 ) -> Option<Step> {
     let deployment = observed.deployment.as_ref();
     let unready = match upgrade.target {
@@ -263,12 +263,12 @@ pub(super) fn step<'a>(
 pub(super) fn restart_stale_standby<'a>(
     observed: &Observed,
     progress: &Progress,
-    mut mounts: impl Iterator<Item = &'a MountPath>,
+    mut mounts: impl Iterator<Item = &'a Consumer>,
     unready: UnreadyPodPolicy,
 ) -> Option<Step> {
     let nodes = &observed.deployment.as_ref()?.nodes;
-    let stale = |path: &MountPath| {
-        let active = observed.mounts.get(path.as_str())?;
+    let stale = |path: &Consumer| {
+        let active = observed.consumers.get(path.as_str())?;
         let is_stale = |node: &NodeObserved| {
             node.server.as_ref().filter(|vault| vault.role == NodeRole::Standby).is_some_and(|vault| {
                 vault.running.get(path.as_str()).is_some_and(|running| !runs_same_version(running, active))
@@ -281,7 +281,7 @@ pub(super) fn restart_stale_standby<'a>(
     Some(Step::RestartNode { node: name.clone(), uid: node.uid.clone(), unready })
 }
 
-fn runs_same_version(running: &RunningVersion, active: &MountObserved) -> bool {
+fn runs_same_version(running: &RunningVersion, active: &ConsumerObserved) -> bool {
     running.version == active.running_version && running.sha256 == active.running_sha256
 }
 
@@ -310,10 +310,10 @@ fn refuse_staying_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Optio
 fn refuse_losing_file(observed: &Observed, progress: &Progress, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node, .. } = step else { return None };
     let files = &observed.deployment.as_ref()?.nodes.get(node)?.files;
-    observed.mounts.iter().chain(&observed.child_namespace_mounts).find_map(|(path, mount)| {
+    observed.all_consumers().find_map(|(path, mount)| {
         let file = observed.file_of(mount).filter(|file| files.iter().any(|other| other.name == *file))?;
         let reason = observed.lost_at_restart(&file, progress)?;
-        Some(Refusal::LostAtRestart { file, path: path.clone(), reason }.on_node(node))
+        Some(Refusal::LostAtRestart { file, path: path.to_owned(), reason }.on_node(node))
     })
 }
 
@@ -397,7 +397,7 @@ fn unverified_restart(observed: &Observed, goal: &Goal, progress: &Progress) -> 
         let vault =
             deployment.nodes.get(name)?.server.as_ref().filter(|vault| vault.role == NodeRole::Standby)?;
         let reason = paths.iter().find_map(|path| {
-            let active = observed.mounts.get(path.as_str())?;
+            let active = observed.consumers.get(path.as_str())?;
             match vault.running.get(path.as_str()) {
                 None => Some(format!("it does not report yet what it runs at {path}")),
                 Some(running) if runs_same_version(running, active) => None,
@@ -412,8 +412,8 @@ fn unverified_restart(observed: &Observed, goal: &Goal, progress: &Progress) -> 
 }
 
 /// The mounts of a goal.
-fn mounts_of_goal(observed: &Observed, goal: &Goal) -> Vec<MountPath> {
-    let of_plugin = |kind, name: &str| observed.mounts_of(kind, name).map(|(path, _)| path);
+fn mounts_of_goal(observed: &Observed, goal: &Goal) -> Vec<Consumer> {
+    let of_plugin = |kind, name: &str| observed.consumers_of(kind, name).map(|(path, _)| path);
     match goal {
         Goal::Register(register) => register.mounts.iter().map(|mount| mount.path.clone()).collect(),
         Goal::Upgrade(upgrade) => of_plugin(upgrade.kind(), upgrade.name())

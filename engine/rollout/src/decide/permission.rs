@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use vault_api::catalog::PluginType;
 
-use crate::goal::{Canary, Goal, SmokeTest, UpgradeGoal};
-use crate::mount_path::MountPath;
-use crate::observed::{CATALOG_PREFIX, MountObserved, Observed};
+use crate::consumer::AUTH_PREFIX;
+use crate::consumer::Consumer;
+use crate::goal::{Canary, Goal, UpgradeGoal};
+use crate::observed::{CATALOG_PREFIX, ConsumerObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
@@ -19,9 +20,9 @@ const STEP_DOWN_PATH: &str = "sys/step-down";
 const CATALOG_CAPABILITIES: [&str; 3] = ["read", "update", "sudo"];
 
 /// The paths whose capabilities a goal needs, with these mounts.
-pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<String, MountObserved>) -> Vec<String> {
+pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<Consumer, ConsumerObserved>) -> Vec<String> {
     let mut paths = vec![RELOAD_PATH.to_owned()];
-    paths.extend(goal.smoke_tests().iter().map(SmokeTest::full_path));
+    paths.extend(read_smoke_paths(goal));
     match goal {
         Goal::Register(register) => {
             paths.push(catalog_api_path(register.plugin.kind, &register.plugin.name));
@@ -35,38 +36,68 @@ pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<String, MountObser
         Goal::Reload(_) => {}
         Goal::Deregister(deregister) => paths = vec![catalog_api_path(deregister.kind, &deregister.name)],
         Goal::GarbageCollect(collect) => {
-            let names: std::collections::BTreeSet<&String> = match &collect.name {
-                Some(name) => [name].into(),
-                None => mounts.values().map(|mount| &mount.plugin).collect(),
-            };
-            paths = names.into_iter().map(|name| catalog_api_path(PluginType::Secret, name)).collect();
+            let ours = mounts
+                .values()
+                .filter(|mount| collect.name.as_ref().is_none_or(|name| *name == mount.plugin));
+            let names: std::collections::BTreeSet<_> =
+                ours.map(|mount| (mount.kind, mount.plugin.as_str())).collect();
+            paths = names.into_iter().map(|(kind, name)| catalog_api_path(kind, name)).collect();
         }
     }
     paths
 }
 
+/// The paths of the smoke tests that need a permission: anyone may log in.
+fn read_smoke_paths(goal: &Goal) -> Vec<String> {
+    let tests = goal.smoke_tests().into_iter().filter(|test| test.mount.kind() != PluginType::Auth);
+    tests.map(|test| test.full_path()).collect()
+}
+
 fn add_upgrade_paths(
     upgrade: &UpgradeGoal,
-    mounts: &BTreeMap<String, MountObserved>,
+    mounts: &BTreeMap<Consumer, ConsumerObserved>,
     paths: &mut Vec<String>,
 ) {
     paths.push(catalog_api_path(upgrade.kind(), upgrade.name()));
     paths.push(pin_api_path(upgrade.kind(), upgrade.name()));
     paths.push(STEP_DOWN_PATH.to_owned());
-    let ours = mounts.iter().filter(|(_, mount)| mount.plugin == upgrade.name());
-    paths.extend(ours.filter_map(|(path, _)| path.parse().ok()).map(|path| tune_api_path(&path)));
+    let ours =
+        mounts.iter().filter(|(_, mount)| mount.kind == upgrade.kind() && mount.plugin == upgrade.name());
+    paths.extend(ours.map(|(path, _)| tune_api_path(path)));
     if let Canary::Mount { .. } = upgrade.canary {
         paths.push(mount_api_path(&upgrade.canary_path()));
         paths.push(catalog_api_path(upgrade.kind(), &upgrade.canary_plugin_name()));
     }
 }
 
-fn mount_api_path(path: &MountPath) -> String {
-    format!("sys/mounts/{}", path.as_str().trim_end_matches('/'))
+/// The path at which a mount is enabled and disabled.
+fn mount_api_path(path: &Consumer) -> String {
+    match path.kind() {
+        PluginType::Auth => format!("sys/{}", path.as_str().trim_end_matches('/')),
+        PluginType::Secret | PluginType::Database => {
+            format!("sys/mounts/{}", path.as_str().trim_end_matches('/'))
+        }
+    }
 }
 
-fn tune_api_path(path: &MountPath) -> String {
-    format!("{}/tune", mount_api_path(path))
+/// Adds the `sudo` that auth mounts require.
+fn mount_capabilities(path: &Consumer, capabilities: &[&'static str]) -> Vec<&'static str> {
+    let sudo = (path.kind() == PluginType::Auth).then_some("sudo");
+    capabilities.iter().copied().chain(sudo).collect()
+}
+
+/// The path at which the version of a consumer is configured.
+fn tune_api_path(path: &Consumer) -> String {
+    match path.kind() {
+        PluginType::Database => path.to_string(),
+        PluginType::Secret | PluginType::Auth => {
+            format!("sys/mounts/{}/tune", path.as_str().trim_end_matches('/'))
+        }
+    }
+}
+
+fn reload_api_path(path: &Consumer) -> String {
+    if path.kind() == PluginType::Database { path.reset_path() } else { RELOAD_PATH.to_owned() }
 }
 
 fn pin_api_path(kind: PluginType, name: &str) -> String {
@@ -81,8 +112,8 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
     }
     let mut needs: BTreeMap<String, Vec<&'static str>> =
         observed.caller.denied.iter().map(|path| (path.clone(), vec![read_capability(path)])).collect();
-    let smoke_paths: Vec<String> = goal.smoke_tests().iter().map(SmokeTest::full_path).collect();
-    for path in capability_paths(goal, &observed.mounts) {
+    let smoke_paths = read_smoke_paths(goal);
+    for path in capability_paths(goal, &observed.consumers) {
         let lacks = |capability| match observed
             .caller
             .capabilities
@@ -97,6 +128,7 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
             // Only required by some plans.
             STEP_DOWN_PATH => continue,
             path if path.starts_with(PINS_PREFIX) => continue,
+            path if path.starts_with("sys/auth/") => &["update", "sudo"],
             _ if smoke_paths.contains(&path) => &["read"],
             _ => &["update"],
         };
@@ -142,14 +174,17 @@ fn required_capabilities(step: &Step) -> Vec<(String, Vec<&'static str>)> {
         | Step::VerifyCanary { .. } => Vec::new(),
         Step::RegisterVersion { kind, name, .. } => one(catalog_api_path(*kind, name), &CATALOG_CAPABILITIES),
         Step::DeregisterVersion { kind, name, .. } => one(catalog_api_path(*kind, name), &["delete", "sudo"]),
-        Step::EnableMount { path, .. } => one(mount_api_path(path), &["update"]),
-        Step::MountCanary { path, .. } => one(mount_api_path(path), &["update", "delete"]),
-        Step::RemoveCanary { path } => one(mount_api_path(path), &["delete"]),
+        Step::EnableMount { path, .. } => vec![(mount_api_path(path), mount_capabilities(path, &["update"]))],
+        Step::MountCanary { path, .. } => {
+            vec![(mount_api_path(path), mount_capabilities(path, &["update", "delete"]))]
+        }
+        Step::RemoveCanary { path } => vec![(mount_api_path(path), mount_capabilities(path, &["delete"]))],
         Step::TuneMount { path, .. } => one(tune_api_path(path), &["update"]),
         Step::SetPin { kind, name, .. } => one(pin_api_path(*kind, name), &["update"]),
-        Step::ReloadMount { .. } => one(RELOAD_PATH.to_owned(), &["update"]),
+        Step::ReloadMount { path } => one(reload_api_path(path), &["update"]),
         Step::Write { path, .. } => one(path.clone(), &["update"]),
-        Step::SmokeTestMount { path } => one(path.clone(), &["read"]),
+        Step::SmokeTestMount { path, .. } if path.starts_with(AUTH_PREFIX) => Vec::new(),
+        Step::SmokeTestMount { path, .. } => one(path.clone(), &["read"]),
         Step::StepDown { .. } => one(STEP_DOWN_PATH.to_owned(), &["update", "sudo"]),
     }
 }

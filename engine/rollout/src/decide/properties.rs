@@ -44,16 +44,16 @@ fn any_observed() -> impl Strategy<Value = Observed> {
                     args: None,
                 })
                 .collect();
-            observed.mounts.clear();
+            observed.consumers.clear();
             if let Some((configured, running, other_binary)) = mount {
-                let mount = MountObserved {
+                let mount = ConsumerObserved {
                     plugin: "custom".into(),
                     configured_version: format!("v{configured}"),
                     running_version: format!("v{running}"),
                     running_sha256: if other_binary { "other".into() } else { sha(running) },
-                    ..MountObserved::default()
+                    ..ConsumerObserved::default()
                 };
-                observed.mounts.insert("custom/".into(), mount);
+                observed.consumers.insert("custom/".parse().expect("a path"), mount);
                 observed.writes[0].read_state = read_state;
                 observed.writes[0].fields.values_mut().for_each(|field| *field = comparison);
             }
@@ -87,7 +87,7 @@ proptest! {
             match decide(&then, &goal) {
                 Decision::Do(step) => then = simulate(&then, [&step]),
                 Decision::Done => {
-                    let mount = &then.observed.mounts["custom/"];
+                    let mount = &then.observed.consumers["custom/"];
                     prop_assert_eq!(mount.running_version.as_str(), "v1.2.3");
                     prop_assert_eq!(mount.running_sha256.as_str(), SHA);
                     return Ok(());

@@ -6,7 +6,7 @@ use vault_api::catalog::PluginType;
 
 use crate::goal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 use crate::observed::deployment::NodeName;
-use crate::observed::{CatalogEntry, Observed};
+use crate::observed::{CatalogEntry, ConsumerObserved, Observed};
 use crate::plugin_file_name::parse_plugin_file_name;
 use crate::refusal::{InUse, Refusal};
 use crate::step::Step;
@@ -23,10 +23,6 @@ struct PluginVersion {
 pub(super) fn deregister_step(observed: &Observed, goal: &DeregisterGoal) -> Result<Option<Step>, Refusal> {
     let DeregisterGoal { kind, name, versions } = goal;
     check_root_namespace(observed)?;
-    // Servers show the running versions of secrets engines only.
-    if *kind != PluginType::Secret {
-        return Err(Refusal::UseUnknown { kind: *kind, name: name.clone() });
-    }
     let known =
         known_versions(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
     let unused: Vec<PluginVersion> = match versions {
@@ -50,14 +46,13 @@ pub(super) fn garbage_collect_step(
     goal: &GarbageCollectGoal,
 ) -> Result<Option<Step>, Refusal> {
     check_root_namespace(observed)?;
-    let names: BTreeSet<String> = known_versions(observed)
+    let plugins: BTreeSet<(PluginType, String)> = known_versions(observed)
         .into_iter()
-        .filter(|known| known.kind == PluginType::Secret)
-        .map(|known| known.name)
-        .filter(|name| goal.name.as_ref().is_none_or(|only| only == name))
+        .filter(|known| goal.name.as_ref().is_none_or(|only| *only == known.name))
+        .map(|known| (known.kind, known.name))
         .collect();
     let unused: Vec<PluginVersion> =
-        names.iter().flat_map(|name| prunable_versions(observed, name, goal.keep)).collect();
+        plugins.iter().flat_map(|(kind, name)| prunable_versions(observed, *kind, name, goal.keep)).collect();
     Ok(removal_step(observed, &unused))
 }
 
@@ -69,14 +64,12 @@ fn check_root_namespace(observed: &Observed) -> Result<(), Refusal> {
     }
 }
 
-/// The versions of a secrets engine that can be removed: unused, older than the newest one in use, and not among the `keep` before it.
+/// The versions of a plugin that can be removed: unused, older than the newest one in use, and not among the `keep` before it.
 ///
 /// Newer versions may be part of an upgrade in progress, and a plugin without mounts may be registered for later. The unversioned entry cannot
 /// be compared.
-fn prunable_versions(observed: &Observed, name: &str, keep: usize) -> Vec<PluginVersion> {
-    let known = known_versions(observed)
-        .into_iter()
-        .filter(|known| known.kind == PluginType::Secret && known.name == name);
+fn prunable_versions(observed: &Observed, kind: PluginType, name: &str, keep: usize) -> Vec<PluginVersion> {
+    let known = known_versions(observed).into_iter().filter(|known| known.kind == kind && known.name == name);
     let (needed, free): (Vec<_>, Vec<_>) = known.partition(|known| find_use(observed, known).is_some());
     let version = |named: &PluginVersion| named.version.parse::<Version>().ok();
     let Some(newest) = needed.iter().filter_map(version).max() else { return Vec::new() };
@@ -88,7 +81,7 @@ fn prunable_versions(observed: &Observed, name: &str, keep: usize) -> Vec<Plugin
         .collect();
     older.sort();
     let registered = |(version, _): &(Version, PluginVersion)| {
-        observed.catalog_entry(PluginType::Secret, name, &version.v_prefixed()).is_some()
+        observed.catalog_entry(kind, name, &version.v_prefixed()).is_some()
     };
     // A rollback needs a registered version, so a file alone does not count.
     let mut kept = 0;
@@ -121,11 +114,14 @@ fn removal_step(observed: &Observed, unused: &[PluginVersion]) -> Option<Step> {
         let (kind, name, version) = (*kind, name.clone(), version.clone());
         return Some(Step::DeregisterVersion { kind, name, version });
     }
-    let file = |unused: &PluginVersion| {
-        let version = unused.version.parse::<Version>().ok()?;
-        let file = format!("{}-{version}", unused.name);
+    let file = |named: &PluginVersion| {
+        let version = named.version.parse::<Version>().ok()?;
+        let file = format!("{}-{version}", named.name);
         let is_registered = observed.catalog.iter().any(|entry| entry.file_name() == file);
-        (!is_registered).then(|| remove_file_step(observed, &file)).flatten()
+        let of_other_kind = kinds_of(observed, &named.name)
+            .into_iter()
+            .any(|kind| find_use(observed, &PluginVersion { kind, ..named.clone() }).is_some());
+        (!is_registered && !of_other_kind).then(|| remove_file_step(observed, &file)).flatten()
     };
     unused.iter().find_map(file)
 }
@@ -146,42 +142,40 @@ fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
         name: entry.name.clone(),
         version: entry.version.clone(),
     });
-    let files = observed.file_names().into_iter().flat_map(|file| {
-        parse_plugin_file_name(file).map(|(name, version)| PluginVersion {
-            kind: PluginType::Secret,
+    let files = observed.file_names().into_iter().filter_map(parse_plugin_file_name);
+    let files = files.flat_map(|(name, version)| {
+        kinds_of(observed, name).into_iter().map(move |kind| PluginVersion {
+            kind,
             name: name.to_owned(),
             version: version.v_prefixed(),
         })
     });
-    // A file of a plugin that is registered with another type belongs to that plugin.
-    let others: BTreeSet<&str> = observed
-        .catalog
-        .iter()
-        .filter(|entry| entry.kind != PluginType::Secret)
-        .map(|entry| entry.name.as_str())
-        .collect();
-    let files: Vec<PluginVersion> = files.filter(|named| !others.contains(named.name.as_str())).collect();
     registered.chain(files).collect()
+}
+
+/// The types to which a file of this name can belong: those with which the plugin is registered or mounted. The file of an unknown plugin is
+/// taken for that of a secrets engine.
+fn kinds_of(observed: &Observed, name: &str) -> BTreeSet<PluginType> {
+    let registered = observed.catalog.iter().filter(|entry| entry.name == name).map(|entry| entry.kind);
+    let consumers = observed.all_consumers().map(|(_, consumer)| consumer);
+    let mounted = consumers.filter(|consumer| consumer.plugin == name).map(|consumer| consumer.kind);
+    let kinds: BTreeSet<PluginType> = registered.chain(mounted).collect();
+    if kinds.is_empty() { [PluginType::Secret].into() } else { kinds }
 }
 
 /// What uses a version.
 fn find_use(observed: &Observed, named: &PluginVersion) -> Option<InUse> {
     let PluginVersion { kind, name, version } = named;
-    let mount = |condition: &dyn Fn(&crate::observed::MountObserved) -> bool| {
-        let mut mounts = observed
-            .mounts
-            .iter()
-            .chain(&observed.child_namespace_mounts)
-            .filter(|(_, mount)| mount.plugin == *name);
-        mounts.find(|(_, mount)| condition(mount)).map(|(path, _)| path.clone())
+    let mount = |condition: &dyn Fn(&ConsumerObserved) -> bool| {
+        let is_of_plugin = |mount: &ConsumerObserved| mount.kind == *kind && mount.plugin == *name;
+        let mut mounts = observed.all_consumers().filter(|(_, mount)| is_of_plugin(mount));
+        mounts.find(|(_, mount)| condition(mount)).map(|(path, _)| path.to_owned())
     };
-    if *kind == PluginType::Secret {
-        if let Some(path) = mount(&|mount| mount.running_version == *version) {
-            return Some(InUse::RunningAt { path });
-        }
-        if let Some(path) = mount(&|mount| observed.configured_version(mount) == version) {
-            return Some(InUse::ConfiguredAt { path });
-        }
+    if let Some(path) = mount(&|mount| mount.running_version == *version) {
+        return Some(InUse::RunningAt { path });
+    }
+    if let Some(path) = mount(&|mount| observed.configured_version(mount) == version) {
+        return Some(InUse::ConfiguredAt { path });
     }
     if observed.pinned_version(*kind, name) == Some(version) {
         return Some(InUse::Pinned);
@@ -196,10 +190,11 @@ mod tests {
 
     use super::super::samples::{decide, old_fleet, plan};
     use super::*;
+    use crate::consumer::Consumer;
     use crate::decide::Decision;
     use crate::goal::Goal;
+    use crate::observed::Pins;
     use crate::observed::deployment::{PluginFile, Process};
-    use crate::observed::{MountObserved, Pins};
 
     /// The fleet, which runs 1.0.0, with other versions installed and registered.
     fn fleet_with(versions: &[&str]) -> Observed {
@@ -262,7 +257,7 @@ mod tests {
         let mut observed = fleet_with(&["0.6.0", "0.7.0", "0.8.0", "0.9.0"]);
         let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: "v0.6.0".into() };
         observed.pins = Pins::Set(vec![pin]);
-        observed.mounts.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
+        observed.consumers.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
         let nodes = &mut observed.deployment.as_mut().expect("a deployment").nodes;
         let node = nodes.values_mut().last().expect("a node");
         node.processes.push(Process { pid: 9, file: "custom-0.8.0 (deleted)".into(), sha256: None });
@@ -276,16 +271,57 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_nothing_runs_is_left_alone_and_so_is_what_cannot_be_seen() {
+    fn a_plugin_that_nothing_runs_is_left_alone() {
         let mut observed = fleet_with(&["0.9.0", "0.8.0"]);
-        observed.mounts.clear();
+        observed.consumers.clear();
         for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
             node.processes.clear();
         }
         assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+    }
+
+    /// As [`fleet_with`], but the plugin is of another type, which one consumer runs.
+    fn fleet_of(kind: PluginType, consumer: &str, versions: &[&str]) -> Observed {
+        let mut observed = fleet_with(versions);
+        observed.catalog.iter_mut().for_each(|entry| entry.kind = kind);
+        let running = ConsumerObserved { kind, ..observed.consumers["custom/"].clone() };
+        let path: Consumer = consumer.parse().expect("a path");
+        observed.consumers = [(path.of_kind(kind), running)].into();
+        observed
+    }
+
+    #[test]
+    fn an_auth_method_and_a_database_plugin_are_collected_by_what_runs_them() {
+        for (kind, consumer) in
+            [(PluginType::Auth, "auth/custom"), (PluginType::Database, "database/config/orders")]
+        {
+            let observed = fleet_of(kind, consumer, &["0.9.0"]);
+            let expected = format!("deregister {kind} plugin custom v0.9.0");
+            assert_eq!(step_texts(&observed, &gc(0))[0], expected);
+            let all = DeregisterGoal { kind, name: "custom".into(), versions: VersionSelector::All };
+            let Decision::Refuse(refusal) = decide(&observed, &Goal::Deregister(all)) else {
+                panic!("not refused");
+            };
+            let path = observed.consumers.keys().next().expect("a consumer");
+            assert_eq!(refusal.to_string(), format!("custom v1.0.0 is in use: {path} runs it"));
+        }
+    }
+
+    /// Both types share the file.
+    #[test]
+    fn a_file_that_a_plugin_of_another_type_runs_stays() {
         let mut observed = fleet_with(&["0.9.0"]);
-        observed.catalog.iter_mut().for_each(|entry| entry.kind = PluginType::Auth);
-        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+        let entry = observed.catalog.iter().find(|entry| entry.version == "v0.9.0").expect("an entry");
+        let auth = CatalogEntry { kind: PluginType::Auth, version: "v2.0.0".into(), ..entry.clone() };
+        let running = ConsumerObserved {
+            kind: PluginType::Auth,
+            plugin: "custom".into(),
+            running_version: "v0.9.0".into(),
+            ..ConsumerObserved::default()
+        };
+        observed.catalog.push(auth);
+        observed.consumers.insert("auth/custom".parse().expect("a path"), running);
+        assert_eq!(step_texts(&observed, &gc(0)), ["deregister secret plugin custom v0.9.0"]);
     }
 
     /// OpenBao creates such links to files that it has extracted from an image.
@@ -317,10 +353,10 @@ mod tests {
     #[test]
     fn what_a_namespace_below_runs_is_kept_and_from_below_nothing_is_removed() {
         let mut observed = fleet_with(&["0.7.0", "0.8.0"]);
-        let mount = MountObserved {
+        let mount = ConsumerObserved {
             configured_version: "v0.7.0".into(),
             running_version: "v0.7.0".into(),
-            ..observed.mounts["custom/"].clone()
+            ..observed.consumers["custom/"].clone()
         };
         observed.child_namespace_mounts.insert("team/custom/".into(), mount);
         assert_eq!(step_texts(&observed, &gc(0)).len(), 2);
@@ -345,9 +381,5 @@ mod tests {
             panic!("not refused");
         };
         assert_eq!(refusal.to_string(), "custom v1.0.0 is in use: custom/ runs it");
-        let auth =
-            DeregisterGoal { kind: PluginType::Auth, name: "custom".into(), versions: VersionSelector::All };
-        let decision = decide(&observed, &Goal::Deregister(auth));
-        assert!(matches!(decision, Decision::Refuse(Refusal::UseUnknown { .. })));
     }
 }

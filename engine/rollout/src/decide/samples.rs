@@ -20,7 +20,7 @@ use crate::observed::deployment::{
 };
 use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server,
+    Caller, CatalogEntry, ConsumerObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server,
     WriteObserved,
 };
 use crate::progress::Progress;
@@ -105,7 +105,7 @@ pub(crate) fn bare_server() -> Observed {
         other_nodes: other_nodes(ServerLocation::ThisMachine, Vec::new()),
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
-        mounts: BTreeMap::new(),
+        consumers: BTreeMap::new(),
         child_namespace_mounts: BTreeMap::new(),
         namespace: None,
         irrevocable_leases: None,
@@ -160,14 +160,14 @@ pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
         command: Some(name),
         args: Some(Vec::new()),
     });
-    let mount = MountObserved {
+    let mount = ConsumerObserved {
         plugin: "custom".into(),
         configured_version: v_prefixed.clone(),
         running_version: v_prefixed,
         running_sha256: sha256.into(),
-        ..MountObserved::default()
+        ..ConsumerObserved::default()
     };
-    observed.mounts.insert("custom/".into(), mount);
+    observed.consumers.insert("custom/".parse().expect("a path"), mount);
     for write in &mut observed.writes {
         write.read_state = ReadState::Present;
         write.fields.values_mut().for_each(|field| *field = Comparison::Equal);
@@ -222,8 +222,8 @@ pub(crate) fn goal(register: RegisterGoal) -> Goal {
 /// Three nodes on which `custom` 1.0.0 runs, at `custom/` and `team/`.
 pub(crate) fn old_fleet() -> Observed {
     let mut observed = server_with("1.0.0", "bb");
-    let mount = observed.mounts["custom/"].clone();
-    observed.mounts.insert("team/".into(), mount.clone());
+    let mount = observed.consumers["custom/"].clone();
+    observed.consumers.insert("team/".parse().expect("a path"), mount.clone());
     let deployment = observed.deployment.as_mut().expect("a deployment");
     let running = RunningVersion { version: mount.running_version, sha256: mount.running_sha256 };
     let running = BTreeMap::from(["custom/", "team/"].map(|path| (path.to_owned(), running.clone())));
@@ -264,7 +264,7 @@ pub(crate) fn upgrade() -> UpgradeGoal {
         target: Target::Provided(Box::new(register().plugin)),
         only_mounts: Vec::new(),
         downgrade: DowngradePolicy::Refuse,
-        canary: Canary::Mount { writes: Vec::new(), source_mount: None, smoke_path: None },
+        canary: Canary::Mount { writes: Vec::new(), source_mount: None, smoke: None },
         smoke_tests: Vec::new(),
         breaking_changes: Vec::new(),
         durability: Durability::Required,

@@ -67,7 +67,7 @@ fn nothing_where_everything_is_as_wanted() {
 #[test]
 fn a_mount_that_shows_no_checksum_may_be_a_builtin_and_proves_nothing() {
     let mut observed = server_with("1.2.3", SHA);
-    observed.mounts.get_mut("custom/").expect("a mount").running_sha256 = String::new();
+    observed.consumers.get_mut("custom/").expect("a mount").running_sha256 = String::new();
     assert_eq!(step_texts(&observed, &goal(register())), ["reload custom/"]);
 }
 
@@ -87,14 +87,14 @@ fn a_mount_of_an_older_version_is_moved_and_reloaded() {
 #[test]
 fn a_mount_that_was_moved_and_not_reloaded_is_reloaded() {
     let mut observed = server_with("1.2.3", SHA);
-    observed.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
+    observed.consumers.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
     assert_eq!(step_texts(&observed, &goal(register())), ["reload custom/"]);
 }
 
 #[test]
 fn the_same_version_with_another_binary_is_reloaded() {
     let mut observed = server_with("1.2.3", SHA);
-    observed.mounts.get_mut("custom/").expect("a mount").running_sha256 = "cc".into();
+    observed.consumers.get_mut("custom/").expect("a mount").running_sha256 = "cc".into();
     assert_eq!(step_texts(&observed, &goal(register())), ["reload custom/"]);
 }
 
@@ -182,7 +182,7 @@ fn a_reload_happens_once_and_is_proven() {
     let after = simulate(&observed, [&step]);
     assert_eq!(decide(&after, &goal), Decision::Done);
     let mut not_reloaded = after;
-    not_reloaded.observed.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
+    not_reloaded.observed.consumers.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
     assert!(matches!(decide(&not_reloaded, &goal), Decision::Refuse(Refusal::RunningVersionMismatch { .. })));
 }
 
@@ -270,10 +270,10 @@ fn refusals_name_what_is_wrong() {
         }),
         ("custom/ is a mount of the plugin kv", |o, _| {
             *o = server_with("1.2.3", SHA);
-            o.mounts.get_mut("custom/").expect("a mount").plugin = "kv".into();
+            o.consumers.get_mut("custom/").expect("a mount").plugin = "kv".into();
         }),
         ("overlaps with the mount custom/team/", |o, _| {
-            o.mounts.insert("custom/team/".into(), MountObserved::default());
+            o.consumers.insert("custom/team/".parse().expect("a path"), ConsumerObserved::default());
         }),
         ("custom is pinned to v1.0.0", |o, _| set_pin(o, "v1.0.0")),
         ("has version v2.0.0, which is newer than 1.2.3", |o, _| *o = server_with("2.0.0", "bb")),
@@ -429,7 +429,7 @@ fn a_server_of_several_nodes_that_names_none_is_refused_as_one_that_names_them()
 fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     let latest = |version: &str, sha256: &str| {
         let mut observed = server_with(version, sha256);
-        observed.mounts.get_mut("custom/").expect("a mount").configured_version = "latest".into();
+        observed.consumers.get_mut("custom/").expect("a mount").configured_version = "latest".into();
         observed
     };
     assert_eq!(decide(&latest("1.2.3", SHA), &goal(register())), Decision::Done);

@@ -5,10 +5,10 @@ use vault_api::catalog::PluginType;
 
 use super::upgrade_view::UpgradeView;
 use super::{check, nodes};
-use crate::goal::{Canary, DowngradePolicy, SmokeTest, Target, UpgradeGoal};
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
+use crate::goal::{Canary, DowngradePolicy, Target, UpgradeGoal};
 use crate::observed::deployment::NodeRole;
-use crate::observed::{MountObserved, Observed};
+use crate::observed::{ConsumerObserved, Observed};
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
@@ -40,7 +40,7 @@ pub(super) fn step(
 /// If no mount runs the plugin, or there is no such version.
 pub fn rollback_version(observed: &Observed, kind: PluginType, name: &str) -> Result<Version, Refusal> {
     let running = observed
-        .mounts_of(kind, name)
+        .consumers_of(kind, name)
         .filter_map(|(_, mount)| mount.running_version.parse::<Version>().ok())
         .max()
         .ok_or_else(|| Refusal::NoMountOfPlugin { kind, name: name.to_owned() })?;
@@ -66,7 +66,7 @@ fn newest_on_standbys(observed: &Observed, kind: PluginType, name: &str) -> Opti
         .filter_map(|node| node.server.as_ref());
     let standbys = servers.filter(|vault| vault.role == NodeRole::Standby);
     let of_mounts = standbys.flat_map(|vault| {
-        observed.mounts_of(kind, name).filter_map(|(path, _)| vault.running.get(path.as_str()))
+        observed.consumers_of(kind, name).filter_map(|(path, _)| vault.running.get(path.as_str()))
     });
     of_mounts.filter_map(|running| running.version.parse().ok()).max()
 }
@@ -86,9 +86,9 @@ impl UpgradeView<'_> {
             });
         }
         for path in &upgrade.only_mounts {
-            match observed.mounts.get(path.as_str()) {
+            match observed.consumers.get(path.as_str()) {
                 None => return Err(Refusal::MountNotFound { path: path.clone() }),
-                Some(mount) if mount.plugin != upgrade.name() => {
+                Some(mount) if mount.kind != upgrade.kind() || mount.plugin != upgrade.name() => {
                     return Err(Refusal::MountConflict { path: path.clone(), plugin: mount.plugin.clone() });
                 }
                 Some(_) => {}
@@ -123,13 +123,13 @@ impl UpgradeView<'_> {
         if let Some(namespace) = &self.observed.namespace {
             return Err(Refusal::NotRootNamespace { namespace: namespace.clone() });
         }
-        let mut other_namespaces = self
-            .observed
-            .child_namespace_mounts
-            .iter()
-            .filter(|(_, mount)| mount.plugin == self.upgrade.name());
+        let mut other_namespaces =
+            self.observed.child_namespace_mounts.iter().filter(|(_, mount)| {
+                mount.kind == self.upgrade.kind() && mount.plugin == self.upgrade.name()
+            });
         match other_namespaces.next() {
             Some((path, _)) => Err(Refusal::PinAffectsOtherNamespaces {
+                kind: self.upgrade.kind(),
                 name: self.upgrade.name().to_owned(),
                 pinned: pinned.to_owned(),
                 path: path.clone(),
@@ -149,7 +149,7 @@ impl UpgradeView<'_> {
         }
     }
 
-    fn check_downgrade(&self, path: &MountPath, mount: &MountObserved) -> Result<(), Refusal> {
+    fn check_downgrade(&self, path: &Consumer, mount: &ConsumerObserved) -> Result<(), Refusal> {
         let target = self.upgrade.version();
         let newer = [&mount.configured_version, &mount.running_version].into_iter().find(|version| {
             version.parse::<Version>().is_ok_and(|version| !version.is_builtin() && version > *target)
@@ -166,20 +166,19 @@ impl UpgradeView<'_> {
     fn clean_up(&self, progress: &Progress) -> Option<Step> {
         let (observed, upgrade) = (self.observed, self.upgrade);
         let (own, alias) = (upgrade.name(), upgrade.canary_plugin_name());
-        let is_needed = |path: &MountPath| {
+        let is_needed = |path: &Consumer| {
             progress.enabled.contains(path) && !progress.smoke_tested.contains(path.as_str())
         };
-        let mut canaries = observed.mounts.iter().filter_map(|(path, mount)| {
-            let path: MountPath = path.parse().ok()?;
-            let ours = path.is_canary() && (mount.plugin == own || mount.plugin == alias);
-            ours.then_some(path)
+        let mut canaries = observed.consumers.iter().filter(|(path, mount)| {
+            path.is_canary() && mount.kind == upgrade.kind() && (mount.plugin == own || mount.plugin == alias)
         });
-        if let Some(path) = canaries.find(|path| !is_needed(path)) {
-            return Some(Step::RemoveCanary { path });
+        if let Some((path, _)) = canaries.find(|(path, _)| !is_needed(path)) {
+            return Some(Step::RemoveCanary { path: path.clone() });
         }
         let is_pending = progress.registered.contains(&alias)
             && !progress.smoke_tested.contains(upgrade.canary_path().as_str());
-        let mut entries = observed.catalog.iter().filter(|entry| entry.name == alias);
+        let mut entries =
+            observed.catalog.iter().filter(|entry| entry.kind == upgrade.kind() && entry.name == alias);
         entries.find(|_| !is_pending).map(|entry| Step::DeregisterVersion {
             kind: entry.kind,
             name: entry.name.clone(),
@@ -196,19 +195,20 @@ impl UpgradeView<'_> {
     }
 
     fn canary(&self, progress: &Progress) -> Option<Step> {
-        let Canary::Mount { writes, source_mount, smoke_path } = &self.upgrade.canary else {
+        let Canary::Mount { writes, source_mount, smoke } = &self.upgrade.canary else {
             return None;
         };
         let path = self.upgrade.canary_path();
         if progress.smoke_tested.contains(path.as_str()) || !self.needs_switch() {
             return None;
         }
-        if self.observed.mounts.contains_key(path.as_str()) {
+        if self.observed.consumers.contains_key(path.as_str()) {
             return Some(Step::VerifyCanary {
                 path,
                 writes: writes.clone(),
                 source_mount: source_mount.clone(),
-                smoke_path: smoke_path.clone(),
+                smoke_path: smoke.as_ref().map(|smoke| smoke.path.clone()),
+                smoke_data: smoke.as_ref().map(|smoke| smoke.data.clone()).unwrap_or_default(),
             });
         }
         let version = self.upgrade.version().clone();
@@ -274,17 +274,17 @@ impl UpgradeView<'_> {
     /// Smoke tests of the mounts that this run has moved or reloaded. A moved mount may have been started by a failover, and then needs no reload.
     fn smoke_test(&self, progress: &Progress) -> Option<Step> {
         let is_moved_by_pin = progress.pinned.contains(self.upgrade.name());
-        let is_moved = |mount: &MountPath| {
+        let is_moved = |mount: &Consumer| {
             is_moved_by_pin || progress.tuned.contains(mount) || progress.reloaded.contains(mount)
         };
-        let exists = |mount: &MountPath| self.observed.mounts.contains_key(mount.as_str());
-        let due = self.upgrade.smoke_tests.iter().filter(|test| is_moved(&test.mount) && exists(&test.mount));
-        let mut paths = due.map(SmokeTest::full_path);
-        paths.find(|path| !progress.smoke_tested.contains(path)).map(|path| Step::SmokeTestMount { path })
+        let exists = |mount: &Consumer| self.observed.consumers.contains_key(mount.as_str());
+        let mut due =
+            self.upgrade.smoke_tests.iter().filter(|test| is_moved(&test.mount) && exists(&test.mount));
+        due.find(|test| !progress.smoke_tested.contains(&test.full_path())).map(super::run_smoke_test_step)
     }
 
     fn nodes(&self, progress: &Progress) -> Option<Step> {
-        let mounts: Vec<MountPath> = self.mounts().map(|(path, _)| path).collect();
+        let mounts: Vec<Consumer> = self.mounts().map(|(path, _)| path).collect();
         nodes::step(self.observed, self.upgrade, progress, mounts.iter())
     }
 }

@@ -1,8 +1,8 @@
 //! The state of an upgrade, derived from a snapshot.
 
+use crate::consumer::Consumer;
 use crate::goal::{Target, UpgradeGoal};
-use crate::mount_path::MountPath;
-use crate::observed::{CatalogEntry, MountObserved, Observed};
+use crate::observed::{CatalogEntry, ConsumerObserved, Observed};
 
 /// An upgrade goal, applied to a snapshot.
 pub(super) struct UpgradeView<'a> {
@@ -17,15 +17,15 @@ impl<'a> UpgradeView<'a> {
         Self { observed, upgrade, version_tag: upgrade.version().v_prefixed() }
     }
 
-    pub(super) fn mounts(&self) -> impl Iterator<Item = (MountPath, &'a MountObserved)> {
+    pub(super) fn mounts(&self) -> impl Iterator<Item = (Consumer, &'a ConsumerObserved)> {
         let Self { observed, upgrade, .. } = *self;
-        let mounts = observed.mounts_of(upgrade.kind(), upgrade.name());
+        let mounts = observed.consumers_of(upgrade.kind(), upgrade.name());
         mounts.filter(|(path, _)| upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(path))
     }
 
     /// A mount of the plugin that the goal does not include.
-    pub(super) fn left_out(&self) -> Option<MountPath> {
-        let mut mounts = self.observed.mounts_of(self.upgrade.kind(), self.upgrade.name());
+    pub(super) fn left_out(&self) -> Option<Consumer> {
+        let mut mounts = self.observed.consumers_of(self.upgrade.kind(), self.upgrade.name());
         let left_out = mounts.find(|(path, _)| {
             !self.upgrade.only_mounts.is_empty() && !self.upgrade.only_mounts.contains(path)
         });
@@ -57,12 +57,12 @@ impl<'a> UpgradeView<'a> {
     }
 
     /// Whether a mount runs the target version after its next start.
-    pub(super) fn is_configured(&self, mount: &MountObserved) -> bool {
+    pub(super) fn is_configured(&self, mount: &ConsumerObserved) -> bool {
         self.observed.effective_version(mount) == self.version_tag
     }
 
     /// Whether a mount runs the target version with the right binary, because an entry can be registered again with another one.
-    pub(super) fn runs(&self, mount: &MountObserved) -> bool {
+    pub(super) fn runs(&self, mount: &ConsumerObserved) -> bool {
         mount.running_version == self.version_tag && mount.running_sha256 == self.sha256()
     }
 
@@ -72,7 +72,7 @@ impl<'a> UpgradeView<'a> {
 }
 
 /// Mounts that are configured for the target version and run another one, as a killed run leaves them, with their running version.
-pub(crate) fn unreloaded_mounts(observed: &Observed, upgrade: &UpgradeGoal) -> Vec<(MountPath, String)> {
+pub(crate) fn unreloaded_mounts(observed: &Observed, upgrade: &UpgradeGoal) -> Vec<(Consumer, String)> {
     let view = UpgradeView::new(observed, upgrade);
     let unreloaded = view
         .mounts()

@@ -160,23 +160,34 @@ fn has_directory(node: &NodeObserved) -> bool {
     !matches!(node.directory, Missing | NotADirectory | NotAccessible | NotPluginDirectory { .. })
 }
 
-/// Returns whether a mount may start it; mounts are only known for secrets engines.
+/// Returns whether a consumer may start it, as far as consumers of its type can be observed.
 fn is_used(observed: &Observed, entry: &CatalogEntry) -> bool {
-    let needs = |mount: &crate::observed::MountObserved| {
-        mount.plugin == entry.name
+    let needs = |mount: &crate::observed::ConsumerObserved| {
+        mount.kind == entry.kind
+            && mount.plugin == entry.name
             && (observed.effective_version(mount) == entry.version || mount.running_version == entry.version)
     };
-    entry.kind != PluginType::Secret || observed.mounts.values().any(needs)
+    let unobserved = match entry.kind {
+        PluginType::Secret => false,
+        PluginType::Auth => observed.caller.denied.contains("sys/auth"),
+        PluginType::Database => observed.caller.denied.iter().any(|path| is_connection_path(path)),
+    };
+    unobserved || observed.consumers.values().any(needs)
+}
+
+/// Returns whether a path lists or shows connections of a database secrets engine.
+fn is_connection_path(path: &str) -> bool {
+    path.ends_with("/config") || path.contains("/config/")
 }
 
 /// Returns whether a mount that runs this entry is not responding, so that a start failure breaks requests now.
 fn breaks_requests(observed: &Observed, entry: &CatalogEntry) -> bool {
-    entry.kind == PluginType::Secret
-        && observed.mounts.values().any(|mount| {
-            mount.plugin == entry.name
-                && observed.effective_version(mount) == entry.version
-                && !mount.may_answer()
-        })
+    observed.consumers.values().any(|mount| {
+        mount.kind == entry.kind
+            && mount.plugin == entry.name
+            && observed.effective_version(mount) == entry.version
+            && !mount.may_answer()
+    })
 }
 
 fn severity(observed: &Observed, entry: &CatalogEntry) -> Severity {
@@ -236,12 +247,11 @@ fn missing_files(observed: &Observed) -> Vec<Finding> {
         let kind =
             if lacking.len() == nodes.len() { &FILE_MISSING_EVERYWHERE } else { &FILE_MISSING_ON_SOME_NODES };
         let names: Vec<String> = lacking.iter().map(|name| name.to_string()).collect();
-        let evidence = format!(
-            "{} is not on {}; it was registered with sha256 {}",
-            file_path(observed, entry),
-            names.join(", "),
-            entry.sha256
-        );
+        let mut evidence = format!("{} is not on {}", file_path(observed, entry), names.join(", "));
+        // OpenBao does not show it if the file is missing.
+        if !entry.sha256.is_empty() {
+            evidence += &format!("; it was registered with sha256 {}", entry.sha256);
+        }
         let severity = severity(observed, entry);
         let finding = kind.finding(subject(entry), evidence).with_severity(severity);
         let copies: Vec<String> = lacking.iter().filter_map(|to| copy_command(observed, entry, to)).collect();

@@ -2,9 +2,9 @@
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, VerifiedBy, own_command};
-use crate::mount_path::MountPath;
+use crate::consumer::Consumer;
 use crate::observed::deployment::{NodeObserved, NodeRole, PluginFile};
-use crate::observed::{MountHealth, MountObserved, Observed};
+use crate::observed::{ConsumerObserved, MountHealth, Observed};
 use crate::shell::shell_quote;
 use vault_api::catalog::PluginType;
 
@@ -122,15 +122,15 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Mounts of external plugins.
-fn external_mounts(observed: &Observed) -> impl Iterator<Item = (&String, &MountObserved)> {
+fn external_mounts(observed: &Observed) -> impl Iterator<Item = (&Consumer, &ConsumerObserved)> {
     observed
-        .mounts
+        .consumers
         .iter()
         .filter(|(_, mount)| !mount.running_sha256.is_empty() || is_registered(observed, mount))
 }
 
-fn is_registered(observed: &Observed, mount: &MountObserved) -> bool {
-    observed.catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
+fn is_registered(observed: &Observed, mount: &ConsumerObserved) -> bool {
+    observed.catalog.iter().any(|entry| entry.kind == mount.kind && entry.name == mount.plugin)
 }
 
 fn may_read_catalog(observed: &Observed) -> bool {
@@ -141,12 +141,12 @@ fn display_version(version: &str) -> &str {
     if version.is_empty() { "no version" } else { version }
 }
 
-fn reload_command(observed: &Observed, path: &str) -> String {
-    own_command(observed, &format!("reload --mount {} --yes", shell_quote(path)))
+fn reload_command(observed: &Observed, path: &Consumer) -> String {
+    own_command(observed, &format!("reload --mount {} --yes", shell_quote(path.as_str())))
 }
 
 /// Returns a command line that registers the running binary of a mount, if every node still has this file.
-fn register_command(observed: &Observed, mount: &MountObserved, version: &str) -> Option<String> {
+fn register_command(observed: &Observed, mount: &ConsumerObserved, version: &str) -> Option<String> {
     let deployment = observed.deployment.as_ref().filter(|_| mount.running_version == version)?;
     let is_it = |file: &&PluginFile| !file.sha256.is_empty() && file.sha256 == mount.running_sha256;
     let file = &deployment.nodes.values().find_map(|node| node.files.iter().find(is_it))?.name;
@@ -154,21 +154,23 @@ fn register_command(observed: &Observed, mount: &MountObserved, version: &str) -
     if !deployment.nodes.values().all(has_it) {
         return None;
     }
-    let others = observed.catalog.iter().filter(|entry| entry.name == mount.plugin);
+    let others =
+        observed.catalog.iter().filter(|entry| entry.kind == mount.kind && entry.name == mount.plugin);
     let args = others.filter_map(|entry| entry.args.as_ref()).next();
     let args: String = args.into_iter().flatten().map(|arg| format!(" -args={}", shell_quote(arg))).collect();
     let version =
         if version.is_empty() { String::new() } else { format!(" -version={}", shell_quote(version)) };
     Some(format!(
-        "vault plugin register{version} -sha256={} -command={}{args} secret {}",
+        "vault plugin register{version} -sha256={} -command={}{args} {} {}",
         mount.running_sha256,
         shell_quote(file),
+        mount.kind,
         shell_quote(&mount.plugin)
     ))
 }
 
 /// Severity of a problem that prevents a mount from being started.
-pub(super) fn severity(mount: &MountObserved) -> Severity {
+pub(super) fn severity(mount: &ConsumerObserved) -> Severity {
     if mount.may_answer() { Severity::BreaksAtRestart } else { Severity::BreaksNow }
 }
 
@@ -176,7 +178,7 @@ fn unregistered_versions(observed: &Observed) -> Vec<Finding> {
     if !may_read_catalog(observed) {
         return Vec::new();
     }
-    let finding = |(path, mount): (&String, &MountObserved)| {
+    let finding = |(path, mount): (&Consumer, &ConsumerObserved)| {
         let configured = observed.effective_version(mount);
         if !is_registered(observed, mount) {
             let evidence = format!(
@@ -185,7 +187,7 @@ fn unregistered_versions(observed: &Observed) -> Vec<Finding> {
                 display_version(configured)
             );
             let finding =
-                PLUGIN_NOT_REGISTERED.finding(path.clone(), evidence).with_severity(severity(mount));
+                PLUGIN_NOT_REGISTERED.finding(path.as_str(), evidence).with_severity(severity(mount));
             return Some(
                 register_command(observed, mount, configured)
                     .into_iter()
@@ -193,26 +195,27 @@ fn unregistered_versions(observed: &Observed) -> Vec<Finding> {
             );
         }
         // The pin has its own finding.
-        if observed.pinned_version(PluginType::Secret, &mount.plugin).is_some() {
+        if observed.pinned_version(mount.kind, &mount.plugin).is_some() {
             return None;
         }
-        let is_there = observed.catalog_entry(PluginType::Secret, &mount.plugin, configured).is_some();
+        let is_there = observed.catalog_entry(mount.kind, &mount.plugin, configured).is_some();
         let evidence = format!(
             "it is configured for {} {}, which is not in the catalog",
             mount.plugin,
             display_version(configured)
         );
-        let finding = (!is_there)
-            .then(|| VERSION_NOT_REGISTERED.finding(path.clone(), evidence).with_severity(severity(mount)))?;
+        let finding = (!is_there).then(|| {
+            VERSION_NOT_REGISTERED.finding(path.as_str(), evidence).with_severity(severity(mount))
+        })?;
         Some(register_command(observed, mount, configured).into_iter().fold(finding, Finding::with_command))
     };
     external_mounts(observed).filter_map(finding).collect()
 }
 
 fn unreloaded_mounts(observed: &Observed) -> Vec<Finding> {
-    let finding = |(path, mount): (&String, &MountObserved)| {
+    let finding = |(path, mount): (&Consumer, &ConsumerObserved)| {
         let configured = observed.effective_version(mount);
-        let is_there = observed.catalog_entry(PluginType::Secret, &mount.plugin, configured).is_some();
+        let is_there = observed.catalog_entry(mount.kind, &mount.plugin, configured).is_some();
         let differs = is_there && !mount.running_version.is_empty() && configured != mount.running_version;
         let evidence = format!(
             "it runs {}, and will run {} after a restart",
@@ -220,21 +223,21 @@ fn unreloaded_mounts(observed: &Observed) -> Vec<Finding> {
             display_version(configured)
         );
         differs.then(|| {
-            NOT_RELOADED.finding(path.clone(), evidence).with_command(reload_command(observed, path))
+            NOT_RELOADED.finding(path.as_str(), evidence).with_command(reload_command(observed, path))
         })
     };
     external_mounts(observed).filter_map(finding).collect()
 }
 
 fn checksum_mismatches(observed: &Observed) -> Vec<Finding> {
-    let finding = |(path, mount): (&String, &MountObserved)| {
-        let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version)?;
+    let finding = |(path, mount): (&Consumer, &ConsumerObserved)| {
+        let entry = observed.catalog_entry(mount.kind, &mount.plugin, &mount.running_version)?;
         let comparable = !entry.sha256.is_empty() && !mount.running_sha256.is_empty();
         let differs = comparable && entry.sha256 != mount.running_sha256;
         let evidence = format!("it runs sha256 {}, but {} is registered", mount.running_sha256, entry.sha256);
         differs.then(|| {
             RUNNING_CHECKSUM_MISMATCH
-                .finding(path.clone(), evidence)
+                .finding(path.as_str(), evidence)
                 .with_command(reload_command(observed, path))
         })
     };
@@ -249,7 +252,7 @@ fn unresponsive_mounts(observed: &Observed) -> Vec<Finding> {
             None | Some(MountHealth::Ok) => {}
             Some(MountHealth::NoBackend) => without_backend.push((path, mount)),
             Some(MountHealth::Error { message }) => {
-                findings.push(UNRESPONSIVE.finding(path.clone(), format!("{path}?help=1: {message}")));
+                findings.push(UNRESPONSIVE.finding(path.as_str(), format!("{path}?help=1: {message}")));
             }
         }
     }
@@ -258,7 +261,7 @@ fn unresponsive_mounts(observed: &Observed) -> Vec<Finding> {
 }
 
 /// One finding for all mounts, because the fix interrupts the server and must run only once.
-fn no_backend(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> Option<Finding> {
+fn no_backend(observed: &Observed, mounts: &[(&Consumer, &ConsumerObserved)]) -> Option<Finding> {
     let names: Vec<&str> = mounts.iter().map(|(path, _)| path.as_str()).collect();
     let each = mounts.iter().map(|(path, mount)| {
         let plugin = format!("secret {} {}", mount.plugin, observed.effective_version(mount));
@@ -273,18 +276,23 @@ fn unversioned_mounts(observed: &Observed) -> Vec<Finding> {
     let bare = external_mounts(observed)
         .filter(|(_, mount)| observed.effective_version(mount).is_empty() && is_registered(observed, mount));
     bare.map(|(path, mount)| {
-        NO_VERSION.finding(path.clone(), format!("it runs {} without a version", mount.plugin))
+        NO_VERSION.finding(path.as_str(), format!("it runs {} without a version", mount.plugin))
     })
     .collect()
 }
 
+/// The API path that lists a mount.
+fn list_path(consumer: &Consumer) -> &'static str {
+    if consumer.kind() == PluginType::Auth { "sys/auth" } else { "sys/mounts" }
+}
+
 fn leftover_canaries(observed: &Observed) -> Vec<Finding> {
-    let paths =
-        observed.mounts.keys().filter(|path| path.parse::<MountPath>().is_ok_and(|path| path.is_canary()));
-    let disable = |path: &String| format!("vault secrets disable {}", shell_quote(path));
+    let paths = observed.consumers.keys().filter(|path| path.is_canary());
     paths
         .map(|path| {
-            CANARY_LEFT_BEHIND.finding(path.clone(), "sys/mounts lists it").with_command(disable(path))
+            CANARY_LEFT_BEHIND
+                .finding(path.as_str(), format!("{} lists it", list_path(path)))
+                .with_command(path.disable_command())
         })
         .collect()
 }
@@ -296,7 +304,7 @@ fn differing_standbys(observed: &Observed) -> Vec<Finding> {
             continue;
         };
         for (path, mount) in external_mounts(observed) {
-            if let Some(running) = vault.running.get(path)
+            if let Some(running) = vault.running.get(path.as_str())
                 && !running.version.is_empty()
                 && running.version != mount.running_version
             {

@@ -3,6 +3,8 @@
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
 use crate::observed::deployment::{DirectoryState, PluginStorage};
+use vault_api::catalog::PluginType;
+
 use crate::observed::{CATALOG_PREFIX, Observed, PluginDirectory};
 
 const NO_SUDO: FindingKind = FindingKind {
@@ -101,7 +103,10 @@ pub(super) fn unobserved(observed: &Observed) -> Vec<Unobserved> {
     if observed.caller.capabilities.is_none() && shows {
         add("capabilities of this token", "it has no permission for sys/capabilities-self".into());
     }
-    let asked = observed.mounts.values().filter(|mount| !mount.running_sha256.is_empty());
+    let asked = observed
+        .consumers
+        .values()
+        .filter(|mount| mount.kind != PluginType::Database && !mount.running_sha256.is_empty());
     if has_active_node && asked.clone().any(|mount| mount.health.is_none()) {
         add("whether plugins respond", "this token has no permission to send them a request".into());
     }

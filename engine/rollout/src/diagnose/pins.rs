@@ -2,9 +2,9 @@
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
+use crate::consumer::Consumer;
 use crate::observed::{Observed, Pins};
 use crate::shell::shell_quote;
-use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
 const PIN_OVERRIDES_MOUNT: FindingKind = FindingKind {
@@ -35,14 +35,15 @@ pub(super) const ALL: &[&FindingKind] = &[&PIN_OVERRIDES_MOUNT, &PIN_NOT_REGISTE
 pub(super) const CHECKS: &[Check] = &[overriding_pins, unregistered_pins];
 
 fn overriding_pins(observed: &Observed) -> Vec<Finding> {
-    let finding = |(path, mount): (&String, &crate::observed::MountObserved)| {
-        let pin = observed.pinned_version(PluginType::Secret, &mount.plugin)?;
+    let finding = |(path, mount): (&Consumer, &crate::observed::ConsumerObserved)| {
+        let pin = observed.pinned_version(mount.kind, &mount.plugin)?;
         // A mount that does not run the pinned version yet has its own finding.
         (pin != mount.configured_version && pin == mount.running_version).then(|| {
-            let unpin = format!("vault delete sys/plugins/pins/secret/{}", shell_quote(&mount.plugin));
+            let unpin =
+                format!("vault delete sys/plugins/pins/{}/{}", mount.kind, shell_quote(&mount.plugin));
             PIN_OVERRIDES_MOUNT
                 .finding(
-                    path.clone(),
+                    path.as_str(),
                     format!(
                         "it is configured for {:?}, and {} is pinned to {pin}",
                         mount.configured_version, mount.plugin
@@ -51,11 +52,11 @@ fn overriding_pins(observed: &Observed) -> Vec<Finding> {
                 .with_command(unpin)
                 .with_command(super::finding::own_command(
                     observed,
-                    &format!("reload --mount {} --yes", shell_quote(path)),
+                    &format!("reload --mount {} --yes", shell_quote(path.as_str())),
                 ))
         })
     };
-    observed.mounts.iter().filter_map(finding).collect()
+    observed.consumers.iter().filter_map(finding).collect()
 }
 
 fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
@@ -64,9 +65,10 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
         return Vec::new();
     }
     // A pinned built-in plugin has no entry in this catalog.
-    let is_registered = |name: &str| observed.catalog.iter().any(|entry| entry.name == name);
+    let is_registered =
+        |pin: &Pin| observed.catalog.iter().any(|entry| entry.kind == pin.kind && entry.name == pin.name);
     let dangling = pins.iter().filter(|pin| {
-        is_registered(&pin.name) && observed.catalog_entry(pin.kind, &pin.name, &pin.version).is_none()
+        is_registered(pin) && observed.catalog_entry(pin.kind, &pin.name, &pin.version).is_none()
     });
     dangling
         .map(|pin| {
@@ -74,7 +76,7 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
             let finding = PIN_NOT_REGISTERED
                 .finding(format!("{} {}", pin.kind, pin.name), format!("it is pinned to {}", pin.version));
             let severities =
-                observed.mounts_of(pin.kind, &pin.name).map(|(_, mount)| super::mounts::severity(mount));
+                observed.consumers_of(pin.kind, &pin.name).map(|(_, mount)| super::mounts::severity(mount));
             let finding = finding.with_severity(severities.min().unwrap_or(Severity::BreaksAtRestart));
             if is_removable(observed, pin) { finding.with_command(unpin) } else { finding }
         })
@@ -83,10 +85,10 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
 
 /// Returns whether every mount of the plugin is configured for a registered version, and runs it.
 fn is_removable(observed: &Observed, pin: &Pin) -> bool {
-    let mounts = observed.mounts.values().filter(|mount| mount.plugin == pin.name);
-    pin.kind == PluginType::Secret
-        && mounts.into_iter().all(|mount| {
-            let entry = observed.catalog_entry(pin.kind, &pin.name, &mount.configured_version);
-            entry.is_some() && mount.configured_version == mount.running_version
-        })
+    let mut mounts =
+        observed.consumers.values().filter(|mount| mount.kind == pin.kind && mount.plugin == pin.name);
+    mounts.all(|mount| {
+        let entry = observed.catalog_entry(pin.kind, &pin.name, &mount.configured_version);
+        entry.is_some() && mount.configured_version == mount.running_version
+    })
 }

@@ -87,7 +87,7 @@ fn plugin_directory(observed: &Observed) -> Vec<Finding> {
     let finding = NO_PLUGIN_DIRECTORY
         .finding(observed.server.address.clone(), "sys/config/state/sanitized shows no plugin_directory");
     let needed = !observed.catalog.is_empty()
-        || observed.mounts.values().any(|mount| !mount.running_sha256.is_empty());
+        || observed.consumers.values().any(|mount| !mount.running_sha256.is_empty());
     vec![if needed { finding } else { finding.with_severity(Severity::Note) }]
 }
 

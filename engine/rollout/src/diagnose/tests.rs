@@ -21,7 +21,7 @@ fn healthy() -> Observed {
     let mut observed = server_with("1.0.0", "bb");
     observed.irrevocable_leases = Some(0);
     observed.caller.capabilities = Some(BTreeMap::new());
-    for mount in observed.mounts.values_mut() {
+    for mount in observed.consumers.values_mut() {
         mount.health = Some(MountHealth::Ok);
     }
     observed
@@ -31,7 +31,7 @@ fn fleet() -> Observed {
     let mut observed = old_fleet();
     observed.irrevocable_leases = Some(0);
     observed.caller.capabilities = Some(BTreeMap::new());
-    for mount in observed.mounts.values_mut() {
+    for mount in observed.consumers.values_mut() {
         mount.health = Some(MountHealth::Ok);
     }
     observed
@@ -223,10 +223,10 @@ fn wrong_files_of_all_pods_are_removed_before_one_register() {
 fn what_breaks_a_mount_now_stands_before_it_and_they_share_one_cure() {
     let mut observed = healthy();
     node(&mut observed).files.clear();
-    let mount = observed.mounts.get_mut("custom/").expect("there");
+    let mount = observed.consumers.get_mut("custom/").expect("there");
     mount.health = Some(MountHealth::NoBackend);
     let second = mount.clone();
-    observed.mounts.insert("team/".into(), second);
+    observed.consumers.insert("team/".parse().expect("a path"), second);
     let (findings, _) = diagnose(&observed);
     let actual: Vec<_> =
         findings.iter().map(|finding| (finding.id, finding.severity, &*finding.subject)).collect();
@@ -252,27 +252,27 @@ fn pins_and_mounts() {
     };
     check(&["VTP-401"], |observed| {
         observed.pins = pin("v1.0.0");
-        observed.mounts.get_mut("custom/").expect("there").configured_version = "v0.9.0".into();
+        observed.consumers.get_mut("custom/").expect("there").configured_version = "v0.9.0".into();
     });
     check(&["VTP-402"], |observed| observed.pins = pin("v2.0.0"));
     check(&["VTP-501"], |observed| {
-        observed.mounts.get_mut("custom/").expect("there").configured_version = "v2.0.0".into();
+        observed.consumers.get_mut("custom/").expect("there").configured_version = "v2.0.0".into();
     });
     check(&["VTP-502"], |observed| {
-        observed.mounts.get_mut("custom/").expect("there").running_version = "v0.9.0".into();
+        observed.consumers.get_mut("custom/").expect("there").running_version = "v0.9.0".into();
     });
     check(&["VTP-503"], |observed| {
-        observed.mounts.get_mut("custom/").expect("there").running_sha256 = "cc".into();
+        observed.consumers.get_mut("custom/").expect("there").running_sha256 = "cc".into();
     });
     check(&["VTP-504"], |observed| {
-        observed.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::NoBackend);
+        observed.consumers.get_mut("custom/").expect("there").health = Some(MountHealth::NoBackend);
     });
     check(&["VTP-505"], |observed| {
         let message = "plugin is shut down".to_owned();
-        observed.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::Error { message });
+        observed.consumers.get_mut("custom/").expect("there").health = Some(MountHealth::Error { message });
     });
     check(&["VTP-506"], |observed| {
-        let mount = observed.mounts.get_mut("custom/").expect("there");
+        let mount = observed.consumers.get_mut("custom/").expect("there");
         mount.configured_version.clear();
         mount.running_version.clear();
         observed.catalog[0].version.clear();

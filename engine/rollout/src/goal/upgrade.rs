@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
-use super::{DesiredWrite, DowngradePolicy, OtherNodesPolicy, Plugin, RestartConsent};
-use crate::mount_path::MountPath;
+use super::{DesiredValue, DesiredWrite, DowngradePolicy, OtherNodesPolicy, Plugin, RestartConsent};
+use crate::consumer::Consumer;
 use crate::version::Version;
 
 /// The goal of `upgrade` and `rollback`.
@@ -14,7 +14,7 @@ pub struct UpgradeGoal {
     /// The version.
     pub target: Target,
     /// The mounts; empty for every mount of the plugin.
-    pub only_mounts: Vec<MountPath>,
+    pub only_mounts: Vec<Consumer>,
     /// Whether mounts may be moved to an older version.
     pub downgrade: DowngradePolicy,
     /// Whether the version is tested on a canary mount first.
@@ -86,25 +86,66 @@ pub enum Canary {
         /// What is written to it before the smoke test.
         writes: Vec<DesiredWrite>,
         /// The mount whose configuration is copied; `None` if the canary has a separate one.
-        source_mount: Option<MountPath>,
-        /// Path of the smoke test, below the mount.
-        smoke_path: Option<String>,
+        source_mount: Option<Consumer>,
+        /// The smoke test.
+        smoke: Option<SmokeRequest>,
     },
 }
 
-/// A path that must return a lease or data when it is read.
+impl Canary {
+    /// Leaves out the policies of the data for an auth method, so that a login at the canary mount grants nothing but the `default` policy.
+    #[must_use]
+    pub fn granting_nothing(mut self, kind: PluginType) -> Canary {
+        if let (PluginType::Auth, Self::Mount { writes, .. }) = (kind, &mut self) {
+            for write in writes {
+                write.data.retain(|field, _| !is_policies_field(field));
+            }
+        }
+        self
+    }
+}
+
+/// Whether a field of an auth method contains the policies of its tokens: `policies` of old methods, `token_policies` of others.
+fn is_policies_field(field: &str) -> bool {
+    field == "policies" || field.ends_with("_policies")
+}
+
+/// A path below a mount that must return a lease or data when it is read, or a token after a login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SmokeRequest {
+    /// Path below the mount.
+    pub path: String,
+    /// The credentials of a login.
+    pub data: BTreeMap<String, DesiredValue>,
+}
+
+/// The smoke test of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmokeTest {
     /// The mount.
-    pub mount: MountPath,
-    /// Path below the mount.
-    pub path: String,
+    pub mount: Consumer,
+    /// The request.
+    pub request: SmokeRequest,
+}
+
+impl SmokeRequest {
+    /// Returns the smoke test of a mount.
+    pub fn on(self, mount: Consumer) -> SmokeTest {
+        SmokeTest { mount, request: self }
+    }
+}
+
+impl From<&str> for SmokeRequest {
+    /// A path that is read.
+    fn from(path: &str) -> SmokeRequest {
+        SmokeRequest { path: path.to_owned(), data: BTreeMap::new() }
+    }
 }
 
 impl SmokeTest {
-    /// The path that is read.
+    /// The path that is read, or at which it logs in.
     pub fn full_path(&self) -> String {
-        self.mount.join(&self.path)
+        self.mount.join(&self.request.path)
     }
 }
 
@@ -134,8 +175,8 @@ impl UpgradeGoal {
     }
 
     /// Path of the canary mount: the same in every run, so that the mount of a killed run is recognized.
-    pub(crate) fn canary_path(&self) -> MountPath {
-        MountPath::canary(self.name(), self.version())
+    pub(crate) fn canary_path(&self) -> Consumer {
+        Consumer::canary(self.kind(), self.name(), self.version())
     }
 
     /// Name under which the canary is registered while the plugin is pinned to another version.
@@ -172,7 +213,7 @@ mod tests {
         let path = upgrade.canary_path();
         assert_eq!(path.as_str(), "vault-token-plugin-canary/custom-1.2.3_build.5/");
         assert!(path.is_canary());
-        assert!(path.as_str().parse::<MountPath>().is_ok());
-        assert!(!"custom".parse::<MountPath>().expect("a path").is_canary());
+        assert!(path.as_str().parse::<Consumer>().is_ok());
+        assert!(!"custom".parse::<Consumer>().expect("a path").is_canary());
     }
 }

@@ -7,7 +7,7 @@ use vault_api::health::Product;
 use super::ServerSnapshot;
 use crate::deployment::{Deployment, Detail, Freshness, Query};
 use crate::goal::{Goal, Plugin};
-use crate::observed::{CATALOG_PREFIX, CatalogEntry, MountObserved, Pins};
+use crate::observed::{CATALOG_PREFIX, CatalogEntry, ConsumerObserved, Pins};
 
 /// Scope of a snapshot.
 #[derive(Clone, Copy)]
@@ -116,14 +116,15 @@ fn needed_files(snapshot: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<Strin
         Pins::Unsupported => &[],
     };
     let is_used = |entry: &&CatalogEntry| {
-        let uses = |mount: &MountObserved| {
-            mount.plugin == entry.name
+        let uses = |mount: &ConsumerObserved| {
+            mount.kind == entry.kind
+                && mount.plugin == entry.name
                 && (mount.follows_latest()
                     || [&mount.configured_version, &mount.running_version].contains(&&entry.version))
         };
         entry.version == target
             || pins.iter().any(|pin| pin.name == entry.name && pin.version == entry.version)
-            || snapshot.mounts.values().any(uses)
+            || snapshot.consumers.values().any(uses)
     };
     let entries = snapshot.catalog.iter().filter(|entry| entry.name == plugin).filter(is_used);
     Some(entries.map(CatalogEntry::file_name).chain(goal.provided_plugin().map(Plugin::file_name)).collect())
@@ -131,8 +132,10 @@ fn needed_files(snapshot: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<Strin
 
 /// Whether a mount runs the version of an entry.
 fn is_running(snapshot: &ServerSnapshot, entry: &CatalogEntry) -> bool {
-    let mut mounts = snapshot.mounts.values().chain(snapshot.child_namespace_mounts.values());
-    mounts.any(|mount| mount.plugin == entry.name && mount.running_version == entry.version)
+    let mut mounts = snapshot.consumers.values().chain(snapshot.child_namespace_mounts.values());
+    mounts.any(|mount| {
+        mount.kind == entry.kind && mount.plugin == entry.name && mount.running_version == entry.version
+    })
 }
 
 /// Whether the details of an entry are needed, which the list does not contain. A removal must not remove the file of another entry, and a
@@ -203,9 +206,9 @@ mod tests {
             command: Some(command.into()),
             ..server.catalog[0].clone()
         };
-        let mount = MountObserved { plugin: "ldap-x".into(), ..server.mounts["custom/"].clone() };
+        let mount = ConsumerObserved { plugin: "ldap-x".into(), ..server.consumers["custom/"].clone() };
         let seen = ServerSnapshot {
-            mounts: [("ldap/".to_owned(), mount)].into(),
+            consumers: [("ldap".parse().expect("a path"), mount)].into(),
             catalog: vec![entry("ldap-x", "v1.0.0", "directory-plugin"), entry("unused", "v1.0.0", "unused")],
             ..ServerSnapshot::default()
         };

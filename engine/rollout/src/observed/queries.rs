@@ -5,22 +5,27 @@ use std::collections::BTreeSet;
 use vault_api::catalog::PluginType;
 
 use super::deployment::{NodeName, Process, Readiness};
-use super::{CatalogEntry, MountObserved, Observed};
-use crate::mount_path::MountPath;
+use super::{CatalogEntry, ConsumerObserved, Observed};
+use crate::consumer::Consumer;
 use crate::version::Version;
 
 impl Observed {
-    /// The mounts of a plugin, except canary mounts.
-    pub fn mounts_of<'a>(
+    /// The consumers of a plugin, except canary mounts.
+    pub fn consumers_of<'a>(
         &'a self,
         kind: PluginType,
         name: &str,
-    ) -> impl Iterator<Item = (MountPath, &'a MountObserved)> + use<'a> {
+    ) -> impl Iterator<Item = (Consumer, &'a ConsumerObserved)> + use<'a> {
         let name = name.to_owned();
-        let mounts =
-            self.mounts.iter().filter(move |(_, mount)| kind == PluginType::Secret && mount.plugin == name);
-        let paths = mounts.filter_map(|(path, mount)| Some((path.parse::<MountPath>().ok()?, mount)));
-        paths.filter(|(path, _)| !path.is_canary())
+        let consumers =
+            self.consumers.iter().filter(move |(_, mount)| mount.kind == kind && mount.plugin == name);
+        consumers.filter(|(path, _)| !path.is_canary()).map(|(path, mount)| (path.clone(), mount))
+    }
+
+    /// All consumers, with their paths relative to this namespace; those of child namespaces too.
+    pub(crate) fn all_consumers(&self) -> impl Iterator<Item = (&str, &ConsumerObserved)> {
+        let own = self.consumers.iter().map(|(path, consumer)| (path.as_str(), consumer));
+        own.chain(self.child_namespace_mounts.iter().map(|(path, consumer)| (path.as_str(), consumer)))
     }
 
     /// File names on all nodes.

@@ -58,6 +58,15 @@ pub enum ShutdownBehavior {
     Killed,
 }
 
+impl From<ShutdownOutcome> for ShutdownBehavior {
+    fn from(outcome: ShutdownOutcome) -> ShutdownBehavior {
+        match outcome {
+            ShutdownOutcome::Graceful(_) => ShutdownBehavior::Graceful,
+            ShutdownOutcome::Killed => ShutdownBehavior::Killed,
+        }
+    }
+}
+
 /// Starts any plugin like Vault, reads its API, and stops it.
 ///
 /// `options` are those of the mount. The paths of some engines depend on them (`version=2` of the key/value engine).
@@ -82,11 +91,7 @@ pub async fn inspect(
     let plugin = launch(plugin).await?;
     let inspection = query(&plugin, options).await;
     let (inspection, outcome) = plugin.finish(inspection).await?;
-    let shutdown = match outcome {
-        ShutdownOutcome::Graceful(_) => ShutdownBehavior::Graceful,
-        ShutdownOutcome::Killed => ShutdownBehavior::Killed,
-    };
-    Ok(Inspection { shutdown, ..inspection })
+    Ok(Inspection { shutdown: outcome.into(), ..inspection })
 }
 
 async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use go_plugin::UnsupportedVersion;
 use go_plugin::host::{
     self, BrokerTransport, Isolation, LaunchOptions, LogSink, PluginExit, PluginProcess, START_TIMEOUT,
     ShutdownError, ShutdownOutcome,
 };
+use go_plugin::{Handshake, UnsupportedVersion};
 
 use super::CallError;
 use crate::serve::HANDSHAKE;
@@ -109,7 +109,12 @@ impl PluginCommand {
 /// # Errors
 /// Reports why the program does not start, what it printed instead of a handshake, and its last output.
 pub async fn launch(launch: PluginCommand) -> Result<Plugin, LaunchError> {
-    let mut options = LaunchOptions::new(launch.program, HANDSHAKE);
+    launch_with(launch, HANDSHAKE).await
+}
+
+/// Starts a plugin of another type.
+pub(super) async fn launch_with(launch: PluginCommand, handshake: Handshake) -> Result<Plugin, LaunchError> {
+    let mut options = LaunchOptions::new(launch.program, handshake);
     options.args = launch.args;
     options.env = launch.env;
     options.isolation = launch.isolation;
@@ -290,6 +295,15 @@ pub enum LaunchError {
          which uses version 5"
     )]
     OldProtocol {
+        /// The version that the plugin chose.
+        version: u32,
+    },
+    /// The database plugin was built with an SDK whose interface the servers no longer support.
+    #[error(
+        "the database plugin uses protocol version {version}, the interface dbplugin v4 or older, which is not supported: rebuild \
+         it with vault/sdk/database/dbplugin/v5"
+    )]
+    OldDatabaseProtocol {
         /// The version that the plugin chose.
         version: u32,
     },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rollout::MountPath;
+use rollout::Consumer;
 use serde::Serialize;
 
 use crate::commands::manifests::values::ManifestValues;
@@ -30,7 +30,7 @@ struct AlertRule {
 }
 
 /// Name of the scrape job of a mount.
-pub(super) fn mount_job_name(names: &ManifestValues, mount: &MountPath) -> String {
+pub(super) fn mount_job_name(names: &ManifestValues, mount: &Consumer) -> String {
     format!("{}-{}", names.prefix, mount.as_str().trim_end_matches('/').replace('/', "-"))
 }
 

@@ -28,7 +28,7 @@ fn server() -> Observed {
         namespace: None,
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
-        mounts: BTreeMap::new(),
+        consumers: BTreeMap::new(),
         irrevocable_leases: None,
         raft: Raft::NotAsked,
         writes: Vec::<WriteObserved>::new(),
@@ -50,13 +50,13 @@ fn entry(version: &str) -> CatalogEntry {
     }
 }
 
-fn mount(configured: &str, runs: &str) -> MountObserved {
-    MountObserved {
+fn mount(configured: &str, runs: &str) -> ConsumerObserved {
+    ConsumerObserved {
         plugin: "custom".into(),
         configured_version: format!("v{configured}"),
         running_version: format!("v{runs}"),
         running_sha256: sha(runs),
-        ..MountObserved::default()
+        ..ConsumerObserved::default()
     }
 }
 
@@ -108,10 +108,13 @@ fn kubernetes(nodes: Vec<(String, NodeObserved)>, keeping: PluginStorage) -> Dep
 fn three_nodes_amid_an_upgrade() {
     let mut observed = server();
     observed.catalog = vec![entry("1.0.0"), entry("1.1.0")];
-    observed.mounts = BTreeMap::from([
-        ("custom/".to_owned(), mount("1.1.0", "1.0.0")),
-        ("team/".to_owned(), mount("1.0.0", "1.0.0")),
-        ("kv/".to_owned(), MountObserved { plugin: "kv".into(), ..MountObserved::default() }),
+    observed.consumers = BTreeMap::from([
+        ("custom".parse().expect("a path"), mount("1.1.0", "1.0.0")),
+        ("team".parse().expect("a path"), mount("1.0.0", "1.0.0")),
+        (
+            "kv".parse().expect("a path"),
+            ConsumerObserved { plugin: "kv".into(), ..ConsumerObserved::default() },
+        ),
     ]);
     let away = NodeObserved::not_ready("the pod is Pending: no node has enough memory");
     observed.deployment = Some(kubernetes(
@@ -157,8 +160,10 @@ fn twenty_nodes_and_fifty_mounts_fit_into_eighty_columns() {
     observed.catalog = vec![entry("1.0.0"), entry("1.1.0"), entry("1.2.0-rc.1+build.2030")];
     observed.pins =
         Pins::Set(vec![Pin { kind: PluginType::Secret, name: "custom".into(), version: "v1.1.0".into() }]);
-    let path = |number: usize| format!("teams/department-{number:02}/credentials/");
-    observed.mounts = (0..50).map(|number| (path(number), mount("1.0.0", "1.1.0"))).collect();
+    let path = |number: usize| -> Consumer {
+        format!("teams/department-{number:02}/credentials").parse().expect("a path")
+    };
+    observed.consumers = (0..50).map(|number| (path(number), mount("1.0.0", "1.1.0"))).collect();
     let nodes = (0..20).map(|number| {
         let role = if number == 3 { NodeRole::Active } else { NodeRole::Standby };
         (format!("vault-{number}"), node(role, &["1.0.0", "1.1.0"], &["1.0.0", "1.1.0"]))
@@ -217,8 +222,10 @@ fn a_file_that_differs_from_the_catalog_is_not_counted_as_there() {
 fn a_mount_that_does_not_answer_is_not_said_to_run() {
     let mut observed = server();
     observed.catalog = vec![entry("1.0.0")];
-    let dead = MountObserved { health: Some(MountHealth::NoBackend), ..mount("1.0.0", "1.0.0") };
-    observed.mounts = [("dead/".to_owned(), dead), ("live/".to_owned(), mount("1.0.0", "1.0.0"))].into();
+    let dead = ConsumerObserved { health: Some(MountHealth::NoBackend), ..mount("1.0.0", "1.0.0") };
+    observed.consumers =
+        [("dead".parse().expect("a path"), dead), ("live".parse().expect("a path"), mount("1.0.0", "1.0.0"))]
+            .into();
     let text = render_status(&observed);
     assert!(text.contains("  2 mounts    1 mount "), "{text}");
     assert!(text.ends_with("  NOT RESPONDING, configured v1.0.0: dead/\n  v1.0.0: live/\n"), "{text}");

@@ -18,9 +18,9 @@ async fn run_and_change(cluster: &FakeCluster, meanwhile: impl Fn(&mut FakeState
 async fn a_step_that_was_not_confirmed_is_not_done() {
     let cluster = FakeCluster::new();
     let outcome = run_and_change(&cluster, |state| {
-        let mut mount = state.observed.mounts["custom/"].clone();
+        let mut mount = state.observed.consumers["custom/"].clone();
         mount.configured_version = "v1.0.0".into();
-        state.observed.mounts.insert("team/".into(), mount);
+        state.observed.consumers.insert("team/".parse().expect("a path"), mount);
     })
     .await;
     let Outcome::RolledBack { error, mounts, .. } = outcome else { panic!("{outcome:?}") };

@@ -40,7 +40,7 @@ fn set_pin(observed: &mut Observed, version: &str) {
     observed.pins = Pins::Set(vec![pin]);
 }
 
-fn path(text: &str) -> MountPath {
+fn path(text: &str) -> Consumer {
     text.parse().expect("a path")
 }
 
@@ -61,12 +61,12 @@ fn without_canary() -> UpgradeGoal {
 
 #[test]
 fn every_step_in_its_order() {
-    let smoke_tests = vec![SmokeTest { mount: path("custom"), path: "creds/dev".into() }];
+    let smoke_tests = vec![SmokeTest { mount: path("custom"), request: "creds/dev".into() }];
     let failover_test = FailoverTest::EveryNode;
     let canary = Canary::Mount {
         writes: register().mounts.remove(0).writes,
         source_mount: Some(path("custom")),
-        smoke_path: Some("creds/dev".into()),
+        smoke: Some("creds/dev".into()),
     };
     assert_eq!(
         step_texts(&old_fleet(), UpgradeGoal { smoke_tests, failover_test, canary, ..upgrade() }),
@@ -113,7 +113,7 @@ fn a_pin_is_moved_and_its_canary_has_a_name_of_its_own() {
 #[test]
 fn under_a_pin_that_a_killed_run_has_moved_the_canary_is_given_no_version() {
     let mut observed = server_with("1.2.3", SHA);
-    let mount = observed.mounts.get_mut("custom/").expect("a mount");
+    let mount = observed.consumers.get_mut("custom/").expect("a mount");
     (mount.configured_version, mount.running_version) = ("v1.0.0".into(), "v1.0.0".into());
     set_pin(&mut observed, "v1.2.3");
     let steps = plan(&observed, &goal(upgrade())).expect("a plan").steps;
@@ -130,7 +130,7 @@ fn what_runs_already_is_nothing_to_do() {
 #[test]
 fn two_versions_of_a_plugin_come_together_or_only_some_are_moved() {
     let mut observed = old_fleet();
-    let team = observed.mounts.get_mut("team/").expect("a mount");
+    let team = observed.consumers.get_mut("team/").expect("a mount");
     (team.configured_version, team.running_version) = ("v1.1.0".into(), "v1.1.0".into());
     let steps = step_texts(&observed, without_canary());
     assert_eq!(steps[2..4], ["move custom/ from v1.0.0 to v1.2.3", "move team/ from v1.1.0 to v1.2.3"]);
@@ -141,19 +141,21 @@ fn two_versions_of_a_plugin_come_together_or_only_some_are_moved() {
 #[test]
 fn a_canary_that_a_killed_run_has_left_is_removed_first() {
     let mut observed = old_fleet();
-    let stray = MountObserved { plugin: "custom".into(), ..MountObserved::default() };
-    observed.mounts.insert("vault-token-plugin-canary/custom-1.1.0/".into(), stray.clone());
+    let stray = ConsumerObserved { plugin: "custom".into(), ..ConsumerObserved::default() };
+    observed
+        .consumers
+        .insert("vault-token-plugin-canary/custom-1.1.0/".parse().expect("a path"), stray.clone());
     assert_eq!(step_texts(&observed, upgrade())[0], "remove vault-token-plugin-canary/custom-1.1.0/");
     // Also if nothing else has to be done.
     let mut observed = server_with("1.2.3", SHA);
-    observed.mounts.insert("vault-token-plugin-canary/custom-1.2.3/".into(), stray);
+    observed.consumers.insert("vault-token-plugin-canary/custom-1.2.3/".parse().expect("a path"), stray);
     assert_eq!(step_texts(&observed, upgrade()), ["remove vault-token-plugin-canary/custom-1.2.3/"]);
 }
 
 #[test]
 fn a_mount_that_was_moved_and_not_reloaded_is_known_with_what_it_runs() {
     let mut observed = old_fleet();
-    observed.mounts.get_mut("team/").expect("a mount").configured_version = "v1.2.3".into();
+    observed.consumers.get_mut("team/").expect("a mount").configured_version = "v1.2.3".into();
     assert_eq!(unreloaded_mounts(&observed, &upgrade()), [(path("team"), "v1.0.0".to_owned())]);
     let steps = step_texts(&observed, without_canary());
     assert_eq!(steps[2..], ["move custom/ from v1.0.0 to v1.2.3", "reload custom/", "reload team/"]);
@@ -171,7 +173,7 @@ fn a_canary_or_a_mount_that_runs_something_else_is_refused() {
             _ => continue,
         };
         let mut mismatch = then.clone();
-        mismatch.observed.mounts.get_mut(path.as_str()).expect("a mount").running_sha256 = "cc".into();
+        mismatch.observed.consumers.get_mut(path.as_str()).expect("a mount").running_sha256 = "cc".into();
         let decision = decide(&mismatch, &goal);
         assert!(matches!(decision, Decision::Refuse(Refusal::RunningVersionMismatch { .. })), "{decision:?}");
         mismatches += 1;
@@ -406,15 +408,15 @@ fn a_node_that_goes_away_amid_a_run_is_waited_for() {
 fn refusals_name_what_is_wrong() {
     type Change = fn(&mut Observed, &mut UpgradeGoal);
     let rows: &[(&str, Change)] = &[
-        ("no mount runs the secret plugin custom", |o, _| o.mounts.clear()),
+        ("no mount runs the secret plugin custom", |o, _| o.consumers.clear()),
         ("nothing is mounted at other/", |_, u| u.only_mounts = vec![path("other")]),
         ("kv/ is a mount of the plugin kv", |o, u| {
-            let kv = MountObserved { plugin: "kv".into(), ..MountObserved::default() };
-            o.mounts.insert("kv/".into(), kv);
+            let kv = ConsumerObserved { plugin: "kv".into(), ..ConsumerObserved::default() };
+            o.consumers.insert("kv/".parse().expect("a path"), kv);
             u.only_mounts = vec![path("kv")];
         }),
         ("team/ has version v2.0.0, which is newer than 1.2.3", |o, _| {
-            o.mounts.get_mut("team/").expect("a mount").running_version = "v2.0.0".into();
+            o.consumers.get_mut("team/").expect("a mount").running_version = "v2.0.0".into();
         }),
         ("clients of custom would fail with this version: read creds: removed", |_, u| {
             u.breaking_changes = vec!["read creds: removed".into()];
@@ -442,7 +444,7 @@ fn refusals_name_what_is_wrong() {
 #[test]
 fn a_pin_is_not_moved_for_namespaces_whose_mounts_are_not_proven() {
     let mut observed = old_fleet();
-    let mount = observed.mounts["custom/"].clone();
+    let mount = observed.consumers["custom/"].clone();
     observed.child_namespace_mounts.insert("team/custom/".into(), mount);
     assert!(matches!(decide(&observed, &goal(upgrade())), Decision::Do(_)), "mounts are moved one by one");
     set_pin(&mut observed, "v1.0.0");
@@ -455,7 +457,7 @@ fn a_pin_is_not_moved_for_namespaces_whose_mounts_are_not_proven() {
 
 #[test]
 fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
-    let smoke_test = |mount| SmokeTest { mount: path(mount), path: "creds/dev".into() };
+    let smoke_test = |mount| SmokeTest { mount: path(mount), request: "creds/dev".into() };
     let goal =
         goal(UpgradeGoal { smoke_tests: vec![smoke_test("custom"), smoke_test("team")], ..without_canary() });
     for is_pinned in [false, true] {
@@ -467,7 +469,7 @@ fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
         let steps = plan(&observed, &goal).expect("a plan").steps;
         let moved = steps.iter().rposition(moves).expect("it moves mounts");
         let mut moved = simulate(&observed, &steps[..=moved]);
-        for mount in moved.observed.mounts.values_mut() {
+        for mount in moved.observed.consumers.values_mut() {
             mount.running_version = "v1.2.3".into();
             mount.running_sha256 = SHA.into();
         }
@@ -477,7 +479,7 @@ fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
         assert_eq!(left[..2], ["smoke-test custom/creds/dev", "smoke-test team/creds/dev"]);
 
         // A mount that was disabled in the meantime is not tested.
-        moved.observed.mounts.remove("custom/");
+        moved.observed.consumers.remove("custom/");
         let Decision::Do(next) = decide(&moved, &goal) else { panic!("it ended without a smoke test") };
         assert_eq!(next.to_string(), "smoke-test team/creds/dev");
     }
@@ -600,7 +602,7 @@ fn a_rollback_that_was_cut_off_between_restarts_goes_to_the_same_version_again()
             let vault = node.server.as_mut().expect("a server");
             vault.running.values_mut().for_each(|running| running.version.clone_from(&v_prefixed));
         }
-        for mount in observed.mounts.values_mut() {
+        for mount in observed.consumers.values_mut() {
             mount.configured_version.clone_from(&v_prefixed);
             mount.running_version.clone_from(&v_prefixed);
         }

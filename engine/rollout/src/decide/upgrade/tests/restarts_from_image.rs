@@ -108,8 +108,8 @@ fn a_restart_that_would_lose_what_a_mount_runs_is_refused_before_anything_is_don
     let mut other = observed.catalog[0].clone();
     (other.name, other.command) = ("other".into(), Some("other-1.0.0".into()));
     observed.catalog.push(other);
-    let mount = MountObserved { plugin: "other".into(), ..observed.mounts["custom/"].clone() };
-    observed.mounts.insert("other/".into(), mount);
+    let mount = ConsumerObserved { plugin: "other".into(), ..observed.consumers["custom/"].clone() };
+    observed.consumers.insert("other/".parse().expect("a path"), mount);
     assert!(plan(&observed, &goal(without_canary())).is_ok(), "the node does not have it");
     let file = node(&mut observed, "vault-1").files[0].clone();
     node(&mut observed, "vault-1")

@@ -1,0 +1,76 @@
+//! The smoke test of an auth mount: logs in, looks the token up, revokes it, and verifies that it is revoked.
+
+use std::collections::BTreeMap;
+
+use vault_api::logical::LogicalData;
+use vault_api::login::{Login, LoginToken};
+use vault_api::token::{LookupSelf, RevokeAccessor, RevokeSelf, TokenType};
+use vault_api::{ApiError, CallError, Client};
+
+use super::{SmokeError, SmokeReport, SmokeToken};
+use crate::event::Event;
+use crate::goal::DesiredValue;
+
+/// Logs in at a full path. Revokes the token also if the test fails.
+pub(super) async fn run(
+    client: &Client,
+    path: &str,
+    data: &BTreeMap<String, DesiredValue>,
+    listener: &mut dyn FnMut(&Event),
+) -> Result<SmokeReport, SmokeError> {
+    let data = data.iter().map(|(field, value)| (field.clone(), value.value())).collect();
+    let token = client
+        .send(&Login { path: path.to_owned(), data: LogicalData(data) })
+        .await
+        .map_err(|source| SmokeError::Login { path: path.to_owned(), source })?
+        .ok_or_else(|| SmokeError::NoToken { path: path.to_owned() })?;
+    listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
+    let holder =
+        client.with_token(&token.token).map_err(|_| SmokeError::NoToken { path: path.to_owned() })?;
+    let known = look_up(&holder, path).await;
+    // A batch token is not stored, and expires.
+    if token.kind == TokenType::Service {
+        revoke(client, &holder, &token).await?;
+        listener(&Event::SmokeCredentialRevoked { path: path.to_owned() });
+    }
+    known?;
+    let LoginToken { policies, ttl, .. } = token;
+    let token = Some(SmokeToken { ttl_seconds: ttl.as_secs(), policies });
+    Ok(SmokeReport { path: path.to_owned(), fields: Vec::new(), lease: None, token })
+}
+
+/// Looks a token up with itself. One whose policies do not allow that is known to the server too: an unknown one is reported differently.
+async fn look_up(holder: &Client, path: &str) -> Result<(), SmokeError> {
+    match holder.send(&LookupSelf).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_denied(&error) && !error.api_error_is(ApiError::is_invalid_token) => Ok(()),
+        Err(source) => Err(SmokeError::Token { path: path.to_owned(), source }),
+    }
+}
+
+/// Revokes a token with itself, or by its accessor if its policies do not allow that.
+async fn revoke(client: &Client, holder: &Client, token: &LoginToken) -> Result<(), SmokeError> {
+    let accessor = || token.accessor.clone();
+    match holder.send(&RevokeSelf).await {
+        Ok(_) => {}
+        // Also a token that could be used only once, which the lookup has used.
+        Err(error) if error.api_error_is(ApiError::is_invalid_token) => return Ok(()),
+        Err(error) if is_denied(&error) => {
+            let by_accessor = RevokeAccessor { accessor: accessor() };
+            client
+                .send(&by_accessor)
+                .await
+                .map_err(|source| SmokeError::TokenNotRevoked { accessor: accessor(), source })?;
+        }
+        Err(source) => return Err(SmokeError::TokenNotRevoked { accessor: accessor(), source }),
+    }
+    match holder.send(&LookupSelf).await {
+        Err(error) if is_denied(&error) => Ok(()),
+        Err(source) => Err(SmokeError::TokenNotRevoked { accessor: accessor(), source }),
+        Ok(_) => Err(SmokeError::TokenStillValid { accessor: accessor() }),
+    }
+}
+
+fn is_denied(error: &CallError) -> bool {
+    error.api_error_is(ApiError::is_permission_denied)
+}
