@@ -193,20 +193,23 @@ _vault__token__plugin() {
             vault__token__plugin__subcmd__help__subcmd__creds,watch)
                 cmd="vault__token__plugin__subcmd__help__subcmd__creds__subcmd__watch"
                 ;;
+            vault__token__plugin__subcmd__help__subcmd__node,copy)
+                cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__copy"
+                ;;
             vault__token__plugin__subcmd__help__subcmd__node,facts)
                 cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__facts"
                 ;;
             vault__token__plugin__subcmd__help__subcmd__node,mode)
                 cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__mode"
                 ;;
-            vault__token__plugin__subcmd__help__subcmd__node,place)
-                cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__place"
-                ;;
             vault__token__plugin__subcmd__help__subcmd__node,remove)
                 cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__remove"
                 ;;
             vault__token__plugin__subcmd__help__subcmd__node,wait)
                 cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__wait"
+                ;;
+            vault__token__plugin__subcmd__node,copy)
+                cmd="vault__token__plugin__subcmd__node__subcmd__copy"
                 ;;
             vault__token__plugin__subcmd__node,facts)
                 cmd="vault__token__plugin__subcmd__node__subcmd__facts"
@@ -217,14 +220,14 @@ _vault__token__plugin() {
             vault__token__plugin__subcmd__node,mode)
                 cmd="vault__token__plugin__subcmd__node__subcmd__mode"
                 ;;
-            vault__token__plugin__subcmd__node,place)
-                cmd="vault__token__plugin__subcmd__node__subcmd__place"
-                ;;
             vault__token__plugin__subcmd__node,remove)
                 cmd="vault__token__plugin__subcmd__node__subcmd__remove"
                 ;;
             vault__token__plugin__subcmd__node,wait)
                 cmd="vault__token__plugin__subcmd__node__subcmd__wait"
+                ;;
+            vault__token__plugin__subcmd__node__subcmd__help,copy)
+                cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__copy"
                 ;;
             vault__token__plugin__subcmd__node__subcmd__help,facts)
                 cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__facts"
@@ -234,9 +237,6 @@ _vault__token__plugin() {
                 ;;
             vault__token__plugin__subcmd__node__subcmd__help,mode)
                 cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__mode"
-                ;;
-            vault__token__plugin__subcmd__node__subcmd__help,place)
-                cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__place"
                 ;;
             vault__token__plugin__subcmd__node__subcmd__help,remove)
                 cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__remove"
@@ -1238,7 +1238,7 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --preset)
-                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone keystone-app-cred kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1765,8 +1765,22 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__node)
-            opts="facts place mode remove wait"
+            opts="facts copy mode remove wait"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__node__subcmd__copy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1793,20 +1807,6 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__node__subcmd__mode)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__node__subcmd__place)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2363,8 +2363,94 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__node)
-            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help facts place mode remove wait help"
+            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help facts copy mode remove wait help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-server-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "human json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --kube-namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --statefulset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --selector)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tool-image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__copy)
+            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2535,8 +2621,22 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__help)
-            opts="facts place mode remove wait help"
+            opts="facts copy mode remove wait help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__help__subcmd__copy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2590,20 +2690,6 @@ _vault__token__plugin() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__help__subcmd__place)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__help__subcmd__remove)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -2633,92 +2719,6 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__mode)
-            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --namespace)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --ca-cert)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --ca-path)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --client-cert)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --client-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --tls-server-name)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "human json yaml" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "human json yaml" -- "${cur}"))
-                    return 0
-                    ;;
-                --kube-namespace)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -n)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --kubeconfig)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --context)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --statefulset)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --selector)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --container)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --tool-image)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__place)
             opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3217,7 +3217,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__presets)
-            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio"
+            opts="-o -q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone keystone-app-cred kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3358,7 +3358,7 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --preset)
-                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "artifactory buildkite cloudflare datadog digitalocean-spaces docker-hub elasticsearch gitea gitlab-group gitlab-project grafana harbor harbor-project hydra-client influxdb jupyterhub keycloak-client keystone keystone-app-cred kubernetes oauth2 sentry sonarqube tailscale tokens vault-token verdaccio" -- "${cur}"))
                     return 0
                     ;;
                 --config)
