@@ -38,7 +38,7 @@ async fn main() -> Result<(), BoxError> {
         return print_line(unrecorded::measure(&TokenService::start()?, &plugin).await?)
             .map_err(BoxError::from);
     }
-    // Cargo appends an argument of its own.
+    // Cargo appends its own argument.
     let versions = arguments.iter().skip_while(|argument| *argument != versions::ARGUMENT).skip(1);
     if let [former, later, ..] = &versions.collect::<Vec<_>>()[..] {
         let table = versions::measure(&TokenService::start()?, [former.into(), later.into()]).await?;

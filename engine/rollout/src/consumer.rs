@@ -102,7 +102,7 @@ impl Consumer {
         split().unwrap_or((&self.path, ""))
     }
 
-    /// Returns the path as it is enabled and disabled: without the `auth/` of an auth mount.
+    /// Returns the path with which it is enabled and disabled: without the `auth/` of an auth mount.
     pub(crate) fn mount_path(&self) -> &str {
         self.path.strip_prefix(AUTH_PREFIX).unwrap_or(&self.path)
     }

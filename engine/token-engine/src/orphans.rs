@@ -39,7 +39,7 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "Manage a token whose mint has an unknown result.",
             "Shows the service where the token may exist, its name and its latest expiry. A delete closes the entry without any proof: \
              the engine forgets the token. So delete it only after the token is revoked at the service, or if it does not exist there. \
-             The log contains who has deleted it.",
+             The log names the caller.",
         )
         .field("name", Field::string().required().describe("Specifies the id of the write-ahead log entry."))
         .on(Operation::Read, "Show an orphan.", instrument(MeasuredOperation::OrphansRead, read))
@@ -47,7 +47,7 @@ pub(crate) fn path() -> Path<TokenEngine> {
             ResponseDoc::new(200, "The token that may exist.")
                 .field("token_name", Field::string().describe("Name of the token at the service."))
                 .field("api_endpoint", Field::string().describe("URL of the service."))
-                .field("account", Field::string().describe("Account of the token. Omitted if there is none."))
+                .field("account", Field::string().describe("Account of the token. Omitted if it is not set."))
                 .field(
                     "state",
                     Field::string()
@@ -70,7 +70,7 @@ pub(crate) fn path() -> Path<TokenEngine> {
         )
         .on(Operation::Delete, "Close an orphan that is revoked.", instrument(MeasuredOperation::OrphansDelete, delete))
         .response(ResponseDoc::new(204, "There is no such orphan."))
-        .response(ResponseDoc::new(200, "The orphan is closed. A warning names the token that is no longer tracked."))
+        .response(ResponseDoc::new(200, "The orphan is closed. A warning names its token."))
 }
 
 #[derive(Deserialize)]
@@ -208,7 +208,7 @@ async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result
     Ok(Some(Response { warnings: vec![token], ..Response::default() }))
 }
 
-/// Describes who has sent a request. The id of the request finds it in the audit log of the host.
+/// Describes the sender of a request. The id of the request finds it in the audit log of the host.
 fn caller(request: &Request) -> String {
     let mut caller = format!("{:?}", request.display_name);
     if !request.entity_id.is_empty() {

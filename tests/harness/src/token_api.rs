@@ -33,7 +33,7 @@ pub enum TokenApi {
     Hydra,
     /// Tokens of a user, with the plugin devpi-tokens. The id of a token is part of the token.
     Devpi,
-    /// Tokens, each of a user of its own that is deleted to revoke it. The engine has no preset for it.
+    /// Tokens, each with its own user, which is deleted to revoke it. The engine has no preset for it.
     PocketBase,
 }
 

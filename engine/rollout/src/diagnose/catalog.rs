@@ -91,7 +91,7 @@ const WRONG_ARCHITECTURE: FindingKind = FindingKind {
 };
 const INTERPRETER_MISSING: FindingKind = FindingKind {
     id: "VTP-309",
-    title: "a registered file needs a dynamic linker that is not installed",
+    title: "the dynamic linker of a registered file is missing",
     severity: Severity::BreaksAtRestart,
     consequence: "The kernel reports that the file itself does not exist. This is typical of glibc binaries in images with musl, such as Alpine's.",
     remediation: "Use a static build.",

@@ -68,7 +68,7 @@ const SYMLINKED: FindingKind = FindingKind {
     title: "the path of the plugin directory contains a symbolic link",
     severity: Severity::BreaksAtRestart,
     consequence: "The server resolves the link, finds the plugins outside its plugin directory, and refuses to register them.",
-    remediation: "Set plugin_directory in the server's configuration to the real path. In a pod, mount a volume that is not a ConfigMap.",
+    remediation: "Set plugin_directory in the server's configuration to the real path. In a pod, mount a volume other than a ConfigMap.",
     log_patterns: &["cannot execute files outside of configured plugin directory"],
     verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_205_the_directory_is_a_symbolic_link"),
 };

@@ -10,7 +10,7 @@ use vault_api::catalog::PluginType;
 
 const VERSION_NOT_REGISTERED: FindingKind = FindingKind {
     id: "VTP-501",
-    title: "a mount is configured for a version that is not registered",
+    title: "the configured version of a mount is not registered",
     severity: Severity::BreaksAtRestart,
     consequence: "The plugin cannot be started again. After the next restart the mount returns 404 and its leases are not revoked.",
     remediation: "Register that version again, with the arguments that it was registered with. Or move the mount to another version with `vault-token-plugin upgrade`.",

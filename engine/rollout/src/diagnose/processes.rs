@@ -29,7 +29,7 @@ const SOCKET_REMOVED: FindingKind = FindingKind {
     title: "the socket of a plugin was removed",
     severity: Severity::BreaksNow,
     consequence: "The plugin runs but cannot be reached.",
-    remediation: "Reload the mount, and set TMPDIR of the server to a directory that is not cleaned up.",
+    remediation: "Reload the mount, and set TMPDIR of the server to a directory without automatic cleanup.",
     log_patterns: &[
         "dial unix *: connect: no such file or directory",
         "dial unix *: connect: connection refused",

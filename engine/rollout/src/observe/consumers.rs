@@ -1,4 +1,4 @@
-//! Reads the consumers of plugins: only those kinds that can matter, because each needs permissions of its own.
+//! Reads the consumers of plugins: only the kinds that can matter, because each needs other permissions.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The rotation of the key, as it is stored with the connection.
+//! The stored rotation of the key of a connection.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

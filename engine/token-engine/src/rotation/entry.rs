@@ -143,7 +143,7 @@ struct StoredRecord {
     data: Value,
 }
 
-/// Returns the rotation with this write-ahead log id. `None` if there is none, or if the entry has another kind.
+/// Returns the rotation with this write-ahead log id. `None` if it does not exist, or if the entry has another kind.
 pub(crate) async fn load(
     context: &Context<TokenEngine>,
     wal_id: &str,

@@ -115,7 +115,7 @@ async fn rotate_locked(context: &Context<TokenEngine>, connection: &str) -> Resu
 /// Finishes an earlier rotation of the connection.
 async fn finish_first(mut rotation: Rotation<'_>) -> Result<(), Error> {
     let (context, entry) = (rotation.context, &rotation.entry);
-    // Another process may still be at work on it.
+    // Another process may still run it.
     let is_foreign = entry.instance_id != context.state().instance_id;
     let age = entry.age(Timestamp::now());
     if is_foreign && age.unsigned_abs() < ROLLBACK_MIN_AGE {

@@ -27,7 +27,7 @@ enum Event {
     MintWithLostRequest,
     /// The request of the mint arrives twice and creates two tokens with one name. The response is lost.
     MintRepeated,
-    /// The request is dropped after this number of polls, as after a disconnect of the client. The process goes on.
+    /// The request is dropped after this number of polls, as after a disconnect of the client. The process continues.
     MintCancelled(usize),
     /// The process ends during this operation, after this number of polls. Another one continues with its storage.
     Crash(Operation, usize),

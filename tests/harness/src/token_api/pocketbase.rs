@@ -1,4 +1,4 @@
-//! PocketBase, on SQLite, with a superuser. Each token belongs to a user of its own.
+//! PocketBase, on SQLite, with a superuser. Each token has its own user.
 
 use serde_json::json;
 
