@@ -36,6 +36,7 @@ pub(crate) use self::description::{
 };
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};
+pub(crate) use self::request::Request;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::response::expiries;
 pub(crate) use self::response::{ExpiryError, Minted, NewKey};
@@ -48,7 +49,6 @@ pub(crate) use self::values::{Lifetime, Parameters, Values};
 use self::credential::{Credential, Headers};
 use self::description::{Call, Gone, Mint, Pages, PreMint, Source};
 use self::error::{Effect, ErrorKind};
-use self::request::Request;
 use self::response::{
     FindOutcome, MintOutcome, ResponseClass, ResponseParts, StatusRules, UnclearReason, read_find, read_mint,
     read_renewed, read_value, read_values,
@@ -104,9 +104,18 @@ pub(crate) struct MintCall<'a> {
     pub(crate) mint: &'a Mint,
     pub(crate) before: Option<&'a PreMint>,
     pub(crate) values: Values<'a>,
-    /// The body that is stored in the write-ahead log entry, for an API with idempotency keys.
-    pub(crate) body: Option<&'a str>,
+    pub(crate) request: MintSource<'a>,
     pub(crate) retry: RetryPolicy,
+}
+
+/// The request of a mint.
+pub(crate) enum MintSource<'a> {
+    /// Already rendered, for the write-ahead log entry.
+    Rendered(Request),
+    /// Rendered with the values of the call, after the call before the mint.
+    Values,
+    /// Rendered with the values of the call, except for the body, which is stored in the write-ahead log entry.
+    Repeated { body: &'a str },
 }
 
 /// A minted token, with the values of the call before the mint.
@@ -177,15 +186,13 @@ impl Upstream {
     }
 
     /// Creates a token.
-    pub(crate) async fn mint(&self, call: &MintCall<'_>) -> Result<MintResponse, UpstreamError> {
+    pub(crate) async fn mint(&self, call: MintCall<'_>) -> Result<MintResponse, UpstreamError> {
         self.metrics.time_upstream(UpstreamOperation::Mint, UpstreamError::label, self.try_mint(call)).await
     }
 
-    /// Renders the body of a mint, which is stored in the write-ahead log entry. `None` if the mint has no body.
-    pub(crate) fn mint_body(&self, values: &Values<'_>) -> Result<Option<String>, UpstreamError> {
-        let request = self.render(MINT, self.api.description.mint.call(), values)?;
-        // Both kinds of bodies are text.
-        Ok(request.body.map(|body| String::from_utf8_lossy(&body.bytes).into_owned()))
+    /// Renders the request of a mint, for an API with idempotency keys. Its body is stored in the write-ahead log entry.
+    pub(crate) fn render_mint(&self, values: &Values<'_>) -> Result<Request, UpstreamError> {
+        self.render(MINT, self.api.description.mint.call(), values)
     }
 
     /// Renews a token for `lifetime`, and returns the expiry that the API reports.
@@ -239,7 +246,7 @@ impl Upstream {
             || self.api.description.probe.as_ref().is_none_or(|probe| probe.account.is_none())
     }
 
-    async fn try_mint(&self, call: &MintCall<'_>) -> Result<MintResponse, UpstreamError> {
+    async fn try_mint(&self, call: MintCall<'_>) -> Result<MintResponse, UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         let values = Values { api_key: Some(self.api_key.expose()), ..call.values };
         let Some(before) = call.before else {
@@ -260,14 +267,16 @@ impl Upstream {
 
     async fn mint_with(
         &self,
-        call: &MintCall<'_>,
+        call: MintCall<'_>,
         values: &Values<'_>,
         deadline: Instant,
     ) -> Result<Minted, UpstreamError> {
-        let mut request = self.render(MINT, call.mint.call(), values)?;
-        if let (Some(body), Some(recorded)) = (&mut request.body, call.body) {
-            body.bytes = recorded.as_bytes().to_vec().into();
-        }
+        let render = || self.render(MINT, call.mint.call(), values);
+        let request = match call.request {
+            MintSource::Rendered(request) => request,
+            MintSource::Values => render()?,
+            MintSource::Repeated { body } => render()?.with_body(body),
+        };
         let response = self.send_with_credential(MINT, request, call.retry, deadline).await?;
         match read_mint(call.mint, &response.parts(), values, Timestamp::now()) {
             MintOutcome::Minted(minted) => Ok(minted),
