@@ -46,7 +46,7 @@ pub(crate) use self::send::RetryPolicy;
 pub(crate) use self::suggestion::suggestion;
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
-use self::credential::{Credential, Headers};
+use self::credential::{Credential, Headers, LoginCache};
 use self::description::{Call, Gone, Mint, Pages, PreMint, Source};
 use self::error::{Effect, ErrorKind};
 use self::response::{
@@ -73,7 +73,12 @@ const LOG_IN: &str = "log in";
 const ROTATE: &str = "create another key";
 const REVOKE_KEY: &str = "revoke a key";
 
-/// A client of one token API. An operation, with its retries and its login, takes at most one request timeout plus 15 seconds.
+/// A client of one token API.
+///
+/// The futures of operations, and those of rare parts of an operation, are boxed: each move of the future of a request copies those that are
+/// inside of it.
+///
+/// An operation, with its retries and its login, takes at most one request timeout plus 15 seconds.
 pub(crate) struct Upstream {
     http: reqwest::Client,
     endpoint: Endpoint,
@@ -187,7 +192,9 @@ impl Upstream {
 
     /// Creates a token.
     pub(crate) async fn mint(&self, call: MintCall<'_>) -> Result<MintResponse, UpstreamError> {
-        self.metrics.time_upstream(UpstreamOperation::Mint, UpstreamError::label, self.try_mint(call)).await
+        self.metrics
+            .time_upstream(UpstreamOperation::Mint, UpstreamError::label, Box::pin(self.try_mint(call)))
+            .await
     }
 
     /// Renders the request of a mint, for an API with idempotency keys. Its body is stored in the write-ahead log entry.
@@ -206,7 +213,7 @@ impl Upstream {
             .time_upstream(
                 UpstreamOperation::Renew,
                 UpstreamError::label,
-                self.try_renew(renew, id, lifetime),
+                Box::pin(self.try_renew(renew, id, lifetime)),
             )
             .await
     }
@@ -214,20 +221,26 @@ impl Upstream {
     /// Revokes a token. A token that no longer exists counts as revoked, if the API itself reports that.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         self.metrics
-            .time_upstream(UpstreamOperation::Revoke, UpstreamError::label, self.try_revoke(revocation))
+            .time_upstream(
+                UpstreamOperation::Revoke,
+                UpstreamError::label,
+                Box::pin(self.try_revoke(revocation)),
+            )
             .await
     }
 
     /// Searches for tokens with exactly this name.
     pub(crate) async fn find(&self, find: &Find, name: &str) -> Result<Search, UpstreamError> {
         self.metrics
-            .time_upstream(UpstreamOperation::Find, UpstreamError::label, self.try_find(find, name))
+            .time_upstream(UpstreamOperation::Find, UpstreamError::label, Box::pin(self.try_find(find, name)))
             .await
     }
 
     /// Checks the connection without creating anything. Returns what the API reports about the key.
     pub(crate) async fn probe(&self) -> Result<KeyInfo, UpstreamError> {
-        self.metrics.time_upstream(UpstreamOperation::Probe, UpstreamError::label, self.try_probe()).await
+        self.metrics
+            .time_upstream(UpstreamOperation::Probe, UpstreamError::label, Box::pin(self.try_probe()))
+            .await
     }
 
     /// Returns the account that the API reports, if it reports one. It is requested once.
@@ -254,12 +267,14 @@ impl Upstream {
             return Ok(MintResponse { minted, before: BTreeMap::new() });
         };
         let described = before.call();
-        let response = self.exchange(MINT, described, &values, RetryPolicy::IfNoEffect, deadline).await?;
+        let exchange = self.exchange(MINT, described, &values, RetryPolicy::IfNoEffect, deadline);
+        let response = Box::pin(exchange).await?;
         let rules = before.call().as_ref().map(StatusRules::of).unwrap_or_default();
         self.require_success(MINT, &response, rules)?;
         let read = read_values(&before.values.0, &response.parts(), &values);
         let before = read.map_err(|reason| self.error(MINT, self.unexpected(reason), Effect::Possible))?;
-        let minted = self.mint_with(call, &Values { before: Some(&before), ..values }, deadline).await;
+        let values = Values { before: Some(&before), ..values };
+        let minted = Box::pin(self.mint_with(call, &values, deadline)).await;
         // The call before the mint may have created an object.
         let minted = minted.map_err(|error| UpstreamError { effect: Effect::Possible, ..error })?;
         Ok(MintResponse { minted, before })
@@ -302,7 +317,7 @@ impl Upstream {
     async fn try_revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         if let Some(id_check) = &revocation.id_check {
-            match self.try_find(&id_check.find, &id_check.name).await? {
+            match Box::pin(self.try_find(&id_check.find, &id_check.name)).await? {
                 Search::Absent => return Ok(()),
                 Search::Found(ids) if ids.iter().flatten().any(|id| *id == revocation.id) => {}
                 Search::Found(_) => return Err(self.error(REVOKE, ErrorKind::OtherId, Effect::None)),
@@ -337,7 +352,7 @@ impl Upstream {
     /// Checks that the credential is valid. Some APIs return 404 if the credential must not see a token. So "gone" counts only if another
     /// call with the credential succeeds.
     async fn confirm_gone(&self) -> Result<(), UpstreamError> {
-        let confirmed = self.try_probe().await;
+        let confirmed = Box::pin(self.try_probe()).await;
         confirmed
             .map(drop)
             .map_err(|error| self.error(REVOKE, ErrorKind::UnconfirmedGone(Box::new(error)), Effect::None))
@@ -431,12 +446,20 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let call = self.call(action, request, retry, deadline)?;
-        let login = match &self.credential {
-            Credential::Headers(headers) => return self.send(&call, headers).await,
-            Credential::Login(login) => login,
-        };
+        match &self.credential {
+            Credential::Headers(headers) => self.send(&call, headers).await,
+            Credential::Login(login) => Box::pin(self.send_with_login(&call, login, deadline)).await,
+        }
+    }
+
+    async fn send_with_login(
+        &self,
+        call: &UpstreamRequest,
+        login: &LoginCache,
+        deadline: Instant,
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await?;
-        let response = self.send(&call, &credential.headers).await?;
+        let response = self.send(call, &credential.headers).await?;
         if response.status != http::StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -445,14 +468,14 @@ impl Upstream {
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await;
         let credential =
             credential.map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })?;
-        let response = self.send(&call, &credential.headers).await;
+        let response = self.send(call, &credential.headers).await;
         response
             .map(|response| UpstreamResponse { effect: response.effect.max(effect), ..response })
             .map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })
     }
 
     async fn log_in(&self, deadline: Instant) -> Result<credential::LoginCredential, UpstreamError> {
-        let log_in = self.try_log_in(deadline);
+        let log_in = Box::pin(self.try_log_in(deadline));
         let logged_in =
             self.metrics.time_upstream(UpstreamOperation::Login, UpstreamError::label, log_in).await;
         // A login creates no token.
