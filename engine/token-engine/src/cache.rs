@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use vault_plugin::logical::Error;
+use vault_plugin::logical::{BoxFuture, Error};
 
 /// The maximum number of values. The next one clears the cache. A value has some hundred bytes.
 const MAX_ENTRIES: usize = 4096;
@@ -30,10 +30,10 @@ impl<T> Default for Cache<T> {
 
 impl<T> Cache<T> {
     /// Returns the cached value at `key`, or loads it with `read`.
-    pub(crate) async fn get_or_load(
+    pub(crate) async fn get_or_load<'a>(
         &self,
         key: &str,
-        read: impl Future<Output = Result<Option<T>, Error>>,
+        read: impl FnOnce() -> BoxFuture<'a, Option<T>, Error>,
     ) -> Result<Option<Arc<T>>, Error> {
         let generation = {
             let cache = self.0.lock();
@@ -42,7 +42,7 @@ impl<T> Cache<T> {
             }
             cache.generation
         };
-        let Some(value) = read.await?.map(Arc::new) else { return Ok(None) };
+        let Some(value) = read().await?.map(Arc::new) else { return Ok(None) };
         let mut cache = self.0.lock();
         if cache.generation == generation {
             if cache.values.len() >= MAX_ENTRIES {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     async fn check(cache: &Cache<u32>, stored: Option<u32>, expected: Option<u32>) {
-        let value = cache.get_or_load("key", async { Ok(stored) }).await.unwrap();
+        let value = cache.get_or_load("key", || Box::pin(async move { Ok(stored) })).await.unwrap();
         assert_eq!(value.as_deref().copied(), expected);
     }
 
@@ -83,9 +83,11 @@ mod tests {
     #[tokio::test]
     async fn a_value_read_before_a_change_is_not_cached_after_it() {
         let cache = Cache::default();
-        let read = async {
-            cache.invalidate("key");
-            Ok(Some(1))
+        let read = || -> BoxFuture<'_, _, _> {
+            Box::pin(async {
+                cache.invalidate("key");
+                Ok(Some(1))
+            })
         };
         assert_eq!(cache.get_or_load("key", read).await.unwrap().as_deref(), Some(&1));
         check(&cache, Some(2), Some(2)).await;
@@ -94,7 +96,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_read_is_not_cached() {
         let cache = Cache::<u32>::default();
-        let result = cache.get_or_load("key", async { Err(Error::internal("disk full")) }).await;
+        let result = cache.get_or_load("key", || Box::pin(async { Err(Error::internal("disk full")) })).await;
         assert_eq!(result.unwrap_err().to_string(), "disk full");
         check(&cache, Some(1), Some(1)).await;
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use http_proxy::{Proxies, ProxyUrl};
 use reqwest::Url;
@@ -49,7 +50,8 @@ impl Endpoint {
     ///
     /// A segment must not be `.` or `..`, which a URL resolves.
     pub(crate) fn relative_path(segments: &[&str]) -> String {
-        let mut url = Url::parse("http://localhost").expect("a constant");
+        static ROOT: LazyLock<Url> = LazyLock::new(|| Url::parse("http://localhost").expect("a constant"));
+        let mut url = ROOT.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
@@ -58,11 +60,17 @@ impl Endpoint {
 
     /// Returns the URL of a path with a query, or `None` if it is not below the endpoint.
     pub(crate) fn join_target(&self, target: &str) -> Option<Url> {
-        let text = format!("{self}{target}");
-        let url = Url::parse(&text).ok()?;
-        // A URL with dot segments, a fragment, another host or unescaped characters is normalized, and so differs from the text.
-        (target.len() > 1 && target.starts_with('/') && url.as_str() == text && url.fragment().is_none())
-            .then_some(url)
+        if target.len() < 2 || !target.starts_with('/') {
+            return None;
+        }
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        // Scheme, host and port are those of the endpoint, whatever the target is.
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
+        url.set_query(query);
+        // A target with dot segments, a fragment or unescaped characters is normalized, and so differs from the URL.
+        (url.as_str().strip_prefix(self.0.as_str().trim_end_matches('/')) == Some(target)).then_some(url)
     }
 
     /// Returns whether connections are encrypted.
@@ -174,6 +182,17 @@ mod tests {
         assert_eq!(Endpoint::relative_path(&["tokens", "a/b c?d%é"]), "tokens/a%2Fb%20c%3Fd%25%C3%A9");
     }
 
+    proptest::proptest! {
+        /// For all targets, the URL is that of the endpoint and the target as one text, unless parsing that text would change it.
+        #[test]
+        fn a_joined_target_is_parsed_like_the_whole_text(target in "/[ -~\t\n\u{e4}]{0,24}", path in "(/[a-z]{1,4}){0,2}") {
+            let text = format!("http://h{path}{target}");
+            let parsed = Url::parse(&text).ok().filter(|url| url.as_str() == text && url.fragment().is_none());
+            let joined = Endpoint::parse(&format!("http://h{path}")).unwrap().join_target(&target);
+            proptest::prop_assert_eq!(joined, parsed.filter(|_| target.len() > 1));
+        }
+    }
+
     #[test]
     fn a_target_is_always_below_the_endpoint() {
         let endpoint = Endpoint::parse("http://h/api").unwrap();
@@ -189,6 +208,11 @@ mod tests {
             "/tokens/../../admin",
             "/tokens/%2e%2e/x",
             "/tokens#all",
+            "/tokens?a=1#all",
+            "/tokens?a b",
+            "/tokens\\x",
+            "/tok\tens",
+            "//example.com/../..",
             "/a b",
             "\\h",
             "@example.com/x",

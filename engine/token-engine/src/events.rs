@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vault_plugin::framework::Context;
 use vault_plugin::logical::{Event, EventError};
 
@@ -15,18 +17,30 @@ use crate::TokenEngine;
 /// `database/creds-create`.
 const TYPE_PREFIX: &str = "token-engine";
 
+/// The time in which events are collected, which are then sent together. Events that are sent together share packets, system calls and
+/// wake-ups of threads, which are most of what an event costs.
+const COLLECTION_TIME: Duration = Duration::from_millis(10);
+
 /// A host receives an event in less than a millisecond. One that hangs must not keep the process from exiting.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The maximum number of events that wait for the host. Further ones are dropped.
 const MAX_PENDING: usize = 256;
 
-/// Limits the events of a mount that wait for the host.
-pub(crate) struct PendingEvents(Arc<Semaphore>);
+/// The events of a mount that wait for the host.
+pub(crate) struct PendingEvents {
+    collected: Mutex<Vec<PendingEvent>>,
+    slots: Arc<Semaphore>,
+}
+
+struct PendingEvent {
+    event: Event,
+    _slot: OwnedSemaphorePermit,
+}
 
 impl Default for PendingEvents {
     fn default() -> PendingEvents {
-        PendingEvents(Arc::new(Semaphore::new(MAX_PENDING)))
+        PendingEvents { collected: Mutex::default(), slots: Arc::new(Semaphore::new(MAX_PENDING)) }
     }
 }
 
@@ -42,27 +56,45 @@ pub(crate) fn event(context: &Context<TokenEngine>, what: &str, path: impl Into<
     event.with("modified", "false")
 }
 
-/// Sends an event in the background.
+/// Sends an event in the background, together with those that follow within a moment.
 pub(crate) fn send(context: &Context<TokenEngine>, event: Event) {
-    let pending = Arc::clone(&context.state().pending_events.0);
-    let Ok(slot) = pending.try_acquire_owned() else {
+    let pending = &context.state().pending_events;
+    let Ok(slot) = Arc::clone(&pending.slots).try_acquire_owned() else {
         context
             .logger()
             .debug(format!("event {} is dropped: the host has not received {MAX_PENDING}", event.event_type));
         return;
     };
-    let work = context.clone();
-    drop(context.run_to_completion(async move {
-        let event_type = event.event_type.clone();
-        let failure = match tokio::time::timeout(SEND_TIMEOUT, work.events().send_event(event)).await {
-            Ok(Ok(()) | Err(EventError::Unsupported(_))) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no response in {} s", SEND_TIMEOUT.as_secs())),
-        };
-        drop(slot);
-        if let Some(failure) = failure {
-            work.logger().debug(format!("cannot send event {event_type}: {failure}"));
-        }
-        Ok(())
-    }));
+    let is_first = {
+        let mut collected = pending.collected.lock();
+        collected.push(PendingEvent { event, _slot: slot });
+        collected.len() == 1
+    };
+    if is_first {
+        let context = context.clone();
+        drop(context.clone().run_to_completion(async move {
+            tokio::time::sleep(COLLECTION_TIME).await;
+            send_collected(&context).await;
+            Ok(())
+        }));
+    }
+}
+
+async fn send_collected(context: &Context<TokenEngine>) {
+    let pending = &context.state().pending_events;
+    let collected = std::mem::take(&mut *pending.collected.lock());
+    let count = collected.len();
+    let sent = join_all(collected.into_iter().map(|pending| send_one(context, pending)));
+    if tokio::time::timeout(SEND_TIMEOUT, sent).await.is_err() {
+        let seconds = SEND_TIMEOUT.as_secs();
+        context.logger().debug(format!("cannot send all of {count} events: no response in {seconds} s"));
+    }
+}
+
+async fn send_one(context: &Context<TokenEngine>, PendingEvent { event, _slot }: PendingEvent) {
+    let event_type = event.event_type.clone();
+    match context.events().send_event(event).await {
+        Ok(()) | Err(EventError::Unsupported(_)) => {}
+        Err(error) => context.logger().debug(format!("cannot send event {event_type}: {error}")),
+    }
 }

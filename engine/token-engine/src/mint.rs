@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::pending_token::{PendingToken, TokenGuard};
 use crate::upstream::{
-    ExpiryError, Lifetime, MintCall, MintResponse, Minted, Parameters, RecoveryPlan, Renew, RetryPolicy,
-    Revocation, UpstreamError, Values, bind_renewal,
+    ExpiryError, Lifetime, MintCall, MintResponse, MintSource, Minted, Parameters, RecoveryPlan, Renew,
+    Request, RetryPolicy, Revocation, UpstreamError, Values, bind_renewal,
 };
 use crate::wal_entry::{MINT_KIND, MintRequest, TokenOwner, WalEntry};
 use crate::{TokenEngine, UpstreamClient};
@@ -70,9 +70,10 @@ pub(crate) async fn mint(
         generated_secret: secret.as_ref().map(|secret| &***secret),
         ..Values::default()
     };
-    if api.supports_idempotency_keys() {
-        request.body = upstream.mint_body(&values).map_err(UpstreamError::into_role_error)?;
-    }
+    // Rendered once: the entry contains the same body that is sent.
+    let rendered = api.supports_idempotency_keys().then(|| upstream.render_mint(&values)).transpose();
+    let rendered = rendered.map_err(UpstreamError::into_role_error)?;
+    request.body = rendered.as_ref().and_then(Request::body_text);
     let plan = (!api.is_default).then(|| RecoveryPlan::new(description, &values)).transpose();
     let plan =
         plan.map_err(|error| Error::invalid(format!("the mint of a token cannot be rendered: {error}")))?;
@@ -91,10 +92,10 @@ pub(crate) async fn mint(
         mint: &description.mint,
         before: description.before.as_ref(),
         values,
-        body: entry.request.body.as_deref(),
+        request: rendered.map_or(MintSource::Values, MintSource::Rendered),
         retry,
     };
-    let MintResponse { minted, before } = match upstream.mint(&call).await {
+    let MintResponse { minted, before } = match upstream.mint(call).await {
         Ok(response) => response,
         Err(error) => {
             if error.had_no_effect()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, ListResponse, Path, ResponseDoc};
-use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError};
+use vault_plugin::logical::{BoxFuture, Error, Operation, Response, Storage, StorageError};
 
 use crate::TokenEngine;
 use crate::config;
@@ -143,7 +143,7 @@ pub(crate) async fn load_cached(
     context: &Context<TokenEngine>,
     name: &RoleName,
 ) -> Result<Option<Arc<Role>>, Error> {
-    let read = async { Ok(load(context.storage(), name).await?) };
+    let read = || -> BoxFuture<'_, _, _> { Box::pin(async { Ok(load(context.storage(), name).await?) }) };
     context.state().roles.get_or_load(&storage_key(name), read).await
 }
 

@@ -9,7 +9,7 @@ use crate::config::{self, ConnectionMismatch};
 use crate::role_name::RoleName;
 use crate::static_roles;
 use crate::upstream::{
-    DEFAULT_PRESET, Lifetime, MintCall, MintResponse, Minted, Parameters, Recovery, RecoveryPlan,
+    DEFAULT_PRESET, Lifetime, MintCall, MintResponse, MintSource, Minted, Parameters, Recovery, RecoveryPlan,
     RetryPolicy, Revocation, Search, Upstream, Values, find_preset,
 };
 use crate::wal_entry::{MINT_KIND, WalEntry, WalState};
@@ -219,9 +219,9 @@ async fn repeat_mint(
         lifetime: Some(lifetime),
         ..Values::default()
     };
-    let call =
-        MintCall { mint, before: None, values, body: request.body.as_deref(), retry: RetryPolicy::Always };
-    Ok(upstream.mint(&call).await.map_err(|error| error.to_string()))
+    let source = request.body.as_deref().map_or(MintSource::Values, |body| MintSource::Repeated { body });
+    let call = MintCall { mint, before: None, values, request: source, retry: RetryPolicy::Always };
+    Ok(upstream.mint(call).await.map_err(|error| error.to_string()))
 }
 
 /// Revokes the token of an entry.

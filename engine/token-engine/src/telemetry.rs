@@ -262,7 +262,8 @@ where
     F: Future<Output = Result<R, Error>> + Send + 'static,
 {
     move |context, fields| {
-        let work = handler(context.clone(), fields);
+        // Boxed, so that only a pointer is moved into the futures around it.
+        let work = Box::pin(handler(context.clone(), fields));
         Box::pin(time_request(context, operation, work))
     }
 }

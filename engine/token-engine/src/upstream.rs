@@ -36,6 +36,7 @@ pub(crate) use self::description::{
 };
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::presets::{DEFAULT_PRESET, all_presets, find_preset};
+pub(crate) use self::request::Request;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::response::expiries;
 pub(crate) use self::response::{ExpiryError, Minted, NewKey};
@@ -45,10 +46,9 @@ pub(crate) use self::send::RetryPolicy;
 pub(crate) use self::suggestion::suggestion;
 pub(crate) use self::values::{Lifetime, Parameters, Values};
 
-use self::credential::{Credential, Headers};
+use self::credential::{Credential, Headers, LoginCache};
 use self::description::{Call, Gone, Mint, Pages, PreMint, Source};
 use self::error::{Effect, ErrorKind};
-use self::request::Request;
 use self::response::{
     FindOutcome, MintOutcome, ResponseClass, ResponseParts, StatusRules, UnclearReason, read_find, read_mint,
     read_renewed, read_value, read_values,
@@ -73,7 +73,12 @@ const LOG_IN: &str = "log in";
 const ROTATE: &str = "create another key";
 const REVOKE_KEY: &str = "revoke a key";
 
-/// A client of one token API. An operation, with its retries and its login, takes at most one request timeout plus 15 seconds.
+/// A client of one token API.
+///
+/// The futures of operations, and those of rare parts of an operation, are boxed: each move of the future of a request copies those that are
+/// inside of it.
+///
+/// An operation, with its retries and its login, takes at most one request timeout plus 15 seconds.
 pub(crate) struct Upstream {
     http: reqwest::Client,
     endpoint: Endpoint,
@@ -104,9 +109,18 @@ pub(crate) struct MintCall<'a> {
     pub(crate) mint: &'a Mint,
     pub(crate) before: Option<&'a PreMint>,
     pub(crate) values: Values<'a>,
-    /// The body that is stored in the write-ahead log entry, for an API with idempotency keys.
-    pub(crate) body: Option<&'a str>,
+    pub(crate) request: MintSource<'a>,
     pub(crate) retry: RetryPolicy,
+}
+
+/// The request of a mint.
+pub(crate) enum MintSource<'a> {
+    /// Already rendered, for the write-ahead log entry.
+    Rendered(Request),
+    /// Rendered with the values of the call, after the call before the mint.
+    Values,
+    /// Rendered with the values of the call, except for the body, which is stored in the write-ahead log entry.
+    Repeated { body: &'a str },
 }
 
 /// A minted token, with the values of the call before the mint.
@@ -177,15 +191,15 @@ impl Upstream {
     }
 
     /// Creates a token.
-    pub(crate) async fn mint(&self, call: &MintCall<'_>) -> Result<MintResponse, UpstreamError> {
-        self.metrics.time_upstream(UpstreamOperation::Mint, UpstreamError::label, self.try_mint(call)).await
+    pub(crate) async fn mint(&self, call: MintCall<'_>) -> Result<MintResponse, UpstreamError> {
+        self.metrics
+            .time_upstream(UpstreamOperation::Mint, UpstreamError::label, Box::pin(self.try_mint(call)))
+            .await
     }
 
-    /// Renders the body of a mint, which is stored in the write-ahead log entry. `None` if the mint has no body.
-    pub(crate) fn mint_body(&self, values: &Values<'_>) -> Result<Option<String>, UpstreamError> {
-        let request = self.render(MINT, self.api.description.mint.call(), values)?;
-        // Both kinds of bodies are text.
-        Ok(request.body.map(|body| String::from_utf8_lossy(&body.bytes).into_owned()))
+    /// Renders the request of a mint, for an API with idempotency keys. Its body is stored in the write-ahead log entry.
+    pub(crate) fn render_mint(&self, values: &Values<'_>) -> Result<Request, UpstreamError> {
+        self.render(MINT, self.api.description.mint.call(), values)
     }
 
     /// Renews a token for `lifetime`, and returns the expiry that the API reports.
@@ -199,7 +213,7 @@ impl Upstream {
             .time_upstream(
                 UpstreamOperation::Renew,
                 UpstreamError::label,
-                self.try_renew(renew, id, lifetime),
+                Box::pin(self.try_renew(renew, id, lifetime)),
             )
             .await
     }
@@ -207,20 +221,26 @@ impl Upstream {
     /// Revokes a token. A token that no longer exists counts as revoked, if the API itself reports that.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         self.metrics
-            .time_upstream(UpstreamOperation::Revoke, UpstreamError::label, self.try_revoke(revocation))
+            .time_upstream(
+                UpstreamOperation::Revoke,
+                UpstreamError::label,
+                Box::pin(self.try_revoke(revocation)),
+            )
             .await
     }
 
     /// Searches for tokens with exactly this name.
     pub(crate) async fn find(&self, find: &Find, name: &str) -> Result<Search, UpstreamError> {
         self.metrics
-            .time_upstream(UpstreamOperation::Find, UpstreamError::label, self.try_find(find, name))
+            .time_upstream(UpstreamOperation::Find, UpstreamError::label, Box::pin(self.try_find(find, name)))
             .await
     }
 
     /// Checks the connection without creating anything. Returns what the API reports about the key.
     pub(crate) async fn probe(&self) -> Result<KeyInfo, UpstreamError> {
-        self.metrics.time_upstream(UpstreamOperation::Probe, UpstreamError::label, self.try_probe()).await
+        self.metrics
+            .time_upstream(UpstreamOperation::Probe, UpstreamError::label, Box::pin(self.try_probe()))
+            .await
     }
 
     /// Returns the account that the API reports, if it reports one. It is requested once.
@@ -239,7 +259,7 @@ impl Upstream {
             || self.api.description.probe.as_ref().is_none_or(|probe| probe.account.is_none())
     }
 
-    async fn try_mint(&self, call: &MintCall<'_>) -> Result<MintResponse, UpstreamError> {
+    async fn try_mint(&self, call: MintCall<'_>) -> Result<MintResponse, UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         let values = Values { api_key: Some(self.api_key.expose()), ..call.values };
         let Some(before) = call.before else {
@@ -247,12 +267,14 @@ impl Upstream {
             return Ok(MintResponse { minted, before: BTreeMap::new() });
         };
         let described = before.call();
-        let response = self.exchange(MINT, described, &values, RetryPolicy::IfNoEffect, deadline).await?;
+        let exchange = self.exchange(MINT, described, &values, RetryPolicy::IfNoEffect, deadline);
+        let response = Box::pin(exchange).await?;
         let rules = before.call().as_ref().map(StatusRules::of).unwrap_or_default();
         self.require_success(MINT, &response, rules)?;
         let read = read_values(&before.values.0, &response.parts(), &values);
         let before = read.map_err(|reason| self.error(MINT, self.unexpected(reason), Effect::Possible))?;
-        let minted = self.mint_with(call, &Values { before: Some(&before), ..values }, deadline).await;
+        let values = Values { before: Some(&before), ..values };
+        let minted = Box::pin(self.mint_with(call, &values, deadline)).await;
         // The call before the mint may have created an object.
         let minted = minted.map_err(|error| UpstreamError { effect: Effect::Possible, ..error })?;
         Ok(MintResponse { minted, before })
@@ -260,14 +282,16 @@ impl Upstream {
 
     async fn mint_with(
         &self,
-        call: &MintCall<'_>,
+        call: MintCall<'_>,
         values: &Values<'_>,
         deadline: Instant,
     ) -> Result<Minted, UpstreamError> {
-        let mut request = self.render(MINT, call.mint.call(), values)?;
-        if let (Some(body), Some(recorded)) = (&mut request.body, call.body) {
-            body.bytes = recorded.as_bytes().to_vec().into();
-        }
+        let render = || self.render(MINT, call.mint.call(), values);
+        let request = match call.request {
+            MintSource::Rendered(request) => request,
+            MintSource::Values => render()?,
+            MintSource::Repeated { body } => render()?.with_body(body),
+        };
         let response = self.send_with_credential(MINT, request, call.retry, deadline).await?;
         match read_mint(call.mint, &response.parts(), values, Timestamp::now()) {
             MintOutcome::Minted(minted) => Ok(minted),
@@ -293,7 +317,7 @@ impl Upstream {
     async fn try_revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         if let Some(id_check) = &revocation.id_check {
-            match self.try_find(&id_check.find, &id_check.name).await? {
+            match Box::pin(self.try_find(&id_check.find, &id_check.name)).await? {
                 Search::Absent => return Ok(()),
                 Search::Found(ids) if ids.iter().flatten().any(|id| *id == revocation.id) => {}
                 Search::Found(_) => return Err(self.error(REVOKE, ErrorKind::OtherId, Effect::None)),
@@ -328,7 +352,7 @@ impl Upstream {
     /// Checks that the credential is valid. Some APIs return 404 if the credential must not see a token. So "gone" counts only if another
     /// call with the credential succeeds.
     async fn confirm_gone(&self) -> Result<(), UpstreamError> {
-        let confirmed = self.try_probe().await;
+        let confirmed = Box::pin(self.try_probe()).await;
         confirmed
             .map(drop)
             .map_err(|error| self.error(REVOKE, ErrorKind::UnconfirmedGone(Box::new(error)), Effect::None))
@@ -422,12 +446,20 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let call = self.call(action, request, retry, deadline)?;
-        let login = match &self.credential {
-            Credential::Headers(headers) => return self.send(&call, headers).await,
-            Credential::Login(login) => login,
-        };
+        match &self.credential {
+            Credential::Headers(headers) => self.send(&call, headers).await,
+            Credential::Login(login) => Box::pin(self.send_with_login(&call, login, deadline)).await,
+        }
+    }
+
+    async fn send_with_login(
+        &self,
+        call: &UpstreamRequest,
+        login: &LoginCache,
+        deadline: Instant,
+    ) -> Result<UpstreamResponse, UpstreamError> {
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await?;
-        let response = self.send(&call, &credential.headers).await?;
+        let response = self.send(call, &credential.headers).await?;
         if response.status != http::StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -436,14 +468,14 @@ impl Upstream {
         let credential = login.get_or_log_in(Timestamp::now(), self.log_in(deadline)).await;
         let credential =
             credential.map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })?;
-        let response = self.send(&call, &credential.headers).await;
+        let response = self.send(call, &credential.headers).await;
         response
             .map(|response| UpstreamResponse { effect: response.effect.max(effect), ..response })
             .map_err(|error| UpstreamError { effect: error.effect.max(effect), ..error })
     }
 
     async fn log_in(&self, deadline: Instant) -> Result<credential::LoginCredential, UpstreamError> {
-        let log_in = self.try_log_in(deadline);
+        let log_in = Box::pin(self.try_log_in(deadline));
         let logged_in =
             self.metrics.time_upstream(UpstreamOperation::Login, UpstreamError::label, log_in).await;
         // A login creates no token.

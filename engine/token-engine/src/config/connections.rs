@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use vault_plugin::framework::Context;
-use vault_plugin::logical::{Error, Storage, StorageError};
+use vault_plugin::logical::{BoxFuture, Error, Storage, StorageError};
 
 use super::settings::{Config, ConnectionMismatch};
 use super::{DEFAULT_NAME, NAMED_PREFIX, STORAGE_KEY, storage_key};
@@ -33,11 +33,13 @@ pub(crate) async fn load_client(
     context: &Context<TokenEngine>,
     name: &str,
 ) -> Result<Option<Arc<UpstreamClient>>, Error> {
-    let read = async {
-        let Some(config) = load(context.storage(), name).await? else { return Ok(None) };
-        let upstream =
-            Upstream::new(config.connection(), config.api()?, Arc::clone(&context.state().metrics))?;
-        Ok(Some(UpstreamClient { config, upstream, in_use: watch::Sender::default() }))
+    let read = || -> BoxFuture<'_, _, _> {
+        Box::pin(async {
+            let Some(config) = load(context.storage(), name).await? else { return Ok(None) };
+            let upstream =
+                Upstream::new(config.connection(), config.api()?, Arc::clone(&context.state().metrics))?;
+            Ok(Some(UpstreamClient { config, upstream, in_use: watch::Sender::default() }))
+        })
     };
     context.state().client.get_or_load(&storage_key(name), read).await
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::description::{Body, Call};
-use super::template::{HeaderFields, MAX_RENDERED, RenderError, ValueSource, encode_query};
+use super::template::{HeaderFields, MAX_RENDERED, RenderError, ValueSource, encode_query, is_omitted};
 
 /// A request without the credential.
 #[derive(Clone)]
@@ -70,6 +70,17 @@ impl Request {
         Ok(Request { method: call.method.clone(), target, headers, body })
     }
 
+    /// Returns the body as text, which all kinds of bodies are.
+    pub(crate) fn body_text(&self) -> Option<String> {
+        self.body.as_ref().map(|body| String::from_utf8_lossy(&body.bytes).into_owned())
+    }
+
+    /// Replaces the body. A request without a body stays without.
+    pub(crate) fn with_body(self, text: &str) -> Request {
+        let body = self.body.map(|body| RequestBody { bytes: text.as_bytes().to_vec().into(), ..body });
+        Request { body, ..self }
+    }
+
     /// Adds a parameter to the query.
     pub(crate) fn add_query(&mut self, name: &str, value: &str) {
         add_query(&mut self.target, name, value);
@@ -88,7 +99,10 @@ pub(crate) fn render_headers(
     values: &impl ValueSource,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, RenderError> {
     let mut headers = Vec::with_capacity(fields.0.len());
-    for (name, text) in &fields.bind(values)?.0 {
+    for (name, text) in &fields.0 {
+        if is_omitted(text, values) {
+            continue;
+        }
         let text = Zeroizing::new(text.render(values)?);
         let invalid = || RenderError::Header(name.to_string());
         if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -103,6 +117,7 @@ pub(crate) fn render_headers(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeMap;
 
     use jiff::Timestamp;
@@ -111,6 +126,8 @@ mod tests {
 
     use super::*;
     use crate::upstream::description::Description;
+    use crate::upstream::presets::{DEFAULT_PRESET, find_preset};
+    use crate::upstream::template::{Lookup, Placeholder};
     use crate::upstream::values::{Lifetime, Parameters, Values};
 
     /// Returns a valid description with this mint.
@@ -263,6 +280,48 @@ mod tests {
             let error = Request::render(&description.mint.call().unwrap(), &fixture.values()).err();
             assert!(matches!(error, Some(RenderError::Path(_))), "{path}: {error:?}");
         }
+    }
+
+    /// Counts how often a placeholder is looked up.
+    struct Counted<'a>(Values<'a>, Cell<usize>);
+
+    impl ValueSource for Counted<'_> {
+        fn lookup(&self, placeholder: &Placeholder) -> Lookup<'_> {
+            self.1.set(self.1.get() + 1);
+            self.0.lookup(placeholder)
+        }
+    }
+
+    #[test]
+    fn the_mint_of_the_default_contract_looks_each_of_its_placeholders_up_once() {
+        let description = find_preset(DEFAULT_PRESET).unwrap().description();
+        let fixture = Fixture::new(json!({}));
+        let values = Counted(fixture.values(), Cell::default());
+        let request = Request::render(&description.mint.call().unwrap(), &values).unwrap();
+        assert_eq!(request.headers[0].1, "key-1");
+        assert_eq!(
+            request.body_text().unwrap(),
+            r#"{"name":"vault-dev-1","permissions":["read","write"],"ttl":3600}"#
+        );
+        assert_eq!(values.1.get(), 4, "the idempotency key, the name, the permissions and the TTL");
+    }
+
+    #[test]
+    fn a_repeated_request_has_the_recorded_body_and_one_without_a_body_stays_without() {
+        let with_body = render(json!({"post": "/t", "json": {"n": "{name}"}}), json!({})).unwrap();
+        assert_eq!(with_body.with_body("recorded").body_text().as_deref(), Some("recorded"));
+        let without = render(json!({"post": "/t/{name}"}), json!({})).unwrap();
+        assert_eq!(without.with_body("recorded").body_text(), None);
+    }
+
+    #[test]
+    fn the_commas_of_a_list_and_a_map_are_those_of_the_values_that_are_present() {
+        let tree = json!({
+            "a": "{role.scopes?}", "b": "x{name}", "c": "{role.scopes?}", "d": ["{role.scopes?}", 1, "{role.scopes?}", true],
+            "e": ["{role.scopes?}"], "f": {"g": "{role.scopes?}"}, "h": "{role.scopes?}",
+        });
+        let mint = json!({"post": "/t", "json": tree});
+        check(mint, json!({}), "/t", r#"{"b":"xvault-dev-1","d":[1,true],"e":[],"f":{}}"#);
     }
 
     #[test]

@@ -37,7 +37,11 @@ impl Upstream {
     /// Creates another key. The request is not repeated once it may have had an effect.
     pub(crate) async fn rotate(&self, rotate: &Rotate, values: &Values<'_>) -> Result<NewKey, UpstreamError> {
         self.metrics
-            .time_upstream(UpstreamOperation::Rotate, UpstreamError::label, self.try_rotate(rotate, values))
+            .time_upstream(
+                UpstreamOperation::Rotate,
+                UpstreamError::label,
+                Box::pin(self.try_rotate(rotate, values)),
+            )
             .await
     }
 
@@ -58,7 +62,7 @@ impl Upstream {
             .time_upstream(
                 UpstreamOperation::Revoke,
                 UpstreamError::label,
-                self.try_revoke_key(rotate, values),
+                Box::pin(self.try_revoke_key(rotate, values)),
             )
             .await
     }

@@ -10,7 +10,7 @@ mod path;
 mod placeholder;
 mod text;
 
-pub(crate) use self::fields::{Fields, HeaderFields, Items};
+pub(crate) use self::fields::{Fields, HeaderFields, Items, is_omitted};
 pub(crate) use self::json::JsonTemplate;
 pub(crate) use self::path::{PathTemplate, check_path, encode_query};
 pub(crate) use self::placeholder::{Placeholder, Slot, is_name};

@@ -3,6 +3,7 @@
 mod api_description;
 mod bad_responses;
 mod certificates;
+mod cost;
 mod described;
 mod earlier_version;
 mod events;

@@ -194,6 +194,11 @@ pub(crate) enum HeaderError {
     Twice,
 }
 
+/// Returns whether a value is an optional placeholder without a value.
+pub(crate) fn is_omitted(text: &TextTemplate, values: &impl ValueSource) -> bool {
+    text.sole().is_some_and(|slot| slot.optional && matches!(values.lookup(&slot.placeholder), Lookup::Empty))
+}
+
 impl HeaderFields {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -202,10 +207,7 @@ impl HeaderFields {
     pub(crate) fn bind(&self, values: &impl ValueSource) -> Result<HeaderFields, RenderError> {
         let mut bound = Vec::with_capacity(self.0.len());
         for (name, text) in &self.0 {
-            let left_out = text.sole().is_some_and(|slot| {
-                slot.optional && matches!(values.lookup(&slot.placeholder), Lookup::Empty)
-            });
-            if !left_out {
+            if !is_omitted(text, values) {
                 bound.push((name.clone(), text.bind(values)?));
             }
         }

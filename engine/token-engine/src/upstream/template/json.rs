@@ -50,16 +50,42 @@ impl JsonTemplate {
 
     /// Renders the document.
     pub(crate) fn render(&self, values: &impl ValueSource) -> Result<Vec<u8>, RenderError> {
-        let bound = self.bind(values)?.ok_or(RenderError::NoMethod)?;
-        let mut unbound = None;
-        bound.visit(&(), &|(), _| (), &|(), _| (), &mut |(), text| {
-            unbound = unbound.take().or_else(|| text.slots().next().cloned());
-        });
-        if let Some(slot) = unbound {
-            return Err(RenderError::Unbound(slot.placeholder));
+        let mut document = Vec::new();
+        if self.write(values, &mut document)? { Ok(document) } else { Err(RenderError::NoMethod) }
+    }
+
+    /// Appends the document. Returns false, and appends nothing, for an optional placeholder without a value.
+    fn write(&self, values: &impl ValueSource, document: &mut Vec<u8>) -> Result<bool, RenderError> {
+        match self {
+            JsonTemplate::Null => write_json(&(), document)?,
+            JsonTemplate::Bool(value) => write_json(value, document)?,
+            JsonTemplate::Number(number) => write_json(number, document)?,
+            JsonTemplate::Text(text) => match text.sole() {
+                Some(slot) => return write_sole(slot, values, document),
+                None => write_json(&text.render(values)?, document)?,
+            },
+            JsonTemplate::List(items) => {
+                document.push(b'[');
+                let mut is_first = true;
+                for item in items {
+                    write_member(&mut is_first, document, |document| item.write(values, document))?;
+                }
+                document.push(b']');
+            }
+            JsonTemplate::Map(entries) => {
+                document.push(b'{');
+                let mut is_first = true;
+                for (name, value) in entries {
+                    write_member(&mut is_first, document, |document| {
+                        write_json(name, document)?;
+                        document.push(b':');
+                        value.write(values, document)
+                    })?;
+                }
+                document.push(b'}');
+            }
         }
-        // A text without placeholders is written as a literal.
-        serde_json::to_vec(&Literal(&bound)).map_err(|_| RenderError::TooLong)
+        Ok(true)
     }
 
     /// Returns the template with known placeholders replaced by literals. `None` for an optional placeholder without a value.
@@ -86,6 +112,46 @@ impl JsonTemplate {
             }
         }))
     }
+}
+
+/// Appends a member of a list or a map, with the comma before it. A member that is not written has no comma either.
+fn write_member(
+    is_first: &mut bool,
+    document: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<bool, RenderError>,
+) -> Result<(), RenderError> {
+    let before = document.len();
+    if !*is_first {
+        document.push(b',');
+    }
+    if write(document)? {
+        *is_first = false;
+    } else {
+        document.truncate(before);
+    }
+    Ok(())
+}
+
+/// Appends the value of a placeholder that is the whole value.
+fn write_sole(slot: &Slot, values: &impl ValueSource, document: &mut Vec<u8>) -> Result<bool, RenderError> {
+    let value = match values.lookup(&slot.placeholder) {
+        Lookup::Unbound => return Err(RenderError::Unbound(slot.placeholder.clone())),
+        Lookup::Empty if slot.optional => return Ok(false),
+        Lookup::Empty => return Err(RenderError::Empty(slot.placeholder.clone())),
+        Lookup::Value(value) => value,
+    };
+    match value {
+        value if slot.join.is_some() => write_json(&value.to_text(slot)?, document)?,
+        Value::Text(text) => write_json(&text, document)?,
+        Value::Integer(number) => write_json(&number, document)?,
+        Value::Strings(items) => write_json(items, document)?,
+        Value::Json(value) => write_json(value, document)?,
+    }
+    Ok(true)
+}
+
+fn write_json(value: &(impl Serialize + ?Sized), document: &mut Vec<u8>) -> Result<(), RenderError> {
+    serde_json::to_writer(document, value).map_err(|_| RenderError::TooLong)
 }
 
 /// Binds a placeholder that is the whole value.
@@ -127,27 +193,6 @@ impl From<&Json> for JsonTemplate {
             Json::Object(entries) => JsonTemplate::Map(
                 entries.iter().map(|(name, value)| (name.clone(), JsonTemplate::from(value))).collect(),
             ),
-        }
-    }
-}
-
-/// A template without placeholders, serialized as the document itself.
-struct Literal<'a>(&'a JsonTemplate);
-
-impl Serialize for Literal<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            JsonTemplate::Null => serializer.serialize_unit(),
-            JsonTemplate::Bool(value) => serializer.serialize_bool(*value),
-            JsonTemplate::Number(number) => number.serialize(serializer),
-            JsonTemplate::Text(text) => match &text.parts[..] {
-                [super::Part::Literal(literal)] => serializer.serialize_str(literal),
-                _ => serializer.serialize_str(""),
-            },
-            JsonTemplate::List(items) => serializer.collect_seq(items.iter().map(Literal)),
-            JsonTemplate::Map(entries) => {
-                serializer.collect_map(entries.iter().map(|(name, value)| (name, Literal(value))))
-            }
         }
     }
 }

@@ -116,6 +116,14 @@ impl PathTemplate {
 
     /// Renders the path, percent-encoded.
     pub(crate) fn render(&self, values: &impl ValueSource) -> Result<String, RenderError> {
+        match &self.0.parts[..] {
+            // Checked when it was parsed.
+            [Part::Literal(path)] => Ok(path.clone()),
+            _ => self.render_parts(values),
+        }
+    }
+
+    fn render_parts(&self, values: &impl ValueSource) -> Result<String, RenderError> {
         let mut path = String::new();
         for part in self.bind(values)?.0.parts {
             match part {
