@@ -1,6 +1,7 @@
 //! The presets with real services: a real Vault runs the plugin, and the tests verify the effects at the service.
 
 mod devpi;
+mod gitea;
 mod hydra;
 mod interrupted;
 mod jupyterhub;

@@ -1,6 +1,7 @@
 //! Real token services over plain HTTP: the behavior of their APIs that a description depends on.
 
 mod devpi;
+mod gitea;
 mod hydra;
 mod jupyterhub;
 mod keycloak;

@@ -119,7 +119,7 @@ say_tiers() {
 token_apis() {
     printf 'token APIs: JupyterHub, Verdaccio, Keystone'
     if [[ $tests == long ]]; then
-        printf ', devpi, Hydra'
+        printf ', devpi, Hydra, Gitea'
         [[ -n $no_debian ]] || printf ', Keycloak'
     fi
 }

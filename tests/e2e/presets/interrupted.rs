@@ -4,7 +4,7 @@
 use harness::{HoldingProxy, Product, TokenApi, TokenServer, eventually, interrupt_at_every_request};
 use serde_json::json;
 
-use super::{MOUNT, Service, Setup, jupyterhub, keystone, vault_token, verdaccio};
+use super::{MOUNT, Service, Setup, gitea, jupyterhub, keystone, vault_token, verdaccio};
 
 /// What becomes of a token whose response was lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,12 @@ async fn an_interrupted_request_leaves_no_token_at_jupyterhub() {
 async fn an_interrupted_request_leaves_no_application_credential_at_keystone() {
     let service = TokenServer::start(TokenApi::Keystone).await;
     prove(keystone::setup(&service).await, service.endpoint(), &service, LostToken::Revoked).await;
+}
+
+#[tokio::test]
+async fn long_an_interrupted_request_leaves_no_token_at_gitea() {
+    let service = TokenServer::start(TokenApi::Gitea).await;
+    prove(gitea::setup(&service), service.endpoint(), &service, LostToken::Revoked).await;
 }
 
 #[tokio::test]

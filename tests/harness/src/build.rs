@@ -209,6 +209,17 @@ pub(crate) async fn hydra() -> PathBuf {
     build_once("hydra", &[]).await
 }
 
+/// Path of a real Gitea. The files that it reads when it runs are in the same folder.
+///
+/// Takes about three minutes on two cores if it is not cached.
+///
+/// # Panics
+///
+/// When it cannot be fetched or built; the message has the end of its script's output.
+pub(crate) async fn gitea() -> PathBuf {
+    build_once("gitea", &[]).await
+}
+
 /// Path of a program that starts a real devpi server.
 ///
 /// # Panics

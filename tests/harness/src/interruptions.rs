@@ -52,8 +52,8 @@ pub async fn interrupt_at_every_request(vault: &VaultServer, proxy: &HoldingProx
             match interruption {
                 Interruption::Disconnect => drop(read),
                 Interruption::Kill => {
-                    let (response, ()) = tokio::join!(read, kill_running_plugins(vault));
-                    assert_ne!(response.status, 200, "{response:?}");
+                    // Vault repeats the read with a new process if it has noticed the end of this one before it sees the error.
+                    let _ = tokio::join!(read, kill_running_plugins(vault));
                 }
                 Interruption::KillWhileStoring => {
                     let server = process(vault.pid());

@@ -4,6 +4,7 @@
 //! revokes it.
 
 mod devpi;
+mod gitea;
 mod http;
 mod hydra;
 mod jupyterhub;
@@ -31,6 +32,8 @@ pub enum TokenApi {
     Keycloak,
     /// OAuth 2.0 clients, and their access tokens.
     Hydra,
+    /// Access tokens of a user, each with a name that no other has. They do not expire.
+    Gitea,
     /// Tokens of a user, with the plugin devpi-tokens. The id of a token is part of the token.
     Devpi,
     /// Tokens, each with its own user, which is deleted to revoke it. The engine has no preset for it.
@@ -104,6 +107,7 @@ impl TokenServer {
             TokenApi::Keystone => keystone::start().await,
             TokenApi::Keycloak => keycloak::start().await,
             TokenApi::Hydra => hydra::start().await,
+            TokenApi::Gitea => gitea::start().await,
             TokenApi::Devpi => devpi::start().await,
             TokenApi::PocketBase => pocketbase::start().await,
         }
