@@ -29,6 +29,8 @@ pub(super) async fn start() -> TokenServer {
         "packages": {"**": {"access": "$authenticated"}},
         "web": {"enable": false},
         "flags": {"token": true},
+        // The default is 1,000 requests in 15 minutes, fewer than a test sends that waits for a state.
+        "userRateLimit": {"windowMs": 1000, "max": 100_000},
         "security": {"api": {"legacy": false, "jwt": {"sign": {"expiresIn": "29d"}}}},
         "log": {"type": "stdout", "format": "json", "level": "http"},
     });
