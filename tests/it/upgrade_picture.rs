@@ -35,7 +35,7 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
     terminal.wait_for("[y/N]").await;
     terminal.press("y");
     lab.upstream.wait_withheld(1).await;
-    let rows = while_a_step_runs(&terminal).await;
+    let rows = while_the_smoke_test_runs(&terminal).await;
     lab.upstream.heal();
     let ended = terminal.wait().await;
     let result = format!(
@@ -57,12 +57,12 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
     assert!(committed == picture, "{PICTURE} is old: run this with UPDATE_GENERATED=1\n{picture}");
 }
 
-/// The screen once its last row is that of a running step.
-async fn while_a_step_runs(terminal: &TerminalProgram) -> Vec<Vec<StyledText>> {
-    eventually("a step under way", async || {
+/// The screen once its last row is that of the smoke test, whose request the service withholds. The screen may show it a moment later.
+async fn while_the_smoke_test_runs(terminal: &TerminalProgram) -> Vec<Vec<StyledText>> {
+    eventually("the smoke test is running", async || {
         let rows = screen_rows(&terminal.text());
         let last: String = rows.last()?.iter().map(|styled| styled.text.as_str()).collect();
-        last.starts_with(is_spinner).then_some(rows)
+        (last.starts_with(is_spinner) && last.contains("smoke-test")).then_some(rows)
     })
     .await
 }
