@@ -22,7 +22,7 @@ pub(crate) use self::settings::{Config, ConnectionMismatch, default_metrics_pref
 use self::fields::{ConfigResponse, ConfigUpdate};
 use self::update::{apply_update, invalid};
 use crate::TokenEngine;
-use crate::response_docs;
+use crate::response_docs::{self, PathResponses as _};
 use crate::role_name::{self, RoleName};
 use crate::stored::{self, Change, warnings_response};
 use crate::telemetry::{MeasuredOperation, instrument};
@@ -78,17 +78,11 @@ fn with_fields(path: Path<TokenEngine>) -> Path<TokenEngine> {
         )
         .existence_check(exists)
         .on(Operation::Create, "Configure the token service.", instrument(MeasuredOperation::ConfigWrite, write))
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .on(Operation::Update, "Change the configuration.", instrument(MeasuredOperation::ConfigWrite, write))
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .on(Operation::Patch, "Change single fields; null resets a field to its default.", instrument(MeasuredOperation::ConfigPatch, patch))
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .response(ResponseDoc::new(404, "The connection does not exist."))
         .on(Operation::Read, "Show the configuration without the key.", instrument(MeasuredOperation::ConfigRead, read))
         .response(fields::response())

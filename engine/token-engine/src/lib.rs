@@ -21,16 +21,18 @@
 //! - `config`, `roles`, `creds`, `static_roles`, `static_creds`, `rotate_role`, `check`, `presets`, `orphans`, `metrics`, `info`: the API
 //!   paths. `response_docs`: descriptions of their responses.
 //! - `token`: the secret type, with the renewal and the revocation of a lease. `terms`: TTLs.
-//! - `mint`: mints a token. `periodic`: work on the host's timer.
+//! - `mint`: mints a token. `periodic`: work on the host's timer. `backoff`: the delay between failed attempts.
 //! - `rotation`: the rotation of the key of a connection. `schedule`: when a credential is rotated.
 //! - `wal_entry`: the write-ahead log entry of a mint. `pending_token`: a token between its mint and its issue. `rollback`: the rollback
 //!   of an entry.
 //! - `upstream`: the client of the token service. `endpoint`: its address.
 //! - `preset_info`: what the presets ask for, as other programs show it.
 //! - `name_template`: the names of tokens at the service. `events`: events for subscribers of the host.
-//! - `cache`: cached storage entries. `stored`: changes of storage entries. `telemetry`: metrics. `response_docs`: descriptions of responses. `field_update`, `role_name`, `sensitive`: types of fields.
+//! - `cache`: cached storage entries. `stored`: changes of storage entries. `name_list`: lists by pages. `telemetry`: metrics.
+//!   `field_update`, `role_name`, `sensitive`: types of fields.
 //! - `fuzzing`: entry points of the fuzz targets.
 
+mod backoff;
 mod cache;
 mod check;
 mod config;
@@ -41,6 +43,7 @@ mod field_update;
 mod info;
 mod metrics;
 mod mint;
+mod name_list;
 mod name_template;
 mod orphans;
 mod pending_token;

@@ -10,19 +10,18 @@ pub(crate) fn names(keys: &str) -> ResponseDoc {
         .field("keys", Field::strings().describe(keys))
 }
 
-/// The response to a change.
-pub(crate) fn stored() -> ResponseDoc {
-    ResponseDoc::new(204, "The change is stored.")
+/// Responses of the last operation of a path.
+pub(crate) trait PathResponses {
+    /// Declares the responses to a write: it is stored, stored with warnings, or refused.
+    fn write_responses(self) -> Self;
 }
 
-/// The response to a change that has warnings.
-pub(crate) fn stored_with_warnings() -> ResponseDoc {
-    ResponseDoc::new(200, "The change is stored, and the response has warnings.")
-}
-
-/// The response to a change that is refused.
-pub(crate) fn refused() -> ResponseDoc {
-    ResponseDoc::new(400, "A field is missing or invalid. Nothing is changed.")
+impl PathResponses for Path<TokenEngine> {
+    fn write_responses(self) -> Self {
+        self.response(ResponseDoc::new(204, "The change is stored."))
+            .response(ResponseDoc::new(200, "The change is stored, and the response has warnings."))
+            .response(ResponseDoc::new(400, "A field is missing or invalid. Nothing is changed."))
+    }
 }
 
 /// The response to a deletion.

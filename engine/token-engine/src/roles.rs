@@ -10,8 +10,9 @@ use vault_plugin::logical::{BoxFuture, Error, Operation, Response, Storage, Stor
 use crate::TokenEngine;
 use crate::config;
 use crate::field_update::FieldUpdate;
+use crate::name_list::{PageRequest, list_page, with_page_fields};
 use crate::name_template::{NameLimits, NameTemplate, NameValues};
-use crate::response_docs;
+use crate::response_docs::{self, PathResponses as _};
 use crate::role_name::{self, RoleName};
 use crate::stored::{self, Stored, warnings_response};
 use crate::telemetry::{MeasuredOperation, instrument};
@@ -157,15 +158,8 @@ async fn load(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, St
 }
 
 pub(crate) fn list_path() -> Path<TokenEngine> {
-    Path::new("roles/?")
+    with_page_fields(Path::new("roles/?"))
         .help("List the roles.", "Lists the names of the roles. after and limit select a page.")
-        .field("after", Field::string().query().describe("Specifies the name after which the list begins."))
-        .field(
-            "limit",
-            Field::int().query().describe(
-                "Specifies the maximum number of names to return. If it is not set, all are returned.",
-            ),
-        )
         .on(Operation::List, "List the roles.", instrument(MeasuredOperation::RolesList, list))
         .response(response_docs::names("Names of the roles."))
 }
@@ -179,21 +173,15 @@ pub(crate) fn path() -> Path<TokenEngine> {
         )
         .existence_check(exists)
         .on(Operation::Create, "Create the role.", instrument(MeasuredOperation::RoleWrite, write))
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .on(Operation::Update, "Change the role.", instrument(MeasuredOperation::RoleWrite, write))
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .on(
             Operation::Patch,
             "Change single fields; null resets a field to its default.",
             instrument(MeasuredOperation::RolePatch, patch),
         )
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .response(ResponseDoc::new(404, "The role does not exist."))
         .on(Operation::Read, "Show the role.", instrument(MeasuredOperation::RoleRead, read))
         .response(
@@ -265,14 +253,6 @@ fn declare(path: Path<TokenEngine>) -> Path<TokenEngine> {
 }
 
 #[derive(Deserialize)]
-struct ListRequest {
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    limit: Option<i64>,
-}
-
-#[derive(Deserialize)]
 struct RoleRequest {
     name: RoleName,
 }
@@ -301,11 +281,8 @@ struct RoleUpdate {
     name_template: FieldUpdate<String>,
 }
 
-async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
-    // A negative limit means no limit, as in the lists of the host.
-    let limit = page.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
-    let after = page.after.unwrap_or_default();
-    Ok(ListResponse(context.storage().list_page(PREFIX, &after, limit).await?))
+async fn list(context: Context<TokenEngine>, page: PageRequest) -> Result<ListResponse, Error> {
+    list_page(&context, PREFIX, page).await
 }
 
 async fn exists(context: Context<TokenEngine>, params: UncheckedRoleRequest) -> Result<bool, Error> {

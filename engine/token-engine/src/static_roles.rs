@@ -21,7 +21,8 @@ use self::credential::StaticRoleSettings;
 use self::rotation::Retired;
 use crate::TokenEngine;
 use crate::field_update::FieldUpdate;
-use crate::response_docs;
+use crate::name_list::{PageRequest, list_page, with_page_fields};
+use crate::response_docs::{self, PathResponses as _};
 use crate::role_name::{self, RoleName};
 use crate::roles;
 use crate::schedule::{RotationUpdate, with_rotation_fields, with_rotation_response};
@@ -30,15 +31,8 @@ use crate::telemetry::{MeasuredOperation, instrument};
 use crate::upstream::Parameters;
 
 pub(crate) fn list_path() -> Path<TokenEngine> {
-    Path::new("static-roles/?")
+    with_page_fields(Path::new("static-roles/?"))
         .help("List the static roles.", "Lists the names of the static roles. after and limit select a page.")
-        .field("after", Field::string().query().describe("Specifies the name after which the list begins."))
-        .field(
-            "limit",
-            Field::int().query().describe(
-                "Specifies the maximum number of names to return. If it is not set, all are returned.",
-            ),
-        )
         .on(Operation::List, "List the static roles.", instrument(MeasuredOperation::StaticRolesList, list))
         .response(response_docs::names("Names of the static roles."))
 }
@@ -86,25 +80,19 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "Create the static role, and mint its token.",
             instrument(MeasuredOperation::StaticRoleWrite, write),
         )
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .on(
             Operation::Update,
             "Change the static role from its next rotation on.",
             instrument(MeasuredOperation::StaticRoleWrite, write),
         )
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .on(
             Operation::Patch,
             "Change single fields; null resets a field to its default.",
             instrument(MeasuredOperation::StaticRolePatch, patch),
         )
-        .response(response_docs::stored())
-        .response(response_docs::stored_with_warnings())
-        .response(response_docs::refused())
+        .write_responses()
         .response(ResponseDoc::new(404, "The static role does not exist."))
         .on(
             Operation::Read,
@@ -136,14 +124,6 @@ fn settings_doc() -> ResponseDoc {
         );
     with_rotation_response(response)
         .field("last_vault_rotation", Field::time().describe("Time of the last rotation."))
-}
-
-#[derive(Deserialize)]
-struct ListRequest {
-    #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    limit: Option<i64>,
 }
 
 /// The name of a static role.
@@ -182,11 +162,8 @@ struct StaticRoleResponse {
     last_vault_rotation: String,
 }
 
-async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
-    // A negative limit means no limit, as in the lists of the host.
-    let limit = page.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
-    let after = page.after.unwrap_or_default();
-    Ok(ListResponse(context.storage().list_page(PREFIX, &after, limit).await?))
+async fn list(context: Context<TokenEngine>, page: PageRequest) -> Result<ListResponse, Error> {
+    list_page(&context, PREFIX, page).await
 }
 
 async fn exists(context: Context<TokenEngine>, request: UncheckedRequest) -> Result<bool, Error> {

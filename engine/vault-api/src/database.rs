@@ -54,12 +54,6 @@ pub struct Reset {
     pub path: String,
 }
 
-#[derive(Deserialize)]
-struct KeysBody {
-    #[serde(default, deserialize_with = "endpoint::null_as_default")]
-    keys: Vec<String>,
-}
-
 impl Endpoint for List {
     type Response = Vec<String>;
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
@@ -73,7 +67,7 @@ impl Endpoint for List {
             let error = ApiError::from_reply(&reply);
             return if error.is_absent() { Ok(Vec::new()) } else { Err(error) };
         }
-        endpoint::data::<KeysBody>(reply).map(|body| body.keys)
+        endpoint::keys(reply)
     }
 }
 

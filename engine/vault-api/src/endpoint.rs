@@ -87,6 +87,18 @@ pub(crate) fn data<T: DeserializeOwned>(reply: Response<Bytes>) -> Result<T, Api
     parse_json::<Envelope<T>>(&reply)?.data.ok_or_else(|| ApiError::malformed_reply(&reply, None))
 }
 
+/// The `data` of a list.
+#[derive(Deserialize)]
+pub(crate) struct KeysBody {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(crate) keys: Vec<String>,
+}
+
+/// Returns the keys of a successful list.
+pub(crate) fn keys(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+    data::<KeysBody>(reply).map(|body| body.keys)
+}
+
 /// Parses the body of a reply of any status.
 pub(crate) fn parse_json<T: DeserializeOwned>(reply: &Response<Bytes>) -> Result<T, ApiError> {
     serde_json::from_slice(reply.body()).map_err(|error| ApiError::malformed_reply(reply, Some(&error)))

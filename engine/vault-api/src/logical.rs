@@ -81,12 +81,6 @@ struct Body {
     request_id: String,
 }
 
-#[derive(Deserialize)]
-struct KeysBody {
-    #[serde(default, deserialize_with = "endpoint::null_as_default")]
-    keys: Vec<String>,
-}
-
 impl Endpoint for Read {
     /// `None` if the path has no value.
     type Response = Option<LogicalResponse>;
@@ -119,7 +113,10 @@ impl Endpoint for List {
             return if error.is_absent() { Ok(Vec::new()) } else { Err(error) };
         }
         let reply = endpoint::error_for_status(reply)?;
-        Ok(endpoint::parse_json::<Envelope<KeysBody>>(&reply)?.data.map(|data| data.keys).unwrap_or_default())
+        Ok(endpoint::parse_json::<Envelope<endpoint::KeysBody>>(&reply)?
+            .data
+            .map(|data| data.keys)
+            .unwrap_or_default())
     }
 }
 

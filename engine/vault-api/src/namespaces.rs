@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use serde::Deserialize;
 
 use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
@@ -31,12 +30,6 @@ pub struct ListAuthMounts {
     pub namespace: String,
 }
 
-#[derive(Deserialize)]
-struct KeysBody {
-    #[serde(default, deserialize_with = "endpoint::null_as_default")]
-    keys: Vec<String>,
-}
-
 impl Endpoint for List {
     /// Names with a trailing slash; empty if the server does not support namespaces.
     type Response = Vec<String>;
@@ -49,7 +42,7 @@ impl Endpoint for List {
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
         match reply.status().as_u16() {
             404 | 405 => Ok(Vec::new()),
-            _ => endpoint::data::<KeysBody>(reply).map(|body| body.keys),
+            _ => endpoint::keys(reply),
         }
     }
 }

@@ -10,11 +10,9 @@ use vault_plugin::logical::Error;
 
 use super::start::rotate;
 use crate::TokenEngine;
+use crate::backoff::FailureCount;
 use crate::config;
 use crate::schedule::RotationDue;
-
-/// The delay after the first failure. It doubles with each further one.
-const FIRST_DELAY: Duration = Duration::from_secs(60);
 
 const MAX_DELAY: Duration = Duration::from_hours(1);
 
@@ -23,7 +21,7 @@ const MAX_DELAY: Duration = Duration::from_hours(1);
 pub(crate) struct Backoff(Mutex<HashMap<String, Failures>>);
 
 struct Failures {
-    count: u32,
+    count: FailureCount,
     next: Instant,
 }
 
@@ -39,9 +37,10 @@ impl Backoff {
             failures.remove(connection);
             return Duration::ZERO;
         }
-        let entry = failures.entry(connection.to_owned()).or_insert(Failures { count: 0, next: now });
-        let delay = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(entry.count)).min(MAX_DELAY);
-        entry.count = entry.count.saturating_add(1);
+        let entry = failures
+            .entry(connection.to_owned())
+            .or_insert(Failures { count: FailureCount::default(), next: now });
+        let delay = entry.count.record(MAX_DELAY);
         entry.next = now + delay;
         delay
     }

@@ -1,17 +1,16 @@
 //! Which static roles are due for rotation. In memory: a new process reads it from storage.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::backoff::FailureCount;
 use crate::schedule::RotationDue;
 
-/// The delay after the first failure. It doubles with each further one.
-const FIRST_DELAY: SignedDuration = SignedDuration::from_secs(60);
-
 /// The longest delay: after an outage, a rotation is late by at most this much.
-const MAX_DELAY: SignedDuration = SignedDuration::from_mins(10);
+const MAX_DELAY: Duration = Duration::from_mins(10);
 
 /// The next rotations of the static roles of a mount.
 #[derive(Default)]
@@ -33,7 +32,7 @@ struct QueuedRotation {
 /// Delays attempts after failures.
 #[derive(Clone, Copy, Default)]
 struct Backoff {
-    failures: u32,
+    failures: FailureCount,
     /// Not before this time.
     retry_at: Option<Timestamp>,
 }
@@ -49,13 +48,17 @@ pub(super) enum FailureScope {
 
 impl Backoff {
     fn fail(&mut self, now: Timestamp) {
-        let delay = FIRST_DELAY * 2_i32.saturating_pow(self.failures.min(8));
-        self.failures = self.failures.saturating_add(1);
-        self.retry_at = now.checked_add(delay.min(MAX_DELAY)).ok();
+        self.retry_at = now.checked_add(self.failures.record(MAX_DELAY)).ok();
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
         self.retry_at.is_none_or(|retry_at| retry_at <= now)
+    }
+}
+
+impl QueueState {
+    fn is_ready(&self, connection: &str, now: Timestamp) -> bool {
+        self.connections.get(connection).is_none_or(|backoff| backoff.is_over(now))
     }
 }
 
@@ -98,7 +101,7 @@ impl RotationQueue {
 
     /// Returns whether a connection may be tried: it works, or its delay is over.
     pub(super) fn is_ready(&self, connection: &str, now: Timestamp) -> bool {
-        self.0.lock().connections.get(connection).is_none_or(|backoff| backoff.is_over(now))
+        self.0.lock().is_ready(connection, now)
     }
 
     /// Returns whether the last rotation of a connection failed.
@@ -109,10 +112,9 @@ impl RotationQueue {
     /// Returns the roles that are due with their connections, the longest overdue first.
     pub(super) fn due(&self, now: Timestamp) -> Vec<(String, String)> {
         let state = self.0.lock();
-        let is_ready =
-            |connection| state.connections.get(connection).is_none_or(|backoff| backoff.is_over(now));
         let roles = state.roles.iter();
-        let ready = roles.filter(|(_, role)| role.backoff.is_over(now) && is_ready(&role.connection));
+        let ready =
+            roles.filter(|(_, role)| role.backoff.is_over(now) && state.is_ready(&role.connection, now));
         let mut due: Vec<_> = ready
             .filter_map(|(name, role)| match role.due {
                 RotationDue::Now => Some((None, name.clone(), role.connection.clone())),
