@@ -62,6 +62,7 @@ pub mod host;
 pub mod log;
 
 mod connection;
+mod connection_holder;
 mod crypto;
 mod identity;
 mod incoming;

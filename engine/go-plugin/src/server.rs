@@ -19,6 +19,7 @@ use tonic_health::ServingStatus;
 
 use crate::broker::Broker;
 use crate::connection;
+use crate::connection_holder;
 use crate::environment::Environment;
 use crate::graceful_shutdown::GracefulShutdown;
 use crate::handshake::{Address, Handshake, HandshakeLine};
@@ -40,6 +41,10 @@ const REQUEST_GRACE_PERIOD: Duration = Duration::from_secs(1);
 /// How long the requests of registered instances may take after a shutdown. They would fail permanently if they were cut off. The
 /// host waits, because its shutdown call gets no response. Longer than a busy disk needs, shorter than a hanging upstream.
 const INSTANCE_GRACE_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long the connections stay open after the exit if the host does not close them. It does so as soon as it is notified, unless it
+/// did not cause the exit.
+const MAX_CONNECTION_HOLD: Duration = Duration::from_secs(2);
 
 /// How long to wait for the shutdown call after the broker's stream was closed. A host closes the stream just before the call.
 const SHUTDOWN_CALL_GRACE_PERIOD: Duration = Duration::from_millis(500);
@@ -230,6 +235,7 @@ impl Server {
             let grace = if has_instances { INSTANCE_GRACE_PERIOD } else { REQUEST_GRACE_PERIOD };
             let _ = tokio::time::timeout(grace, graceful_shutdown.drained()).await;
             if has_instances {
+                connection_holder::hold_connections(socket.path(), MAX_CONNECTION_HOLD);
                 return Ok(reason);
             }
         }
