@@ -542,6 +542,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand do
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l arg -d 'Argument of the plugin; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l env -d 'Environment of the plugin; KEY=@FILE reads a file' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l explain -d 'Explain an error, a log or a finding; - for stdin' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l target-catalog -d 'Check that another server has the plugins of all mounts' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l plugin-dir -d 'Plugin directory of the server on this machine [default: the one that the server reports]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l installed-on -d 'Another node that has the registered binaries; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l fail-on -d 'Exit with 3 from this severity on' -r -f -a "breaks-now\t'Requests fail at this moment'

@@ -15,12 +15,14 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
     Architecture, Binary, Consumer, Environment, Finding, FindingKind, Goal, Observed, ProbeOutcome,
-    ReloadGoal, ReloadTarget, RestartConsent, Severity, Unobserved, diagnose, diagnose_binary, explain,
-    is_fixed_by_reload, observe_deep,
+    ReloadGoal, ReloadTarget, RestartConsent, Severity, Unobserved, diagnose, diagnose_binary, diagnose_move,
+    explain, is_fixed_by_reload, observe_consumers, observe_deep,
 };
 use serde::Serialize;
+use vault_api::catalog::{self, ListedPlugin};
 
 use self::log_findings::LogFinding;
+use crate::commands::connect::connect;
 use crate::commands::execute::{Consent, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted_at};
 use crate::commands::plugin_args::{LaunchArgs, PluginDirArgs};
@@ -42,6 +44,16 @@ pub struct DoctorArgs {
     /// The text of an error message, - to read a log from standard input, or the id of a finding, such as VTP-301.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["fix", "plugin_dir"])]
     explain: Option<String>,
+    /// Check that another server has the plugins of all mounts
+    ///
+    /// FILE is the catalog of the server to move to, as JSON: `bao read -format=json sys/plugins/catalog`. Use - for standard input.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["binary", "explain", "logs", "fix", "plugin_dir", "installed_on"],
+        hide_short_help = true
+    )]
+    target_catalog: Option<PathBuf>,
     /// Search the logs of the pods for known messages
     #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["binary", "explain"])]
     logs: bool,
@@ -129,8 +141,19 @@ struct ExplainedLine {
 /// # Errors
 /// If the server, the cluster or the binary cannot be observed, or a fix fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, launch, explain, logs, directory, installed_on, fix, yes, fail_on, output } =
-        args;
+    let DoctorArgs {
+        binary,
+        launch,
+        explain,
+        target_catalog,
+        logs,
+        directory,
+        installed_on,
+        fix,
+        yes,
+        fail_on,
+        output,
+    } = args;
     let PluginDirArgs { plugin_dir } = directory;
     let LaunchArgs { args, env } = launch;
     if binary.is_none() && !(args.is_empty() && env.is_empty()) {
@@ -145,6 +168,11 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
         }
     } else if let Some(binary) = binary {
         DoctorReport::new(diagnose_file(&binary, &args, &env, context, ui).await?, Vec::new())
+    } else if let Some(file) = target_catalog {
+        let target = read_catalog(&file)?;
+        let environment = connect(context, None, None).await?;
+        let (findings, unobserved) = diagnose_move(&observe_consumers(&environment).await?, &target);
+        DoctorReport::new(findings, unobserved)
     } else {
         let environment = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
         let observed = exclude_confirmed_nodes(observe_deep(&environment).await?, &installed_on);
@@ -204,11 +232,31 @@ fn read_explain_input(text: String) -> Result<String, CommandError> {
     if text != "-" {
         return Ok(text);
     }
+    Ok(String::from_utf8_lossy(&read_stdin()?).into_owned())
+}
+
+fn read_stdin() -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     std::io::stdin()
         .read_to_end(&mut bytes)
         .map_err(|error| CommandError::usage("could not read standard input").caused_by(error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
+}
+
+/// Reads the catalog of another server.
+fn read_catalog(file: &Path) -> Result<Vec<ListedPlugin>, CommandError> {
+    let (name, bytes) = if file == Path::new("-") {
+        ("standard input".to_owned(), read_stdin()?)
+    } else {
+        let unreadable =
+            |error| CommandError::usage(format!("could not read {}", file.display())).caused_by(error);
+        (file.display().to_string(), std::fs::read(file).map_err(unreadable)?)
+    };
+    catalog::parse_saved(&bytes).map_err(|error| {
+        CommandError::usage(format!("{name} is not a plugin catalog"))
+            .caused_by(error)
+            .hint("Save it on the server to move to: `bao read -format=json sys/plugins/catalog` or `vault read …`.")
+    })
 }
 
 async fn diagnose_file(

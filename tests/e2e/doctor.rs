@@ -22,6 +22,7 @@ mod plugin_directory;
 mod report_formats;
 mod server;
 mod several_findings;
+mod target_catalog;
 
 /// A version after ours.
 const NEXT_VERSION: &str = "0.1.9";

@@ -1,6 +1,7 @@
 //! Derives findings from an [`Observed`]: the problem, its evidence, its consequence and its remediation.
 //!
-//! The ids are grouped by subject: 10x binaries, 15x and 16x messages of servers and kernels, 2xx files, 3xx catalog, 4xx pins, 5xx mounts,
+//! The ids are grouped by subject: 10x binaries, 15x and 16x messages of servers and kernels, 2xx files, 3xx catalog, 4xx pins, 50x mounts,
+//! 55x moves to another server,
 //! 6xx processes and leases, 7xx the server, 8xx the cluster, 9xx permissions.
 
 mod binary;
@@ -16,20 +17,23 @@ mod pins;
 mod plugin;
 mod processes;
 mod server;
+mod target;
 #[cfg(test)]
 mod tests;
 
 pub use self::binary::diagnose_binary;
 pub use self::explain::{ExplainedLine, explain, explain_log};
 pub use self::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
+pub use self::target::diagnose_move;
 
 use crate::observed::Observed;
 
 /// A check of the observed state for one kind of problem.
 type Check = fn(&Observed) -> Vec<Finding>;
 
-/// The kinds of findings of each subject, and its checks. Binaries are checked by [`diagnose_binary`], and messages by [`explain()`].
-const SUBJECTS: [(&[&FindingKind], &[Check]); 11] = [
+/// The kinds of findings of each subject, and its checks. Binaries are checked by
+/// [`diagnose_binary`], moves by [`diagnose_move`], and messages by [`explain()`].
+const SUBJECTS: [(&[&FindingKind], &[Check]); 12] = [
     (server::ALL, server::CHECKS),
     (cluster::ALL, cluster::CHECKS),
     (files::ALL, files::CHECKS),
@@ -41,6 +45,7 @@ const SUBJECTS: [(&[&FindingKind], &[Check]); 11] = [
     (permissions::ALL, permissions::CHECKS),
     (binary::ALL, &[]),
     (plugin::ALL, &[]),
+    (target::ALL, &[]),
 ];
 
 /// Returns all findings, in the order in which to fix them, and what could not be observed.

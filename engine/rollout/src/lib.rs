@@ -110,7 +110,7 @@ pub use deployment::{
 };
 pub use diagnose::{
     ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
-    explain, explain_log, finding_kinds, is_fixed_by_reload,
+    diagnose_move, explain, explain_log, finding_kinds, is_fixed_by_reload,
 };
 pub use digest::{decode_hex, hex, hex_sha256, sha256_of_reader};
 pub use error_chain::error_chain;
@@ -122,8 +122,8 @@ pub use goal::{
     VersionSelector,
 };
 pub use observe::{
-    ConnectionMode, Environment, ObserveError, is_local_address, observe, observe_cached, observe_deep,
-    observe_health, observe_server,
+    ConnectionMode, Environment, ObserveError, is_local_address, observe, observe_cached, observe_consumers,
+    observe_deep, observe_health, observe_server,
 };
 pub use observed::deployment::{
     DeploymentKind, DeploymentObserved, DirectoryState, Exposure, FileIssues, HolderLiveness, LockHolder,

@@ -159,6 +159,14 @@ pub async fn observe_deep(environment: &Environment) -> Result<Observed, Observe
     }
 }
 
+/// Observes the consumers of all plugins, builtin ones and those of child namespaces included.
+///
+/// # Errors
+/// As [`observe`].
+pub async fn observe_consumers(environment: &Environment) -> Result<Observed, ObserveError> {
+    observe_scope(environment, ObserveScope::Consumers, Freshness::Now).await
+}
+
 async fn observe_scope(
     environment: &Environment,
     scope: ObserveScope<'_>,
@@ -214,7 +222,7 @@ async fn observe_scope(
     let mut snapshot =
         if observer.is_unsealed() { observer.read_server().await? } else { ServerSnapshot::default() };
     let deployment = match &environment.deployment {
-        Some(_) if matches!(scope, ObserveScope::Server) => None,
+        Some(_) if matches!(scope, ObserveScope::Server | ObserveScope::Consumers) => None,
         Some(deployment) => {
             let query = build_query(&snapshot, scope, standby_restarts, freshness);
             Some(deployment.observe(&query).await.map_err(ObserveError::Deployment)?)

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -139,7 +140,42 @@ pub struct Deregister(pub PluginRef);
 #[derive(Deserialize)]
 struct ListBody {
     #[serde(default, deserialize_with = "endpoint::null_as_default")]
-    detailed: Vec<ListedPlugin>,
+    detailed: Vec<ListedOrUnknown>,
+}
+
+/// A newer server may list plugins of other types.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListedOrUnknown {
+    Listed(ListedPlugin),
+    Unknown(IgnoredAny),
+}
+
+impl ListBody {
+    fn into_listed(self) -> Vec<ListedPlugin> {
+        let listed = |entry| match entry {
+            ListedOrUnknown::Listed(plugin) => Some(plugin),
+            ListedOrUnknown::Unknown(IgnoredAny) => None,
+        };
+        self.detailed.into_iter().filter_map(listed).collect()
+    }
+}
+
+/// Parses a catalog that was saved as JSON, with `vault read -format=json sys/plugins/catalog` or as the server returns it.
+///
+/// # Errors
+/// If it is not a catalog with versions.
+pub fn parse_saved(json: &[u8]) -> Result<Vec<ListedPlugin>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Saved {
+        data: SavedList,
+    }
+    #[derive(Deserialize)]
+    struct SavedList {
+        detailed: Vec<ListedOrUnknown>,
+    }
+    let Saved { data: SavedList { detailed } } = serde_json::from_slice(json)?;
+    Ok(ListBody { detailed }.into_listed())
 }
 
 impl Endpoint for List {
@@ -151,7 +187,7 @@ impl Endpoint for List {
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
-        Ok(endpoint::data::<ListBody>(reply)?.detailed)
+        Ok(endpoint::data::<ListBody>(reply)?.into_listed())
     }
 }
 
@@ -251,13 +287,19 @@ mod tests {
     }
 
     #[test]
-    fn the_detailed_list_is_parsed_and_unknown_keys_are_ignored() {
+    fn the_detailed_list_is_parsed_and_unknown_keys_and_types_are_ignored() {
         let body = r#"{"data":{"secret":["kv"],"detailed":[
+            {"type":"quantum","name":"future","version":"v1.0.0","builtin":true},
             {"type":"secret","name":"kv","version":"v0.25.0+builtin","builtin":true,"deprecation_status":"supported"},
             {"type":"secret","name":"custom","version":"v1.2.3","builtin":false,"sha256":"ab"}]}}"#;
         let all = List::response(reply(200, body)).expect("an answer");
         assert_eq!(all.len(), 2);
         assert_eq!(all[1].sha256, "ab");
+        assert_eq!(parse_saved(body.as_bytes()).expect("the saved answer"), all);
+        assert!(
+            parse_saved(b"{\"data\":{\"secret\":[\"kv\"]}}").is_err(),
+            "a list of a server that does not list versions"
+        );
     }
 
     #[test]

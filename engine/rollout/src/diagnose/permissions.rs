@@ -34,23 +34,37 @@ fn sudo(observed: &Observed) -> Vec<Finding> {
         .collect()
 }
 
-/// Returns what could not be observed, so that no finding covers it.
-pub(super) fn unobserved(observed: &Observed) -> Vec<Unobserved> {
+/// Returns what could not be read from the server.
+pub(super) fn unread(observed: &Observed) -> Vec<Unobserved> {
     let mut list = Vec::new();
-    let mut add =
-        |subject: &str, reason: String| list.push(Unobserved { subject: subject.to_owned(), reason });
-    // Without an active node, missing data does not mean that a permission or a flag is missing.
-    let has_active_node = observed.server.has_active_node;
-    let shows = has_active_node && observed.server.initialized && !observed.server.sealed;
-    if !shows {
+    let mut add = |subject: &str, reason: &str| {
+        list.push(Unobserved { subject: subject.into(), reason: reason.into() })
+    };
+    if !shows(observed) {
         add(
             "catalog, pins, mounts and leases",
-            "the server is sealed, is not initialized, or has no active node".into(),
+            "the server is sealed, is not initialized, or has no active node",
         );
     }
-    for path in observed.caller.denied.iter().filter(|_| has_active_node) {
-        add(path, "this token has no permission to read it".into());
+    // Without an active node, missing data does not mean that a permission or a flag is missing.
+    for path in observed.caller.denied.iter().filter(|_| observed.server.has_active_node) {
+        add(path, "this token has no permission to read it");
     }
+    list
+}
+
+/// Whether the server shows its mounts.
+fn shows(observed: &Observed) -> bool {
+    let server = &observed.server;
+    server.has_active_node && server.initialized && !server.sealed
+}
+
+/// Returns what could not be observed, so that no finding covers it.
+pub(super) fn unobserved(observed: &Observed) -> Vec<Unobserved> {
+    let mut list = unread(observed);
+    let mut add =
+        |subject: &str, reason: String| list.push(Unobserved { subject: subject.to_owned(), reason });
+    let (has_active_node, shows) = (observed.server.has_active_node, shows(observed));
     match &observed.deployment {
         None if !has_active_node => {}
         None => add(

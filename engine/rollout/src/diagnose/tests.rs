@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use vault_api::catalog::PluginType;
+use vault_api::catalog::{ListedPlugin, PluginType};
 use vault_api::pins::Pin;
 
 use super::*;
@@ -14,7 +14,7 @@ use crate::observed::deployment::{
     Readiness, SharedDirectory,
 };
 use crate::observed::other_nodes::{NodeList, OtherNodes, ServerLocation};
-use crate::observed::{MountHealth, Pins, PluginDirectory};
+use crate::observed::{ConsumerObserved, MountHealth, Pins, PluginDirectory};
 
 /// A server without findings.
 fn healthy() -> Observed {
@@ -398,4 +398,54 @@ fn an_id_is_given_once_and_every_text_is_found_again() {
     }
     assert_eq!(explain("2026-01-01T00:00:00Z [INFO]  core: vault is unsealed"), []);
     assert_eq!(explain_log("core: checksums did not match\nx: permission denied").len(), 1);
+}
+
+/// The ids of a move of one mount of `kv`, configured for a version, to a server that lists `kv` in these versions.
+fn ids_of_move(configured: &str, target: &[(&str, bool)]) -> Vec<&'static str> {
+    let mut observed = healthy();
+    observed.consumers.clear();
+    let mount =
+        ConsumerObserved { plugin: "kv".into(), configured_version: configured.into(), ..Default::default() };
+    observed.consumers.insert("notes".parse().expect("a path"), mount);
+    let listed = |(version, builtin): &(&str, bool)| ListedPlugin {
+        kind: PluginType::Secret,
+        name: "kv".into(),
+        version: (*version).into(),
+        builtin: *builtin,
+        sha256: String::new(),
+    };
+    let target: Vec<ListedPlugin> = target.iter().map(listed).collect();
+    diagnose_move(&observed, &target).0.into_iter().map(|finding| finding.id).collect()
+}
+
+#[test]
+fn a_mount_can_be_moved_to_a_server_that_has_its_plugin_in_its_version() {
+    let builtin = [("v0.26.0+builtin", true)];
+    for (configured, target) in [
+        ("", &builtin[..]),
+        ("v0.25.0+builtin", &builtin),
+        ("", &[("", false)]),
+        ("v1.0.0", &[("v1.0.0", false)]),
+        ("latest", &[("v2.0.0", false)]),
+    ] {
+        assert_eq!(ids_of_move(configured, target), [""; 0], "{configured:?} {target:?}");
+    }
+    for configured in ["", "v1.0.0"] {
+        assert_eq!(ids_of_move(configured, &[]), ["VTP-551"]);
+        assert_eq!(ids_of_move(configured, &[("v2.0.0", false)]), ["VTP-552"]);
+    }
+    assert_eq!(ids_of_move("v1.0.0", &builtin), ["VTP-552"]);
+}
+
+#[test]
+fn parts_of_a_server_are_no_plugins() {
+    let mut observed = healthy();
+    observed.consumers.clear();
+    for (path, kind) in
+        [("sys", "system"), ("cubbyhole", "cubbyhole"), ("identity", "identity"), ("auth/token", "token")]
+    {
+        let mount = ConsumerObserved { plugin: kind.into(), ..Default::default() };
+        observed.consumers.insert(path.parse().expect("a path"), mount);
+    }
+    assert_eq!(diagnose_move(&observed, &[]).0, []);
 }

@@ -121,6 +121,9 @@ impl Observer<'_> {
 }
 
 fn is_needed(scope: ObserveScope<'_>, kind: PluginType, catalog: &[CatalogEntry]) -> bool {
+    if let ObserveScope::Consumers = scope {
+        return true;
+    }
     let is_registered = || catalog.iter().any(|entry| entry.kind == kind);
     let Some(goal) = scope.goal() else { return kind != PluginType::Database || is_registered() };
     match goal {

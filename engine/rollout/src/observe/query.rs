@@ -17,6 +17,8 @@ pub(super) enum ObserveScope<'a> {
     Goal(&'a Goal),
     Health,
     Deep,
+    /// The consumers of builtin plugins too, and nothing of the deployment.
+    Consumers,
 }
 
 impl<'a> ObserveScope<'a> {
@@ -27,14 +29,18 @@ impl<'a> ObserveScope<'a> {
     pub(super) fn goal(self) -> Option<&'a Goal> {
         match self {
             Self::Goal(goal) => Some(goal),
-            Self::Server | Self::All | Self::Health | Self::Deep => None,
+            Self::Server | Self::All | Self::Health | Self::Deep | Self::Consumers => None,
         }
     }
 }
 
 impl ObserveScope<'_> {
-    /// Whether the mounts of other namespaces are needed: to remove versions, and to move mounts by a pin.
+    /// Whether the mounts of other namespaces are needed: to remove versions, to move mounts by a pin, and to move all of them
+    /// to another server.
     pub(super) fn needs_namespaces(self, pins: &Pins) -> bool {
+        if let Self::Consumers = self {
+            return true;
+        }
         match self.goal() {
             Some(Goal::Deregister(_) | Goal::GarbageCollect(_)) => true,
             Some(Goal::Upgrade(upgrade)) => {
@@ -50,7 +56,7 @@ impl ObserveScope<'_> {
         match self {
             Self::Deep => true,
             Self::Goal(goal) => goal.other_nodes_policy().is_some(),
-            Self::Server | Self::All | Self::Health => false,
+            Self::Server | Self::All | Self::Health | Self::Consumers => false,
         }
     }
 }
@@ -86,9 +92,11 @@ pub(super) fn build_query(
             let running = snapshot.catalog.iter().filter(|entry| is_running(snapshot, entry));
             Detail::Deep { files: running.map(CatalogEntry::file_name).collect() }
         }
-        ObserveScope::Server | ObserveScope::All | ObserveScope::Health | ObserveScope::Goal(_) => {
-            Detail::Versions
-        }
+        ObserveScope::Server
+        | ObserveScope::All
+        | ObserveScope::Health
+        | ObserveScope::Consumers
+        | ObserveScope::Goal(_) => Detail::Versions,
     };
     Query {
         detail,
@@ -150,7 +158,9 @@ pub(super) fn needs_entry_detail(
         return true;
     }
     let goal = match scope {
-        ObserveScope::Server | ObserveScope::All | ObserveScope::Health => return false,
+        ObserveScope::Server | ObserveScope::All | ObserveScope::Health | ObserveScope::Consumers => {
+            return false;
+        }
         ObserveScope::Deep => return true,
         ObserveScope::Goal(goal) => goal,
     };
