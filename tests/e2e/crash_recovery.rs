@@ -79,6 +79,26 @@ async fn a_reload_of_one_mount_waits_for_what_another_in_its_process_is_at() {
 /// A running process responds within milliseconds. One that is shutting down waits ten seconds for its requests.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The process exits when the other mount has sent nothing for 200 milliseconds. A request that arrives at that moment is sent to the next
+/// process.
+#[tokio::test]
+async fn a_request_that_arrives_while_its_process_exits_is_served() {
+    let lab = Lab::with_registered_plugin(&["first", "second"], "1h").await;
+    for milliseconds in (196..216).step_by(2) {
+        let read = || lab.vault.request("GET", "second/config", None);
+        read().await.success();
+        let reload = async {
+            let mounts = json!({"mounts": ["first/"]});
+            lab.vault.request("POST", "sys/plugins/reload/backend", Some(mounts)).await.success()
+        };
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            read().await.success()
+        };
+        tokio::join!(reload, late);
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_killed_leaves_no_plugin_behind() {
     let mut lab = Lab::with_registered_plugin(&["custom"], "1h").await;
