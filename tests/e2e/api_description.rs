@@ -159,7 +159,7 @@ fn samples(lab: &Lab, description: &Value) -> Vec<Sample> {
     let connection = json!({
         "api_endpoint": endpoint, "api_key": key, "preset": "tokens", "account": "", "ca_cert": "", "tls_skip_verify": false,
         "request_timeout": "20s", "renew_upstream": false, "idempotency_window": 0, "metrics_prefix": "custom_plugin",
-        "parameters": {}, "accept_orphans": false, "rotation_period": 0, "rotation_schedule": "", "rotation_window": 0,
+        "parameters": {}, "accept_orphans": false, "send_events": "never", "rotation_period": 0, "rotation_schedule": "", "rotation_window": 0,
         "disable_automated_rotation": false,
     });
     let hub = json!({

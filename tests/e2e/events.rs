@@ -5,9 +5,16 @@ use serde_json::{Value, json};
 
 use crate::lab::{Lab, NAME};
 
+/// The Vault of the tests is not Vault Enterprise, so by default the engine sends it no events.
+async fn send_events(lab: &Lab) {
+    let always = json!({"send_events": "always"});
+    lab.vault.request("POST", "custom/config", Some(always)).await.success();
+}
+
 #[tokio::test]
 async fn a_subscriber_of_vault_sees_tokens_that_are_issued_and_revoked() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
+    send_events(&lab).await;
     let cli = Program::new(lab.vault.cli_binary()).vault(&lab.vault);
     let mut subscriber = cli.start(["events", "subscribe", "token-engine/*"]);
     // The subscription has started once the first event arrives.
@@ -50,6 +57,7 @@ async fn a_subscriber_of_vault_sees_tokens_that_are_issued_and_revoked() {
 async fn a_host_without_events_serves_without_a_word_about_them() {
     let lab = Lab::openbao().await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();
+    send_events(&lab).await;
     let lease = lab.read_credential("custom").await["lease_id"].as_str().unwrap().to_owned();
     lab.vault.cli(["lease", "revoke", "-sync", &lease]).await.success();
     lab.read_credential("custom").await;

@@ -15,7 +15,9 @@ use serde::Deserialize;
 use vault_plugin::framework::{Context, Data, Field, ListResponse, NoFields, Path, ResponseDoc};
 use vault_plugin::logical::{Error, Operation, Response};
 
-pub(crate) use self::connections::{change, find_client, load, load_client, names, not_configured};
+pub(crate) use self::connections::{
+    change, find_client, load, load_client, names, not_configured, send_events_of,
+};
 pub(crate) use self::key_rotation::RotationProgress;
 pub(crate) use self::settings::{Config, ConnectionMismatch, default_metrics_prefix};
 

@@ -201,9 +201,11 @@ async fn mint(
         instance_id: context.state().instance_id.clone(),
     };
     context.state().metrics().count_issued();
-    let issued =
-        event(context, "creds-create", format!("creds/{role_name}")).with("name", role_name.to_string());
-    events::send(context, issued.with("token_name", &entry.request.name).with("connection", &role.config));
+    events::send(context, client.config.send_events, || {
+        let issued = event(context, "creds-create", format!("creds/{role_name}"));
+        let issued = issued.with("name", role_name.to_string());
+        issued.with("token_name", &entry.request.name).with("connection", &role.config)
+    });
     let granted = sends_permissions.then_some(&*entry.request.permissions);
     Ok(LeasedSecret::new(token::SECRET_TYPE, credentials(&token, granted, outputs), lease, terms.into()))
 }

@@ -12,7 +12,9 @@ use vault_plugin::logical::{Error, Operation, Request, Response};
 pub(crate) use self::gauge::{OrphanAges, OrphanSummary};
 
 use crate::TokenEngine;
-use crate::events::{self, event};
+use crate::config;
+use crate::endpoint::Endpoint;
+use crate::events::{self, SendEvents, event};
 use crate::role_name::{self, RoleName};
 use crate::rotation::{ROTATION_KIND, RotationEntry};
 use crate::telemetry::{MeasuredOperation, instrument};
@@ -118,6 +120,15 @@ enum Orphan {
     Key(Box<RotationEntry>),
 }
 
+impl Orphan {
+    fn endpoint(&self) -> &Endpoint {
+        match self {
+            Orphan::Token(entry) => &entry.api_endpoint,
+            Orphan::Key(entry) => &entry.old.api_endpoint,
+        }
+    }
+}
+
 impl StoredWalEntry {
     fn parse(self, id: &str) -> Result<Orphan, Error> {
         let orphan = match &*self.kind {
@@ -188,19 +199,23 @@ async fn delete(context: Context<TokenEngine>, request: OrphanRequest) -> Result
     let id = request.name.to_string();
     let Some(record) = load_record(&context, &id).await? else { return Ok(None) };
     context.wal_delete(&id).await?;
-    let deleted = event(&context, "orphan-delete", format!("orphans/{id}")).with("modified", "true");
-    let (token, deleted) = match record.parse(&id) {
+    let (token, name, send_events) = match record.parse(&id) {
         Ok(orphan) => {
+            let send_events = config::send_events_of(context.storage(), orphan.endpoint()).await;
             let OrphanResponse { token_name: name, api_endpoint, ends_by, .. } = orphan.into();
             let until = ends_by.unwrap_or_else(|| "it is revoked".to_owned());
             let token = format!(
                 "token {name:?} at {api_endpoint} is no longer tracked; if it was created, it may be live until {until}"
             );
-            (token, deleted.with("token_name", name))
+            // The entry is deleted already, so a failure of this read is ignored.
+            (token, Some(name), send_events.unwrap_or_default())
         }
-        Err(error) => (format!("a token is no longer tracked ({error})"), deleted),
+        Err(error) => (format!("a token is no longer tracked ({error})"), None, SendEvents::default()),
     };
-    events::send(&context, deleted);
+    events::send(&context, send_events, || {
+        let deleted = event(&context, "orphan-delete", format!("orphans/{id}")).with("modified", "true");
+        name.into_iter().fold(deleted, |deleted, name| deleted.with("token_name", name))
+    });
     context.logger().warn(format!(
         "the write-ahead log entry {id} was deleted by {}: {token}",
         caller(context.request())

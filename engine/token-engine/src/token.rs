@@ -83,11 +83,12 @@ impl LeaseData {
         Ok(())
     }
 
-    /// Returns how the token is revoked.
-    fn into_revocation(self) -> Revocation {
-        match self.revocation {
-            None => Revocation::from_lease(self.id, self.revocation_path),
-            call => Revocation { id: self.id, path: String::new(), call, id_check: self.id_check },
+    /// Takes out how the token is revoked.
+    fn take_revocation(&mut self) -> Revocation {
+        let id = std::mem::take(&mut self.id);
+        match self.revocation.take() {
+            None => Revocation::from_lease(id, std::mem::take(&mut self.revocation_path)),
+            call => Revocation { id, path: String::new(), call, id_check: self.id_check.take() },
         }
     }
 }
@@ -125,7 +126,8 @@ async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease,
     let client = client_for_lease(&context, &lease, "renewed").await?;
     let default =
         find_preset(DEFAULT_PRESET).map_err(|error| Error::internal(error.to_string()))?.description();
-    let described = lease.renewal.as_ref().or(default.renew.as_ref().filter(|_| lease.revocation.is_none()));
+    let described =
+        lease.renewal.as_ref().or(default.renew.as_ref().filter(|_| lease.revocation.is_none()));
     let Some(renewal) = described else { return Ok(terms.into()) };
     let lifetime = Lifetime { now: Timestamp::now(), seconds: grant.ttl.as_secs() };
     let expires = client.upstream.renew(renewal, &lease.id, lifetime).await?;
@@ -145,7 +147,7 @@ fn truncate_to_seconds(time: SystemTime) -> SystemTime {
 }
 
 /// Revokes the token at the service. A token that no longer exists counts as revoked, because a host may revoke it twice.
-async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), Error> {
+async fn revoke(context: Context<TokenEngine>, mut lease: LeaseData) -> Result<(), Error> {
     lease.check()?;
     let client = client_for_lease(&context, &lease, "revoked").await?;
     let engine = context.state();
@@ -154,11 +156,13 @@ async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), E
     } else {
         LeaseIssuer::OtherInstance
     };
-    let revoked = event(&context, "creds-revoke", format!("creds/{}", lease.role)).with("name", &lease.role);
-    let revoked = revoked.with("token_name", &lease.name).with("connection", &lease.config);
-    client.upstream.revoke(&lease.into_revocation()).await?;
+    client.upstream.revoke(&lease.take_revocation()).await?;
     engine.metrics().count_revoked(issuer);
-    events::send(&context, revoked);
+    events::send(&context, client.config.send_events, || {
+        let revoked =
+            event(&context, "creds-revoke", format!("creds/{}", lease.role)).with("name", lease.role);
+        revoked.with("token_name", lease.name).with("connection", lease.config)
+    });
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use vault_plugin::logical::{BoxFuture, Error, Storage, StorageError};
 use super::settings::{Config, ConnectionMismatch};
 use super::{DEFAULT_NAME, NAMED_PREFIX, STORAGE_KEY, storage_key};
 use crate::endpoint::Endpoint;
+use crate::events::SendEvents;
 use crate::stored;
 use crate::upstream::Upstream;
 use crate::{TokenEngine, UpstreamClient};
@@ -70,6 +71,20 @@ pub(crate) async fn find_client(
         }
     }
     Ok(Err(mismatch))
+}
+
+/// Returns `send_events` of the first connection to an endpoint, or the default without any.
+pub(crate) async fn send_events_of(
+    storage: &dyn Storage,
+    endpoint: &Endpoint,
+) -> Result<SendEvents, StorageError> {
+    for name in names(storage).await? {
+        match load(storage, &name).await? {
+            Some(config) if config.api_endpoint == *endpoint => return Ok(config.send_events),
+            _ => {}
+        }
+    }
+    Ok(SendEvents::default())
 }
 
 /// Returns the error of a request whose connection is not configured.

@@ -8,6 +8,7 @@ use vault_plugin::logical::Sensitive;
 use super::settings::{Config, default_metrics_prefix};
 use crate::TokenEngine;
 use crate::endpoint::Endpoint;
+use crate::events::SendEvents;
 use crate::field_update::FieldUpdate;
 use crate::schedule::{
     RotationDue, RotationSettings, RotationUpdate, with_rotation_fields, with_rotation_response,
@@ -105,6 +106,13 @@ pub(super) fn declare(path: Path<TokenEngine>) -> Path<TokenEngine> {
              tokens. Such an API requires true.",
         ),
     )
+    .field(
+        "send_events",
+        Field::string().allowed(SendEvents::VALUES).documented_default("auto").describe(
+            "Specifies whether events about the tokens and the key of this connection are sent to the server: auto, always or never. \
+             auto sends them to Vault Enterprise, where clients can subscribe to events.",
+        ),
+    )
 }
 
 /// Describes the response to a read.
@@ -143,6 +151,12 @@ pub(super) fn response() -> ResponseDoc {
         )
         .field("accept_orphans", Field::bool().describe("Whether orphans are accepted. Omitted if not."))
         .field(
+            "send_events",
+            Field::string()
+                .allowed(SendEvents::VALUES)
+                .describe("Whether events are sent. Omitted if it is auto."),
+        )
+        .field(
             "last_rotation",
             Field::time().describe("Time of the last rotation of the key. Omitted without any."),
         )
@@ -167,6 +181,8 @@ pub(super) struct ConfigUpdate {
     pub(super) parameters: FieldUpdate<Parameters>,
     #[serde(default)]
     pub(super) accept_orphans: FieldUpdate<bool>,
+    #[serde(default)]
+    pub(super) send_events: FieldUpdate<String>,
     #[serde(default)]
     pub(super) api_endpoint: FieldUpdate<String>,
     #[serde(default)]
@@ -209,6 +225,8 @@ pub(super) struct ConfigResponse {
     parameters: Parameters,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     accept_orphans: bool,
+    #[serde(skip_serializing_if = "SendEvents::is_default")]
+    send_events: SendEvents,
     #[serde(flatten)]
     schedule: RotationSettings,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,6 +249,7 @@ impl From<Config> for ConfigResponse {
             preset: if config.preset == DEFAULT_PRESET { String::new() } else { config.preset.clone() },
             parameters: config.shown_parameters(),
             accept_orphans: config.accept_orphans,
+            send_events: config.send_events,
             api: config.api,
             api_key_sha256: salted_sha256(&config.api_key),
             api_endpoint: config.api_endpoint,

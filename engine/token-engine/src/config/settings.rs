@@ -9,6 +9,7 @@ use vault_plugin::logical::{Error, Sensitive};
 
 use super::key_rotation::{KeyRotation, RotationProgress};
 use crate::endpoint::Endpoint;
+use crate::events::SendEvents;
 use crate::schedule::{RotationDue, RotationSettings};
 use crate::sensitive;
 use crate::stored::Stored;
@@ -56,6 +57,9 @@ pub(crate) struct Config {
     /// Whether a token that no search can find may live until it expires.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) accept_orphans: bool,
+    /// Whether events about the tokens and the key are sent.
+    #[serde(default, skip_serializing_if = "SendEvents::is_default")]
+    pub(crate) send_events: SendEvents,
     /// When the key is rotated.
     #[serde(flatten)]
     pub(super) schedule: RotationSettings,
@@ -111,6 +115,7 @@ impl Config {
             api: None,
             parameters: Parameters::new(),
             accept_orphans: false,
+            send_events: SendEvents::default(),
             schedule: RotationSettings::default(),
             key_rotation: KeyRotation::default(),
         }

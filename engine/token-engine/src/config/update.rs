@@ -9,6 +9,7 @@ use super::settings::{
     default_metrics_prefix, default_preset,
 };
 use crate::endpoint::Endpoint;
+use crate::events::SendEvents;
 use crate::field_update::FieldUpdate;
 use crate::schedule::RotationUpdate;
 use crate::upstream::{Node, Parameters, Recovery};
@@ -66,6 +67,7 @@ pub(super) fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Res
     apply_api(&mut config, changes.preset, changes.api)?;
     changes.parameters.apply(&mut config.parameters, Parameters::new());
     changes.accept_orphans.apply(&mut config.accept_orphans, false);
+    apply_send_events(&mut config, changes.send_events)?;
     check_api(&config, window)?;
 
     if config.api_key.is_empty() {
@@ -153,6 +155,20 @@ fn apply_api(
         (FieldUpdate::Set(preset), _) if !preset.is_empty() => (config.api, config.preset) = (None, preset),
         (FieldUpdate::Keep, FieldUpdate::Keep) => {}
         _ => (config.api, config.preset) = (None, default_preset()),
+    }
+    Ok(())
+}
+
+/// Sets whether events are sent.
+fn apply_send_events(config: &mut Config, update: FieldUpdate<String>) -> Result<(), Error> {
+    match update {
+        FieldUpdate::Keep => {}
+        FieldUpdate::Clear => config.send_events = SendEvents::default(),
+        FieldUpdate::Set(text) => {
+            let refused =
+                || Error::invalid(format!("send_events must be auto, always or never, not {text:?}"));
+            config.send_events = SendEvents::parse(&text).ok_or_else(refused)?;
+        }
     }
     Ok(())
 }
@@ -277,6 +293,20 @@ mod tests {
         check_refused(Some(configured()), json!({"request_timeout": 61}), "request_timeout");
         for prefix in ["", "1st", "custom-plugin", "custom.plugin", "ü"] {
             check_refused(Some(configured()), json!({"metrics_prefix": prefix}), "metrics_prefix");
+        }
+    }
+
+    #[test]
+    fn events_are_sent_as_the_last_write_says() {
+        let always = write(Some(configured()), json!({"send_events": "always"})).ok().unwrap();
+        assert_eq!(always.send_events, SendEvents::Always);
+        let kept = write(Some(always.clone()), json!({"request_timeout": 6})).ok().unwrap();
+        assert_eq!(kept.send_events, SendEvents::Always);
+        for reset in [json!({"send_events": null}), json!({"send_events": "auto"})] {
+            assert_eq!(write(Some(always.clone()), reset).ok().unwrap().send_events, SendEvents::Auto);
+        }
+        for refused in ["on", "true", "Always", ""] {
+            check_refused(Some(always.clone()), json!({"send_events": refused}), "auto, always or never");
         }
     }
 

@@ -25,8 +25,12 @@ pub(super) async fn rotate(context: &Context<TokenEngine>, connection: &str) -> 
             work.state().metrics().count_rotation(result.is_ok());
             let what = if result.is_ok() { "root-rotate" } else { "root-rotate-fail" };
             let modified = if result.is_ok() { "true" } else { "false" };
-            let rotated = event(&work, what, config::storage_key(&connection)).with("modified", modified);
-            events::send(&work, rotated.with("name", &connection));
+            let stored = config::load(work.storage(), &connection).await.ok().flatten();
+            let send_events = stored.map(|config| config.send_events).unwrap_or_default();
+            events::send(&work, send_events, || {
+                let rotated = event(&work, what, config::storage_key(&connection));
+                rotated.with("modified", modified).with("name", &connection)
+            });
             match &result {
                 Ok(()) => work.logger().info(format!("rotated the key of connection {connection:?}")),
                 // The response tells the user what to change.

@@ -165,6 +165,7 @@ pub(super) async fn rotate(
     role: StaticRole,
 ) -> Result<(StaticRole, Retired), Error> {
     let client = client(context, &role.settings).await?;
+    let send_events = client.config.send_events;
     let NewCredential { credential, wal_id } =
         mint(context, client, name, &role.settings, ShortLife::Warn).await?;
     let retired = match &role.previous {
@@ -174,9 +175,11 @@ pub(super) async fn rotate(
     let StaticRole { settings, current, previous } = role;
     let rotated = StaticRole { settings, current: credential, previous: Some(current) };
     store(context, name, &rotated, &wal_id).await?;
-    let event = event(context, "rotate", format!("rotate-role/{name}")).with("name", name.to_string());
-    let event = event.with("token_name", rotated.current.name()).with("modified", "true");
-    events::send(context, event.with("connection", &rotated.settings.config));
+    events::send(context, send_events, || {
+        let event = event(context, "rotate", format!("rotate-role/{name}")).with("name", name.to_string());
+        let event = event.with("token_name", rotated.current.name()).with("modified", "true");
+        event.with("connection", &rotated.settings.config)
+    });
     context.logger().info(format!(
         "rotated static role \"{name}\": token {:?} is the current one",
         rotated.current.name()

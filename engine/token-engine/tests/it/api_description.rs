@@ -77,6 +77,7 @@ async fn a_default_is_an_attribute_of_its_field() {
         ("tls_skip_verify", false.into()),
         ("metrics_prefix", "custom_plugin".into()),
         ("preset", "tokens".into()),
+        ("send_events", "auto".into()),
     ] {
         assert_eq!(config["properties"][field]["default"], default, "{field}");
     }

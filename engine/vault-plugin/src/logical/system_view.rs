@@ -172,6 +172,21 @@ pub struct PluginEnvironment {
     pub metadata: String,
 }
 
+impl PluginEnvironment {
+    /// Returns whether the host is Vault Enterprise. Its build metadata begins with `ent`, for example `ent.hsm`.
+    ///
+    /// ```
+    /// use vault_plugin::logical::PluginEnvironment;
+    ///
+    /// let env = PluginEnvironment { metadata: "ent.hsm".to_owned(), ..PluginEnvironment::default() };
+    /// assert!(env.is_enterprise() && !PluginEnvironment::default().is_enterprise());
+    /// ```
+    #[must_use]
+    pub fn is_enterprise(&self) -> bool {
+        self.metadata.split('.').next() == Some("ent")
+    }
+}
+
 /// The replication state of a node: the bits of `sdk/helper/consts/replication.go`.
 ///
 /// ```
