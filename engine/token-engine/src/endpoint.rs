@@ -50,6 +50,11 @@ impl Endpoint {
     ///
     /// A segment must not be `.` or `..`, which a URL resolves.
     pub(crate) fn relative_path(segments: &[&str]) -> String {
+        // Most ids need no encoding.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if segments.iter().all(|segment| !segment.is_empty() && segment.bytes().all(is_plain)) {
+            return segments.join("/");
+        }
         static ROOT: LazyLock<Url> = LazyLock::new(|| Url::parse("http://localhost").expect("a constant"));
         let mut url = ROOT.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -183,6 +188,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn every_segment_is_encoded_like_that_of_a_url(segments in proptest::collection::vec("[a-zA-Z0-9_-]{0,4}[ -~\u{e4}]{0,2}", 1..4)) {
+            let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
+            proptest::prop_assume!(!segments.iter().any(|segment| [".", ".."].contains(segment)));
+            let mut url = Url::parse("http://h").unwrap();
+            url.path_segments_mut().unwrap().pop_if_empty().extend(&segments);
+            proptest::prop_assert_eq!(Endpoint::relative_path(&segments), url.path().trim_start_matches('/'));
+        }
+
         /// For all targets, the URL is that of the endpoint and the target as one text, unless parsing that text would change it.
         #[test]
         fn a_joined_target_is_parsed_like_the_whole_text(target in "/[ -~\t\n\u{e4}]{0,24}", path in "(/[a-z]{1,4}){0,2}") {

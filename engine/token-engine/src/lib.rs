@@ -87,7 +87,7 @@ use crate::config::{Config, ConnectionMismatch};
 use crate::endpoint::Endpoint;
 use crate::events::PendingEvents;
 use crate::orphans::OrphanAges;
-use crate::roles::Role;
+use crate::roles::CachedRole;
 use crate::rotation::{Backoff, ROTATION_KIND};
 use crate::static_roles::RotationQueue;
 use crate::telemetry::{MeasuredOperation, Metrics, time_request};
@@ -151,7 +151,7 @@ async fn roll_back(context: Context<TokenEngine>, kind: String, data: Value) -> 
 /// The in-memory state of one mount: its configuration with the client, its roles, and its metrics.
 pub struct TokenEngine {
     client: Cache<UpstreamClient>,
-    roles: Cache<Role>,
+    roles: Cache<CachedRole>,
     static_rotations: RotationQueue,
     metrics: Arc<Metrics>,
     /// Delays scheduled rotations that fail.

@@ -37,7 +37,7 @@ pub(crate) struct MintedToken {
     pub(crate) outputs: Vec<(String, Sensitive)>,
     /// The expiry that the API reports.
     pub(crate) expires: Result<Option<Timestamp>, ExpiryError>,
-    pub(crate) renewal: Option<Renew>,
+    pub(crate) renewal: Option<Box<Renew>>,
 }
 
 /// Mints a token. Before the request is sent, the write-ahead log has an entry with which the token is found. After the response, the entry
@@ -74,7 +74,7 @@ pub(crate) async fn mint(
     let rendered = api.supports_idempotency_keys().then(|| upstream.render_mint(&values)).transpose();
     let rendered = rendered.map_err(UpstreamError::into_role_error)?;
     request.body = rendered.as_ref().and_then(Request::body_text);
-    let plan = (!api.is_default).then(|| RecoveryPlan::new(description, &values)).transpose();
+    let plan = (!api.is_default).then(|| RecoveryPlan::new(description, &values).map(Box::new)).transpose();
     let plan =
         plan.map_err(|error| Error::invalid(format!("the mint of a token cannot be rendered: {error}")))?;
     let entry =

@@ -11,7 +11,7 @@ use crate::TokenEngine;
 use crate::config;
 use crate::field_update::FieldUpdate;
 use crate::name_list::{PageRequest, list_page, with_page_fields};
-use crate::name_template::{NameLimits, NameTemplate, NameValues};
+use crate::name_template::{NameLimits, NameTemplate, NameTemplateError, NameValues};
 use crate::response_docs::{self, PathResponses as _};
 use crate::role_name::{self, RoleName};
 use crate::stored::{self, Stored, warnings_response};
@@ -46,6 +46,34 @@ impl Stored for Role {
     const SEAL_WRAP: bool = false;
 }
 
+/// A role as it is cached, with its parsed template.
+pub(crate) struct CachedRole {
+    pub(crate) role: Role,
+    /// `None` for names of the engine.
+    name_template: Option<Result<NameTemplate, NameTemplateError>>,
+}
+
+impl From<Role> for CachedRole {
+    fn from(role: Role) -> CachedRole {
+        let source = Some(&role.name_template).filter(|source| !source.is_empty());
+        CachedRole { name_template: source.map(|source| NameTemplate::parse(source)), role }
+    }
+}
+
+impl CachedRole {
+    /// Returns a new name for a token of this role, which the API accepts.
+    pub(crate) fn token_name(&self, values: &NameValues<'_>, api: &Api) -> Result<String, Error> {
+        let limits = api.name_limits();
+        let name = match &self.name_template {
+            None => return Ok(unique_name(values.role, limits)),
+            Some(Ok(template)) => template.render(values, limits),
+            // A version with more functions has stored it.
+            Some(Err(error)) => Err(error.clone()),
+        };
+        name.map_err(|error| Error::invalid(error.to_string()))
+    }
+}
+
 fn default_config() -> String {
     config::DEFAULT_NAME.to_owned()
 }
@@ -63,17 +91,6 @@ impl Role {
     /// Returns the parameters in the types of the API. Fails if the role does not fit the API.
     pub(crate) fn check(&self, api: &Api) -> Result<Parameters, Error> {
         check_fields(api, &self.permissions, &self.parameters)
-    }
-
-    /// Returns a new name for a token of this role, which the API accepts.
-    pub(crate) fn token_name(&self, values: &NameValues<'_>, api: &Api) -> Result<String, Error> {
-        let limits = api.name_limits();
-        if self.name_template.is_empty() {
-            return Ok(unique_name(values.role, limits));
-        }
-        let name =
-            NameTemplate::parse(&self.name_template).and_then(|template| template.render(values, limits));
-        name.map_err(|error| Error::invalid(error.to_string()))
     }
 
     /// Checks that every name of a token of this role is unique, and valid for the API.
@@ -126,6 +143,7 @@ pub(crate) fn check_fields(
         PermissionUse::Unused if !permissions.is_empty() => Err(Error::invalid(format!(
             "permissions has no effect: the API {name} does not use it. Its role parameters go into parameters"
         ))),
+        _ if api.description.parameters.is_empty() && parameters.is_empty() => Ok(Parameters::new()),
         _ => {
             let place = Place::root().key("parameters");
             let complete = complete(&api.description.parameters, parameters, &place);
@@ -143,8 +161,10 @@ pub(crate) fn trimmed(permissions: &[String]) -> Vec<String> {
 pub(crate) async fn load_cached(
     context: &Context<TokenEngine>,
     name: &RoleName,
-) -> Result<Option<Arc<Role>>, Error> {
-    let read = || -> BoxFuture<'_, _, _> { Box::pin(async { Ok(load(context.storage(), name).await?) }) };
+) -> Result<Option<Arc<CachedRole>>, Error> {
+    let read = || -> BoxFuture<'_, _, _> {
+        Box::pin(async { Ok(load(context.storage(), name).await?.map(CachedRole::from)) })
+    };
     context.state().roles.get_or_load(&storage_key(name), read).await
 }
 

@@ -163,7 +163,7 @@ async fn replay(
     context: &Context<TokenEngine>,
     client: &UpstreamClient,
     entry: WalEntry,
-    plan: Option<RecoveryPlan>,
+    plan: Option<Box<RecoveryPlan>>,
     now: Timestamp,
 ) -> Result<RollbackOutcome, Error> {
     let UpstreamClient { config, upstream, .. } = client;
@@ -173,7 +173,7 @@ async fn replay(
                 .to_owned(),
         ));
     }
-    let Minted { id, expires, .. } = match repeat_mint(upstream, &entry, plan.as_ref()).await? {
+    let Minted { id, expires, .. } = match repeat_mint(upstream, &entry, plan.as_deref()).await? {
         Ok(response) => response.minted,
         Err(why) => return Ok(RollbackOutcome::Unresolved(why)),
     };

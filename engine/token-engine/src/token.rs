@@ -41,13 +41,13 @@ pub(crate) struct LeaseData {
     pub(crate) revocation_path: String,
     /// The call that revokes the token. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) revocation: Option<Revoke>,
+    pub(crate) revocation: Option<Box<Revoke>>,
     /// The check before the revocation, for an API that reuses ids.
     #[serde(default, rename = "look", skip_serializing_if = "Option::is_none")]
-    pub(crate) id_check: Option<IdCheck>,
+    pub(crate) id_check: Option<Box<IdCheck>>,
     /// The call that renews the token. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) renewal: Option<Renew>,
+    pub(crate) renewal: Option<Box<Renew>>,
     /// The connection that minted the token. Another connection to the same endpoint and account can be used too.
     #[serde(default = "default_config", skip_serializing_if = "is_default_config")]
     pub(crate) config: String,
@@ -127,7 +127,7 @@ async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease,
     let default =
         find_preset(DEFAULT_PRESET).map_err(|error| Error::internal(error.to_string()))?.description();
     let described =
-        lease.renewal.as_ref().or(default.renew.as_ref().filter(|_| lease.revocation.is_none()));
+        lease.renewal.as_deref().or(default.renew.as_ref().filter(|_| lease.revocation.is_none()));
     let Some(renewal) = described else { return Ok(terms.into()) };
     let lifetime = Lifetime { now: Timestamp::now(), seconds: grant.ttl.as_secs() };
     let expires = client.upstream.renew(renewal, &lease.id, lifetime).await?;

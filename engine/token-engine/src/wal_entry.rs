@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use uuid::fmt::Hyphenated;
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
@@ -45,7 +46,7 @@ pub(crate) struct WalEntry {
     pub(crate) state: WalState,
     /// How a rollback finds and revokes the token. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) plan: Option<RecoveryPlan>,
+    pub(crate) plan: Option<Box<RecoveryPlan>>,
     /// The latest time at which the token expires, in Unix time. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ends_at: Option<i64>,
@@ -113,7 +114,7 @@ pub(crate) fn unique_name(owner: &RoleName, limits: NameLimits) -> String {
     }
     // Names of roles are ASCII, so truncating cannot split a character.
     let max_length = max_length.or(dns_label.then_some(63)).unwrap_or(usize::MAX);
-    prefix.truncate(max_length.saturating_sub(unique.to_string().len() + 1));
+    prefix.truncate(max_length.saturating_sub(Hyphenated::LENGTH + 1));
     format!("{}-{unique}", prefix.trim_end_matches('-'))
 }
 
@@ -124,7 +125,7 @@ impl WalEntry {
         account: Cow<'_, str>,
         request: MintRequest,
         now: Timestamp,
-        plan: Option<RecoveryPlan>,
+        plan: Option<Box<RecoveryPlan>>,
         end: LatestExpiry,
     ) -> WalEntry {
         let ends_at = match end {

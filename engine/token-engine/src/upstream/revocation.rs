@@ -13,7 +13,7 @@ use super::template::RenderError;
 use super::values::Values;
 use crate::endpoint::Endpoint;
 
-/// How a token is revoked.
+/// How a token is revoked. The parts that the default description does not have are boxed, because every move of a revocation copies it.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Revocation {
     /// The id of the token at the API. Empty if it has none.
@@ -24,10 +24,10 @@ pub(crate) struct Revocation {
     pub(crate) path: String,
     /// The call. `None` for the default description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) call: Option<Revoke>,
+    pub(crate) call: Option<Box<Revoke>>,
     /// The check before the revocation, for an API that reuses ids.
     #[serde(default, rename = "look", skip_serializing_if = "Option::is_none")]
-    pub(crate) id_check: Option<IdCheck>,
+    pub(crate) id_check: Option<Box<IdCheck>>,
 }
 
 /// Checks before a revocation that the id still belongs to the token with this name.
@@ -60,9 +60,9 @@ impl Revocation {
         let id_check = id_check.map(|find| find.bind(&values)).transpose()?;
         let name = values.name.unwrap_or_default().to_owned();
         Ok(Revocation {
-            call: Some(call),
+            call: Some(Box::new(call)),
             path: String::new(),
-            id_check: id_check.map(|find| IdCheck { find, name }),
+            id_check: id_check.map(|find| Box::new(IdCheck { find, name })),
             id,
         })
     }
@@ -122,8 +122,8 @@ impl RecoveryPlan {
         let id = id.unwrap_or_default();
         let call = self.revoke.bind(&Values { id: Some(&id), name: Some(name), ..Values::default() })?;
         let id_check = self.find.clone().filter(|_| self.reused_ids);
-        let id_check = id_check.map(|find| IdCheck { find, name: name.to_owned() });
-        Ok(Revocation { id, path: String::new(), call: Some(call), id_check })
+        let id_check = id_check.map(|find| Box::new(IdCheck { find, name: name.to_owned() }));
+        Ok(Revocation { id, path: String::new(), call: Some(Box::new(call)), id_check })
     }
 
     /// Returns how long after a mint a search may not find its token.
@@ -136,12 +136,12 @@ impl RecoveryPlan {
 }
 
 /// Returns the renewal of a token with these values. `None` if the API has no renewal.
-pub(crate) fn bind_renewal(api: &Api, values: &Values<'_>) -> Result<Option<Renew>, RenderError> {
+pub(crate) fn bind_renewal(api: &Api, values: &Values<'_>) -> Result<Option<Box<Renew>>, RenderError> {
     if api.is_default {
         return Ok(None);
     }
     let without_lifetime = Values { lifetime: None, ..*values };
-    api.description.renew.as_ref().map(|renew| renew.bind(&without_lifetime)).transpose()
+    api.description.renew.as_ref().map(|renew| renew.bind(&without_lifetime).map(Box::new)).transpose()
 }
 
 #[cfg(test)]

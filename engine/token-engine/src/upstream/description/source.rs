@@ -10,7 +10,11 @@ use crate::upstream::template::TextTemplate;
 
 /// A JSON pointer (RFC 6901): `/data/0/id`. Empty for the whole body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pointer(String);
+pub(crate) struct Pointer {
+    text: String,
+    /// The names and indexes, unescaped.
+    segments: Vec<String>,
+}
 
 /// An invalid JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,28 +33,40 @@ impl Pointer {
         if text.split('~').skip(1).any(|after| !after.starts_with(['0', '1'])) {
             return Err(PointerError::Escape);
         }
-        Ok(Pointer(text.to_owned()))
+        let segments = text.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"));
+        Ok(Pointer { text: text.to_owned(), segments: segments.collect() })
     }
 
+    /// Returns the selected value, as [`Value::pointer`] does, which would parse the pointer again.
     pub(crate) fn find<'a>(&self, value: &'a Value) -> Option<&'a Value> {
-        value.pointer(&self.0)
+        self.segments.iter().try_fold(value, |value, segment| match value {
+            Value::Object(entries) => entries.get(segment),
+            Value::Array(items) => items.get(parse_index(segment)?),
+            _ => None,
+        })
     }
 
     /// Returns whether the pointer selects the whole body.
     pub(crate) fn is_whole(&self) -> bool {
-        self.0.is_empty()
+        self.text.is_empty()
     }
+}
+
+/// Parses an index of a list, without a sign and without leading zeros.
+fn parse_index(segment: &str) -> Option<usize> {
+    let is_canonical = segment == "0" || !segment.starts_with(['0', '+']);
+    segment.parse().ok().filter(|_| is_canonical)
 }
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl Serialize for Pointer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.text)
     }
 }
 
@@ -237,5 +253,25 @@ impl Expires {
         ];
         let mut given = units.into_iter().filter_map(|(unit, pointer)| Some((unit, pointer.as_ref()?)));
         given.next().filter(|_| given.next().is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_pointer_selects_what_serde_json_selects(text in "(/(a|b|~0|~1|0|1|01|\\+1|-|){1,2}){0,3}") {
+            let list = json!([{"a": 1, "0": [2, 3]}, ["b", [4]]]);
+            let body = json!({"a": list, "b": {"~": list, "/": list, "": list, "01": 5, "a0": list}, "0": list, "": {"": 6, "a": list}});
+            let pointer = Pointer::parse(&text).unwrap();
+            for value in [&body, &list] {
+                prop_assert_eq!(pointer.find(value), value.pointer(&text), "{}", text);
+            }
+        }
     }
 }
