@@ -3,6 +3,7 @@
 mod binary_watcher;
 mod dev_child;
 mod dev_plugin;
+mod login_proof;
 mod provision;
 mod ready;
 mod server;
@@ -25,7 +26,8 @@ use vault_plugin::host::NetworkAccess;
 use self::binary_watcher::BinaryWatcher;
 use self::dev_child::{DevChild, TerminationSignal, TerminationSignals};
 use self::dev_plugin::DevPlugin;
-use self::ready::ReadyReport;
+use self::login_proof::{LoginReport, prove_login};
+use self::ready::{Proofs, ReadyReport};
 use self::server::{DevServer, ListenAddress, ServerChoice};
 use crate::commands::exit_report::ExitReport;
 use crate::commands::mount_data::{MountData, MountDataArgs};
@@ -123,6 +125,22 @@ struct DevSession<'a> {
 }
 
 impl DevSession<'_> {
+    /// Tries the login of `--login`.
+    async fn prove_login(
+        &self,
+        environment: &Environment,
+        server: &mut DevServer,
+        interrupts: &mut TerminationSignals,
+    ) -> Result<Option<LoginReport>, CommandError> {
+        let mount = self.plugin.register().mounts.first();
+        let (Some(login), Some(mount)) = (self.plugin.login(), mount) else { return Ok(None) };
+        tokio::select! {
+            proven = prove_login(&environment.client, &mount.path, login) => proven.map(Some),
+            gone = server.wait_exited() => Err(gone),
+            _ = interrupts.next() => Err(CommandError::interrupted("during the login")),
+        }
+    }
+
     async fn run_until_end(
         &self,
         server: &mut DevServer,
@@ -141,6 +159,7 @@ impl DevSession<'_> {
             gone = server.wait_exited() => return Err(gone),
             _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was running")),
         };
+        let login_report = self.prove_login(&environment, server, interrupts).await?;
         print_pending_logs(log, ui);
         // Started before the ready message, because the user may change the binary right after it.
         let watch = match self.watch {
@@ -158,7 +177,8 @@ impl DevSession<'_> {
         let mut child = match self.command.split_first() {
             Some((program, args)) => Some(DevChild::start(program, args, server)?),
             None => {
-                ui.report(&ReadyReport::new(server, self.plugin, smoke_reports, self.started.elapsed()))?;
+                let proofs = Proofs { smoke: smoke_reports, login: login_report };
+                ui.report(&ReadyReport::new(server, self.plugin, proofs, self.started.elapsed()))?;
                 None
             }
         };

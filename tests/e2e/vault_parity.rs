@@ -19,10 +19,8 @@ use crate::lab::BINARY;
 ///
 /// For commands with such a prefix, these lines of output, fields of responses and built-in engines are not compared.
 const EXPECTED_DIFFERENCES: &[(&str, &[&str])] = &[
-    // The embedded server has only the engines `sys`, `token` and `cubbyhole`.
+    // The embedded server has only the engines `sys`, `token`, `identity` and `cubbyhole`.
     ("plugin list", &["builtin", "auth", "secret"]),
-    ("secrets list", &["identity/"]),
-    ("read -format=json sys/internal/ui/mounts", &["identity/"]),
     ("read -format=json sys/plugins/catalog", &["builtin", "auth", "secret"]),
     // It supports a few of Vault's settings, and reports little about its machine.
     ("read -format=json sys/config/state/sanitized", VAULT_ONLY_SETTINGS),
@@ -111,10 +109,14 @@ impl ServerPair {
         let upstream = Upstream::start().await;
         let kv = build::go_kv("v0.25.0").await;
         let request_log = build::prebuilt_example("request_log");
+        let doorman = build::prebuilt_example("doorman");
         for directory in [vault.plugin_directory(), &plugins] {
-            for (name, binary) in
-                [("custom", Path::new(BINARY)), ("go-kv", &kv), ("request-log", &request_log)]
-            {
+            for (name, binary) in [
+                ("custom", Path::new(BINARY)),
+                ("go-kv", &kv),
+                ("request-log", &request_log),
+                ("doorman", &doorman),
+            ] {
                 copy_program(binary, directory.join(name));
             }
         }
@@ -122,6 +124,7 @@ impl ServerPair {
             ("sha256", sha256(Path::new(BINARY))),
             ("kv_sha256", sha256(&kv)),
             ("log_sha256", sha256(&request_log)),
+            ("door_sha256", sha256(&doorman)),
             ("version", format!("v{}", env!("CARGO_PKG_VERSION"))),
             ("endpoint", upstream.endpoint()),
             ("api_key", upstream.api_key()),
@@ -194,6 +197,11 @@ async fn the_official_cli_sees_no_difference_between_the_embedded_host_and_vault
 #[tokio::test]
 async fn a_token_that_is_not_root_is_allowed_and_refused_the_same() {
     ServerPair::start().await.compare(include_str!("vault_parity/rights.txt")).await;
+}
+
+#[tokio::test]
+async fn an_auth_method_and_its_tokens_are_the_same() {
+    ServerPair::start().await.compare(include_str!("vault_parity/auth.txt")).await;
 }
 
 #[tokio::test]

@@ -166,14 +166,85 @@ async fn a_killed_host_takes_its_plugin_with_it() {
     eventually("the plugin is gone", async || command.plugin_pids().is_empty().then_some(())).await;
 }
 
+/// Runs the example of an auth method with one role and one ticket, which is in the file `ticket`.
+fn auth_method_args() -> Vec<String> {
+    let doorman = build::prebuilt_example("doorman");
+    let mut args = vec!["--binary".to_owned(), doorman.display().to_string()];
+    let writes = [
+        ("roles/guest", "token_policies=reader"),
+        ("roles/guest", "token_ttl=1h"),
+        ("tickets/guest", "name=ann"),
+        ("tickets/guest", "groups=staff"),
+        ("tickets/guest", "ticket=@ticket"),
+    ];
+    for (path, pair) in writes {
+        args.extend(["--write", path, pair].map(str::to_owned));
+    }
+    args
+}
+
 #[tokio::test]
-async fn an_auth_method_is_refused_with_the_way_it_goes() {
+async fn a_login_at_an_auth_method_is_tried_and_its_token_is_revoked() {
+    let command = DevCommand::new();
+    fs::write(command.program.home().join("ticket"), "open sesame\n").unwrap();
+    let args = auth_method_args();
+    let args: Vec<&str> =
+        args.iter().map(String::as_str).chain(["--login", "login", "ticket=@ticket"]).collect();
+    let dev = command.start(&args).await;
+    assert_eq!(dev.field("mount"), "auth/doorman/");
+    let login = &dev.ready["login"];
+    assert_eq!(login["path"], "auth/doorman/login");
+    assert_eq!(login["display_name"], "doorman-ann");
+    assert_eq!(login["policies"], json!(["default", "reader"]));
+    assert_eq!(login["metadata"], json!({"role": "guest"}));
+    assert_eq!(login["entity"]["aliases"], json!(["ann"]));
+    assert_eq!((&login["token_type"], &login["ttl_seconds"]), (&json!("service"), &json!(3600)));
+    assert_eq!(login["revoked"], true);
+    let client = client(dev.field("address"), dev.field("token"));
+    let (_, accessors) = send_raw(&client, "LIST", "auth/token/accessors", Value::Null).await;
+    assert_eq!(accessors["data"]["keys"].as_array().map(Vec::len), Some(1), "only the root token is left");
+    let status = dev.client().run(["status"]).await.success();
+    assert!(status.contains("doorman (auth)"), "{status}");
+    let (code, stderr) = dev.signal_and_wait(Signal::INT).await;
+    assert_eq!(code, Some(0));
+    assert!(!stderr.contains("open sesame"), "{stderr}");
+}
+
+#[tokio::test]
+async fn what_a_login_gives_is_shown_in_words() {
+    let command = DevCommand::new();
+    fs::write(command.program.home().join("ticket"), "open sesame\n").unwrap();
+    let args = [&auth_method_args()[..], &["--login", "login", "ticket=@ticket"].map(str::to_owned)].concat();
+    let all = ["dev", "--listen", "127.0.0.1:0"].iter().map(|&arg| arg.to_owned()).chain(args);
+    let mut program = command.program.start(all);
+    program.wait_for(Stream::Stdout, "Ctrl-C").await;
+    let shown = program.output_so_far(Stream::Stdout);
+    for expected in [
+        "auth/doorman/login works: logged in as doorman-ann",
+        "token     service, 3600 s, renewed to",
+        "policies  default, reader",
+        "metadata  role=guest",
+        "alias ann",
+    ] {
+        assert!(shown.contains(expected), "{expected} is not in\n{shown}");
+    }
+    assert_eq!(program.signal_and_wait(Signal::INT).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_ends_dev_with_the_words_of_the_server() {
     let command = DevCommand::new();
     let doorman = build::prebuilt_example("doorman");
-    let refused = command.run(&["--binary", doorman.to_str().unwrap(), "--", "true"]).await;
+    let doorman = doorman.to_str().unwrap();
+    let refused = command.run(&["--binary", doorman, "--login", "login", "ticket=wrong", "--", "true"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("is an auth method, but `dev` runs secrets engines only"), "{refused:?}");
-    assert!(refused.stderr.contains("register --type auth --mount PATH"), "{refused:?}");
+    for seen in ["could not log in at auth/doorman/login", "permission denied"] {
+        assert!(refused.stderr.contains(seen), "{}", refused.stderr);
+    }
+    let without = command.run(&["--login", "login", "a=b", "--", "true"]).await;
+    assert_eq!(without.code, Some(2), "{without:?}");
+    assert!(without.stderr.contains("--login is for auth methods"), "{}", without.stderr);
+    assert_eq!(command.plugin_pids(), []);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::envelope::{self, DataPlacement, timestamp};
 use crate::hash::keyed_hash;
 use crate::mounts::MountSettings;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::tokens::Token;
+use crate::tokens::{Token, sanitize_policies};
 
 /// The audit log of a server.
 pub(crate) struct AuditLog {
@@ -193,7 +193,13 @@ impl AuditLog {
                 record.insert("client_id".to_owned(), json!(token.client_id()));
                 line.insert(
                     "auth".to_owned(),
-                    Value::Object(self.auth_record(token, &accessor, text.as_deref(), &results)),
+                    Value::Object(self.auth_record(
+                        token,
+                        &accessor,
+                        text.as_deref(),
+                        entry.caller,
+                        &results,
+                    )),
                 );
             }
         }
@@ -201,17 +207,31 @@ impl AuditLog {
         line
     }
 
-    fn auth_record(&self, token: &Token, accessor: &str, text: Option<&str>, results: &Value) -> Map {
+    fn auth_record(
+        &self,
+        token: &Token,
+        accessor: &str,
+        text: Option<&str>,
+        caller: &Caller,
+        results: &Value,
+    ) -> Map {
+        let identity_policies = sanitize_policies(caller.identity_policies.clone(), false);
         let mut auth = json_object(json!({
             "accessor": accessor,
             "client_token": text,
             "display_name": token.display_name,
-            "policies": token.policies,
+            "policies": sanitize_policies([&token.policies[..], &identity_policies].concat(), false),
             "policy_results": results,
             "token_policies": token.policies,
             "token_issue_time": truncate_to_seconds(token.created),
-            "token_type": "service",
+            "token_type": token.kind.as_str(),
         }));
+        if !identity_policies.is_empty() {
+            auth.insert("identity_policies".to_owned(), json!(identity_policies));
+        }
+        if !token.entity_id.is_empty() {
+            auth.insert("entity_id".to_owned(), json!(token.entity_id));
+        }
         if !token.meta.is_empty() {
             auth.insert("metadata".to_owned(), json!(token.meta));
         }
@@ -254,10 +274,19 @@ impl AuditLog {
                 "client_token": self.hash(&auth.client_token),
                 "display_name": auth.display_name,
                 "policies": auth.policies,
-                "token_policies": auth.policies,
+                "token_policies": auth.token_policies,
                 "token_ttl": auth.lease_duration,
-                "token_type": "service",
+                "token_type": auth.token_type,
             }));
+            if !auth.identity_policies.is_empty() {
+                record.insert("identity_policies".to_owned(), json!(auth.identity_policies));
+            }
+            if !auth.entity_id.is_empty() {
+                record.insert("entity_id".to_owned(), json!(auth.entity_id));
+            }
+            if auth.num_uses != 0 {
+                record.insert("num_uses".to_owned(), json!(auth.num_uses));
+            }
             if !auth.metadata.is_empty() {
                 record.insert("metadata".to_owned(), json!(auth.metadata));
             }

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
 use crate::authorization::Caller;
-use crate::client_request::ClientRequest;
+use crate::client_request::{ClientRequest, RequestFields};
 use crate::core::Core;
 use crate::envelope::timestamp;
 use crate::leases::{Lease, LeaseKind};
+use crate::login;
 use crate::random::{random_id, random_token};
 use crate::reply::{ErrorReply, HandlerResult, Reply, ReplyAuth, json_object};
-use crate::tokens::{ROOT_TOKEN_PATH, Token};
+use crate::tokens::{ROOT_TOKEN_PATH, Token, TokenKind};
 use vault_plugin::framework::ttl::{self, TtlRequest};
 
 /// Paths below `auth/token/` that require the `sudo` capability.
@@ -52,17 +53,18 @@ pub(crate) async fn handle(
         }
         ("revoke", _) if write => {
             if let Some(token) = core.tokens.find(&token_field(request)?)? {
-                core.tokens.revoke_tree(&token.hash)?;
+                revoke(core, &token)?;
             }
             Ok(None)
         }
         ("revoke-self", _) if write => {
-            core.tokens.revoke_tree(&caller_token.hash)?;
+            revoke(core, caller_token)?;
             Ok(None)
         }
         ("revoke-orphan", _) if write => {
             let token = core.tokens.find(&token_field(request)?)?;
             let token = token.ok_or_else(|| ErrorReply::bad_request("token to revoke not found"))?;
+            check_revocable(&token)?;
             core.tokens.revoke_orphaning(&token.hash)?;
             Ok(None)
         }
@@ -84,6 +86,18 @@ pub(crate) async fn handle(
     }
 }
 
+fn revoke(core: &Core, token: &Token) -> Result<(), ErrorReply> {
+    check_revocable(token)?;
+    Ok(core.tokens.revoke_tree(&token.hash)?)
+}
+
+fn check_revocable(token: &Token) -> Result<(), ErrorReply> {
+    match token.kind {
+        TokenKind::Service => Ok(()),
+        TokenKind::Batch => Err(ErrorReply::bad_request("batch tokens cannot be revoked")),
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Parent {
     Caller,
@@ -98,16 +112,24 @@ fn create(
     parent: Parent,
 ) -> HandlerResult {
     let fields = request.fields();
+    if caller_token.kind == TokenKind::Batch {
+        return Err(ErrorReply::bad_request("batch tokens cannot create more tokens"));
+    }
     if caller_token.num_uses != 0 {
         return Err(ErrorReply::bad_request("restricted use token cannot generate child tokens"));
     }
     let is_sudo = caller.is_root() || caller.acl.allows_sudo(&request.operation, &request.path);
     let num_uses = fields.integer("num_uses")?;
+    let kind = match fields.text("type")?.as_str() {
+        "" | "service" => TokenKind::Service,
+        "batch" => {
+            check_batch_fields(fields)?;
+            TokenKind::Batch
+        }
+        _ => return Err(ErrorReply::bad_request("invalid 'token_type' value")),
+    };
     if num_uses < 0 {
         return Err(ErrorReply::bad_request("number of uses cannot be negative"));
-    }
-    if matches!(fields.text("type")?.as_str(), "batch") {
-        return Err(ErrorReply::bad_request("a development server does not support batch tokens"));
     }
     let id = fields.text("id")?;
     if !id.is_empty() && !is_sudo {
@@ -136,6 +158,9 @@ fn create(
         }
     }
     let is_root = policies.iter().any(|policy| policy == "root");
+    if is_root && kind == TokenKind::Batch {
+        return Err(ErrorReply::bad_request("batch tokens cannot be root tokens"));
+    }
     let ttl_request = TtlRequest {
         increment: match fields.duration("ttl")? {
             Some(ttl) => ttl,
@@ -174,7 +199,7 @@ fn create(
                 .to_owned(),
         );
     }
-    let text = if id.is_empty() { random_token() } else { id };
+    let mut text = if id.is_empty() { random_token() } else { id };
     let display_name = match fields.text("display_name")? {
         name if name.is_empty() => "token".to_owned(),
         name => format!(
@@ -182,7 +207,11 @@ fn create(
             name.replace(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)), "-")
         ),
     };
-    let token = Token {
+    let mut token = Token {
+        // An orphan does not inherit the identity.
+        entity_id: if is_orphan { String::new() } else { caller_token.entity_id.clone() },
+        kind,
+        bound_cidrs: Vec::new(),
         hash: core.tokens.hash(&text),
         accessor: random_id(),
         parent: (!is_orphan).then(|| caller_token.hash.clone()),
@@ -197,8 +226,26 @@ fn create(
         period: ttl_request.period,
         renewable: !unlimited && fields.optional_flag("renewable")?.unwrap_or(true),
     };
-    core.tokens.insert(&token)?;
-    Ok(Some(Reply { auth: Some(auth(&token, text, ttl)), warnings, ..Reply::default() }))
+    match kind {
+        TokenKind::Service => core.tokens.insert(&token)?,
+        TokenKind::Batch => text = core.tokens.create_batch(&mut token)?,
+    }
+    Ok(Some(Reply { auth: Some(auth(core, &token, text, ttl)?), warnings, ..Reply::default() }))
+}
+
+/// Refuses fields of a batch token that only a service token can have.
+fn check_batch_fields(fields: RequestFields<'_>) -> Result<(), ErrorReply> {
+    let is_set = |name| Ok::<_, ErrorReply>(!fields.duration(name)?.unwrap_or_default().is_zero());
+    let refused = if is_set("explicit_max_ttl")? {
+        "explicit_max_ttl"
+    } else if fields.integer("num_uses")? != 0 {
+        "num_uses"
+    } else if is_set("period")? {
+        "period"
+    } else {
+        return Ok(());
+    };
+    Err(ErrorReply::bad_request(format!("batch tokens cannot have \"{refused}\" set")))
 }
 
 /// The policies of a new token: the requested ones or those of the caller, never more than the caller has; and `default`.
@@ -242,7 +289,10 @@ fn look_up_requested(core: &Core, request: &ClientRequest) -> HandlerResult {
 
 fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
     let lease = core.leases.get(&token.lease_id())?;
-    let expires = lease.as_ref().and_then(|lease| lease.expires);
+    let expires = match token.kind {
+        TokenKind::Service => lease.as_ref().and_then(|lease| lease.expires),
+        TokenKind::Batch => Some(token.created + token.ttl),
+    };
     let remaining =
         expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok()).unwrap_or_default();
     let seconds = |time: SystemTime| {
@@ -253,7 +303,7 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
         "creation_time": seconds(token.created),
         "creation_ttl": token.ttl.as_secs(),
         "display_name": token.display_name,
-        "entity_id": "",
+        "entity_id": token.entity_id,
         "expire_time": expires.map(timestamp),
         "explicit_max_ttl": token.explicit_max_ttl.as_secs(),
         "id": text.unwrap_or_default(),
@@ -264,12 +314,22 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
         "policies": token.policies,
         // Vault rounds to the nearest second.
         "ttl": (remaining + Duration::from_millis(500)).as_secs(),
-        "type": "service",
+        "type": token.kind.as_str(),
     }));
     // The token of `operator init` has no lease.
     if token.path != ROOT_TOKEN_PATH {
         data.insert("issue_time".to_owned(), Value::String(timestamp(token.created)));
         data.insert("renewable".to_owned(), token.renewable.into());
+    }
+    if !token.bound_cidrs.is_empty() {
+        data.insert("bound_cidrs".to_owned(), json!(token.bound_cidrs));
+    }
+    if !token.entity_id.is_empty() {
+        let policies = core.identity_store.rights_of(&token.entity_id)?.policies;
+        if !policies.is_empty() {
+            data.insert("identity_policies".to_owned(), json!(policies));
+        }
+        data.insert("external_namespace_policies".to_owned(), json!({}));
     }
     if let Some(renewed) = lease.and_then(|lease| lease.renewed) {
         data.insert("last_renewal".to_owned(), Value::String(timestamp(renewed)));
@@ -282,13 +342,20 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
 }
 
 async fn renew(core: &Core, token: &Token, text: String, request: &ClientRequest) -> HandlerResult {
+    if token.kind == TokenKind::Batch {
+        return Err(ErrorReply::bad_request("batch tokens cannot be renewed"));
+    }
     let id = token.lease_id();
     let _guard = core.leases.lock(&id).await;
     let not_renewable = || ErrorReply::bad_request("lease is not renewable");
     let lease = core.leases.get(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
-    let LeaseKind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
+    let LeaseKind::Token { hash, ttl, login } = &lease.kind else { return Err(not_renewable()) };
+    let increment = request.fields().duration("increment")?.unwrap_or_default();
+    if login.is_some() {
+        return login::renew_token(core, request, token, text, lease, increment).await;
+    }
     let ttl_request = TtlRequest {
-        increment: request.fields().duration("increment")?.unwrap_or_default(),
+        increment,
         // The last granted TTL is granted again.
         ttl: *ttl,
         period: token.period,
@@ -299,25 +366,16 @@ async fn renew(core: &Core, token: &Token, text: String, request: &ClientRequest
     let now = SystemTime::now();
     let limits = core.mounts.limits_at(&token.path);
     let granted = ttl::calculate_ttl(limits, &ttl_request, now).map_err(ErrorReply::bad_request)?;
-    let kind = LeaseKind::Token { hash: hash.clone(), ttl: granted.ttl };
+    let kind = LeaseKind::Token { hash: hash.clone(), ttl: granted.ttl, login: None };
     let (expires, renewed) = (Some(now + granted.ttl), Some(now));
     core.leases.put(Lease { kind, expires, renewed, ..lease.clone() })?;
-    let auth = auth(token, text, granted.ttl);
+    let auth = auth(core, token, text, granted.ttl)?;
     Ok(Some(Reply { auth: Some(auth), warnings: granted.warnings, ..Reply::default() }))
 }
 
-fn auth(token: &Token, text: String, ttl: Duration) -> ReplyAuth {
-    ReplyAuth {
-        client_token: text,
-        accessor: token.accessor.clone(),
-        display_name: token.display_name.clone(),
-        policies: token.policies.clone(),
-        metadata: token.meta.clone(),
-        lease_duration: ttl.as_secs(),
-        renewable: token.renewable,
-        orphan: token.parent.is_none(),
-        num_uses: token.num_uses,
-    }
+fn auth(core: &Core, token: &Token, text: String, ttl: Duration) -> Result<ReplyAuth, ErrorReply> {
+    let identity_policies = core.identity_store.rights_of(&token.entity_id)?.policies;
+    Ok(token.reply(text, ttl, identity_policies))
 }
 
 /// The token in the fields of a request: its record and the token itself.

@@ -8,12 +8,14 @@ use crate::tokens::Token;
 pub(crate) struct Caller {
     pub(crate) token: Option<Token>,
     pub(crate) acl: Acl,
+    /// The policies of its entity and the groups of that.
+    pub(crate) identity_policies: Vec<String>,
 }
 
 impl Caller {
     /// A caller without a token.
     pub(crate) fn anonymous() -> Caller {
-        Caller { token: None, acl: Acl::Rules(Vec::new()) }
+        Caller { token: None, acl: Acl::Rules(Vec::new()), identity_policies: Vec::new() }
     }
 
     pub(crate) fn is_root(&self) -> bool {

@@ -27,8 +27,10 @@ const UNVERSIONED: &str = "-";
 
 /// The plugin types in the order of Vault's lists.
 pub(crate) const PLUGIN_TYPES: [&str; 3] = ["auth", "database", "secret"];
-/// The only type that can be mounted.
+/// The type of secrets engines.
 pub(crate) const SECRET_TYPE: &str = "secret";
+/// The type of auth methods.
+pub(crate) const AUTH_TYPE: &str = "auth";
 
 /// A pinned version, which overrides the configured version of all mounts of the plugin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,15 +83,6 @@ impl Catalog {
         self.store.read(&entry_key(kind, name, version))
     }
 
-    /// A secrets engine in the catalog.
-    pub(crate) fn secrets_engine(
-        &self,
-        name: &str,
-        version: &str,
-    ) -> Result<Option<RegisteredPlugin>, StoreError> {
-        self.get(SECRET_TYPE, name, version)
-    }
-
     /// Registers a plugin. Starts it once, as Vault does: a version that it reports must match the requested one, or is used if none was
     /// requested. A plugin that fails to start is registered nevertheless.
     pub(crate) async fn register(&self, mut entry: RegisteredPlugin) -> Result<(), ErrorReply> {
@@ -134,11 +127,16 @@ impl Catalog {
     }
 
     /// The version of a new mount: the pinned one, the requested one, the unversioned plugin, or the newest.
-    pub(crate) fn select_version(&self, name: &str, requested: &str) -> Result<String, ErrorReply> {
-        if let Some(pin) = self.pin(SECRET_TYPE, name)? {
+    pub(crate) fn select_version(
+        &self,
+        kind: &str,
+        name: &str,
+        requested: &str,
+    ) -> Result<String, ErrorReply> {
+        if let Some(pin) = self.pin(kind, name)? {
             if !requested.is_empty() {
                 return Err(ErrorReply::bad_request(format!(
-                    "cannot specify plugin_version for secret plugin \"{name}\", as it is pinned to version {}",
+                    "cannot specify plugin_version for {kind} plugin \"{name}\", as it is pinned to version {}",
                     pin.version
                 )));
             }
@@ -146,12 +144,12 @@ impl Catalog {
         }
         if !requested.is_empty() {
             let version = validate_version(requested)?;
-            self.secrets_engine(name, &version)?.ok_or_else(|| not_in_catalog(name, &version))?;
+            self.get(kind, name, &version)?.ok_or_else(|| not_in_catalog(name, &version))?;
             return Ok(version);
         }
         let entries = self.entries()?.into_iter();
         let versions: Vec<String> = entries
-            .filter(|entry| entry.kind == SECRET_TYPE && entry.name == name)
+            .filter(|entry| entry.kind == kind && entry.name == name)
             .map(|entry| entry.version)
             .collect();
         if versions.iter().any(String::is_empty) {
@@ -161,15 +159,20 @@ impl Catalog {
     }
 
     /// Validates a version for an existing mount of `name`, and returns its stored form.
-    pub(crate) fn validate_tuned_version(&self, name: &str, version: &str) -> Result<String, ErrorReply> {
+    pub(crate) fn validate_tuned_version(
+        &self,
+        kind: &str,
+        name: &str,
+        version: &str,
+    ) -> Result<String, ErrorReply> {
         let version = validate_version(version)?;
-        if let Some(pin) = self.pin(SECRET_TYPE, name)? {
+        if let Some(pin) = self.pin(kind, name)? {
             return Err(ErrorReply::bad_request(format!(
-                "plugin_version cannot be set for secret plugin \"{name}\" as a pinned version {} is in effect",
+                "plugin_version cannot be set for {kind} plugin \"{name}\" as a pinned version {} is in effect",
                 pin.version
             )));
         }
-        self.secrets_engine(name, &version)?.ok_or_else(|| not_in_catalog(name, &version))?;
+        self.get(kind, name, &version)?.ok_or_else(|| not_in_catalog(name, &version))?;
         Ok(version)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use vault_plugin::framework::parse_duration;
-use vault_plugin::logical::{Map, Operation};
+use vault_plugin::logical::{Connection, Map, Operation};
 
 use crate::reply::ErrorReply;
 
@@ -30,6 +30,16 @@ impl ClientRequest {
     /// The fields of the request, with Vault's conversions.
     pub(crate) fn fields(&self) -> RequestFields<'_> {
         RequestFields(self.data.as_ref())
+    }
+
+    /// The connection, as a plugin sees it.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection {
+            remote_addr: self.remote.ip().to_string(),
+            // Vault does not send the port to plugins (`sdk/plugin/pb/translation.go`).
+            remote_port: 0,
+            peer_certificates: Vec::new(),
+        }
     }
 
     /// Whether the mount has run an existence check for this request. Vault's router sets the accessor of a mount from the second

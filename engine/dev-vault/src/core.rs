@@ -11,10 +11,12 @@ use crate::catalog::Catalog;
 use crate::catalog::process::ProcessPool;
 use crate::expiration::ExpirationManager;
 use crate::identity::ServerIdentity;
+use crate::identity_store::IdentityStore;
 use crate::leases::Leases;
 use crate::log::LogSink;
 use crate::mounts::Mounts;
 use crate::mounts::backend::PluginRuntime;
+use crate::password_policies::PasswordPolicies;
 use crate::policy::Policies;
 use crate::store::Store;
 use crate::tokens::{Cubbyholes, Tokens};
@@ -34,9 +36,11 @@ pub(crate) struct ServerConfig {
 pub(crate) struct Core {
     pub(crate) config: ServerConfig,
     pub(crate) identity: Arc<ServerIdentity>,
+    pub(crate) identity_store: Arc<IdentityStore>,
     pub(crate) log: LogSink,
     pub(crate) audit: Option<AuditLog>,
     pub(crate) policies: Policies,
+    pub(crate) password_policies: Arc<PasswordPolicies>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) mounts: Arc<Mounts>,
     pub(crate) leases: Arc<Leases>,
@@ -68,9 +72,13 @@ impl Core {
         let identity = Arc::new(identity);
         let processes = Arc::new(ProcessPool::new(config.plugin_directory.clone(), log.clone(), isolation));
         let catalog = Arc::new(Catalog::new(store.clone(), processes.clone(), log.clone()));
+        let identity_store = Arc::new(IdentityStore::new(store.clone()));
+        let password_policies = Arc::new(PasswordPolicies::new(store.clone()));
         let runtime = PluginRuntime {
             store: store.clone(),
+            password_policies: password_policies.clone(),
             identity: identity.clone(),
+            identity_store: identity_store.clone(),
             catalog: catalog.clone(),
             processes,
             system_limits: config.limits,
@@ -90,9 +98,11 @@ impl Core {
         Ok(Core {
             config,
             identity,
+            identity_store,
             log,
             audit,
             policies,
+            password_policies,
             catalog,
             mounts,
             leases,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::hash::keyed_hash;
+use crate::hash::{is_keyed_hash, keyed_hash};
 use crate::store::Store;
 
 const IDENTITY: &str = "core/identity";
@@ -52,5 +52,10 @@ impl ServerIdentity {
     /// A hash in hex that requires the salt of the server; `purpose` separates hashes for different uses.
     pub(crate) fn keyed_hash(&self, purpose: &str, text: &str) -> String {
         keyed_hash(&[&self.salt, purpose], text)
+    }
+
+    /// Whether `hash` is the [keyed hash](Self::keyed_hash) of a text.
+    pub(crate) fn is_keyed_hash(&self, purpose: &str, text: &str, hash: &str) -> bool {
+        is_keyed_hash(&[&self.salt, purpose], text, hash)
     }
 }

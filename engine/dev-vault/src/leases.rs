@@ -1,6 +1,7 @@
 //! The stored leases and their expiry times. Renewal and revocation are in `expiration`.
 
 mod lease;
+mod login_auth;
 mod queue;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -13,6 +14,7 @@ use crate::StoreError;
 use crate::identity::ServerIdentity;
 use crate::store::{Store, StoreOp};
 pub(crate) use lease::{Lease, LeaseKind};
+pub(crate) use login_auth::LoginAuth;
 pub(crate) use queue::ExpirationQueue;
 
 const BY_ID: &str = "sys/expire/id/";

@@ -30,10 +30,12 @@
 //!
 //! - `store`: the storage, in memory or in a file
 //! - `reply`, `client_request`, `envelope`, `hash`, `identity`, `log`, `random`: shared types and helpers
-//! - `policy`, `catalog` (with the plugin processes), `mounts`, `leases`, `tokens` (with the cubbyholes): the stores
+//! - `identity_store`: entities and groups
+//! - `policy`, `password_policies`, `catalog` (with the plugin processes), `mounts`, `leases`, `tokens` (with the cubbyholes): the stores
 //! - `expiration`, `rollback`, `wrapping`, `authorization`, `audit`: features that use several stores
 //! - `core`: the composition root, which builds and connects all of these
-//! - `sys`, `auth_token`, `cubbyhole`: the handlers of the built-in mounts
+//! - `login`: the tokens of auth methods
+//! - `sys`, `auth_token`, `cubbyhole`, `identity_api`: the handlers of the built-in mounts
 //! - `request_handling`, `http`, `server`: request processing, and the public handle of a server
 mod audit;
 mod auth_token;
@@ -47,9 +49,13 @@ mod expiration;
 mod hash;
 mod http;
 mod identity;
+mod identity_api;
+mod identity_store;
 mod leases;
 mod log;
+mod login;
 mod mounts;
+mod password_policies;
 mod policy;
 mod random;
 mod reply;

@@ -21,6 +21,15 @@ use vault_plugin::framework::ttl::TtlLimits;
 /// The mount path of the cubbyholes of all tokens.
 const CUBBYHOLE: &str = "cubbyhole/";
 
+/// The mount path of the identity store.
+const IDENTITY: &str = "identity/";
+
+/// The prefix of the paths of auth methods.
+pub(crate) const AUTH_PREFIX: &str = "auth/";
+
+/// The mount path of the token store.
+const TOKEN_MOUNT: &str = "auth/token/";
+
 /// The mounts of the server. It has none while it is sealed.
 pub(crate) struct Mounts {
     runtime: Arc<PluginRuntime>,
@@ -60,6 +69,11 @@ impl Mounts {
     /// The mount at exactly `path`, which ends in a slash.
     pub(crate) fn get(&self, path: &str) -> Option<Arc<Mount>> {
         self.by_path.read().get(path).cloned()
+    }
+
+    /// The mount with this accessor.
+    pub(crate) fn by_accessor(&self, accessor: &str) -> Option<MountSettings> {
+        self.all().into_iter().map(|mount| mount.settings()).find(|settings| settings.accessor == accessor)
     }
 
     /// Every mount, by path.

@@ -1,13 +1,14 @@
 //! Policies: the capabilities of a token at a path, with Vault's precedence (`vault/acl.go`).
 
 mod default;
-mod hcl;
+pub(crate) mod hcl;
 mod store;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use vault_plugin::logical::Operation;
+use vault_plugin::framework::IdentityTemplate;
+use vault_plugin::logical::{Entity, Group, Operation};
 
 pub(crate) use hcl::parse;
 pub(crate) use store::Policies;
@@ -78,6 +79,17 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
+    /// The rule for the owner of a token. `None` if its path has a template for which the owner has no value: as in Vault, it then matches
+    /// nothing.
+    fn render(mut self, owner: Option<&(Entity, Vec<Group>)>) -> Option<Rule> {
+        if self.path.contains("{{") {
+            let template: IdentityTemplate = self.path.parse().ok()?;
+            let (entity, groups) = owner?;
+            self.path = template.render_for(entity, groups).ok()?;
+        }
+        Some(self)
+    }
+
     /// Whether the path is a pattern.
     pub(crate) fn is_pattern(&self) -> bool {
         self.path.ends_with('*') || self.has_segment_wildcard()
@@ -278,6 +290,25 @@ mod tests {
         assert!(acl.allows(&Operation::List, "kv/roles/"));
         assert!(!acl.allows(&Operation::Read, "kv/roles/"));
         assert!(acl.allows(&Operation::Help, "anything"));
+    }
+
+    #[test]
+    fn a_template_is_the_path_of_the_owner_and_matches_nothing_without_one() {
+        let rules = parse(
+            r#"
+            path "kv/{{identity.entity.name}}/*" { capabilities = ["read"] }
+            path "kv/{{identity.entity.metadata.team}}" { capabilities = ["read"] }
+            path "kv/{{ identity.groups.names.staff.id }}" { capabilities = ["list"] }
+            "#,
+        )
+        .unwrap();
+        let ann = Entity { name: "ann".to_owned(), ..Entity::default() };
+        let staff = Group { id: "g1".to_owned(), name: "staff".to_owned(), ..Group::default() };
+        let paths = |owner: Option<&(Entity, Vec<Group>)>| -> Vec<String> {
+            rules.iter().filter_map(|rule| rule.clone().render(owner)).map(|rule| rule.path).collect()
+        };
+        assert_eq!(paths(Some(&(ann, vec![staff]))), ["kv/ann/*", "kv/g1"]);
+        assert_eq!(paths(None), [""; 0]);
     }
 
     #[test]

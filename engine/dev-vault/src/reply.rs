@@ -56,7 +56,12 @@ pub(crate) struct ReplyAuth {
     pub(crate) accessor: String,
     /// For the audit log.
     pub(crate) display_name: String,
+    /// The policies of the token and of its entity.
     pub(crate) policies: Vec<String>,
+    pub(crate) token_policies: Vec<String>,
+    pub(crate) identity_policies: Vec<String>,
+    pub(crate) entity_id: String,
+    pub(crate) token_type: &'static str,
     pub(crate) metadata: BTreeMap<String, String>,
     /// Duration in seconds.
     pub(crate) lease_duration: u64,

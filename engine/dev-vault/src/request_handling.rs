@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vault_plugin::logical::{Connection, Operation, Request, Response, WrapInfo};
+use vault_plugin::logical::{Operation, Request, Response, WrapInfo};
 
 use crate::audit::{AuditEntry, AuditLog};
 use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
@@ -13,7 +13,7 @@ use crate::mounts::backend::MountBackend;
 use crate::mounts::{Mount, MountSettings};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
 use crate::tokens::{Token, TokenUse};
-use crate::{auth_token, cubbyhole, sys};
+use crate::{auth_token, cubbyhole, identity_api, login, sys};
 
 /// Handles a request.
 pub(crate) async fn handle(core: &Arc<Core>, mut request: ClientRequest) -> HandlerResult {
@@ -119,7 +119,18 @@ impl RequestHandler<'_> {
     fn caller(&self, request: &ClientRequest) -> Result<Caller, ErrorReply> {
         let Some(text) = &request.token else { return Ok(Caller::anonymous()) };
         match self.core.tokens.find(text)? {
-            Some(token) => Ok(Caller { acl: self.core.policies.acl(&token.policies)?, token: Some(token) }),
+            Some(token) => {
+                let rights = self.core.identity_store.rights_of(&token.entity_id)?;
+                let is_entity_valid = token.entity_id.is_empty() || rights.is_enabled();
+                if !is_entity_valid || !token.allows_source(request.connection()) {
+                    return match self.access {
+                        Access::Unauthenticated => Ok(Caller::anonymous()),
+                        Access::Authenticated => Err(ErrorReply::permission_denied()),
+                    };
+                }
+                let acl = self.core.policies.acl(&token.policies, &rights)?;
+                Ok(Caller { acl, identity_policies: rights.policies, token: Some(token) })
+            }
             None if self.access == Access::Unauthenticated => Ok(Caller::anonymous()),
             None => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
         }
@@ -203,7 +214,7 @@ impl RequestHandler<'_> {
         mount: &Mount,
     ) -> Result<Option<bool>, ErrorReply> {
         match mount.backend() {
-            MountBackend::System | MountBackend::Token => Ok(None),
+            MountBackend::System | MountBackend::Token | MountBackend::Identity => Ok(None),
             MountBackend::Cubbyhole => Ok(cubbyhole::exists(&self.core.cubbyholes, caller, &self.path)),
             MountBackend::Plugin(engine) => {
                 let mut plugin_request = self.plugin_request(request, caller, mount);
@@ -234,6 +245,7 @@ impl RequestHandler<'_> {
             MountBackend::System => sys::handle(core, caller, request, path).await,
             MountBackend::Token => auth_token::handle(core, caller, request, path).await,
             MountBackend::Cubbyhole => cubbyhole::handle(&core.cubbyholes, caller, request, path),
+            MountBackend::Identity => identity_api::handle(core, request, path),
             MountBackend::Plugin(_) => {
                 let mut plugin_request = self.plugin_request(request, caller, mount);
                 if request.had_existence_check() {
@@ -262,6 +274,22 @@ impl RequestHandler<'_> {
             return Ok(Some(Reply::bare(response.data.unwrap_or_default())));
         }
         response.headers = mount.settings().allowed_response_headers(&response.headers);
+        let is_login = self.access == Access::Unauthenticated;
+        let unexpected = match (&response.auth, &response.secret) {
+            (Some(_), _) if !is_login => Some("unexpected Auth response for non-token backend"),
+            (_, Some(_)) if is_login => Some("unexpected Secret response for login path"),
+            _ => None,
+        };
+        if let Some(unexpected) = unexpected {
+            log_error(&self.core.log, unexpected, Some(&request.path));
+            return Err(match is_login {
+                true => ErrorReply::new(500, "internal error"),
+                false => ErrorReply::multierror(500, &["internal error"]),
+            });
+        }
+        if let Some(auth) = response.auth.take() {
+            return login::create_token(self.core, request, mount, auth, response);
+        }
         match response.secret.take() {
             Some(secret) => {
                 let token = caller.token.as_ref().map(|token| token.hash.as_str());
@@ -281,6 +309,7 @@ impl RequestHandler<'_> {
         if let Some(token) = &caller.token {
             plugin_request.client_token.clone_from(&token.hash);
             plugin_request.client_token_accessor.clone_from(&token.accessor);
+            plugin_request.entity_id.clone_from(&token.entity_id);
             if self.access == Access::Authenticated {
                 plugin_request.display_name.clone_from(&token.display_name);
             }
@@ -288,12 +317,7 @@ impl RequestHandler<'_> {
         plugin_request.unauthenticated = self.access == Access::Unauthenticated;
         plugin_request.wrap_info =
             request.wrap_ttl.map(|ttl| WrapInfo { ttl, format: String::new(), seal_wrap: false });
-        plugin_request.connection = Some(Connection {
-            remote_addr: request.remote.ip().to_string(),
-            // Vault does not send the port to plugins (`sdk/plugin/pb/translation.go`).
-            remote_port: 0,
-            peer_certificates: Vec::new(),
-        });
+        plugin_request.connection = Some(request.connection());
         plugin_request
     }
 
@@ -315,7 +339,7 @@ async fn is_unauthenticated_path(mount: &Mount, path: &str) -> bool {
         MountBackend::System => {
             sys::UNAUTHENTICATED_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
         }
-        MountBackend::Token | MountBackend::Cubbyhole => false,
+        MountBackend::Token | MountBackend::Cubbyhole | MountBackend::Identity => false,
         MountBackend::Plugin(engine) => {
             let special = engine.special_paths().await;
             special.unauthenticated.iter().any(|pattern| matches_special_path(pattern, path))
@@ -329,7 +353,7 @@ async fn needs_sudo(mount: &Mount, path: &str) -> bool {
         MountBackend::Token => {
             auth_token::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
         }
-        MountBackend::Cubbyhole => false,
+        MountBackend::Cubbyhole | MountBackend::Identity => false,
         MountBackend::Plugin(engine) => {
             engine.special_paths().await.root.iter().any(|pattern| matches_special_path(pattern, path))
         }

@@ -4,6 +4,7 @@ mod audit;
 mod capabilities;
 mod leases;
 mod mounts;
+mod password_policies;
 mod plugins;
 mod policies;
 mod specs;
@@ -85,6 +86,15 @@ pub(crate) async fn handle(
         (["auth", path_segments @ .., "tune"], Read) if !path_segments.is_empty() => {
             tune::read(&core.mounts, &core.catalog, &mounts::auth_path(path_segments))
         }
+        (["auth", path_segments @ .., "tune"], Operation::Update) if !path_segments.is_empty() => {
+            tune::write(&core.mounts, &core.catalog, &mounts::auth_path(path_segments), request)
+        }
+        (["auth", path_segments @ ..], Operation::Update) if !path_segments.is_empty() => {
+            mounts::enable_auth(&core.mounts, &mounts::auth_path(path_segments), request).await
+        }
+        (["auth", path_segments @ ..], Delete) if !path_segments.is_empty() => {
+            mounts::disable(&core.mounts, &core.expiration, &mounts::auth_path(path_segments)).await
+        }
         (["auth", path_segments @ ..], Read) if !path_segments.is_empty() => {
             mounts::read_auth(&core.mounts, &mounts::path(path_segments))
         }
@@ -97,13 +107,12 @@ pub(crate) async fn handle(
             leases::handle(core, request, operation, &segments).await
         }
         (["policies", "acl", rest @ ..], _) => policies::acl(&core.policies, request, operation, rest),
+        (["policies", "password", rest @ ..], _) => {
+            password_policies::handle(&core.password_policies, request, operation, rest)
+        }
         (["policy", rest @ ..], _) => policies::legacy(&core.policies, request, operation, rest),
-        (["capabilities"], Operation::Update) => {
-            capabilities::for_token(&core.tokens, &core.policies, request)
-        }
-        (["capabilities-accessor"], Operation::Update) => {
-            capabilities::for_accessor(&core.tokens, &core.policies, request)
-        }
+        (["capabilities"], Operation::Update) => capabilities::for_token(core, request),
+        (["capabilities-accessor"], Operation::Update) => capabilities::for_accessor(core, request),
         (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, request),
 
         (["wrapping", "wrap"], Operation::Update) => wrap_data(request),

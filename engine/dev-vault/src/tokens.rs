@@ -1,5 +1,6 @@
 //! The stored tokens: created, looked up, counted, and revoked together with their leases and child tokens.
 
+mod batch;
 mod cubbyholes;
 mod token;
 
@@ -11,11 +12,11 @@ use parking_lot::Mutex;
 
 use crate::StoreError;
 use crate::identity::ServerIdentity;
-use crate::leases::{Lease, LeaseKind, Leases};
-use crate::random::random_id;
+use crate::leases::{Lease, LeaseKind, Leases, LoginAuth};
+use crate::random::{random_id, random_token};
 use crate::store::{Store, StoreOp};
 pub(crate) use cubbyholes::Cubbyholes;
-pub(crate) use token::Token;
+pub(crate) use token::{Token, TokenKind, sanitize_policies};
 
 /// The path of the first root token of a server.
 pub(crate) const ROOT_TOKEN_PATH: &str = "auth/token/root";
@@ -59,6 +60,9 @@ impl Tokens {
             return Ok(());
         }
         self.insert(&Token {
+            entity_id: String::new(),
+            kind: TokenKind::Service,
+            bound_cidrs: Vec::new(),
             hash: self.hash(token),
             accessor: random_id(),
             parent: None,
@@ -80,8 +84,30 @@ impl Tokens {
         format!("h{}", self.identity.keyed_hash("token", token))
     }
 
+    /// The record of a token, unless it is unknown, revoked or expired.
     pub(crate) fn find(&self, token: &str) -> Result<Option<Token>, StoreError> {
-        self.by_hash(&self.hash(token))
+        match batch::payload(token) {
+            Some(payload) => Ok(batch::open(&self.identity, payload)
+                .filter(|token| SystemTime::now() < token.created + token.ttl)),
+            None => self.by_hash(&self.hash(token)),
+        }
+    }
+
+    /// Creates a batch token, which is not stored: it contains its record. Returns the token.
+    pub(crate) fn create_batch(&self, token: &mut Token) -> Result<String, StoreError> {
+        batch::create(&self.identity, token)
+    }
+
+    /// Stores the token of a login, and returns the token.
+    pub(crate) fn create_from_login(
+        &self,
+        token: &mut Token,
+        login: LoginAuth,
+    ) -> Result<String, StoreError> {
+        let text = random_token();
+        token.hash = self.hash(&text);
+        self.insert_with(token, Some(Box::new(login)))?;
+        Ok(text)
     }
 
     pub(crate) fn by_hash(&self, hash: &str) -> Result<Option<Token>, StoreError> {
@@ -101,6 +127,10 @@ impl Tokens {
 
     /// Stores a token, together with its lease if it has a TTL.
     pub(crate) fn insert(&self, token: &Token) -> Result<(), StoreError> {
+        self.insert_with(token, None)
+    }
+
+    fn insert_with(&self, token: &Token, login: Option<Box<LoginAuth>>) -> Result<(), StoreError> {
         let mut changes = vec![
             StoreOp::put(format!("{BY_HASH}{}", token.hash), token)?,
             StoreOp::put(format!("{BY_ACCESSOR}{}", token.accessor), &token.hash)?,
@@ -116,7 +146,7 @@ impl Tokens {
                 id: token.lease_id(),
                 path: token.path.clone(),
                 token: None,
-                kind: LeaseKind::Token { hash: token.hash.clone(), ttl: token.ttl },
+                kind: LeaseKind::Token { hash: token.hash.clone(), ttl: token.ttl, login },
                 issued: token.created,
                 expires: Some(token.created + token.ttl),
                 renewed: None,

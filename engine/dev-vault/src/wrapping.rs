@@ -10,7 +10,7 @@ use crate::client_request::ClientRequest;
 use crate::envelope::{self, DataPlacement};
 use crate::random::{random_id, random_token};
 use crate::reply::{ErrorReply, HandlerResult, Reply, WrappedResponse, json_object};
-use crate::tokens::{Cubbyholes, Token, TokenUse, Tokens};
+use crate::tokens::{Cubbyholes, Token, TokenKind, TokenUse, Tokens};
 
 const RESPONSE: &str = "response";
 const WRAP_INFO: &str = "wrapinfo";
@@ -87,6 +87,9 @@ impl ResponseWrapping {
         let entry = Token {
             hash: self.tokens.hash(&token),
             accessor: random_id(),
+            entity_id: String::new(),
+            kind: TokenKind::Service,
+            bound_cidrs: Vec::new(),
             parent: None,
             policies: vec![POLICY.to_owned()],
             path: path.to_owned(),

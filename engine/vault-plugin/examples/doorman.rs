@@ -30,6 +30,17 @@ struct Role {
 struct Guest {
     name: String,
     role: String,
+    #[serde(default)]
+    groups: Vec<String>,
+}
+
+/// The fields of a new ticket.
+#[derive(Deserialize)]
+struct NewTicket {
+    #[serde(flatten)]
+    guest: Guest,
+    #[serde(default)]
+    ticket: Option<String>,
 }
 
 fn main() -> Result<(), vault_plugin::ServeError> {
@@ -60,6 +71,8 @@ fn engine() -> Engine<Doorman> {
                 .help("A new ticket.", "Creates a single-use ticket.")
                 .field("role", Field::string().describe("Role of the guest."))
                 .field("name", Field::string().describe("Name of the guest.").required())
+                .field("groups", Field::comma_strings().describe("Groups of the guest."))
+                .field("ticket", Field::string().describe("The ticket. By default it is random.").sensitive())
                 .on(Operation::Update, "Issue a ticket.", issue_ticket),
         )
         .path(
@@ -107,11 +120,12 @@ async fn delete_role(cx: Context<Doorman>, params: NameField) -> Result<(), Erro
     Ok(cx.storage().delete(&role_key(&params.name)).await?)
 }
 
-async fn issue_ticket(cx: Context<Doorman>, guest: Guest) -> Result<Data<serde_json::Value>, Error> {
+async fn issue_ticket(cx: Context<Doorman>, new: NewTicket) -> Result<Data<serde_json::Value>, Error> {
+    let NewTicket { guest, ticket } = new;
     if role(&cx, &guest.role).await?.is_none() {
         return Err(Error::invalid(format!("role {:?} does not exist", guest.role)));
     }
-    let ticket = HEXLOWER.encode(&rand::random::<[u8; 32]>());
+    let ticket = ticket.unwrap_or_else(|| HEXLOWER.encode(&rand::random::<[u8; 32]>()));
     cx.storage().write(&ticket_key(&ticket), &guest).await?;
     Ok(Data(json!({"ticket": ticket})))
 }
@@ -139,7 +153,8 @@ async fn login(cx: Context<Doorman>, ticket: TicketFields) -> Result<Login, Erro
         return Err(Error::PermissionDenied);
     }
     cx.storage().delete(&ticket_key(&ticket.ticket)).await?;
-    Ok(Login::new(&guest.name).settings(&role.token).metadata("role", &guest.role).internal(guest))
+    let login = Login::new(&guest.name).settings(&role.token).metadata("role", &guest.role);
+    Ok(guest.groups.iter().fold(login, Login::group).internal(guest))
 }
 
 async fn alias_lookahead(cx: Context<Doorman>, ticket: TicketFields) -> Result<AliasName, Error> {

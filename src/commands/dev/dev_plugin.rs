@@ -15,6 +15,7 @@ use token_engine::PresetInfo;
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
+use super::login_proof::{LoginArgs, LoginRequest, check_login};
 use crate::commands::mount_data::{self, MountWrites};
 use crate::commands::plugin_args::LaunchArgs;
 use crate::commands::preset_data::{self, ConnectionFields};
@@ -44,11 +45,14 @@ pub(super) struct DevPluginArgs {
     mount: Option<Consumer>,
     #[command(flatten)]
     smoke: SmokeArgs,
+    #[command(flatten)]
+    login: LoginArgs,
 }
 
 /// The plugin to register and, for this program's engine, its sample token service.
 pub(super) struct DevPlugin {
     register: RegisterGoal,
+    login: Option<LoginRequest>,
     sample_service: Option<TokenService>,
 }
 
@@ -72,9 +76,8 @@ impl DevPlugin {
         context: &Context,
         ui: &mut Ui,
     ) -> Result<DevPlugin, CommandError> {
-        let DevPluginArgs { binary, name, launch, mount, smoke } = args;
-        let smoke = smoke.parse()?;
-        check_smoke_data(PluginType::Secret, smoke.as_ref())?;
+        let DevPluginArgs { binary, name, launch, mount, smoke, login } = args;
+        let (smoke, login) = (smoke.parse()?, login.parse()?);
         let LaunchArgs { mut args, env } = launch;
         let own = binary.is_none();
         let program = match binary {
@@ -97,7 +100,9 @@ impl DevPlugin {
         let probed = probing.await;
         let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
         let probed = probed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        let version = probed_version(&probed, &program)?;
+        let (kind, version) = probed_plugin(&probed, &program)?;
+        check_smoke_data(kind, smoke.as_ref())?;
+        check_login(kind, login.as_ref())?;
         let name = name.unwrap_or_else(|| catalog_name(&program, &version));
         if let Some(preset) = &preset {
             if !own {
@@ -110,7 +115,8 @@ impl DevPlugin {
         let path = match mount {
             Some(path) => path,
             None => parse_mount(if own { SAMPLE_MOUNT } else { default_mount(&name) })?,
-        };
+        }
+        .of_kind(kind);
 
         let sample = if own && data.is_empty() {
             let started = match data_dir.and_then(saved_sample_address) {
@@ -132,7 +138,7 @@ impl DevPlugin {
         };
         let smoke = smoke.or_else(|| sample.as_ref().map(|_| SAMPLE_CREDENTIAL.into()));
         let writes = data.into_iter().map(|(path, data)| DesiredWrite { path, data }).collect();
-        let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probe: probed };
+        let plugin = Plugin { kind, name, version, args, env, binary, probe: probed };
         let register = RegisterGoal {
             plugin,
             mounts: vec![DesiredMount { path, writes, smoke }],
@@ -143,11 +149,16 @@ impl DevPlugin {
             restart_consent: RestartConsent::default(),
             other_nodes_policy: OtherNodesPolicy::ThisNodeOnly,
         };
-        Ok(DevPlugin { register, sample_service: sample })
+        Ok(DevPlugin { register, login, sample_service: sample })
     }
 
     pub(super) fn register(&self) -> &RegisterGoal {
         &self.register
+    }
+
+    /// The login to try.
+    pub(super) fn login(&self) -> Option<&LoginRequest> {
+        self.login.as_ref()
     }
 
     /// Saves the address of the sample service in the data directory, because the stored leases refer to it.
@@ -169,25 +180,18 @@ fn saved_sample_address(data_dir: &Path) -> Option<SocketAddr> {
     std::fs::read_to_string(data_dir.join(SAMPLE_SERVICE_FILE)).ok()?.trim().parse().ok()
 }
 
-fn probed_version(probed: &ProbeOutcome, program: &Path) -> Result<Version, CommandError> {
-    let reported = match probed {
+/// The type and the version of the plugin.
+fn probed_plugin(probed: &ProbeOutcome, program: &Path) -> Result<(PluginType, Version), CommandError> {
+    let (kind, reported) = match probed {
         ProbeOutcome::Ran(ProbedPlugin { kind: Some(PluginType::Database), .. }) => {
             return Err(CommandError::failed(format!(
-                "{} is a database plugin, but `dev` runs secrets engines only",
+                "{} is a database plugin, and `dev` runs secrets engines and auth methods",
                 program.display()
             ))
-            .hint("Register it on a server with `vault-token-plugin register --type database`."));
+            .hint("A database plugin needs the database engine of a real server. Start one with `vault server -dev -dev-root-token-id=root`.")
+            .hint("Then run `vault-token-plugin register --type database --binary FILE` with its VAULT_ADDR and VAULT_TOKEN."));
         }
-        ProbeOutcome::Ran(ProbedPlugin { kind: Some(PluginType::Auth), .. }) => {
-            return Err(CommandError::failed(format!(
-                "{} is an auth method, but `dev` runs secrets engines only",
-                program.display()
-            ))
-            .hint(
-                "Register and mount it on a server with `vault-token-plugin register --type auth --mount PATH`.",
-            ));
-        }
-        ProbeOutcome::Ran(probe) => probe.version.as_deref(),
+        ProbeOutcome::Ran(probe) => (probe.kind.unwrap_or_default(), probe.version.as_deref()),
         ProbeOutcome::Failed { output } => {
             return Err(CommandError::failed(format!(
                 "{} is not a working plugin: {output}",
@@ -199,10 +203,11 @@ fn probed_version(probed: &ProbeOutcome, program: &Path) -> Result<Version, Comm
     };
     // A plugin may report no version; Vault permits that.
     let text = reported.unwrap_or("0.0.0");
-    text.parse().map_err(|error| {
+    let version = text.parse().map_err(|error| {
         CommandError::failed(format!("{} reports the invalid version {text:?}", program.display()))
             .caused_by(error)
-    })
+    })?;
+    Ok((kind, version))
 }
 
 /// `kv-1.2.3` and `kv` are files of the plugin `kv`.
@@ -218,11 +223,17 @@ fn catalog_name(program: &Path, version: &Version) -> String {
 
 /// The usual mount path: `kv` for `vault-plugin-secrets-kv`.
 fn default_mount(name: &str) -> &str {
-    ["vault-plugin-secrets-", "openbao-plugin-secrets-", "vault-plugin-"]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(name)
+    [
+        "vault-plugin-secrets-",
+        "vault-plugin-auth-",
+        "openbao-plugin-secrets-",
+        "openbao-plugin-auth-",
+        "vault-plugin-",
+    ]
+    .iter()
+    .find_map(|prefix| name.strip_prefix(prefix))
+    .filter(|rest| !rest.is_empty())
+    .unwrap_or(name)
 }
 
 fn parse_mount(text: &str) -> Result<Consumer, CommandError> {
@@ -243,6 +254,7 @@ mod tests {
         assert_eq!(name("/tmp/engine"), "engine");
         assert_eq!(name("./plugin"), "dev-plugin");
         assert_eq!(default_mount("vault-plugin-secrets-kv"), "kv");
+        assert_eq!(default_mount("vault-plugin-auth-jwt"), "jwt");
         assert_eq!(default_mount("vault-plugin-"), "vault-plugin-");
         assert_eq!(default_mount("engine"), "engine");
     }

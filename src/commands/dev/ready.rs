@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use rollout::{SmokeReport, shell_quote};
 use serde::Serialize;
+use vault_api::catalog::PluginType;
 
 use super::dev_child::CONFLICTING_VARIABLES;
 use super::dev_plugin::DevPlugin;
+use super::login_proof::LoginReport;
 use super::server::DevServer;
 use super::shell::{Invocation, Shell, ValidIn};
 use crate::ui::Report;
@@ -24,6 +26,8 @@ pub(super) struct ReadyReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<String>,
     smoke: Vec<SmokeReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<LoginReport>,
     /// Since the start of the command.
     ready_milliseconds: u128,
     /// Commands to paste into another terminal.
@@ -32,11 +36,17 @@ pub(super) struct ReadyReport {
     valid_in: ValidIn,
 }
 
+/// What was tried on the plugin.
+pub(super) struct Proofs {
+    pub(super) smoke: Vec<SmokeReport>,
+    pub(super) login: Option<LoginReport>,
+}
+
 impl ReadyReport {
     pub(super) fn new(
         server: &DevServer,
         dev_plugin: &DevPlugin,
-        smoke: Vec<SmokeReport>,
+        Proofs { smoke, login }: Proofs,
         after: Duration,
     ) -> ReadyReport {
         let register = dev_plugin.register();
@@ -44,6 +54,8 @@ impl ReadyReport {
         let read = register
             .mounts
             .first()
+            // A login is not read.
+            .filter(|mount| mount.path.kind() == PluginType::Secret)
             .and_then(|mount| mount.smoke.as_ref().map(|smoke| mount.path.join(&smoke.path)));
         let shell = Shell::current();
         let own = shell.own_invocation();
@@ -76,6 +88,7 @@ impl ReadyReport {
             version: register.plugin.version.to_string(),
             upstream: dev_plugin.sample_endpoint(),
             smoke,
+            login,
             ready_milliseconds: after.as_millis(),
             commands,
             valid_in: if is_relative { ValidIn::ThisDirectory } else { ValidIn::AnyDirectory },
@@ -100,6 +113,7 @@ impl Report for ReadyReport {
             version,
             upstream,
             smoke,
+            login,
             ready_milliseconds,
             commands,
             valid_in,
@@ -107,10 +121,16 @@ impl Report for ReadyReport {
         } = self;
         let mut text = String::new();
         for test in smoke {
-            let _ = match &test.lease {
-                Some(_) => writeln!(text, "{} works: issued, looked up and revoked", test.path),
-                None => writeln!(text, "{} works: {}", test.path, test.fields.join(", ")),
+            let _ = match (&test.lease, &test.token) {
+                (Some(_), _) => writeln!(text, "{} works: issued, looked up and revoked", test.path),
+                (None, Some(token)) => {
+                    writeln!(text, "{} works: logged in with {}", test.path, token.policies.join(", "))
+                }
+                (None, None) => writeln!(text, "{} works: {}", test.path, test.fields.join(", ")),
             };
+        }
+        if let Some(login) = login {
+            text.push_str(&login.render());
         }
         let _ = writeln!(
             text,

@@ -187,8 +187,8 @@ pub(crate) enum SpawnError {
     NotInCatalog(String),
     #[error("could not set plugin, plugin directory is not configured")]
     NoPluginDirectory,
-    #[error("plugin {name:?} is an auth method, and cannot be mounted as a secrets engine")]
-    NotASecretsEngine { name: String },
+    #[error("plugin {name:?} is registered as type {kind}, but is of another type")]
+    WrongType { name: String, kind: String },
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::login_auth::LoginAuth;
 use serde::{Deserialize, Serialize};
 use vault_plugin::logical::{LeaseOptions, Map, Operation, Request, Secret};
 
@@ -30,8 +31,20 @@ pub(crate) struct Lease {
 /// What is revoked with the lease.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) enum LeaseKind {
-    Token { hash: String, ttl: Duration },
-    Secret { data: Option<Map>, internal_data: Map, ttl: Duration, max_ttl: Duration, renewable: bool },
+    Token {
+        hash: String,
+        ttl: Duration,
+        /// The login that created the token; `None` for a token of the token store.
+        #[serde(default)]
+        login: Option<Box<LoginAuth>>,
+    },
+    Secret {
+        data: Option<Map>,
+        internal_data: Map,
+        ttl: Duration,
+        max_ttl: Duration,
+        renewable: bool,
+    },
 }
 
 impl Lease {

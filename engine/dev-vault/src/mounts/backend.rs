@@ -8,10 +8,12 @@ use vault_plugin::host::{self, CallError, MountConfig};
 use vault_plugin::logical::{BackendType, Error, Request, Response, SpecialPaths};
 
 use super::settings::{MountSettings, SharedSettings};
-use super::view::{MountStorage, MountSystemView};
+use super::view::{HostServices, MountStorage, MountSystemView};
 use crate::catalog::process::{ProcessPool, SharedProcess, SpawnError};
-use crate::catalog::{Catalog, RegisteredPlugin};
+use crate::catalog::{AUTH_TYPE, Catalog, RegisteredPlugin};
 use crate::identity::ServerIdentity;
+use crate::identity_store::IdentityStore;
+use crate::password_policies::PasswordPolicies;
 use crate::reply::ErrorReply;
 use crate::store::Store;
 use vault_plugin::framework::ttl::TtlLimits;
@@ -23,6 +25,8 @@ const TOKEN_HASH_LENGTH: usize = 40;
 pub(crate) struct PluginRuntime {
     pub(crate) store: Arc<Store>,
     pub(crate) identity: Arc<ServerIdentity>,
+    pub(crate) identity_store: Arc<IdentityStore>,
+    pub(crate) password_policies: Arc<PasswordPolicies>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) processes: Arc<ProcessPool>,
     /// The TTLs of mounts without their own.
@@ -34,6 +38,7 @@ pub(crate) enum MountBackend {
     System,
     Token,
     Cubbyhole,
+    Identity,
     Plugin(Box<PluginBackend>),
 }
 
@@ -153,7 +158,7 @@ impl PluginBackend {
         let entry = self
             .runtime
             .catalog
-            .secrets_engine(&exited.entry.name, &exited.entry.version)?
+            .get(&exited.entry.kind, &exited.entry.name, &exited.entry.version)?
             .ok_or_else(|| SpawnError::NotInCatalog(exited.entry.name.clone()))?;
         let instance = self.start(&entry).await?;
         slot.replace(instance);
@@ -162,8 +167,9 @@ impl PluginBackend {
 
     async fn start(&self, entry: &RegisteredPlugin) -> Result<PluginInstance, SpawnError> {
         let (process, mount) = self.mount_in_process(&self.settings.get(), entry).await?;
-        if mount.backend_type() != BackendType::Secrets {
-            return Err(SpawnError::NotASecretsEngine { name: entry.name.clone() });
+        let expected = if entry.kind == AUTH_TYPE { BackendType::Credential } else { BackendType::Secrets };
+        if mount.backend_type() != expected {
+            return Err(SpawnError::WrongType { name: entry.name.clone(), kind: entry.kind.clone() });
         }
         self.storage.allow_writes();
         mount.initialize().await.map_err(SpawnError::Initialize)?;
@@ -188,9 +194,13 @@ impl PluginBackend {
         let config = MountConfig {
             storage: self.storage.clone(),
             system: Arc::new(MountSystemView::new(
-                runtime.store.clone(),
-                &runtime.identity,
-                runtime.system_limits,
+                HostServices {
+                    store: runtime.store.clone(),
+                    identity_store: runtime.identity_store.clone(),
+                    password_policies: runtime.password_policies.clone(),
+                    system_limits: runtime.system_limits,
+                    cluster_id: runtime.identity.cluster_id.clone(),
+                },
                 settings,
             )),
             options,

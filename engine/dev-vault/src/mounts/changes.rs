@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
-use rand::Rng;
 use tokio::sync::MutexGuard;
 use uuid::Uuid;
 
 use super::backend::{MountBackend, PluginBackend};
 use super::mount::Mount;
 use super::settings::{MountSettings, SETTINGS, SharedSettings, TuneConfig};
-use super::{CUBBYHOLE, Mounts, view};
+use super::{AUTH_PREFIX, CUBBYHOLE, IDENTITY, Mounts, TOKEN_MOUNT, view};
 use crate::StoreError;
-use crate::catalog::SECRET_TYPE;
 use crate::catalog::process::SpawnError;
 use crate::log::log_error;
+use crate::random::random_hex;
 use crate::reply::{ErrorReply, error_chain};
 use crate::store::StoreOp;
 
@@ -58,6 +56,7 @@ impl<'a> MountChanges<'a> {
                 "system" => MountBackend::System,
                 "token" => MountBackend::Token,
                 "cubbyhole" => MountBackend::Cubbyhole,
+                "identity" => MountBackend::Identity,
                 _ => {
                     let backend = self.new_backend(&settings);
                     match self.start(&backend, &settings.get()).await {
@@ -85,11 +84,24 @@ impl<'a> MountChanges<'a> {
     }
 
     /// Enables a secrets engine.
-    pub(crate) async fn enable(&self, mut settings: MountSettings) -> Result<(), ErrorReply> {
-        let path = settings.path.clone();
-        if ["sys/", "auth/", "identity/", CUBBYHOLE].iter().any(|builtin| path.starts_with(builtin)) {
+    pub(crate) async fn enable(&self, settings: MountSettings) -> Result<(), ErrorReply> {
+        let path = &settings.path;
+        if ["sys/", "auth/", IDENTITY, CUBBYHOLE].iter().any(|builtin| path.starts_with(builtin)) {
             return Err(ErrorReply::bad_request(format!("cannot mount \"{path}\"")));
         }
+        self.enable_plugin(settings).await
+    }
+
+    /// Enables an auth method.
+    pub(crate) async fn enable_auth(&self, settings: MountSettings) -> Result<(), ErrorReply> {
+        if settings.path == TOKEN_MOUNT {
+            return Err(ErrorReply::bad_request("token credential backend cannot be instantiated"));
+        }
+        self.enable_plugin(settings).await
+    }
+
+    async fn enable_plugin(&self, mut settings: MountSettings) -> Result<(), ErrorReply> {
+        let path = settings.path.clone();
         let used_paths = self.mounts.all().into_iter().map(|mount| mount.settings().path);
         if let Some(used_path) = used_paths
             .into_iter()
@@ -98,7 +110,11 @@ impl<'a> MountChanges<'a> {
             return Err(ErrorReply::bad_request(format!("path is already in use at {used_path}")));
         }
         let runtime = &self.mounts.runtime;
-        settings.plugin_version = runtime.catalog.select_version(&settings.kind, &settings.plugin_version)?;
+        settings.plugin_version = runtime.catalog.select_version(
+            settings.plugin_type(),
+            &settings.kind,
+            &settings.plugin_version,
+        )?;
         let shared = SharedSettings::new(settings.clone());
         let backend = self.new_backend(&shared);
         let running = self.start(&backend, &settings).await.map_err(|error| {
@@ -158,10 +174,10 @@ impl<'a> MountChanges<'a> {
         settings: &MountSettings,
     ) -> Result<RunningPlugin, SpawnError> {
         let catalog = &self.mounts.runtime.catalog;
-        let pin = catalog.pin(SECRET_TYPE, &settings.kind)?;
+        let pin = catalog.pin(settings.plugin_type(), &settings.kind)?;
         let version = pin.map_or_else(|| settings.plugin_version.clone(), |pin| pin.version);
         let entry = catalog
-            .secrets_engine(&settings.kind, &version)?
+            .get(settings.plugin_type(), &settings.kind, &version)?
             .ok_or_else(|| SpawnError::NotInCatalog(settings.kind.clone()))?;
         backend.load(&entry).await?;
         Ok(RunningPlugin { version: backend.running_version().await, sha256: entry.sha256 })
@@ -182,11 +198,12 @@ impl RunningPlugin {
 
 /// The settings of a new mount.
 pub(crate) fn new_settings(path: &str, kind: &str) -> MountSettings {
+    let is_auth = path.starts_with(AUTH_PREFIX);
     MountSettings {
         path: path.to_owned(),
         kind: kind.to_owned(),
         uuid: Uuid::new_v4().to_string(),
-        accessor: new_accessor(kind),
+        accessor: new_accessor(&if is_auth { format!("auth_{kind}") } else { kind.to_owned() }),
         description: String::new(),
         config: TuneConfig::default(),
         options: Some(BTreeMap::new()),
@@ -201,13 +218,11 @@ pub(crate) fn new_settings(path: &str, kind: &str) -> MountSettings {
 }
 
 fn new_accessor(kind: &str) -> String {
-    let mut digits = [0; 4];
-    rand::rng().fill_bytes(&mut digits);
-    format!("{kind}_{}", HEXLOWER.encode(&digits))
+    format!("{kind}_{}", random_hex(4))
 }
 
 /// The built-in mounts, with the same settings as in Vault.
-fn builtin_mounts() -> [MountSettings; 3] {
+fn builtin_mounts() -> [MountSettings; 4] {
     let builtin = |path: &str, kind: &str, description: &str| MountSettings {
         description: description.to_owned(),
         options: None,
@@ -219,8 +234,9 @@ fn builtin_mounts() -> [MountSettings; 3] {
     system.config.passthrough_request_headers = Some(vec!["Accept".to_owned()]);
     let mut cubbyhole = builtin(CUBBYHOLE, "cubbyhole", "per-token private secret storage");
     cubbyhole.local = true;
-    let mut token = builtin("auth/token/", "token", "token based credentials");
-    token.accessor = new_accessor("auth_token");
+    let mut token = builtin(TOKEN_MOUNT, "token", "token based credentials");
     "default-service".clone_into(&mut token.config.token_type);
-    [system, cubbyhole, token]
+    let mut identity = builtin(IDENTITY, "identity", "identity store");
+    identity.config.passthrough_request_headers = Some(vec!["Authorization".to_owned()]);
+    [system, cubbyhole, identity, token]
 }

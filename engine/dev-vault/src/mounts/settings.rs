@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
 
+use super::AUTH_PREFIX;
+use crate::catalog::{AUTH_TYPE, SECRET_TYPE};
 use crate::reply::json_object;
 use vault_plugin::framework::ttl::TtlLimits;
 
@@ -108,6 +110,11 @@ impl TuneConfig {
 }
 
 impl MountSettings {
+    /// The type of the plugins that the mount can run.
+    pub(crate) fn plugin_type(&self) -> &'static str {
+        if self.path.starts_with(AUTH_PREFIX) { AUTH_TYPE } else { SECRET_TYPE }
+    }
+
     /// The key under which the settings of a mount are stored.
     pub(super) fn storage_key(uuid: &str) -> String {
         format!("{SETTINGS}{uuid}")

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vault_plugin::logical::{
-    Access, Cluster, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry, StorageError,
-    SystemView, SystemViewError, Transaction,
+    Access, Cluster, Entity, Group, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry,
+    StorageError, SystemView, SystemViewError, Transaction,
 };
 
 use super::settings::MountSettings;
-use crate::identity::ServerIdentity;
+use crate::identity_store::{GroupRecord, IdentityStore};
+use crate::password_policies::PasswordPolicies;
 use crate::reply::error_chain;
 use crate::store::{Store, StoreOp};
 use vault_plugin::framework::ttl::TtlLimits;
@@ -86,40 +87,43 @@ impl Storage for MountStorage {
 
 /// The system view of a mount. Tunable settings are read from the store on every call.
 pub(super) struct MountSystemView {
-    store: Arc<Store>,
+    services: HostServices,
     key: String,
-    system: TtlLimits,
     local: bool,
-    cluster_id: String,
+}
+
+/// The parts of the server that every system view reads.
+pub(super) struct HostServices {
+    pub(super) store: Arc<Store>,
+    pub(super) identity_store: Arc<IdentityStore>,
+    pub(super) password_policies: Arc<PasswordPolicies>,
+    /// The TTLs of mounts without their own.
+    pub(super) system_limits: TtlLimits,
+    pub(super) cluster_id: String,
 }
 
 /// The state of a cluster without replication: performance and disaster recovery replication disabled.
 const NOT_REPLICATED: u32 = 1 << 12 | 1 << 13;
 
 impl MountSystemView {
-    pub(super) fn new(
-        store: Arc<Store>,
-        identity: &ServerIdentity,
-        system: TtlLimits,
-        settings: &MountSettings,
-    ) -> MountSystemView {
-        MountSystemView {
-            store,
-            key: MountSettings::storage_key(&settings.uuid),
-            system,
-            local: settings.local,
-            cluster_id: identity.cluster_id.clone(),
-        }
+    pub(super) fn new(services: HostServices, settings: &MountSettings) -> MountSystemView {
+        MountSystemView { services, key: MountSettings::storage_key(&settings.uuid), local: settings.local }
     }
 
     /// The settings of the mount; `None` during setup, because they are stored after the engine has started.
     fn settings(&self) -> Result<Option<MountSettings>, SystemViewError> {
-        self.store.read(&self.key).map_err(|error| SystemViewError::Host(error_chain(&error)))
+        self.services.store.read(&self.key).map_err(view_error)
     }
 
     fn limits(&self) -> Result<TtlLimits, SystemViewError> {
-        Ok(self.settings()?.map_or(self.system, |settings| settings.config.limits(self.system)))
+        Ok(self.settings()?.map_or(self.services.system_limits, |settings| {
+            settings.config.limits(self.services.system_limits)
+        }))
     }
+}
+
+fn view_error(error: crate::StoreError) -> SystemViewError {
+    SystemViewError::Host(error_chain(&error))
 }
 
 #[async_trait]
@@ -154,12 +158,25 @@ impl SystemView for MountSystemView {
 
     async fn cluster(&self) -> Result<Cluster, SystemViewError> {
         // Vault omits the name.
-        Ok(Cluster { name: String::new(), id: self.cluster_id.clone() })
+        Ok(Cluster { name: String::new(), id: self.services.cluster_id.clone() })
     }
 
-    async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        // There are no password policies. This is the complete error that Vault returns to a plugin.
-        Err(SystemViewError::Host("failed to generate password".to_owned()))
+    async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
+        let entity = self.services.identity_store.entity(entity_id).map_err(view_error)?;
+        Ok(entity.map(|entity| entity.to_logical()))
+    }
+
+    async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
+        let (direct, inherited) = self.services.identity_store.groups_of(entity_id).map_err(view_error)?;
+        Ok(direct.iter().chain(&inherited).map(GroupRecord::to_logical).collect())
+    }
+
+    async fn generate_password(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
+        let password = self.services.password_policies.generate(policy).map_err(view_error)?;
+        // This is the complete error that Vault returns to a plugin.
+        password
+            .map(Sensitive::from)
+            .ok_or_else(|| SystemViewError::Host("failed to generate password".to_owned()))
     }
 }
 

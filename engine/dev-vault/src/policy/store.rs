@@ -1,10 +1,12 @@
 //! The stored policies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::default::{DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY};
 use super::{Acl, Rule, parse};
 use crate::StoreError;
+use crate::identity_store::EntityRights;
 use crate::reply::ErrorReply;
 use crate::store::Store;
 
@@ -47,16 +49,18 @@ impl Policies {
         self.store.delete(&key(name))
     }
 
-    /// The permissions of a token that has these policies.
-    pub(crate) fn acl(&self, names: &[String]) -> Result<Acl, ErrorReply> {
+    /// The permissions of a token that has these policies, and those of its entity.
+    pub(crate) fn acl(&self, names: &[String], rights: &EntityRights) -> Result<Acl, ErrorReply> {
         if names.iter().any(|name| name == "root") {
             return Ok(Acl::Root);
         }
         let mut rules = Vec::new();
+        let names: BTreeSet<&String> = names.iter().chain(&rights.policies).collect();
         for name in names {
             let text = self.read(name)?.unwrap_or_default();
             let parsed = parse(&text).map_err(|error| ErrorReply::internal(&error))?;
-            rules.extend(parsed.into_iter().map(|rule| Rule { policy: name.clone(), ..rule }));
+            let rendered = parsed.into_iter().filter_map(|rule| rule.render(rights.entity.as_ref()));
+            rules.extend(rendered.map(|rule| Rule { policy: name.clone(), ..rule }));
         }
         Ok(Acl::Rules(rules))
     }

@@ -5,25 +5,29 @@ use vault_plugin::logical::Map;
 
 use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
-use crate::policy::{Acl, Policies};
+use crate::core::Core;
+use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::tokens::Tokens;
 
 pub(super) fn for_caller(caller: &Caller, request: &ClientRequest) -> HandlerResult {
     capabilities_reply(&caller.acl, request)
 }
 
-pub(super) fn for_token(tokens: &Tokens, policies: &Policies, request: &ClientRequest) -> HandlerResult {
+pub(super) fn for_token(core: &Core, request: &ClientRequest) -> HandlerResult {
     let text = request.fields().text("token")?;
-    let token = tokens.find(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
-    capabilities_reply(&policies.acl(&token.policies)?, request)
+    let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
+    let rights = core.identity_store.rights_of(&token.entity_id)?;
+    capabilities_reply(&core.policies.acl(&token.policies, &rights)?, request)
 }
 
-pub(super) fn for_accessor(tokens: &Tokens, policies: &Policies, request: &ClientRequest) -> HandlerResult {
+pub(super) fn for_accessor(core: &Core, request: &ClientRequest) -> HandlerResult {
     let accessor = request.fields().text("accessor")?;
-    let token =
-        tokens.by_accessor(&accessor)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
-    capabilities_reply(&policies.acl(&token.policies)?, request)
+    let token = core
+        .tokens
+        .by_accessor(&accessor)?
+        .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
+    let rights = core.identity_store.rights_of(&token.entity_id)?;
+    capabilities_reply(&core.policies.acl(&token.policies, &rights)?, request)
 }
 
 fn capabilities_reply(acl: &Acl, request: &ClientRequest) -> HandlerResult {

@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 
+use crate::catalog::AUTH_TYPE;
 use crate::client_request::{ClientRequest, RequestFields};
 use crate::expiration::ExpirationManager;
 use crate::mounts::new_settings;
 use crate::mounts::settings::by_path;
-use crate::mounts::{MountSettings, Mounts, TuneConfig};
+use crate::mounts::{AUTH_PREFIX, MountSettings, Mounts, TuneConfig};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-
-const AUTH: &str = "auth/";
 
 /// Joins the segments of a mount path, with a trailing slash.
 pub(super) fn path(segments: &[&str]) -> String {
@@ -18,18 +17,18 @@ pub(super) fn path(segments: &[&str]) -> String {
 
 /// Joins the segments of the path of an auth method.
 pub(super) fn auth_path(segments: &[&str]) -> String {
-    format!("{AUTH}{}", path(segments))
+    format!("{AUTH_PREFIX}{}", path(segments))
 }
 
 pub(super) fn list(mounts: &Mounts) -> Reply {
     let settings = mounts.all().into_iter().map(|mount| mount.settings());
-    Reply::data(by_path(settings.filter(|mount| !mount.path.starts_with(AUTH))))
+    Reply::data(by_path(settings.filter(|mount| !mount.path.starts_with(AUTH_PREFIX))))
 }
 
 /// Lists the auth methods by their paths below `auth/`.
 pub(super) fn list_auth(mounts: &Mounts) -> Reply {
     let below = |mut settings: MountSettings| {
-        settings.path = settings.path.strip_prefix(AUTH)?.to_owned();
+        settings.path = settings.path.strip_prefix(AUTH_PREFIX)?.to_owned();
         Some(settings)
     };
     let settings = mounts.all().into_iter().map(|mount| mount.settings());
@@ -47,12 +46,36 @@ pub(super) fn read(mounts: &Mounts, path: &str) -> HandlerResult {
 }
 
 pub(super) fn read_auth(mounts: &Mounts, path: &str) -> HandlerResult {
-    let mount = mounts.get(&format!("{AUTH}{path}"));
+    let mount = mounts.get(&format!("{AUTH_PREFIX}{path}"));
     let mount = mount.ok_or_else(|| ErrorReply::bad_request(format!("No auth engine at {path}")))?;
     Ok(Some(Reply::data(mount.settings().describe())))
 }
 
 pub(super) async fn enable(mounts: &Mounts, path: &str, request: &ClientRequest) -> HandlerResult {
+    let settings = read_settings(mounts, path, request)?;
+    mounts.begin_changes().await.enable(settings).await?;
+    Ok(None)
+}
+
+pub(super) async fn enable_auth(mounts: &Mounts, path: &str, request: &ClientRequest) -> HandlerResult {
+    let mut settings = read_settings(mounts, path, request)?;
+    let token_type = RequestFields(request.fields().map("config")?).text("token_type")?;
+    settings.config.token_type = check_token_type(&token_type)?.to_owned();
+    mounts.begin_changes().await.enable_auth(settings).await?;
+    Ok(None)
+}
+
+/// Validates the type of the tokens of an auth method, and returns its stored form.
+pub(super) fn check_token_type(token_type: &str) -> Result<&str, ErrorReply> {
+    match token_type {
+        "" => Ok("default-service"),
+        "default-service" | "default-batch" | "service" | "batch" => Ok(token_type),
+        _ => Err(ErrorReply::bad_request("invalid value for 'token_type'")),
+    }
+}
+
+/// The settings of a new mount.
+fn read_settings(mounts: &Mounts, path: &str, request: &ClientRequest) -> Result<MountSettings, ErrorReply> {
     let fields = request.fields();
     let mut kind = fields.text("type")?;
     if kind.is_empty() {
@@ -68,12 +91,11 @@ pub(super) async fn enable(mounts: &Mounts, path: &str, request: &ClientRequest)
         None if fields.is_null("options") => None,
         options => Some(options.unwrap_or_default()),
     };
-    if options.as_ref().is_some_and(|options| options.contains_key("version")) && kind != "kv" {
-        return Err(ErrorReply::bad_request(format!(
-            "secrets engine \"{kind}\" does not allow setting a version"
-        )));
-    }
     let mut settings = new_settings(path, &kind);
+    if options.as_ref().is_some_and(|options| options.contains_key("version")) && kind != "kv" {
+        let what = if settings.plugin_type() == AUTH_TYPE { "auth method" } else { "secrets engine" };
+        return Err(ErrorReply::bad_request(format!("{what} \"{kind}\" does not allow setting a version")));
+    }
     settings.description = fields.text("description")?;
     settings.options = options;
     settings.local = fields.flag("local")?;
@@ -94,8 +116,7 @@ pub(super) async fn enable(mounts: &Mounts, path: &str, request: &ClientRequest)
             format!("given default lease TTL greater than system max lease TTL of {}", limits.max.as_secs());
         return Err(ErrorReply::bad_request(text));
     }
-    mounts.begin_changes().await.enable(settings).await?;
-    Ok(None)
+    Ok(settings)
 }
 
 /// Disables a mount. Its leases are revoked first; if that fails, the mount remains tainted.

@@ -55,13 +55,9 @@ pub(super) async fn handle(
             reload_backend(mounts, request, &plugin, &paths).await
         }
         (["reload", "backend", "status"], Read) => Err(ErrorReply::new(404, "enterprise-only feature")),
-        (["reload", kind, name], Update) if PLUGIN_TYPES.contains(kind) || *kind == "unknown" => {
+        (["reload", kind, name], Update) if PLUGIN_TYPES.contains(kind) || *kind == UNKNOWN_TYPE => {
             let scope = scope(request)?;
-            let reloaded = if *kind == SECRET_TYPE || *kind == "unknown" {
-                reload_plugin(mounts, name).await?
-            } else {
-                0
-            };
+            let reloaded = reload_plugin(mounts, kind, name).await?;
             Ok(Some(reloaded_reply(request, scope, reloaded)))
         }
         (["reload", "backend", ..], _) => Err(ErrorReply::unsupported_operation()),
@@ -218,7 +214,7 @@ async fn reload_backend(
     let reloaded = match (plugin, paths) {
         ("", []) => return Err(ErrorReply::bad_request("plugin or mounts must be provided")),
         ("", paths) => reload_mounts(mounts, paths).await?,
-        (plugin, []) => reload_plugin(mounts, plugin).await?,
+        (plugin, []) => reload_plugin(mounts, UNKNOWN_TYPE, plugin).await?,
         _ => return Err(ErrorReply::bad_request("plugin and mounts cannot be set at the same time")),
     };
     Ok(Some(reloaded_reply(request, scope, reloaded)))
@@ -245,11 +241,15 @@ async fn reload_mounts(mounts: &Mounts, paths: &[String]) -> Result<usize, Error
     Err(ErrorReply::multierror(500, &errors))
 }
 
+/// A plugin of any type.
+const UNKNOWN_TYPE: &str = "unknown";
+
 /// Reloads all mounts of a plugin. Stops at the first error.
-async fn reload_plugin(mounts: &Mounts, plugin: &str) -> Result<usize, ErrorReply> {
+async fn reload_plugin(mounts: &Mounts, kind: &str, plugin: &str) -> Result<usize, ErrorReply> {
     let mut reloaded = 0;
     for mount in mounts.all() {
-        if mount.settings().kind == plugin {
+        let settings = mount.settings();
+        if settings.kind == plugin && (kind == UNKNOWN_TYPE || kind == settings.plugin_type()) {
             let failed = |failure: ErrorReply| {
                 ErrorReply::multierror(500, &[failure.text.as_deref().unwrap_or_default()])
             };

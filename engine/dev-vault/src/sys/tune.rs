@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::mounts::{check_visibility, duration};
-use crate::catalog::{Catalog, SECRET_TYPE};
+use super::mounts::{check_token_type, check_visibility, duration};
+use crate::catalog::{AUTH_TYPE, Catalog};
 use crate::client_request::ClientRequest;
 use crate::mounts::Mounts;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
@@ -27,7 +27,7 @@ pub(super) fn read(mounts: &Mounts, catalog: &Catalog, path: &str) -> HandlerRes
         data.insert("plugin_version".to_owned(), json!(settings.plugin_version));
     }
     let mut reply = Reply::data(data);
-    if let Some(pin) = catalog.pin(SECRET_TYPE, &settings.kind)?
+    if let Some(pin) = catalog.pin(settings.plugin_type(), &settings.kind)?
         && pin.version != settings.plugin_version
     {
         reply.warnings.push(format!(
@@ -51,7 +51,8 @@ pub(super) fn write(
     let current = mount.settings();
     let mut updated = current.clone();
     if let Some(version) = fields.optional_text("plugin_version")?.filter(|version| !version.is_empty()) {
-        updated.plugin_version = catalog.validate_tuned_version(&current.kind, &version)?;
+        updated.plugin_version =
+            catalog.validate_tuned_version(current.plugin_type(), &current.kind, &version)?;
     }
     if fields.raw("default_lease_ttl").is_some() {
         updated.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
@@ -77,6 +78,17 @@ pub(super) fn write(
     if let Some(visibility) = fields.optional_text("listing_visibility")? {
         check_visibility(&visibility)?;
         updated.config.listing_visibility = visibility;
+    }
+    if let Some(token_type) = fields.optional_text("token_type")? {
+        if current.plugin_type() != AUTH_TYPE {
+            return Err(ErrorReply::bad_request("'token_type' can only be modified on auth mounts"));
+        }
+        if current.kind == "token" {
+            return Err(ErrorReply::bad_request(
+                "'token_type' cannot be set for 'token' or 'ns_token' auth mounts",
+            ));
+        }
+        check_token_type(&token_type)?.clone_into(&mut updated.config.token_type);
     }
     let config = &mut updated.config;
     for (name, setting) in [

@@ -5,7 +5,6 @@ use crate::reply::ErrorReply;
 /// Path prefixes, and the reason why they are not implemented.
 const UNSUPPORTED_PATHS: &[(&str, &str)] = &[
     ("audit/", "supports only the audit device that it was started with"),
-    ("auth/", "supports only secrets engines, not auth methods"),
     ("config/", "is configured only by its command line"),
     ("generate-root", "prints its root token when it starts, and cannot generate another one"),
     ("in-flight-req", NO_TELEMETRY),
@@ -18,7 +17,6 @@ const UNSUPPORTED_PATHS: &[(&str, &str)] = &[
     ("metrics", NO_TELEMETRY),
     ("monitor", NO_TELEMETRY),
     ("plugins/runtimes/", "runs plugins as processes, not in containers"),
-    ("policies/password", "does not support password policies"),
     ("pprof", NO_TELEMETRY),
     ("quotas/", "does not support quotas"),
     ("raw", "does not expose its storage"),

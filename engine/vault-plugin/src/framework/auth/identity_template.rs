@@ -111,10 +111,28 @@ impl IdentityTemplate {
         } else {
             Vec::new()
         };
+        self.render_for(&entity, &groups)
+    }
+
+    /// Renders the template for a known entity with its groups. A plugin normally calls [`render`](Self::render), which asks the host for
+    /// both.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::IdentityTemplate, logical::{Entity, Error, Group}};
+    /// let template: IdentityTemplate = "teams/{{identity.groups.names.staff.id}}".parse().unwrap();
+    /// let staff = Group { id: "g1".to_owned(), name: "staff".to_owned(), ..Group::default() };
+    /// assert_eq!(template.render_for(&Entity::default(), &[staff])?, "teams/g1");
+    /// assert!(template.render_for(&Entity::default(), &[]).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the entity has no value for a placeholder.
+    pub fn render_for(&self, entity: &Entity, groups: &[Group]) -> Result<String, Error> {
         let texts = self.segments.iter().map(|segment| match segment {
             Segment::Text(text) => Ok(text.as_str()),
             Segment::Placeholder { source, subject, attribute } => {
-                resolve(subject, attribute, &entity, &groups)
+                resolve(subject, attribute, entity, groups)
                     .ok_or_else(|| Error::invalid(format!("the caller's identity has no value for {source}")))
             }
         });
