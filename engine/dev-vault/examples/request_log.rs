@@ -1,4 +1,4 @@
-//! A secrets engine that logs every request it receives. The differential test with a real Vault runs it on both hosts.
+//! A secrets engine, or an auth method, that logs every request it receives. The differential test with a real Vault runs it on both hosts.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vault_plugin::framework::{
-    Context, Data, Engine, Field, Lease, LeasedSecret, NoFields, Path, SecretType,
+    Context, Data, Engine, Field, Lease, LeasedSecret, Login, NoFields, Path, SecretType, TokenLifetime,
 };
 use vault_plugin::logical::{Error, Operation, Request, SpecialPaths, SystemViewError};
 
 /// Environment variable with the path of the log file, to which each request appends one line of JSON.
 const FILE: &str = "REQUEST_LOG";
+
+/// Environment variable that makes it an auth method.
+const AUTH_METHOD: &str = "REQUEST_LOG_AUTH";
 
 fn main() -> Result<(), vault_plugin::ServeError> {
     vault_plugin::serve(engine)
@@ -20,7 +23,7 @@ fn main() -> Result<(), vault_plugin::ServeError> {
 fn engine() -> Engine<()> {
     let special = SpecialPaths {
         root: vec!["guarded".to_owned()],
-        unauthenticated: vec!["open".to_owned()],
+        unauthenticated: vec!["open".to_owned(), "login".to_owned()],
         ..SpecialPaths::default()
     };
     let paths = ["plain", "guarded", "open"].map(|name| {
@@ -32,7 +35,14 @@ fn engine() -> Engine<()> {
             .on(Operation::Create, "Log the request.", log)
             .on(Operation::Delete, "Log the request.", log)
     });
-    let engine = Engine::new(|| ())
+    let engine = if std::env::var_os(AUTH_METHOD).is_some() {
+        Engine::auth_method(|| ())
+            .path(Path::new("login").field("text", Field::string()).on(Operation::Update, "Log in.", log_in))
+            .on_login_renew(renew_login)
+    } else {
+        Engine::new(|| ())
+    };
+    let engine = engine
         .version("1.0.0")
         .special_paths(special)
         .path(Path::new("lease").on(Operation::Read, "Issue a lease.", issue))
@@ -66,6 +76,22 @@ async fn revoke(cx: Context<()>, _: Value) -> Result<(), Error> {
     append_request(&cx).await
 }
 
+async fn log_in(cx: Context<()>, _: NoFields) -> Result<Login, Error> {
+    append_request(&cx).await?;
+    let lifetime = TokenLifetime { ttl: Duration::from_hours(1), ..TokenLifetime::default() };
+    Ok(Login::new("ann")
+        .policies(["user"])
+        .lifetime(lifetime)
+        .metadata("shown", "text")
+        .group("staff")
+        .internal(json!({"kept": "text"})))
+}
+
+async fn renew_login(cx: Context<()>, _: Value) -> Result<TokenLifetime, Error> {
+    append_request(&cx).await?;
+    Ok(TokenLifetime { ttl: Duration::from_hours(1), ..TokenLifetime::default() })
+}
+
 async fn system(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
     let (host, host_error) = (cx.system(), |error: SystemViewError| Error::internal(error.to_string()));
     let environment = host.plugin_env().await.map_err(host_error)?;
@@ -77,6 +103,7 @@ async fn system(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
         "replication_state": format!("{:?}", host.replication_state().await.map_err(host_error)?),
         "local_mount": host.local_mount().await.map_err(host_error)?,
         "environment": format!("{environment:?}"),
+        "by_policy": host.generate_password("four").await.ok().map(|password| password.expose().to_owned()),
         "password": host.generate_password("unknown").await.err().map(|error| error.to_string()),
         "entity": host.entity("unknown").await.map(|entity| entity.is_some()).map_err(|error| error.to_string()),
         "groups": host.groups_of_entity("unknown").await.map(|groups| groups.len()).map_err(|error| error.to_string()),
@@ -106,6 +133,31 @@ fn describe(request: &Request) -> Value {
             "lease_id": secret.lease_id,
         })
     });
+    let auth = request.auth.as_ref().map(|auth| {
+        json!({
+            "ttl": auth.lease.ttl.as_secs(),
+            "max_ttl": auth.lease.max_ttl.as_secs(),
+            "renewable": auth.lease.renewable,
+            "increment": auth.lease.increment.as_secs(),
+            "has_issue_time": auth.lease.issue_time.is_some(),
+            "internal_data": auth.internal_data,
+            "display_name": auth.display_name,
+            "policies": auth.policies,
+            "token_policies": auth.token_policies,
+            "identity_policies": auth.identity_policies,
+            "metadata": auth.metadata,
+            "period": auth.period.as_secs(),
+            "explicit_max_ttl": auth.explicit_max_ttl.as_secs(),
+            "num_uses": auth.num_uses,
+            "token_type": auth.token_type.as_str(),
+            "bound_cidrs": auth.bound_cidrs,
+            "alias": auth.alias.as_ref().map(|alias| [&alias.name, &alias.mount_type, &alias.mount_accessor]),
+            "groups": auth.group_aliases.iter().map(|alias| [&alias.name, &alias.mount_accessor]).collect::<Vec<_>>(),
+            "client_token": auth.client_token.expose().len(),
+            "accessor": auth.accessor.len(),
+            "entity_id": auth.entity_id,
+        })
+    });
     let connection = request.connection.as_ref().map(|connection| {
         json!({
             "remote_addr": connection.remote_addr,
@@ -118,6 +170,7 @@ fn describe(request: &Request) -> Value {
         "path": request.path,
         "data": request.data,
         "secret": secret,
+        "auth": auth,
         "headers": request.headers,
         // These fields are random or hashed, so only their length can be compared.
         "id": request.id.len(),

@@ -236,16 +236,18 @@ fn create(
 /// Refuses fields of a batch token that only a service token can have.
 fn check_batch_fields(fields: RequestFields<'_>) -> Result<(), ErrorReply> {
     let is_set = |name| Ok::<_, ErrorReply>(!fields.duration(name)?.unwrap_or_default().is_zero());
-    let refused = if is_set("explicit_max_ttl")? {
-        "explicit_max_ttl"
+    // As in Vault, the other fields are not checked if the request has an explicit maximum, even if that is zero.
+    let refused = if !fields.text("explicit_max_ttl")?.is_empty() {
+        is_set("explicit_max_ttl")?.then_some("explicit_max_ttl")
     } else if fields.integer("num_uses")? != 0 {
-        "num_uses"
-    } else if is_set("period")? {
-        "period"
+        Some("num_uses")
     } else {
-        return Ok(());
+        is_set("period")?.then_some("period")
     };
-    Err(ErrorReply::bad_request(format!("batch tokens cannot have \"{refused}\" set")))
+    match refused {
+        None => Ok(()),
+        Some(field) => Err(ErrorReply::bad_request(format!("batch tokens cannot have \"{field}\" set"))),
+    }
 }
 
 /// The policies of a new token: the requested ones or those of the caller, never more than the caller has; and `default`.
@@ -328,8 +330,8 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
         let policies = core.identity_store.rights_of(&token.entity_id)?.policies;
         if !policies.is_empty() {
             data.insert("identity_policies".to_owned(), json!(policies));
+            data.insert("external_namespace_policies".to_owned(), json!({}));
         }
-        data.insert("external_namespace_policies".to_owned(), json!({}));
     }
     if let Some(renewed) = lease.and_then(|lease| lease.renewed) {
         data.insert("last_renewal".to_owned(), Value::String(timestamp(renewed)));

@@ -5,7 +5,7 @@ use vault_plugin::logical::{Map, Operation};
 use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::tokens::Cubbyholes;
+use crate::tokens::{Cubbyholes, TokenKind};
 
 /// Whether the cubbyhole of the caller has a value at `path`.
 pub(crate) fn exists(cubbyholes: &Cubbyholes, caller: &Caller, path: &str) -> Option<bool> {
@@ -56,5 +56,10 @@ pub(crate) fn handle(
 /// The hash of the token of the caller.
 fn owner(caller: &Caller) -> Result<&str, ErrorReply> {
     let token = caller.token.as_ref().ok_or_else(|| ErrorReply::multierror(500, &["client token empty"]))?;
-    Ok(&token.hash)
+    match token.kind {
+        TokenKind::Service => Ok(&token.hash),
+        TokenKind::Batch => {
+            Err(ErrorReply::bad_request("cubbyhole operations are only supported by \"service\" type tokens"))
+        }
+    }
 }

@@ -335,7 +335,11 @@ impl IdentityApi<'_> {
             if !parents.contains_key(member.as_str()) {
                 return Err(ErrorReply::multierror(500, &[&format!("invalid member group ID \"{member}\"")]));
             }
-            if *member == group.id || is_ancestor(&parents, member, &group.id) {
+            if *member == group.id {
+                let text = format!("member group ID \"{member}\" is same as the ID of the group");
+                return Err(ErrorReply::multierror(500, &[&text]));
+            }
+            if is_ancestor(&parents, member, &group.id) {
                 return Err(ErrorReply::bad_request(format!(
                     "cyclic relationship detected for member group ID \"{member}\""
                 )));
@@ -351,6 +355,7 @@ impl IdentityApi<'_> {
             if is_member {
                 other.parent_group_ids.push(group.id.clone());
             }
+            other.touch();
             self.store.put_group(&other)?;
         }
         Ok(())
@@ -371,7 +376,7 @@ impl IdentityApi<'_> {
             "id": group.id,
             "name": group.name,
             "policies": or_null(&group.policies),
-            "member_entity_ids": group.member_entity_ids,
+            "member_entity_ids": or_null(&group.member_entity_ids),
             "parent_group_ids": or_null(&group.parent_group_ids),
             "member_group_ids": or_null(&members),
             "metadata": group.metadata,
@@ -547,9 +552,9 @@ impl IdentityApi<'_> {
             ("", "", "", _, _) if !alias.is_empty() && !accessor.is_empty() => {
                 Ok(Lookup::Alias { name: alias, accessor })
             }
-            ("", "", "", _, _) => Err(ErrorReply::bad_request(
-                "both \"alias_name\" and \"alias_mount_accessor\" needs to be set",
-            )),
+            ("", "", "", _, _) => {
+                Err(ErrorReply::bad_request("both 'alias_name' and 'alias_mount_accessor' needs to be set"))
+            }
             _ => Err(ErrorReply::bad_request("only one query parameter is allowed")),
         }
     }

@@ -43,8 +43,11 @@ pub(crate) enum PasswordPolicyError {
     Invalid(String),
     #[error("passwords must be between {} and {} characters", LENGTHS.start(), LENGTHS.end())]
     Length,
-    #[error("unable to construct test password from provided policy: are the rules impossible?")]
-    Impossible,
+    #[error(
+        "invalid password policy: 1 error occurred:\n\t* specified rules require at least {required} characters but {length} is \
+         specified\n\n"
+    )]
+    TooManyRequired { required: usize, length: usize },
 }
 
 impl PasswordPolicies {
@@ -81,11 +84,12 @@ pub(crate) fn check(text: &str) -> Result<String, PasswordPolicyError> {
     let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let text = decoded.unwrap_or_else(|| text.to_owned());
     let policy = parse(&text)?;
+    let required = policy.rules.iter().map(|rule| rule.min_chars).sum();
+    if required > policy.length {
+        return Err(PasswordPolicyError::TooManyRequired { required, length: policy.length });
+    }
     if !LENGTHS.contains(&policy.length) {
         return Err(PasswordPolicyError::Length);
-    }
-    if policy.rules.iter().map(|rule| rule.min_chars).sum::<usize>() > policy.length {
-        return Err(PasswordPolicyError::Impossible);
     }
     Ok(text)
 }
@@ -189,7 +193,10 @@ mod tests {
     fn an_impossible_policy_is_refused() {
         let error = |text: &str| check(text).unwrap_err().to_string();
         assert!(error(r#"length = 3 rule "charset" { charset = "a" }"#).contains("between 4 and 100"));
-        assert!(error(r#"length = 4 rule "charset" { charset = "a" min-chars = 5 }"#).contains("impossible"));
+        assert!(
+            error(r#"length = 4 rule "charset" { charset = "a" min-chars = 5 }"#)
+                .contains("require at least 5 characters")
+        );
         assert!(error("length = 4").starts_with("invalid password policy: "));
         assert!(error(r#"length = 4 rule "charset" { charset = "" }"#).contains("no charset specified"));
     }

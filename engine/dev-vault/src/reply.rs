@@ -187,6 +187,11 @@ impl ErrorReply {
         listed.and_then(|text| text.strip_suffix("\n\n")).unwrap_or(text)
     }
 
+    /// The same error without the list format of Vault's core.
+    pub(crate) fn without_list_format(self) -> ErrorReply {
+        ErrorReply { text: self.text.is_some().then(|| self.inner_message().to_owned()), ..self }
+    }
+
     pub(crate) fn internal(error: &dyn std::error::Error) -> ErrorReply {
         ErrorReply::multierror(500, &[&error_chain(error)])
     }

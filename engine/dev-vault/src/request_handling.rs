@@ -125,7 +125,7 @@ impl RequestHandler<'_> {
                 if !is_entity_valid || !token.allows_source(request.connection()) {
                     return match self.access {
                         Access::Unauthenticated => Ok(Caller::anonymous()),
-                        Access::Authenticated => Err(ErrorReply::permission_denied()),
+                        Access::Authenticated => Err(ErrorReply::new(403, "permission denied")),
                     };
                 }
                 let acl = self.core.policies.acl(&token.policies, &rights)?;
@@ -251,7 +251,12 @@ impl RequestHandler<'_> {
                 if request.had_existence_check() {
                     plugin_request.mount_accessor = mount.settings().accessor;
                 }
-                let response = mount.call_backend(plugin_request).await?;
+                let response = mount.call_backend(plugin_request).await;
+                // Vault returns the error of a login without its list format.
+                let response = response.map_err(|failure| match self.access {
+                    Access::Unauthenticated => failure.without_list_format(),
+                    Access::Authenticated => failure,
+                })?;
                 self.reply_from_plugin(caller, request, mount, response).await
             }
         }

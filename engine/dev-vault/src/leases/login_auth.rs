@@ -65,7 +65,7 @@ impl LoginAuth {
         }
     }
 
-    /// The login as it is sent to the auth method for a renewal.
+    /// The login in the form that the auth method receives for a renewal.
     pub(crate) fn renewal(&self, issued: SystemTime, increment: Duration) -> Auth {
         Auth {
             lease: LeaseOptions {

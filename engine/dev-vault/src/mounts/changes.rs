@@ -94,7 +94,7 @@ impl<'a> MountChanges<'a> {
 
     /// Enables an auth method.
     pub(crate) async fn enable_auth(&self, settings: MountSettings) -> Result<(), ErrorReply> {
-        if settings.path == TOKEN_MOUNT {
+        if settings.kind == "token" {
             return Err(ErrorReply::bad_request("token credential backend cannot be instantiated"));
         }
         self.enable_plugin(settings).await
@@ -107,6 +107,7 @@ impl<'a> MountChanges<'a> {
             .into_iter()
             .find(|used_path| path.starts_with(used_path) || used_path.starts_with(&path))
         {
+            let used_path = used_path.strip_prefix(AUTH_PREFIX).unwrap_or(&used_path);
             return Err(ErrorReply::bad_request(format!("path is already in use at {used_path}")));
         }
         let runtime = &self.mounts.runtime;
@@ -134,6 +135,9 @@ impl<'a> MountChanges<'a> {
     /// such mount.
     pub(crate) async fn taint(&self, path: &str) -> Result<Option<Arc<Mount>>, ErrorReply> {
         let Some(mount) = self.mounts.get(path) else { return Ok(None) };
+        if path == TOKEN_MOUNT {
+            return Err(ErrorReply::bad_request("token credential backend cannot be disabled"));
+        }
         if !matches!(mount.backend(), MountBackend::Plugin(_)) {
             return Err(ErrorReply::bad_request(format!("cannot unmount \"{path}\"")));
         }

@@ -129,7 +129,8 @@ fn rule(path: String, entries: Attributes) -> Result<Rule, PolicyError> {
         capabilities = BTreeSet::from([Deny]);
     }
     let path = path.strip_prefix('/').unwrap_or(&path).to_owned();
-    if let Err(error) = path.parse::<IdentityTemplate>() {
+    // As in Vault, an unknown placeholder is valid, and matches nothing.
+    if let Err(error @ IdentityTemplateError::Unbalanced) = path.parse::<IdentityTemplate>() {
         return Err(PolicyError::Template { path, error });
     }
     Ok(Rule { policy: String::new(), path, capabilities })

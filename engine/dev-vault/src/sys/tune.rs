@@ -54,10 +54,12 @@ pub(super) fn write(
         updated.plugin_version =
             catalog.validate_tuned_version(current.plugin_type(), &current.kind, &version)?;
     }
-    if fields.raw("default_lease_ttl").is_some() {
+    // The CLI sends an empty text for what it does not change.
+    let is_given = |name| fields.raw(name).is_some_and(|raw| raw.as_str() != Some(""));
+    if is_given("default_lease_ttl") {
         updated.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
     }
-    if fields.raw("max_lease_ttl").is_some() {
+    if is_given("max_lease_ttl") {
         updated.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
     }
     let limits = mounts.system_limits();

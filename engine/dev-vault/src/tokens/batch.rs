@@ -1,4 +1,4 @@
-//! Batch tokens: a token that is not stored, because it contains its record.
+//! Batch tokens: the server does not store them, because each contains its record.
 //!
 //! Vault encrypts the record. A development server has no keys: the record is readable, and authenticated by a keyed hash.
 
