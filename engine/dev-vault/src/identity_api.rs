@@ -167,7 +167,10 @@ impl IdentityApi<'_> {
                     entity.aliases.iter().map(|alias| Value::Object(self.summarize_alias(alias))).collect();
                 entry.insert("aliases".to_owned(), aliases.into());
             }
-            info.insert(entity.id, Value::Object(entry));
+            // As in Vault, a list by name has no details, which are keyed by ID.
+            if by == "id" {
+                info.insert(entity.id, Value::Object(entry));
+            }
         }
         Ok(Some(list_with_info(keys, info)))
     }
@@ -258,6 +261,7 @@ impl IdentityApi<'_> {
             let mut entry = self.summarize_alias(&alias);
             entry.remove("id");
             entry.insert("canonical_id".to_owned(), json!(alias.canonical_id));
+            entry.insert("metadata".to_owned(), or_null(&alias.metadata));
             entry.insert("custom_metadata".to_owned(), or_null(&alias.custom_metadata));
             entry.insert("local".to_owned(), json!(alias.local));
             info.insert(alias.id.clone(), Value::Object(entry));
@@ -408,7 +412,9 @@ impl IdentityApi<'_> {
             if let Some(alias) = &group.alias {
                 entry.insert("alias".to_owned(), Value::Object(self.summarize_alias(alias)));
             }
-            info.insert(group.id, Value::Object(entry));
+            if by == "id" {
+                info.insert(group.id, Value::Object(entry));
+            }
         }
         Ok(Some(list_with_info(keys, info)))
     }
@@ -502,6 +508,7 @@ impl IdentityApi<'_> {
             let mut entry = self.summarize_alias(&alias);
             entry.remove("id");
             entry.insert("canonical_id".to_owned(), json!(alias.canonical_id));
+            entry.insert("metadata".to_owned(), or_null(&alias.metadata));
             entry.insert("custom_metadata".to_owned(), or_null(&alias.custom_metadata));
             entry.insert("local".to_owned(), json!(alias.local));
             info.insert(alias.id.clone(), Value::Object(entry));

@@ -218,8 +218,9 @@ impl RequestHandler<'_> {
             MountBackend::Cubbyhole => Ok(cubbyhole::exists(&self.core.cubbyholes, caller, &self.path)),
             MountBackend::Plugin(engine) => {
                 let mut plugin_request = self.plugin_request(request, caller, mount);
-                // Vault sets the name of the caller after the existence check.
+                // Vault sets the name and the entity of the caller after the existence check.
                 plugin_request.display_name.clear();
+                plugin_request.entity_id.clear();
                 match engine.existence_check(plugin_request).await {
                     // The request itself then fails, because the path does not exist or supports no writes.
                     Err(ErrorReply { status: 404 | 405, .. }) => Ok(None),

@@ -142,7 +142,10 @@ impl<'a> MountChanges<'a> {
             return Err(ErrorReply::bad_request(format!("cannot unmount \"{path}\"")));
         }
         self.mounts.update(&mount, |settings| settings.tainted = true)?;
-        mount.roll_back(&self.mounts.log).await;
+        // Vault rolls back only secrets engines.
+        if !path.starts_with(AUTH_PREFIX) {
+            mount.roll_back(&self.mounts.log).await;
+        }
         Ok(Some(mount))
     }
 
