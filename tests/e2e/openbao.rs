@@ -136,6 +136,40 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
 }
 
 #[tokio::test]
+async fn vtp_902_a_namespace_that_the_token_cannot_see() {
+    let lab = Lab::openbao().await;
+    lab.register(&lab.description(&["custom"], "1h")).await.success();
+    lab.vault.request("POST", "sys/namespaces/team", Some(json!({}))).await.success();
+    let whole = lab.program.run(["manifests", "policy", "--name", NAME, "--mount", "custom"]).await.success();
+    let denied = r#"path "team/sys/mounts" { capabilities = ["deny"] }"#;
+    let set_policy = async |policy: String| {
+        let body = json!({"policy": policy});
+        lab.vault.request("PUT", "sys/policies/acl/operator", Some(body)).await.success();
+    };
+    set_policy(format!("{whole}\n{denied}")).await;
+    let token = json!({"policies": ["operator"]});
+    let token = lab.vault.request("POST", "auth/token/create", Some(token)).await.success();
+    let operator = Program::new(BINARY)
+        .env("VAULT_ADDR", lab.vault.address())
+        .env("VAULT_TOKEN", token["auth"]["client_token"].as_str().unwrap());
+    let findings = async || operator.run(["doctor", "--output", "json"]).await.json()["findings"].clone();
+
+    let found = findings().await;
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found:#}");
+    assert_eq!((&found[0]["id"], &found[0]["subject"]), (&json!("VTP-902"), &json!("namespace team")));
+    for command in [&["gc", "--yes"][..], &["deregister", NAME, "--version", VERSION, "--yes"]] {
+        let refused = operator.run(command).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains(r#"path "team/sys/mounts""#), "{}", refused.stderr);
+    }
+
+    // As the remediation says.
+    set_policy(whole).await;
+    assert_eq!(findings().await, json!([]));
+    operator.run(["gc", "--yes"]).await.success();
+}
+
+#[tokio::test]
 async fn a_registration_in_a_namespace_is_refused_and_says_where_the_catalog_is() {
     let lab = Lab::openbao().await;
     lab.vault.request("POST", "sys/namespaces/team", Some(json!({}))).await.success();

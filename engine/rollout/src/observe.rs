@@ -417,11 +417,13 @@ impl Observer<'_> {
 
     /// Checks whether plugins respond.
     async fn check_mounts_respond(&self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
-        let ServerSnapshot { consumers, catalog, .. } = snapshot;
+        let ServerSnapshot { consumers, child_namespace_mounts, catalog, .. } = snapshot;
+        let own = consumers.iter_mut().map(|(path, mount)| (path.as_str(), mount));
+        let all = own.chain(child_namespace_mounts.iter_mut().map(|(path, mount)| (path.as_str(), mount)));
         // A connection has no help, and each of its requests would need a database.
-        let mounts = consumers.iter_mut().filter(|(path, _)| path.kind() != PluginType::Database);
+        let mounts = all.filter(|(_, mount)| mount.kind != PluginType::Database);
         for (path, mount) in mounts.filter(|(_, mount)| is_external(mount, catalog)) {
-            mount.health = self.mount_health(path.as_str()).await?;
+            mount.health = self.mount_health(path).await?;
         }
         Ok(())
     }

@@ -143,6 +143,9 @@ pub struct ConsumerObserved {
     pub running_version: String,
     /// Hex sha256 of the running binary; empty for built-in plugins. Of a connection, that of its version in the catalog.
     pub running_sha256: String,
+    /// Namespace, relative to that of the request and with a trailing slash; `None` if it is that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Accessor, which identifies the mount across path changes.
     pub accessor: String,
     /// UUID, which identifies its storage.

@@ -1,5 +1,7 @@
 //! Checks of the permissions of the token, and the list of what could not be observed.
 
+use std::collections::BTreeMap;
+
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
 use crate::observed::deployment::{DirectoryState, PluginStorage};
@@ -17,8 +19,50 @@ const NO_SUDO: FindingKind = FindingKind {
     verified_by: VerifiedBy::E2eTest("doctor::permissions::vtp_901_a_token_may_not_change_the_catalog"),
 };
 
-pub(super) const ALL: &[&FindingKind] = &[&NO_SUDO];
-pub(super) const CHECKS: &[Check] = &[sudo];
+const NAMESPACE_NOT_VISIBLE: FindingKind = FindingKind {
+    id: "VTP-902",
+    title: "this token cannot see all namespaces",
+    severity: Severity::Note,
+    consequence: "`gc` and `deregister` refuse to remove anything, because a mount that this token cannot see may run the version. Running plugins are not affected.",
+    remediation: "Use a token of the root namespace. Give its policy `list` on sys/namespaces and +/sys/namespaces, and `read` on +/sys/mounts and +/sys/auth. Each deeper level of namespaces needs these rules with one more `+/`. `vault-token-plugin manifests policy` prints them.",
+    log_patterns: &[],
+    verified_by: VerifiedBy::E2eTest("openbao::vtp_902_a_namespace_that_the_token_cannot_see"),
+};
+
+pub(super) const ALL: &[&FindingKind] = &[&NO_SUDO, &NAMESPACE_NOT_VISIBLE];
+pub(super) const CHECKS: &[Check] = &[sudo, invisible_namespaces];
+
+/// The lists of a namespace that tell what runs in it and below.
+const NAMESPACE_LISTS: [&str; 3] = ["sys/namespaces", "sys/mounts", "sys/auth"];
+
+/// One finding for each namespace of which a list is denied. Without the mounts of the client's own namespace, doctor reports that.
+fn invisible_namespaces(observed: &Observed) -> Vec<Finding> {
+    if !observed.server.has_active_node {
+        return Vec::new();
+    }
+    let mut denied: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in &observed.caller.denied {
+        let Some(namespace) = NAMESPACE_LISTS.iter().find_map(|list| path.strip_suffix(list)) else {
+            continue;
+        };
+        if namespace.is_empty() && path != "sys/namespaces" {
+            continue;
+        }
+        if namespace.is_empty() || namespace.ends_with('/') {
+            denied.entry(namespace).or_default().push(path);
+        }
+    }
+    let finding = |(namespace, paths): (&str, Vec<&str>)| {
+        let subject = match (namespace, &observed.namespace) {
+            ("", None) => "the namespaces below the root namespace".to_owned(),
+            ("", Some(own)) => format!("the namespaces below {own}"),
+            (child, _) => format!("namespace {}", child.trim_end_matches('/')),
+        };
+        NAMESPACE_NOT_VISIBLE
+            .finding(subject, format!("the server denies this token access to {}", paths.join(", ")))
+    };
+    denied.into_iter().map(finding).collect()
+}
 
 fn sudo(observed: &Observed) -> Vec<Finding> {
     let capabilities = observed.caller.capabilities.iter().flatten();

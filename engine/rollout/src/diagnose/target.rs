@@ -38,9 +38,8 @@ const PARTS_OF_SERVER: [&str; 8] =
 
 /// Returns a finding for each consumer that would not work on a server with the catalog `target`, and what could not be read.
 pub fn diagnose_move(observed: &Observed, target: &[ListedPlugin]) -> (Vec<Finding>, Vec<Unobserved>) {
-    let of_children = observed.child_namespace_mounts.iter().map(|(path, mount)| (path.as_str(), mount));
-    let consumers = observed.consumers.iter().map(|(path, mount)| (path.as_str(), mount)).chain(of_children);
-    let of_plugins = consumers.filter(|(_, consumer)| !PARTS_OF_SERVER.contains(&consumer.plugin.as_str()));
+    let of_plugins =
+        observed.all_consumers().filter(|(_, consumer)| !PARTS_OF_SERVER.contains(&consumer.plugin.as_str()));
     let mut findings: Vec<Finding> =
         of_plugins.filter_map(|(path, consumer)| check(observed, path, consumer, target)).collect();
     findings.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));

@@ -6,7 +6,7 @@ use vault_api::catalog::PluginType;
 use vault_api::{database, mounts, namespaces};
 
 use super::query::{ObserveScope, StandbyRestarts};
-use super::{ObserveError, Observer, ServerSnapshot};
+use super::{INTERNAL_MOUNTS, ObserveError, Observer, ServerSnapshot};
 use crate::consumer::Consumer;
 use crate::goal::{Goal, ReloadTarget};
 use crate::observed::{CatalogEntry, ConsumerObserved};
@@ -84,6 +84,10 @@ impl Observer<'_> {
             let children = self.request(&path, &list).await?.unwrap_or_default();
             for child in children {
                 let child = format!("{parent}{}/", child.trim_end_matches('/'));
+                let in_child = |observed: ConsumerObserved| ConsumerObserved {
+                    namespace: Some(child.clone()),
+                    ..observed
+                };
                 let path = format!("{child}sys/mounts");
                 let list = namespaces::ListMounts { namespace: child.clone() };
                 let listed = self.request(&path, &list).await?.unwrap_or_default();
@@ -99,11 +103,16 @@ impl Observer<'_> {
                     let engines: Vec<String> = engines.map(|(path, _)| format!("{child}{path}")).collect();
                     for engine in engines {
                         let connections = self.connections(&engine).await?.into_iter();
-                        all.extend(connections.map(|(path, observed)| (path.to_string(), observed)));
+                        all.extend(
+                            connections.map(|(path, observed)| (path.to_string(), in_child(observed))),
+                        );
                     }
                 }
                 all.extend(
-                    found.into_iter().map(|(consumer, observed)| (format!("{child}{consumer}"), observed)),
+                    found
+                        .into_iter()
+                        .filter(|(consumer, _)| !INTERNAL_MOUNTS.contains(&consumer.as_str()))
+                        .map(|(consumer, observed)| (format!("{child}{consumer}"), in_child(observed))),
                 );
                 pending.push(child);
             }
@@ -188,6 +197,7 @@ impl ConsumerObserved {
             configured_version,
             running_version,
             running_sha256,
+            namespace: None,
             accessor,
             uuid,
             warnings: Vec::new(),

@@ -35,10 +35,10 @@ impl<'a> ObserveScope<'a> {
 }
 
 impl ObserveScope<'_> {
-    /// Whether the mounts of other namespaces are needed: to remove versions, to move mounts by a pin, and to move all of them
-    /// to another server.
+    /// Whether the mounts of other namespaces are needed: to show them, to remove versions, to move mounts by a pin, and to move all of
+    /// them to another server.
     pub(super) fn needs_namespaces(self, pins: &Pins) -> bool {
-        if let Self::Consumers = self {
+        if let Self::Consumers | Self::Health | Self::Deep = self {
             return true;
         }
         match self.goal() {

@@ -23,7 +23,7 @@ impl Observed {
     }
 
     /// All consumers, with their paths relative to this namespace; those of child namespaces too.
-    pub(crate) fn all_consumers(&self) -> impl Iterator<Item = (&str, &ConsumerObserved)> {
+    pub fn all_consumers(&self) -> impl Iterator<Item = (&str, &ConsumerObserved)> {
         let own = self.consumers.iter().map(|(path, consumer)| (path.as_str(), consumer));
         own.chain(self.child_namespace_mounts.iter().map(|(path, consumer)| (path.as_str(), consumer)))
     }

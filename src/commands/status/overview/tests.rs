@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use rollout::{
-    Architecture, Caller, DeploymentKind, DirectoryState, FileIssues, MountHealth, NodeServer, OtherNodes,
-    PluginFile, PodUpdateStrategy, Process, Raft, RunningVersion, SealType, Server, WriteObserved,
+    Architecture, Caller, Consumer, DeploymentKind, DirectoryState, FileIssues, MountHealth, NodeServer,
+    OtherNodes, PluginFile, PodUpdateStrategy, Process, Raft, RunningVersion, SealType, Server,
+    WriteObserved,
 };
 use vault_api::health::Product;
 use vault_api::pins::Pin;
