@@ -94,7 +94,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand de
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l env -d 'Environment of the plugin; KEY=@FILE reads a file' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l mount -d 'Path to mount the plugin at [default: from the name]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l smoke -d 'Path to read as a smoke test, like creds/developer' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l login -d 'Login to try on an auth method, like login/ann password=@FILE' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l login -d 'Login to try, like login/ann password=@FILE' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l listen -d 'Address to listen on [default: 127.0.0.1:8200]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l data -d 'Directory to store data in [default: in memory]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l server -d 'Server: vault, bao or a path' -r

@@ -30,7 +30,7 @@ struct Role {
 struct Guest {
     name: String,
     role: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     groups: Vec<String>,
 }
 

@@ -18,11 +18,11 @@ use crate::key_value;
 /// The login of `dev`.
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
-    /// Login to try on an auth method, like login/ann password=@FILE
+    /// Login to try, like login/ann password=@FILE
     ///
-    /// The path is below the mount. The token is looked up, renewed if it can be renewed, and revoked. KEY=@FILE reads a file, and KEY=-
+    /// For an auth method. The path is below the mount, and the data follow as KEY=VALUE. The token is looked up, renewed if it can be renewed, and revoked. KEY=@FILE reads a file, and KEY=-
     /// reads standard input; pass secrets in one of these two ways.
-    #[arg(long, num_args = 1.., value_names = ["PATH", "KEY=VALUE"])]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
     login: Vec<String>,
 }
 
