@@ -82,7 +82,7 @@ fn sudo(observed: &Observed) -> Vec<Finding> {
 pub(super) fn unread(observed: &Observed) -> Vec<Unobserved> {
     let mut list = Vec::new();
     let mut add = |subject: &str, reason: &str| {
-        list.push(Unobserved { subject: subject.into(), reason: reason.into() })
+        list.push(Unobserved { subject: subject.into(), reason: reason.into() });
     };
     if !shows(observed) {
         add(
