@@ -285,7 +285,7 @@ mod tests {
         identity.put_group(&parent).unwrap();
         let mut group = GroupRecord::new("staff".to_owned(), GroupKind::External);
         group.policies = vec!["reader".to_owned()];
-        group.parent_group_ids = vec![parent.id.clone()];
+        group.parent_group_ids = vec![parent.id];
         group.alias = Some(AliasRecord::new(&group.id, "staff", MOUNT.accessor, MOUNT.kind));
         identity.put_group(&group).unwrap();
 
