@@ -1,6 +1,6 @@
-//! `-f plugin.yaml`: a complete registration in one file, for CI.
+//! `-f plugin.yaml`: complete registrations in one file, for CI.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,13 @@ use rollout::DesiredValue;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use vault_api::SecretString;
+use vault_api::catalog::PluginType;
 
 use crate::error::CommandError;
 use crate::key_value;
 use yaml::YamlError;
 
-/// The file. Relative paths in it start at its directory. Flags take precedence.
+/// One document of the file, which describes one plugin. Relative paths in it start at the directory of the file. Flags take precedence.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginYaml {
@@ -58,6 +59,8 @@ pub struct PluginSection {
 pub struct MountSection {
     /// As in `vault secrets enable -path` or `vault auth enable -path`.
     pub path: String,
+    /// Child namespace.
+    pub namespace: Option<String>,
     /// Mount-relative path to data.
     #[serde(default, deserialize_with = "null_as_empty_data")]
     pub write: BTreeMap<String, BTreeMap<String, Value>>,
@@ -87,7 +90,7 @@ pub struct LoginSection {
 }
 
 /// Where the plugins of the server are: one of these.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentSection {
     /// On this machine.
@@ -115,7 +118,7 @@ pub struct KubernetesSection {
 }
 
 /// A plugin directory of this machine.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalSection {
     /// The directory.
@@ -131,18 +134,66 @@ enum SecretReference {
 }
 
 impl PluginYaml {
-    /// Reads the file.
+    /// Reads all documents of the file, of which there is at least one.
     ///
     /// # Errors
-    /// If it cannot be read, is not YAML, or has an unknown key.
-    pub fn read(path: &Path) -> Result<Self, CommandError> {
+    /// If it cannot be read, is not YAML, has an unknown key, or does not name each of several plugins.
+    pub fn read(path: &Path) -> Result<Vec<Self>, CommandError> {
         let text = fs::read_to_string(path).map_err(|source| {
             CommandError::usage(format!("could not read {}", path.display())).caused_by(source)
         })?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-        Self::parse(&text, directory).map_err(|source| {
+        Self::parse(&text, &directory).map_err(|source| {
             CommandError::usage(format!("could not parse {}", path.display())).caused_by(source)
         })
+    }
+
+    /// Reads the documents of a file that describe a plugin, or all of them. A file of one document describes any plugin.
+    ///
+    /// # Errors
+    /// As [`PluginYaml::read`], and if there is none.
+    pub fn read_plugin(path: &Path, name: Option<&str>) -> Result<Vec<Self>, CommandError> {
+        let mut documents = Self::read(path)?;
+        let Some(name) = name.filter(|_| documents.len() > 1) else { return Ok(documents) };
+        let names = plugin_names(&documents);
+        documents.retain(|document| document.plugin.name.as_deref() == Some(name));
+        if documents.is_empty() {
+            return Err(CommandError::usage(format!("{} does not describe {name}", path.display()))
+                .hint(format!("It describes {names}.")));
+        }
+        Ok(documents)
+    }
+
+    /// As [`PluginYaml::read_plugin`], for a command that needs a single plugin, of one type if it is given. Without a file, the document is
+    /// empty.
+    ///
+    /// # Errors
+    /// As there, and if there are several.
+    pub fn read_one(
+        path: Option<&Path>,
+        name: Option<&str>,
+        kind: Option<PluginType>,
+    ) -> Result<Self, CommandError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let mut documents = Self::read_plugin(path, name)?;
+        if let Some(kind) = kind.filter(|_| documents.len() > 1) {
+            let default = PluginType::default();
+            documents.retain(|document| {
+                document.plugin.kind.as_deref().unwrap_or(default.as_str()) == kind.as_str()
+            });
+        }
+        match (documents.pop(), documents.as_slice()) {
+            (Some(document), []) => Ok(document),
+            (None, _) => Err(CommandError::usage(format!(
+                "{} does not describe a plugin of this type",
+                path.display()
+            ))),
+            (Some(last), others) => {
+                let names = plugin_names(others.iter().chain([&last]));
+                Err(CommandError::usage(format!("{} describes several plugins", path.display()))
+                    .hint(format!("Name one of them: {names}. Plugins of the same name also need --type.")))
+            }
+        }
     }
 
     /// The plugin directory on this machine, relative to the working directory.
@@ -201,17 +252,57 @@ impl PluginYaml {
         }
     }
 
-    fn parse(text: &str, directory: PathBuf) -> Result<Self, YamlError> {
-        let yaml = yaml::from_str::<Option<Self>>(text)?.unwrap_or_default();
+    fn parse(text: &str, directory: &Path) -> Result<Vec<Self>, YamlError> {
+        let mut documents: Vec<Self> = yaml::from_str_multiple(text)?;
+        let shared = documents.first().and_then(|first| first.deployment.clone());
+        for document in &mut documents {
+            document.check()?;
+            document.directory = directory.to_owned();
+            if document.deployment.is_none() {
+                document.deployment.clone_from(&shared);
+            }
+        }
+        if documents.len() > 1 {
+            check_names(&documents)?;
+        }
+        if documents.is_empty() {
+            documents.push(Self { directory: directory.to_owned(), ..Self::default() });
+        }
+        Ok(documents)
+    }
+
+    fn check(&self) -> Result<(), YamlError> {
         let is_ambiguous = |it: &DeploymentSection| it.local.is_some() == it.kubernetes.is_some();
-        if yaml.deployment.as_ref().is_some_and(is_ambiguous) {
+        if self.deployment.as_ref().is_some_and(is_ambiguous) {
             return Err(YamlError::new("deployment is either local or kubernetes"));
         }
-        if yaml.kubernetes().is_some_and(|it| it.statefulset.is_some() && it.selector.is_some()) {
+        if self.kubernetes().is_some_and(|it| it.statefulset.is_some() && it.selector.is_some()) {
             return Err(YamlError::new("deployment.kubernetes has either statefulset or selector"));
         }
-        Ok(Self { directory, ..yaml })
+        Ok(())
     }
+}
+
+/// Checks that each of several plugins has a name, and that none is described twice.
+fn check_names(documents: &[PluginYaml]) -> Result<(), YamlError> {
+    let mut known = BTreeSet::new();
+    for (number, PluginYaml { plugin, .. }) in documents.iter().enumerate() {
+        let Some(name) = &plugin.name else {
+            return Err(YamlError::new(format!(
+                "document {} has no plugin.name, which a file of several plugins needs",
+                number + 1
+            )));
+        };
+        if !known.insert((plugin.kind.as_deref().unwrap_or_default(), name)) {
+            return Err(YamlError::new(format!("document {} describes {name} again", number + 1)));
+        }
+    }
+    Ok(())
+}
+
+fn plugin_names<'a>(documents: impl IntoIterator<Item = &'a PluginYaml>) -> String {
+    let names = documents.into_iter().filter_map(|document| document.plugin.name.as_deref());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// A section without content is null in YAML, and counts as missing.
@@ -241,6 +332,13 @@ mod tests {
 
     use super::*;
 
+    /// The only document of a text.
+    fn parse(text: &str) -> Result<PluginYaml, YamlError> {
+        let mut documents = PluginYaml::parse(text, Path::new("deploy"))?;
+        assert_eq!(documents.len(), 1, "{text}");
+        Ok(documents.remove(0))
+    }
+
     const WHOLE: &str = r#"
 plugin: {name: custom-plugin, type: secret, version: 1.2.3, binary: ./vault-token-plugin, args: [serve], env: {}}
 mounts:
@@ -254,7 +352,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
 
     #[test]
     fn the_file_of_the_manual_is_understood() {
-        let yaml = PluginYaml::parse(WHOLE, PathBuf::from("deploy")).expect("the file");
+        let yaml = parse(WHOLE).expect("the file");
         assert_eq!(yaml.plugin.version.as_deref(), Some("1.2.3"));
         assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
         assert!(matches!(&yaml.mounts[0].smoke, Some(SmokeSection::Path(path)) if path == "creds/developer"));
@@ -274,7 +372,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
             "deployment: {docker: {}}",
             "site: {local: {plugin_dir: /p}}",
         ] {
-            assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 
@@ -282,7 +380,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
     fn text_needs_no_quotes() {
         let text =
             "plugin: {name: 010, version: 1.10, args: [1, yes, 010, true, 1.50, '']}\nmounts: [{path: on}]\n";
-        let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
+        let yaml = parse(text).expect("a file");
         assert_eq!(
             (yaml.plugin.name.as_deref(), yaml.plugin.version.as_deref()),
             (Some("010"), Some("1.10"))
@@ -294,7 +392,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
     #[test]
     fn data_of_a_mount_has_the_types_of_yaml_1_2() {
         let text = "mounts: [{path: a, write: {config: {a: 010, b: yes, c: 1, d: ~, e: true, f: 1.50, g: 2026-01-01}}}]";
-        let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
+        let yaml = parse(text).expect("a file");
         let expected =
             json!({"a": "010", "b": "yes", "c": 1, "d": null, "e": true, "f": 1.5, "g": "2026-01-01"});
         assert_eq!(json!(yaml.mounts[0].write["config"]), expected);
@@ -311,7 +409,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
             "deployment:",
             "plugin: ~\nmounts: null\n",
         ] {
-            let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
+            let yaml = parse(text).expect(text);
             assert!(
                 yaml.plugin.args.is_empty() && yaml.plugin.env.is_empty() && yaml.mounts.is_empty(),
                 "{text}"
@@ -319,7 +417,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
             assert!(yaml.plugin.version.is_none() && yaml.deployment.is_none(), "{text}");
         }
         for text in ["mounts:\n- path: a\n  write:\n", "mounts:\n- path: a\n  write:\n    config:\n"] {
-            let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
+            let yaml = parse(text).expect(text);
             assert!(yaml.mounts[0].write.values().all(BTreeMap::is_empty), "{text}");
         }
     }
@@ -334,13 +432,13 @@ deployment: {local: {plugin_dir: /vault/plugins}}
             "mounts: [{path: a, write: {c: {x: 1, x: 2}}}]",
             "mounts: [{path: a, write: {c: {x: 1}, c: {y: 2}}}]",
         ] {
-            assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 
     #[track_caller]
     fn check_not_repeated(text: &str) {
-        let error = PluginYaml::parse(text, PathBuf::new()).expect_err(text);
+        let error = parse(text).expect_err(text);
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("hunter") && shown.contains("line"), "{text}: {shown}");
     }
@@ -392,7 +490,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
     fn a_deployment_is_here_or_in_a_cluster() {
         let text =
             "deployment: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
-        let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
+        let yaml = parse(text).expect("a file");
         assert_eq!(yaml.kubernetes().expect("a cluster").namespace.as_deref(), Some("vault-system"));
         assert_eq!(yaml.plugin_dir(), None);
         for text in [
@@ -401,7 +499,49 @@ deployment: {local: {plugin_dir: /vault/plugins}}
             "deployment: {kubernetes: {statefulset: a, selector: b=c}}",
             "deployment: {kubernetes: {pod: vault-0}}",
         ] {
-            assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_describes_several_plugins() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("plugin.yaml");
+        let text = "plugin: {name: a}\ndeployment: {local: {plugin_dir: /p}}\n---\nplugin: {name: b, type: auth}\n---\n\
+            plugin: {name: b}\ndeployment: {kubernetes: {}}\n";
+        fs::write(&path, text).expect("a file");
+        let all = PluginYaml::read_plugin(&path, None).expect("the file");
+        let directories: Vec<Option<PathBuf>> = all.iter().map(PluginYaml::plugin_dir).collect();
+        assert_eq!(
+            directories,
+            [Some("/p".into()), Some("/p".into()), None],
+            "the first deployment is shared"
+        );
+        assert_eq!(PluginYaml::read_plugin(&path, Some("b")).expect("the file").len(), 2);
+        let one = |name, kind| PluginYaml::read_one(Some(&path), name, kind);
+        assert_eq!(one(Some("a"), None).expect("a plugin").plugin.name.as_deref(), Some("a"));
+        let auth = one(Some("b"), Some(PluginType::Auth)).expect("a plugin");
+        assert_eq!(auth.plugin.kind.as_deref(), Some("auth"));
+        assert!(one(Some("b"), Some(PluginType::Secret)).expect("a plugin").kubernetes().is_some());
+        for (name, kind, expected) in [
+            (None, None, "Name one of them: a, b, b."),
+            (Some("b"), None, "Plugins of the same name also need --type."),
+            (Some("b"), Some(PluginType::Database), "does not describe a plugin of this type"),
+            (Some("c"), None, "It describes a, b, b."),
+        ] {
+            let error = one(name, kind).expect_err("no single plugin").render();
+            assert!(error.contains(expected), "{name:?} {kind:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_of_several_plugins_has_its_own_name() {
+        for (text, expected) in [
+            ("plugin: {name: a}\n---\nplugin: {version: 1.0.0}\n", "document 2 has no plugin.name"),
+            ("plugin: {name: a}\n---\nplugin: {name: a, version: 1.0.0}\n", "document 2 describes a again"),
+        ] {
+            let error = PluginYaml::parse(text, Path::new("")).expect_err(text);
+            assert!(error.to_string().starts_with(expected), "{error}");
         }
     }
 
@@ -411,10 +551,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
         fs::create_dir(directory.path().join("layout")).expect("a directory");
         let image = |image: &str| {
             let text = format!("plugin: {{image: {image}}}");
-            PluginYaml::parse(&text, directory.path().to_owned())
-                .expect("the file")
-                .image()
-                .expect("an image")
+            PluginYaml::parse(&text, directory.path()).expect("the file")[0].image().expect("an image")
         };
         assert_eq!(image("registry.example.com/team/a:1"), "registry.example.com/team/a:1");
         assert_eq!(Path::new(&image("./layout")), directory.path().join("./layout"));
@@ -436,7 +573,7 @@ deployment: {local: {plugin_dir: /vault/plugins}}
     fn a_secret_is_followed_and_never_written_out() {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("api-key"), "hunter2\n").expect("a file");
-        let yaml = PluginYaml::parse(WHOLE, directory.path().to_owned()).expect("the file");
+        let yaml = &PluginYaml::parse(WHOLE, directory.path()).expect("the file")[0];
         let desired =
             yaml.resolve_value("api_key", &yaml.mounts[0].write["config"]["api_key"]).expect("a value");
         assert!(matches!(desired, DesiredValue::Secret(secret) if secret.expose() == "hunter2"));

@@ -182,6 +182,18 @@ pub(crate) async fn execute(
     }
 }
 
+/// Checks that a goal can be pursued. Changes nothing.
+///
+/// # Errors
+/// If the plan cannot be made.
+pub(crate) async fn check_plan(
+    environment: &Environment,
+    goal: &Goal,
+    ui: &mut Ui,
+) -> Result<(), CommandError> {
+    plan_when_ready(environment, goal, ui).await.map(drop)
+}
+
 /// Returns the plan once a node is active and the nodes that it needs are ready, which takes seconds after a failover.
 async fn plan_when_ready(
     environment: &Environment,

@@ -38,6 +38,11 @@ pub(crate) struct MountData {
 }
 
 impl MountDataArgs {
+    /// Whether there is no flag.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.config.is_empty() && self.role.is_empty() && self.write.is_empty()
+    }
+
     /// Reads the files and the standard input that the flags refer to.
     ///
     /// # Errors

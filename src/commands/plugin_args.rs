@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueHint};
 use rollout::{DowngradePolicy, Durability, Version};
+use vault_api::catalog::PluginType;
 
 use super::plugin_image::ExtractedBinary;
 use super::plugin_name;
+use crate::config::PluginYaml;
 use crate::error::CommandError;
 
 /// The plugin that a command installs.
@@ -28,6 +30,8 @@ pub(crate) struct PluginArgs {
     #[command(flatten)]
     pub(crate) directory: PluginDirArgs,
     /// Read plugin.yaml; flags take precedence
+    ///
+    /// Of a file that describes several plugins, PLUGIN selects one.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// Allow moving mounts to an older version
@@ -74,6 +78,26 @@ pub(crate) struct DurabilityArgs {
 pub(crate) const SAFETY_HEADING: &str = "Safety options";
 
 impl PluginArgs {
+    /// The document of plugin.yaml that describes the plugin.
+    ///
+    /// # Errors
+    /// If the file is invalid, or describes several plugins without PLUGIN.
+    pub(crate) fn document(&self, kind: Option<PluginType>) -> Result<PluginYaml, CommandError> {
+        PluginYaml::read_one(self.file.as_deref(), self.plugin.as_deref(), kind)
+    }
+
+    /// The first flag that is about a single plugin.
+    pub(crate) fn flag_for_one_plugin(&self) -> Option<&'static str> {
+        let given = [
+            ("--binary", self.binary.is_some()),
+            ("--image", self.durability.image.is_some()),
+            ("--version", self.version.is_some()),
+            ("--arg", !self.launch.args.is_empty()),
+            ("--env", !self.launch.env.is_empty()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+
     pub(crate) fn downgrade(&self) -> DowngradePolicy {
         if self.allow_downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse }
     }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rollout::{Binary, Consumer, DesiredMount, DesiredWrite, ProbeOutcome, Refusal, SmokeRequest, Version};
+use rollout::{
+    Binary, Consumer, DesiredMount, DesiredWrite, Observed, ProbeOutcome, Refusal, SmokeRequest, Version,
+};
 use serde_json::Value;
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::commands::mount_data;
 use crate::commands::smoke_args::check_smoke_data;
-use crate::config::{LoginSection, PluginYaml, SmokeSection};
+use crate::config::{LoginSection, MountSection, PluginYaml, SmokeSection};
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -30,6 +32,7 @@ pub(crate) fn binary_path(flag: Option<&Path>, yaml: &PluginYaml) -> Result<Opti
 pub(crate) fn mounts_from_file(
     yaml: &PluginYaml,
     kind: PluginType,
+    observed: &Observed,
 ) -> Result<Vec<DesiredMount>, CommandError> {
     let mut mounts = Vec::new();
     for section in &yaml.mounts {
@@ -43,9 +46,33 @@ pub(crate) fn mounts_from_file(
         }
         let smoke = section.smoke.as_ref().map(|smoke| smoke_request(yaml, smoke)).transpose()?;
         check_smoke_data(kind, smoke.as_ref())?;
-        mounts.push(DesiredMount { path: parse_mount(&section.path)?.of_kind(kind), writes, smoke });
+        mounts.push(DesiredMount { path: mount_of_section(section, kind, observed)?, writes, smoke });
     }
     Ok(mounts)
+}
+
+fn mount_of_section(
+    section: &MountSection,
+    kind: PluginType,
+    observed: &Observed,
+) -> Result<Consumer, CommandError> {
+    let path = parse_mount(&section.path)?;
+    match &section.namespace {
+        None => Ok(observed.resolve(path, kind)),
+        Some(namespace) => Ok(path.of_kind(kind).in_namespace(parse_namespace(namespace)?)),
+    }
+}
+
+/// Checks the path of a child namespace, and returns it without slashes at its ends. It is empty for the namespace of the client.
+pub(crate) fn parse_namespace(text: &str) -> Result<&str, CommandError> {
+    let namespace = text.trim_matches('/');
+    if namespace.is_empty() {
+        return Ok(namespace);
+    }
+    match namespace.parse::<Consumer>() {
+        Ok(_) => Ok(namespace),
+        Err(_) => Err(CommandError::usage(format!("{text:?} is not the path of a namespace"))),
+    }
 }
 
 fn smoke_request(yaml: &PluginYaml, section: &SmokeSection) -> Result<SmokeRequest, CommandError> {

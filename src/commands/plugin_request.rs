@@ -68,16 +68,16 @@ pub(crate) struct PreparedPlugin {
 }
 
 impl<'a> PluginRequest<'a> {
-    /// Reads the file, and the data of the flags.
+    /// Reads the data of the flags.
     ///
     /// # Errors
-    /// If the file or a flag is invalid.
+    /// If the document or a flag is invalid.
     pub(crate) fn parse(
+        yaml: PluginYaml,
         flags: PluginArgs,
         data: &MountDataArgs,
         context: &'a Context,
     ) -> Result<PluginRequest<'a>, CommandError> {
-        let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
         let data = data.parse()?;
         let mut flags = flags;
         let source = plugin_source(&mut flags, &yaml, context)?;
@@ -170,7 +170,7 @@ impl<'a> PluginRequest<'a> {
         };
         let binary = read_binary(&program, ui)?;
         // Before the binary is started, so that it cannot read the files of secrets.
-        let mounts = mounts_from_file(&yaml, kind)?;
+        let mounts = mounts_from_file(&yaml, kind, observed)?;
         let launch = untrusted_launch(&program, &args, &env, context, ui);
         let probe = probe_for_deployment(environment, &binary, kind, launch.clone()).await?;
         let downgrade = flags.downgrade();

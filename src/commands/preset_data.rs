@@ -39,6 +39,11 @@ pub(crate) fn names() -> PossibleValuesParser {
 }
 
 impl PresetArgs {
+    /// Whether there is no flag.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.preset.is_none()
+    }
+
     /// Adds the preset to the data for `config`.
     ///
     /// # Errors

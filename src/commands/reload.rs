@@ -1,7 +1,7 @@
 //! `reload`: reloads mounts, with the same version or the configured one.
 
 use clap::{Args, ValueHint};
-use rollout::{Consumer, Environment, Goal, ReloadGoal, ReloadTarget, observe_server};
+use rollout::{Consumer, Environment, Goal, Observed, ReloadGoal, ReloadTarget, observe_server};
 use vault_api::catalog::PluginType;
 
 use crate::commands::connect::connect;
@@ -58,15 +58,11 @@ async fn reload_target(
     kind: Option<PluginType>,
     ui: &mut Ui,
 ) -> Result<ReloadTarget, CommandError> {
-    if plugin.is_none() && !mounts.is_empty() {
-        let typed = |path: Consumer| match kind {
-            Some(kind) => path.of_kind(kind),
-            None => path,
-        };
-        let mounts: Vec<Consumer> = mounts.into_iter().map(typed).collect();
-        return Ok(ReloadTarget::Mounts(with_connections(environment, mounts).await?));
-    }
     let observed = observe_server(environment).await?;
+    if plugin.is_none() && !mounts.is_empty() {
+        let existing = |path: Consumer| existing_consumer(&observed, path, kind);
+        return Ok(ReloadTarget::Mounts(mounts.into_iter().map(existing).collect()));
+    }
     let name = match plugin {
         Some(name) => name,
         None => plugin_name::only_mounted(&observed, kind, "reload", ui)?,
@@ -75,7 +71,7 @@ async fn reload_target(
     if mounts.is_empty() {
         return Ok(ReloadTarget::Plugin { kind, name });
     }
-    let mounts: Vec<Consumer> = mounts.into_iter().map(|path| path.of_kind(kind)).collect();
+    let mounts: Vec<Consumer> = mounts.into_iter().map(|path| observed.resolve(path, kind)).collect();
     let runs_it = |path: &Consumer| observed.consumers_of(kind, &name).any(|(mount, _)| mount == *path);
     match mounts.iter().find(|path| !runs_it(path)) {
         Some(other) => Err(CommandError::usage(format!("{other} does not run {name}"))
@@ -84,20 +80,13 @@ async fn reload_target(
     }
 }
 
-/// Finds the connections among paths that could also be those of mounts.
-async fn with_connections(
-    environment: &Environment,
-    mounts: Vec<Consumer>,
-) -> Result<Vec<Consumer>, CommandError> {
-    let may_be_connection =
-        |path: &Consumer| path.kind() == PluginType::Secret && path.as_str().contains("/config/");
-    if !mounts.iter().any(may_be_connection) {
-        return Ok(mounts);
+/// The consumer at a path: of the given type, else of the first type of which there is one.
+fn existing_consumer(observed: &Observed, path: Consumer, kind: Option<PluginType>) -> Consumer {
+    let of_kind = |kind| observed.resolve(path.clone(), kind);
+    if let Some(kind) = kind {
+        return of_kind(kind);
     }
-    let observed = observe_server(environment).await?;
-    let resolve = |path: Consumer| {
-        let connection = path.clone().of_kind(PluginType::Database);
-        if observed.consumers.contains_key(&connection) { connection } else { path }
-    };
-    Ok(mounts.into_iter().map(resolve).collect())
+    let kinds = [path.kind(), PluginType::Auth, PluginType::Database];
+    let mut existing = kinds.into_iter().map(of_kind).filter(|path| observed.consumers.contains_key(path));
+    existing.next().unwrap_or_else(|| of_kind(path.kind()))
 }

@@ -103,7 +103,7 @@ async fn resolve(
     };
     let kind = plugin_name::kind_of(&observed, &name, kind)?;
     check_smoke_data(kind, smoke.as_ref())?;
-    let mounts: Vec<Consumer> = mounts.into_iter().map(|path| path.of_kind(kind)).collect();
+    let mounts: Vec<Consumer> = mounts.into_iter().map(|path| observed.resolve(path, kind)).collect();
     let version = match version {
         Some(version) => version,
         None => rollback_version(&observed, kind, &name)?,

@@ -22,6 +22,11 @@ pub(crate) struct SmokeArgs {
 }
 
 impl SmokeArgs {
+    /// Whether there is no flag.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.smoke.is_empty()
+    }
+
     /// Reads the files and the standard input that the flags refer to. `None` without flags.
     ///
     /// # Errors

@@ -81,7 +81,6 @@ async fn observe_status(
 fn retain_plugin(observed: &mut Observed, name: &str) {
     observed.catalog.retain(|entry| entry.name == name);
     observed.consumers.retain(|_, mount| mount.plugin == name);
-    observed.child_namespace_mounts.retain(|_, mount| mount.plugin == name);
     let files = format!("{name}-");
     for node in observed.deployment.iter_mut().flat_map(|deployment| deployment.nodes.values_mut()) {
         node.files.retain(|file| file.name.starts_with(&files));

@@ -133,17 +133,17 @@ fn result(output: Output) -> Value {
 }
 
 /// A Redis with a password. It listens on a port of this machine.
-struct Redis {
+pub(crate) struct Redis {
     server: PathBuf,
     folder: TempDir,
-    port: u16,
+    pub(crate) port: u16,
     running: Option<RunningProgram>,
 }
 
-const PASSWORD: &str = "redis-root-password";
+pub(crate) const PASSWORD: &str = "redis-root-password";
 
 impl Redis {
-    async fn new() -> Redis {
+    pub(crate) async fn new() -> Redis {
         let port = free_port();
         let (server, folder) = (build::redis_server().await, tempfile::tempdir().unwrap());
         let mut redis = Redis { server, folder, port, running: None };

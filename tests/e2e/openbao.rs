@@ -81,7 +81,7 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     let tagged = format!("v{VERSION}");
     let mount = json!({"type": NAME, "config": {"plugin_version": tagged}});
     lab.vault.request("POST", "team/sub/sys/mounts/theirs", Some(mount)).await.success();
-    lab.program.run(["upgrade", "-f", next.to_str().unwrap()]).await.success();
+    lab.program.run(["upgrade", "-f", next.to_str().unwrap(), "--mount", "custom"]).await.success();
 
     let entry = format!("sys/plugins/catalog/secret/{NAME}?version={tagged}");
     let collected = lab.program.run(["gc", "--keep", "0", "--yes"]).await.success();
@@ -178,16 +178,15 @@ async fn a_registration_in_a_namespace_is_refused_and_says_where_the_catalog_is(
     let below = ["--namespace", "team", "--plugin-dir", directory.to_str().unwrap()];
     let refused = lab.program.run([&register[..], &below].concat()).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    for words in ["the plugin catalog belongs to the root namespace", "bao secrets enable -namespace=team"] {
+    for words in ["the plugin catalog belongs to the root namespace", "of each mount: team/PATH"] {
         assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
     }
     assert_eq!(directory.read_dir().unwrap().count(), 0, "nothing was copied");
 
     // As the hint says.
-    let at_root = ["register", NAME, "--arg", "serve"];
-    lab.program.run(at_root).await.success();
-    let mount = json!({"type": NAME, "config": {"plugin_version": format!("v{VERSION}")}});
-    lab.vault.request("POST", "team/sys/mounts/custom", Some(mount)).await.success();
+    lab.program.run(["register", NAME, "--arg", "serve", "--mount", "team/custom"]).await.success();
+    let mounts = lab.vault.request("GET", "team/sys/mounts", None).await.success();
+    assert_eq!(mounts["data"]["custom/"]["running_plugin_version"], format!("v{VERSION}"), "{mounts}");
 }
 
 #[tokio::test]

@@ -454,6 +454,7 @@ mod tests {
         assert_eq!(reported.last(), Some(&(binary.size, binary.size)));
         let query = Query {
             plugin_directory: PluginDirectory::NotVisible,
+            namespaces: BTreeSet::new(),
             plugin: Some("custom".into()),
             binary: None,
             detail: Detail::Versions,
@@ -541,6 +542,7 @@ mod tests {
         }
         let query = Query {
             plugin_directory: PluginDirectory::NotVisible,
+            namespaces: BTreeSet::new(),
             plugin: None,
             binary: None,
             detail: Detail::Deep { files: BTreeSet::new() },

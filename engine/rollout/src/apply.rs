@@ -22,7 +22,7 @@ use crate::observed::Observed;
 use crate::observed::deployment::NodeName;
 use crate::poll::Poll;
 use crate::progress::Progress;
-use crate::smoke::{revoke_and_verify, revoke_hint};
+use crate::smoke::UnrevokedLease;
 use crate::step::Step;
 use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT};
 use crate::undo::VersionSwitch;
@@ -130,7 +130,7 @@ struct Run<'a> {
     /// Nodes that have been active.
     led_nodes: BTreeSet<NodeName>,
     /// Leases of smoke tests that may not be revoked.
-    unrevoked_leases: Vec<String>,
+    unrevoked_leases: Vec<UnrevokedLease>,
     /// The wait for the end of a temporary refusal of a step.
     retry_wait: Option<Poll>,
     /// The step that the loss of a node has interrupted, and how often. It may have been applied.
@@ -422,13 +422,16 @@ impl Run<'_> {
         self.revoke_left_leases().await;
         let result = self.apply_step(step).await;
         self.nodes_are_fresh &= result.is_ok();
-        self.unrevoked_leases
-            .extend(result.as_ref().err().and_then(StepError::unrevoked_lease).map(str::to_owned));
+        let unrevoked = result.as_ref().err().and_then(StepError::unrevoked_lease);
+        self.unrevoked_leases.extend(unrevoked.map(|id| {
+            let namespace = step.smoke_tested_mount().map_or("", Consumer::namespace).to_owned();
+            UnrevokedLease { namespace, id: id.to_owned() }
+        }));
         let mut warnings = result?;
         self.mark_done(step);
         if self.remaining.is_empty() {
             self.revoke_left_leases().await;
-            warnings.extend(self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)));
+            warnings.extend(self.unrevoked_leases.iter().map(UnrevokedLease::hint));
         }
         (self.listener)(&Event::StepDone {
             number,
@@ -443,7 +446,7 @@ impl Run<'_> {
     async fn revoke_left_leases(&mut self) {
         let mut unrevoked = Vec::new();
         for lease in std::mem::take(&mut self.unrevoked_leases) {
-            if revoke_and_verify(&self.environment.client, &lease).await.is_err() {
+            if lease.revoke(&self.environment.client).await.is_err() {
                 unrevoked.push(lease);
             }
         }

@@ -1,6 +1,7 @@
 //! What runs a plugin.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,15 +17,21 @@ pub(crate) const CANARY_MOUNT_PREFIX: &str = "vault-token-plugin-canary/";
 /// Prefix of the API paths of auth mounts. No secrets mount can have it.
 pub(crate) const AUTH_PREFIX: &str = "auth/";
 
+/// Path at which mounts are reloaded.
+pub(crate) const RELOAD_PATH: &str = "sys/plugins/reload/backend";
+
 /// Between the path of a database secrets engine and the name of a connection.
 const CONNECTION_INFIX: &str = "config/";
 
 /// What runs a plugin: a secrets mount, an auth mount, or a connection of a database secrets engine. It is written as its API path:
-/// `custom/`, `auth/jwt/`, or `database/config/orders`, which has no trailing slash.
-// The path determines the kind, so comparisons of the path are comparisons of both, as `Borrow` requires.
+/// `custom/`, `auth/jwt/`, or `database/config/orders`, which has no trailing slash. The path of one in a child namespace begins with that
+/// namespace: `team/auth/jwt/`.
+// On a server the path determines namespace and kind, so comparisons of the path are comparisons of all, as `Borrow` requires.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Consumer {
     path: String,
+    /// Child namespace with a trailing slash; empty for the namespace of the client.
+    namespace: String,
     kind: PluginType,
 }
 
@@ -39,12 +46,13 @@ impl Consumer {
     /// Returns the mount of a path that the server lists under `sys/mounts` or `sys/auth`.
     pub(crate) fn listed(kind: PluginType, path: &str) -> Self {
         let prefix = if kind == PluginType::Auth { AUTH_PREFIX } else { "" };
-        Self { path: format!("{prefix}{path}"), kind }
+        Self { path: format!("{prefix}{path}"), namespace: String::new(), kind }
     }
 
-    /// Returns a connection of the database secrets engine at a path.
-    pub(crate) fn connection(engine: &str, name: &str) -> Self {
-        Self { path: format!("{engine}{CONNECTION_INFIX}{name}"), kind: PluginType::Database }
+    /// Returns a connection of a database secrets engine.
+    pub(crate) fn connection(engine: &Self, name: &str) -> Self {
+        let path = format!("{engine}{CONNECTION_INFIX}{name}");
+        Self { path, namespace: engine.namespace.clone(), kind: PluginType::Database }
     }
 
     /// Returns the path of the canary mount of a version.
@@ -58,12 +66,51 @@ impl Consumer {
     #[must_use]
     pub fn of_kind(self, kind: PluginType) -> Self {
         match (self.kind, kind) {
-            (PluginType::Secret, PluginType::Auth) => Self::listed(kind, &self.path),
+            (PluginType::Secret, PluginType::Auth) => {
+                Self::listed(kind, self.local_path()).in_namespace(&self.namespace)
+            }
             (PluginType::Secret, PluginType::Database) => {
-                Self { path: self.path.trim_end_matches('/').to_owned(), kind }
+                Self { path: self.path.trim_end_matches('/').to_owned(), kind, ..self }
             }
             _ => self,
         }
+    }
+
+    /// Returns the same consumer in a child namespace.
+    #[must_use]
+    pub fn in_namespace(self, child: &str) -> Self {
+        let child = child.trim_matches('/');
+        if child.is_empty() {
+            return self;
+        }
+        let Self { path, namespace, kind } = self;
+        Self { path: format!("{child}/{path}"), namespace: format!("{child}/{namespace}"), kind }
+    }
+
+    /// Returns the consumer of a plugin of `kind` that users mean with a path. One that begins with the path of a child namespace is there.
+    #[must_use]
+    pub fn resolve(self, kind: PluginType, namespaces: &BTreeSet<String>) -> Self {
+        let is_above = |namespace: &&String| self.local_path().starts_with(namespace.as_str());
+        let deepest = namespaces.iter().filter(is_above).max_by_key(|namespace| namespace.len());
+        let local = |namespace: &String| self.local_path().strip_prefix(namespace.as_str())?.parse().ok();
+        let found = deepest.and_then(|namespace| Some((namespace, local(namespace)?)));
+        match found {
+            Some((namespace, local)) if self.namespace.is_empty() => {
+                let local: Self = local;
+                local.of_kind(kind).in_namespace(namespace)
+            }
+            _ => self.of_kind(kind),
+        }
+    }
+
+    /// Returns its child namespace with a trailing slash; empty for the namespace of the client.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns the API path in its namespace.
+    pub fn local_path(&self) -> &str {
+        self.path.strip_prefix(self.namespace.as_str()).unwrap_or(&self.path)
     }
 
     /// Type of the plugins that it can run.
@@ -93,6 +140,14 @@ impl Consumer {
         format!("{engine}reset/{name}")
     }
 
+    /// Returns the API path at which it starts its configured version.
+    pub(crate) fn reload_api_path(&self) -> String {
+        match self.kind {
+            PluginType::Database => self.reset_path(),
+            PluginType::Secret | PluginType::Auth => format!("{}{RELOAD_PATH}", self.namespace),
+        }
+    }
+
     /// Splits the path of a connection; the name of a mount is empty.
     fn engine_and_name(&self) -> (&str, &str) {
         let split = || match self.kind {
@@ -104,18 +159,39 @@ impl Consumer {
 
     /// Returns the path with which it is enabled and disabled: without the `auth/` of an auth mount.
     pub(crate) fn mount_path(&self) -> &str {
-        self.path.strip_prefix(AUTH_PREFIX).unwrap_or(&self.path)
+        self.local_path().strip_prefix(AUTH_PREFIX).unwrap_or(self.local_path())
     }
 
     /// Returns the command that disables the mount.
     pub(crate) fn disable_command(&self) -> String {
+        // The commands below take an absolute namespace, which is not known here.
+        if !self.namespace.is_empty() {
+            return format!("vault delete {}", shell_quote(&self.mount_api_path()));
+        }
         let group = if self.kind == PluginType::Auth { "auth" } else { "secrets" };
         format!("vault {group} disable {}", shell_quote(self.mount_path()))
+    }
+
+    /// Returns the API path at which the mount is enabled and disabled.
+    pub(crate) fn mount_api_path(&self) -> String {
+        let group = if self.kind == PluginType::Auth { "" } else { "mounts/" };
+        format!("{}sys/{group}{}", self.namespace, self.local_path().trim_end_matches('/'))
+    }
+
+    /// Returns the API path at which its version is configured.
+    pub(crate) fn tune_api_path(&self) -> String {
+        match self.kind {
+            PluginType::Database => self.path.clone(),
+            PluginType::Secret | PluginType::Auth => {
+                format!("{}sys/mounts/{}/tune", self.namespace, self.local_path().trim_end_matches('/'))
+            }
+        }
     }
 
     /// Whether one of the two paths is below the other, which Vault does not allow.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self != other
+            && self.namespace == other.namespace
             && self.kind != PluginType::Database
             && other.kind != PluginType::Database
             && (self.path.starts_with(&other.path) || other.path.starts_with(&self.path))
@@ -134,7 +210,7 @@ impl FromStr for Consumer {
             return Err(ConsumerError { text: text.to_owned() });
         }
         let kind = if path.starts_with(AUTH_PREFIX) { PluginType::Auth } else { PluginType::Secret };
-        Ok(Self { path: format!("{path}/"), kind })
+        Ok(Self { path: format!("{path}/"), namespace: String::new(), kind })
     }
 }
 
@@ -187,12 +263,46 @@ mod tests {
 
     #[test]
     fn a_connection_is_part_of_its_engine() {
-        let connection = Consumer::connection("team/database/", "orders");
+        let connection = Consumer::connection(&parsed("team/database"), "orders");
         assert_eq!(connection.as_str(), "team/database/config/orders");
         assert_eq!(parsed("team/database/config/orders").of_kind(PluginType::Database), connection);
         assert_eq!(connection.reset_path(), "team/database/reset/orders");
         assert_eq!(connection.join("creds/app"), "team/database/creds/app");
         assert!(!connection.overlaps(&parsed("team/database")));
+    }
+
+    #[test]
+    fn a_path_that_begins_with_a_namespace_is_in_it() {
+        let namespaces = BTreeSet::from(["team/".to_owned(), "team/sub/".to_owned()]);
+        for (text, kind, path, namespace) in [
+            ("custom", PluginType::Secret, "custom/", ""),
+            ("teams/custom", PluginType::Secret, "teams/custom/", ""),
+            ("team/custom", PluginType::Secret, "team/custom/", "team/"),
+            ("team/sub/custom", PluginType::Secret, "team/sub/custom/", "team/sub/"),
+            ("team/jwt", PluginType::Auth, "team/auth/jwt/", "team/"),
+            ("team/auth/jwt", PluginType::Auth, "team/auth/jwt/", "team/"),
+            ("team/database/config/orders", PluginType::Database, "team/database/config/orders", "team/"),
+        ] {
+            let consumer = parsed(text).resolve(kind, &namespaces);
+            assert_eq!((consumer.as_str(), consumer.namespace(), consumer.kind()), (path, namespace, kind));
+            let given = parsed(consumer.local_path()).of_kind(kind).in_namespace(namespace);
+            assert_eq!(given.resolve(kind, &namespaces), consumer);
+        }
+    }
+
+    #[test]
+    fn a_mount_of_a_child_namespace_is_changed_there() {
+        let secret = parsed("custom").in_namespace("team");
+        assert_eq!(secret.mount_api_path(), "team/sys/mounts/custom");
+        assert_eq!(secret.tune_api_path(), "team/sys/mounts/custom/tune");
+        assert_eq!(secret.reload_api_path(), "team/sys/plugins/reload/backend");
+        assert_eq!(secret.disable_command(), "vault delete team/sys/mounts/custom");
+        assert_eq!(secret.join("creds/dev"), "team/custom/creds/dev");
+        assert!(!secret.overlaps(&parsed("team")));
+        let auth = parsed("auth/jwt").in_namespace("team/sub/");
+        assert_eq!(auth.mount_api_path(), "team/sub/sys/auth/jwt");
+        assert_eq!(auth.tune_api_path(), "team/sub/sys/mounts/auth/jwt/tune");
+        assert_eq!(parsed("auth/jwt").disable_command(), "vault auth disable jwt/");
     }
 
     #[test]

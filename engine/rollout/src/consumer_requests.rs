@@ -1,4 +1,6 @@
-//! The requests that change or read a consumer, by its kind.
+//! The requests that change or read a consumer, by its kind and in its namespace.
+
+use std::time::Duration;
 
 use vault_api::catalog::PluginType;
 use vault_api::reload::ReloadMounts;
@@ -6,13 +8,31 @@ use vault_api::{CallError, Client, database, mounts};
 
 use crate::consumer::Consumer;
 
+/// Enables a mount.
+pub(crate) async fn enable(
+    client: &Client,
+    mount: &Consumer,
+    plugin: String,
+    version: Option<String>,
+    max_lease_ttl: Option<Duration>,
+) -> Result<Vec<String>, CallError> {
+    let (client, path) = in_its_namespace(client, mount);
+    client.send(&mounts::Enable { path, plugin, version, max_lease_ttl }).await
+}
+
+/// Disables a mount.
+pub(crate) async fn disable(client: &Client, mount: &Consumer) -> Result<Vec<String>, CallError> {
+    let (client, path) = in_its_namespace(client, mount);
+    client.send(&mounts::Disable { path }).await
+}
+
 /// Configures the version. A mount runs it after its next reload, a connection at once.
 pub(crate) async fn set_version(
     client: &Client,
     consumer: &Consumer,
     version: String,
 ) -> Result<Vec<String>, CallError> {
-    let path = consumer.to_string();
+    let (client, path) = in_its_namespace(client, consumer);
     match consumer.kind() {
         PluginType::Database => client.send(&database::SetVersion { path, version }).await,
         PluginType::Secret | PluginType::Auth => client.send(&mounts::TuneVersion { path, version }).await,
@@ -29,7 +49,8 @@ pub(crate) async fn connection_has_version(
     if consumer.kind() != PluginType::Database {
         return Ok(false);
     }
-    let connection = client.send(&database::Read { path: consumer.to_string() }).await?;
+    let (client, path) = in_its_namespace(client, consumer);
+    let connection = client.send(&database::Read { path }).await?;
     Ok(connection.is_some_and(|connection| {
         connection.plugin_version == version
             && [version, ""].contains(&connection.running_plugin_version.as_str())
@@ -41,7 +62,8 @@ pub(crate) async fn reload(client: &Client, consumer: &Consumer) -> Result<Vec<S
     match consumer.kind() {
         PluginType::Database => client.send(&database::Reset { path: consumer.reset_path() }).await,
         PluginType::Secret | PluginType::Auth => {
-            client.send(&ReloadMounts { paths: vec![consumer.to_string()] }).await
+            let (client, path) = in_its_namespace(client, consumer);
+            client.send(&ReloadMounts { paths: vec![path] }).await
         }
     }
 }
@@ -52,7 +74,7 @@ pub(crate) async fn running_version(
     client: &Client,
     consumer: &Consumer,
 ) -> Result<Option<String>, CallError> {
-    let path = consumer.to_string();
+    let (client, path) = in_its_namespace(client, consumer);
     match consumer.kind() {
         PluginType::Database => {
             let connection = client.send(&database::Read { path }).await?;
@@ -66,4 +88,9 @@ pub(crate) async fn running_version(
             Ok(mount.map(|shown| shown.mount.running_version))
         }
     }
+}
+
+/// A client of the namespace of a consumer, and the path of the consumer there.
+fn in_its_namespace(client: &Client, consumer: &Consumer) -> (Client, String) {
+    (client.in_namespace(consumer.namespace()), consumer.local_path().to_owned())
 }

@@ -7,7 +7,7 @@ mod removal;
 mod upgrade;
 mod upgrade_view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -167,6 +167,11 @@ pub enum Notice {
     FollowsLatest {
         /// The mounts.
         paths: Vec<Consumer>,
+    },
+    /// The token cannot see the mounts of namespaces.
+    NamespacesHidden {
+        /// What is denied.
+        denied: Vec<String>,
     },
     /// A node could not be observed; it runs the configured version once it is active.
     NodeUnobserved {
@@ -354,7 +359,11 @@ fn smoke_test_step(register: &RegisterGoal, progress: &Progress) -> Option<Step>
 
 /// The step that runs a smoke test.
 fn run_smoke_test_step(test: &SmokeTest) -> Step {
-    Step::SmokeTestMount { path: test.full_path(), data: test.request.data.clone() }
+    Step::SmokeTestMount {
+        mount: test.mount.clone(),
+        path: test.full_path(),
+        data: test.request.data.clone(),
+    }
 }
 
 fn copy_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
@@ -454,24 +463,27 @@ fn write_step(
     needed.then(|| Step::Write { path, data: parts.flat_map(|part| part.data.clone()).collect() })
 }
 
+/// The consumers that are reloaded, of all that were observed.
+fn reload_targets(target: &ReloadTarget, observed: &BTreeMap<Consumer, ConsumerObserved>) -> Vec<Consumer> {
+    match target {
+        ReloadTarget::Mounts(paths) => paths.clone(),
+        ReloadTarget::Plugin { kind, name } => {
+            let ours =
+                observed.iter().filter(|(_, consumer)| consumer.kind == *kind && consumer.plugin == *name);
+            ours.map(|(path, _)| path.clone()).collect()
+        }
+    }
+}
+
 fn reload_step(
     observed: &Observed,
     reload: &ReloadGoal,
     progress: &Progress,
 ) -> Result<Option<Step>, Refusal> {
-    let paths = match &reload.target {
-        ReloadTarget::Mounts(paths) => paths.clone(),
-        ReloadTarget::Plugin { kind, name } => {
-            let nothing = || Refusal::NoMountOfPlugin { kind: *kind, name: name.clone() };
-            let is_of_plugin = |mount: &ConsumerObserved| mount.kind == *kind && mount.plugin == *name;
-            let mounts = observed.consumers.iter().filter(|(_, mount)| is_of_plugin(mount));
-            let paths: Vec<Consumer> = mounts.map(|(path, _)| path.clone()).collect();
-            if paths.is_empty() {
-                return Err(nothing());
-            }
-            paths
-        }
-    };
+    let paths = reload_targets(&reload.target, &observed.consumers);
+    if let (ReloadTarget::Plugin { kind, name }, []) = (&reload.target, &*paths) {
+        return Err(Refusal::NoMountOfPlugin { kind: *kind, name: name.clone() });
+    }
     for path in &paths {
         check::reloaded(observed, progress, path)?;
     }
@@ -492,6 +504,7 @@ fn notices(observed: &Observed, goal: &Goal, progress: &Progress, steps: &[Step]
             notices.push(Notice::UnversionedEntry { name: plugin.name.clone() });
         }
     }
+    notices.extend(hidden_namespaces(observed, goal));
     if let Goal::Upgrade(upgrade) = goal
         && let Target::Registered { .. } = upgrade.target
     {
@@ -534,6 +547,18 @@ fn notices(observed: &Observed, goal: &Goal, progress: &Progress, steps: &[Step]
     notices
 }
 
+/// A goal for all mounts of a plugin does not change those that the token cannot see.
+fn hidden_namespaces(observed: &Observed, goal: &Goal) -> Option<Notice> {
+    let is_for_all_mounts = match goal {
+        Goal::Upgrade(upgrade) => upgrade.only_mounts.is_empty(),
+        Goal::Reload(reload) => matches!(reload.target, ReloadTarget::Plugin { .. }),
+        Goal::Register(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => false,
+    };
+    let hidden = observed.caller.hidden_namespaces();
+    let denied: Vec<String> = hidden.into_values().flatten().map(str::to_owned).collect();
+    (is_for_all_mounts && !denied.is_empty()).then_some(Notice::NamespacesHidden { denied })
+}
+
 fn has_unobserved_notice(notices: &[Notice], name: &NodeName) -> bool {
     notices.iter().any(|notice| matches!(notice, Notice::NodeUnobserved { node, .. } if node == name))
 }
@@ -563,6 +588,11 @@ impl fmt::Display for Notice {
             Self::RaftStateUnknown => f.write_str(
                 "the token has no permission to read sys/storage/raft/autopilot/state, so it is unknown whether a node votes: the next node \
                  is restarted once the previous one is unsealed and close to the log of the active node",
+            ),
+            Self::NamespacesHidden { denied } => write!(
+                f,
+                "the token has no permission to read {}: mounts of these namespaces are not changed",
+                denied.join(", ")
             ),
             Self::NodeUnobserved { node, reason } => {
                 write!(f, "{node} could not be observed ({reason}); it runs the configured version once it is active")

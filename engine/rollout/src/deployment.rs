@@ -90,6 +90,8 @@ pub trait Deployment: Debug + Send + Sync {
 pub struct Query {
     /// The server's plugin directory.
     pub plugin_directory: PluginDirectory,
+    /// Child namespaces whose mounts the nodes report, with a trailing slash.
+    pub namespaces: BTreeSet<String>,
     /// The plugin whose files are read; `None` for all plugins.
     pub plugin: Option<String>,
     /// The binary that the nodes are to run.

@@ -243,7 +243,7 @@ async fn observe_scope(
         }
         None => OtherNodes::NotAsked,
     };
-    snapshot.consumers.retain(|path, _| !INTERNAL_MOUNTS.contains(&path.as_str()));
+    snapshot.consumers.retain(|path, _| !INTERNAL_MOUNTS.contains(&path.local_path()));
     let caller = Caller { capabilities: snapshot.capabilities, denied: observer.denied };
     Ok(Observed {
         server: observer.server,
@@ -254,7 +254,7 @@ async fn observe_scope(
         catalog: snapshot.catalog,
         pins: snapshot.pins,
         consumers: snapshot.consumers,
-        child_namespace_mounts: snapshot.child_namespace_mounts,
+        namespaces: snapshot.namespaces,
         namespace,
         irrevocable_leases: snapshot.irrevocable_leases,
         raft: snapshot.raft,
@@ -278,7 +278,7 @@ struct ServerSnapshot {
     catalog: Vec<CatalogEntry>,
     pins: Pins,
     consumers: BTreeMap<Consumer, ConsumerObserved>,
-    child_namespace_mounts: BTreeMap<String, ConsumerObserved>,
+    namespaces: BTreeSet<String>,
     irrevocable_leases: Option<u64>,
     raft: Raft,
     writes: Vec<WriteObserved>,
@@ -292,7 +292,7 @@ impl Default for ServerSnapshot {
             catalog: Vec::new(),
             pins: Pins::Unsupported,
             consumers: BTreeMap::new(),
-            child_namespace_mounts: BTreeMap::new(),
+            namespaces: BTreeSet::new(),
             irrevocable_leases: None,
             raft: Raft::NotAsked,
             writes: Vec::new(),
@@ -330,16 +330,16 @@ impl Observer<'_> {
             };
         snapshot.catalog = self.list_catalog().await?;
         self.read_other_consumers(&mut snapshot).await?;
-        self.read_entry_details(&mut snapshot).await?;
         // OpenBao has no pins, but returns "permission denied" for the path to tokens without permission.
         if self.server.product == Product::Vault
             && let Some(Some(pins)) = self.request("sys/plugins/pins", &pins::List).await?
         {
             snapshot.pins = Pins::Set(pins);
         }
-        if self.has_namespaces && self.scope.needs_namespaces(&snapshot.pins) {
-            snapshot.child_namespace_mounts = self.child_namespace_mounts(&snapshot.catalog).await?;
+        if self.has_namespaces && self.scope.needs_namespaces(&snapshot.pins, self.standby_restarts) {
+            self.read_child_namespaces(&mut snapshot).await?;
         }
+        self.read_entry_details(&mut snapshot).await?;
         Self::add_connection_checksums(&mut snapshot);
         if let ObserveScope::Health | ObserveScope::Deep = self.scope {
             self.check_mounts_respond(&mut snapshot).await?;
@@ -391,6 +391,8 @@ impl Observer<'_> {
                 // OpenBao does not show an entry whose file is missing.
                 Err(ObserveError::Call { source, .. })
                     if source.api_error_is(|error| error.has_message(MISSING_FILE_ERROR)) => {}
+                Err(ObserveError::Call { source, .. })
+                    if catalog::is_of_root_namespace(self.client, &source) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -406,7 +408,8 @@ impl Observer<'_> {
     ) -> Result<(), ObserveError> {
         for mount in goal.mounts() {
             let Some(observed) = mounts.get_mut(mount.path.as_str()) else { continue };
-            match self.client.send(&mounts::Read { path: mount.path.to_string() }).await {
+            let client = self.client.in_namespace(mount.path.namespace());
+            match client.send(&mounts::Read { path: mount.path.local_path().to_owned() }).await {
                 Ok(Some(shown)) => observed.warnings = shown.warnings,
                 Ok(None) | Err(CallError::Api(_)) => {}
                 Err(source) => return Err(call_error(mount.path.as_str(), source)),
@@ -417,13 +420,11 @@ impl Observer<'_> {
 
     /// Checks whether plugins respond.
     async fn check_mounts_respond(&self, snapshot: &mut ServerSnapshot) -> Result<(), ObserveError> {
-        let ServerSnapshot { consumers, child_namespace_mounts, catalog, .. } = snapshot;
-        let own = consumers.iter_mut().map(|(path, mount)| (path.as_str(), mount));
-        let all = own.chain(child_namespace_mounts.iter_mut().map(|(path, mount)| (path.as_str(), mount)));
+        let ServerSnapshot { consumers, catalog, .. } = snapshot;
         // A connection has no help, and each of its requests would need a database.
-        let mounts = all.filter(|(_, mount)| mount.kind != PluginType::Database);
+        let mounts = consumers.iter_mut().filter(|(_, mount)| mount.kind != PluginType::Database);
         for (path, mount) in mounts.filter(|(_, mount)| is_external(mount, catalog)) {
-            mount.health = self.mount_health(path).await?;
+            mount.health = self.mount_health(path.as_str()).await?;
         }
         Ok(())
     }
@@ -485,7 +486,9 @@ impl Observer<'_> {
             Err(CallError::Api(_)) => return Ok(all(ReadState::Unreadable, Comparison::Unreadable)),
             Err(source) => return Err(call_error(&path, source)),
         };
-        if !reply.lease_id.is_empty() && self.revoke_issued_lease(&path, reply.lease_id).await? {
+        if !reply.lease_id.is_empty()
+            && self.revoke_issued_lease(mount.path.namespace(), &path, reply.lease_id).await?
+        {
             return Ok(all(ReadState::Unreadable, Comparison::Unreadable));
         }
         let fields = write
@@ -497,8 +500,13 @@ impl Observer<'_> {
     }
 
     /// Revokes a lease that a read has issued. Returns false if the lease is not of a credential.
-    async fn revoke_issued_lease(&self, path: &str, lease_id: String) -> Result<bool, ObserveError> {
-        match self.client.send(&leases::Revoke { lease_id }).await {
+    async fn revoke_issued_lease(
+        &self,
+        namespace: &str,
+        path: &str,
+        lease_id: String,
+    ) -> Result<bool, ObserveError> {
+        match self.client.in_namespace(namespace).send(&leases::Revoke { lease_id }).await {
             Ok(_) => Ok(true),
             Err(error) if is_unrevocable_data_lease(&error) => Ok(false),
             Err(source) => Err(call_error(path, source)),
@@ -511,7 +519,18 @@ impl Observer<'_> {
         path: &str,
         endpoint: &E,
     ) -> Result<Option<E::Response>, ObserveError> {
-        match self.client.send(endpoint).await {
+        self.request_in("", path, endpoint).await
+    }
+
+    /// As [`Self::request`], in a child namespace.
+    async fn request_in<E: Endpoint>(
+        &mut self,
+        namespace: &str,
+        path: &str,
+        endpoint: &E,
+    ) -> Result<Option<E::Response>, ObserveError> {
+        let path = format!("{namespace}{path}");
+        match self.client.in_namespace(namespace).send(endpoint).await {
             Ok(response) => Ok(Some(response)),
             Err(CallError::Sealed { .. }) => {
                 self.server.sealed = true;
@@ -521,7 +540,7 @@ impl Observer<'_> {
                 Err(ObserveError::InvalidToken { address: self.client.address().to_owned() })
             }
             Err(error) if error.api_error_is(ApiError::is_permission_denied) => {
-                self.denied.insert(path.to_owned());
+                self.denied.insert(path);
                 Ok(None)
             }
             Err(error)
@@ -532,7 +551,7 @@ impl Observer<'_> {
                 self.server.has_active_node = false;
                 Ok(None)
             }
-            Err(source) => Err(call_error(path, source)),
+            Err(source) => Err(call_error(&path, source)),
         }
     }
 }

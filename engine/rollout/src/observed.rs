@@ -43,11 +43,11 @@ pub struct Observed {
     pub catalog: Vec<CatalogEntry>,
     /// The pinned versions.
     pub pins: Pins,
-    /// All consumers of the namespace.
+    /// All consumers of the namespace and, if they were read, of its child namespaces, which share the catalog.
     #[serde(rename = "mounts")]
     pub consumers: BTreeMap<Consumer, ConsumerObserved>,
-    /// Mounts of child namespaces, which share the catalog; by path relative to this namespace.
-    pub child_namespace_mounts: BTreeMap<String, ConsumerObserved>,
+    /// All child namespaces that the token can see, with a trailing slash; empty if they were not read.
+    pub namespaces: BTreeSet<String>,
     /// The namespace, if it is not the root. Mounts of parent and sibling namespaces cannot be read.
     pub namespace: Option<String>,
     /// Number of irrevocable leases; `None` if it was not read.
@@ -84,6 +84,27 @@ pub struct Caller {
     pub capabilities: Option<BTreeMap<String, Capabilities>>,
     /// Paths that could not be read without permission.
     pub denied: BTreeSet<String>,
+}
+
+/// The lists that show what runs in a namespace and below.
+const NAMESPACE_LISTS: [&str; 3] = ["sys/namespaces", "sys/mounts", "sys/auth"];
+
+impl Caller {
+    /// The namespaces of which a list is denied, with the paths of these lists. The empty path is the namespace of the client, of which only
+    /// the list of child namespaces counts.
+    pub(crate) fn hidden_namespaces(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut hidden: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for path in &self.denied {
+            let Some(namespace) = NAMESPACE_LISTS.iter().find_map(|list| path.strip_suffix(list)) else {
+                continue;
+            };
+            let is_child_list = namespace.ends_with('/') || path == "sys/namespaces";
+            if is_child_list {
+                hidden.entry(namespace).or_default().push(path);
+            }
+        }
+        hidden
+    }
 }
 
 /// The plugin directory of the server.

@@ -148,14 +148,12 @@ pub enum Refusal {
     /// A pin applies to every mount of a plugin.
     #[error("{name} is pinned to {pinned}, so {path} would be moved too")]
     PinAffectsOtherMounts { name: String, pinned: String, path: Consumer },
-    /// A pin applies to the mounts of every namespace.
-    #[error(
-        "{name} is pinned to {pinned}, so {path} of another namespace would be moved too, without verification"
-    )]
-    PinAffectsOtherNamespaces { kind: PluginType, name: String, pinned: String, path: String },
     /// All namespaces share one catalog.
     #[error("all namespaces share one catalog, and the namespace {namespace} cannot see what the others run")]
     NotRootNamespace { namespace: String },
+    /// A mount is in a namespace that does not exist.
+    #[error("there is no namespace {namespace}")]
+    NamespaceNotFound { namespace: String },
     /// Only the root namespace has a plugin catalog.
     #[error(
         "{name} {version} cannot be registered in the namespace {namespace}: the plugin catalog belongs to the root namespace"
@@ -339,17 +337,16 @@ impl Refusal {
             Self::LosesQuorum { .. } => {
                 "Add a third voter, or accept the interruption with --allow-quorum-loss (`reload` has this flag, `doctor --fix` does not).".into()
             }
-            Self::PinAffectsOtherNamespaces { kind, name, .. } => format!(
-                "Delete the pin with `vault delete sys/plugins/pins/{kind}/{name}`, then move each namespace with a separate run (--namespace)."
-            ),
             Self::NotRootNamespace { .. } => {
                 "Run this in the root namespace, without --namespace and VAULT_NAMESPACE, and with a token of it.".into()
             }
-            Self::CatalogOfRootNamespace { name, version, namespace } => format!(
-                "Register the version in the root namespace, without --namespace, VAULT_NAMESPACE and mounts. Then mount it in the namespace: \
-                 `bao secrets enable -namespace={namespace} -path=PATH -plugin-version={} {name}`.",
-                version.v_prefixed()
+            Self::CatalogOfRootNamespace { namespace, .. } => format!(
+                "Run this in the root namespace, without --namespace and VAULT_NAMESPACE, and put the namespace before the path of each mount: \
+                 {namespace}/PATH."
             ),
+            Self::NamespaceNotFound { namespace } => {
+                format!("Create it with `bao namespace create {namespace}`, or correct the path.")
+            }
             Self::NodeSealed => "Unseal it, or remove the node.".into(),
             Self::NotDurable { .. } => {
                 "Build an image of the init container that contains it, and set the image with --image; use a persistent volume; or accept the loss with --allow-ephemeral.".into()

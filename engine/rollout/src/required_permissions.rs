@@ -5,7 +5,7 @@
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
-use crate::consumer::{AUTH_PREFIX, CANARY_MOUNT_PREFIX, Consumer};
+use crate::consumer::{AUTH_PREFIX, CANARY_MOUNT_PREFIX, Consumer, RELOAD_PATH};
 use crate::goal::CANARY_NAME_SUFFIX;
 
 /// A rule of a policy.
@@ -42,7 +42,7 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[Consumer]) -> Vec<Po
         rule(
             "sys/namespaces",
             &["list"],
-            "list the namespaces that share the catalog, before a version is removed",
+            "list the namespaces that share the catalog: their mounts are moved too, and need the versions that they run",
         ),
         rule(
             "+/sys/namespaces",
@@ -70,7 +70,7 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[Consumer]) -> Vec<Po
             &["create", "read", "update", "delete", "sudo"],
             "move an existing pin",
         ),
-        rule("sys/plugins/reload/backend", &["create", "update", "sudo"], "start the new version"),
+        rule(RELOAD_PATH, &["create", "update", "sudo"], "start the new version"),
         rule(
             &format!("sys/plugins/catalog/{kind}/{name}{CANARY_NAME_SUFFIX}"),
             &["create", "read", "update", "delete", "sudo"],
@@ -95,7 +95,13 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[Consumer]) -> Vec<Po
         rules.extend(canary_rules(kind, name));
     }
     for consumer in mounts {
-        rules.extend(consumer_rules(&consumer.clone().of_kind(kind)));
+        let consumer = consumer.clone().of_kind(kind);
+        for rule in consumer_rules(&consumer).into_iter().chain(namespace_rules(&consumer)) {
+            // Mounts of one namespace share rules.
+            if rules.iter().all(|known| known.path != rule.path) {
+                rules.push(rule);
+            }
+        }
     }
     rules
 }
@@ -129,11 +135,11 @@ fn consumer_rules(consumer: &Consumer) -> Vec<PolicyRule> {
     match consumer.kind() {
         PluginType::Secret => vec![
             rule(
-                format!("sys/mounts/{path}"),
+                consumer.mount_api_path(),
                 &["create", "read", "update"],
                 "mount the plugin; unmounting is not needed and not permitted",
             ),
-            rule(format!("sys/mounts/{path}/tune"), &["create", "read", "update"], "move the mount"),
+            rule(consumer.tune_api_path(), &["create", "read", "update"], "move the mount"),
             rule(
                 format!("{path}/*"),
                 &["create", "read", "update", "list"],
@@ -142,12 +148,16 @@ fn consumer_rules(consumer: &Consumer) -> Vec<PolicyRule> {
         ],
         PluginType::Auth => vec![
             rule(
-                format!("sys/{path}"),
+                consumer.mount_api_path(),
                 &["create", "read", "update", "sudo"],
                 "mount the plugin; unmounting is not needed and not permitted",
             ),
-            rule(format!("sys/mounts/{path}"), &["read"], "read what the mount runs"),
-            rule(format!("sys/mounts/{path}/tune"), &["create", "read", "update"], "move the mount"),
+            rule(
+                consumer.tune_api_path().trim_end_matches("/tune").to_owned(),
+                &["read"],
+                "read what the mount runs",
+            ),
+            rule(consumer.tune_api_path(), &["create", "read", "update"], "move the mount"),
             rule(format!("{path}/*"), &["create", "read", "update", "list"], "configure the auth method"),
         ],
         PluginType::Database => vec![
@@ -157,6 +167,25 @@ fn consumer_rules(consumer: &Consumer) -> Vec<PolicyRule> {
             rule(consumer.join("creds/*"), &["read"], "read the smoke test's credential"),
         ],
     }
+}
+
+/// The rules for the namespace of a consumer, if it is not that of the client: the server does not apply those of the parent there.
+fn namespace_rules(consumer: &Consumer) -> Vec<PolicyRule> {
+    let namespace = consumer.namespace();
+    if namespace.is_empty() {
+        return Vec::new();
+    }
+    let rule = |path: &str, capabilities, reason| PolicyRule {
+        path: format!("{namespace}{path}"),
+        capabilities,
+        reason,
+    };
+    vec![
+        rule(RELOAD_PATH, &["create", "update", "sudo"], "start the new version in this namespace"),
+        rule("sys/leases/lookup", &["create", "update"], "the same as above, in this namespace"),
+        rule("sys/leases/renew", &["create", "update"], "the same as above, in this namespace"),
+        rule("sys/leases/revoke", &["create", "update"], "the same as above, in this namespace"),
+    ]
 }
 
 #[cfg(test)]
@@ -172,6 +201,14 @@ mod tests {
         let paths: BTreeSet<&str> = rules.iter().map(|rule| rule.path.as_str()).collect();
         assert_eq!(paths.len(), rules.len());
         assert!(paths.contains("sys/mounts/team/custom/tune"));
+        let in_child =
+            ["custom", "other"].map(|mount| mount.parse::<Consumer>().expect("a path").in_namespace("team"));
+        let in_child = policy_rules(PluginType::Secret, "custom-plugin", &in_child);
+        let paths: BTreeSet<&str> = in_child.iter().map(|rule| rule.path.as_str()).collect();
+        assert_eq!(paths.len(), in_child.len());
+        for path in ["team/sys/mounts/custom/tune", "team/custom/*", "team/sys/plugins/reload/backend"] {
+            assert!(paths.contains(path), "{path}");
+        }
         let auth = policy_rules(PluginType::Auth, "jwt", &["jwt".parse().expect("a path")]);
         let needs_sudo =
             |path: &str| auth.iter().any(|rule| rule.path == path && rule.capabilities.contains(&"sudo"));

@@ -6,12 +6,14 @@ mod login;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use vault_api::catalog::PluginType;
 use vault_api::leases::{Lookup, Renew, Revoke};
 use vault_api::{CallError, Client, logical};
 
-use crate::consumer::AUTH_PREFIX;
+use crate::consumer::Consumer;
 use crate::event::Event;
 use crate::goal::DesiredValue;
+use crate::shell::shell_quote;
 
 /// The result of a smoke test, without the values of the credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -166,20 +168,43 @@ impl SmokeError {
     }
 }
 
-/// How to revoke a [lease that may not be revoked](SmokeError::unrevoked_lease).
-pub(crate) fn revoke_hint(lease: &str) -> String {
-    format!("A credential may still be valid. Revoke it with `vault-token-plugin creds revoke {lease}`.")
+/// A lease of a smoke test that may not be revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnrevokedLease {
+    /// Child namespace of its mount.
+    pub(crate) namespace: String,
+    /// Its id.
+    pub(crate) id: String,
 }
 
-/// Runs the smoke test of a full path; `data` are the credentials of a login. Revokes the lease or the token also if the test fails; do not drop the future before it ends.
+impl UnrevokedLease {
+    /// Revokes it, and verifies that.
+    pub(crate) async fn revoke(&self, client: &Client) -> Result<(), SmokeError> {
+        revoke_and_verify(&client.in_namespace(&self.namespace), &self.id).await
+    }
+
+    /// How users revoke it.
+    pub(crate) fn hint(&self) -> String {
+        let Self { namespace, id } = self;
+        let command = if namespace.is_empty() {
+            format!("vault-token-plugin creds revoke {id}")
+        } else {
+            format!("vault write {} lease_id={id}", shell_quote(&format!("{namespace}sys/leases/revoke")))
+        };
+        format!("A credential may still be valid. Revoke it with `{command}`.")
+    }
+}
+
+/// Runs the smoke test of a full path of a mount; `data` are the credentials of a login. Revokes the lease or the token also if the test fails; do not drop the future before it ends.
 pub async fn run_smoke_test(
     client: &Client,
+    mount: &Consumer,
     path: &str,
     data: &BTreeMap<String, DesiredValue>,
     listener: &mut dyn FnMut(&Event),
 ) -> Result<SmokeReport, SmokeError> {
-    if path.starts_with(AUTH_PREFIX) {
-        return login::run(client, path, data, listener).await;
+    if mount.kind() == PluginType::Auth {
+        return login::run(client, mount.namespace(), path, data, listener).await;
     }
     let reply = client
         .send(&logical::Read { path: path.to_owned() })
@@ -197,6 +222,8 @@ pub async fn run_smoke_test(
         };
     }
     listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
+    // OpenBao does not let a token with policies revoke the lease of a child namespace at the path of its parent.
+    let client = &client.in_namespace(mount.namespace());
     let lease = verify_lease(client, path, &lease_id, renewable).await;
     match revoke_and_verify(client, &lease_id).await {
         Ok(()) => {}
@@ -241,7 +268,7 @@ async fn verify_lease(
 ///
 /// # Errors
 /// If the lease may still be valid.
-pub(crate) async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
+async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
     let failed = |source| SmokeError::RevokeFailed { lease_id: lease_id.to_owned(), source };
     client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(failed)?;
     match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(failed)? {

@@ -130,6 +130,9 @@ pub enum Step {
     },
     /// Reads a path that must return a lease or data, or logs in, and revokes the lease or the token.
     SmokeTestMount {
+        /// The mount.
+        #[serde(skip)]
+        mount: Consumer,
         /// Full path.
         path: String,
         /// The credentials of the login.
@@ -207,6 +210,15 @@ pub enum UnreadyPodPolicy {
 }
 
 impl Step {
+    /// The mount that it smoke-tests.
+    pub(crate) fn smoke_tested_mount(&self) -> Option<&Consumer> {
+        match self {
+            Self::SmokeTestMount { mount, .. } => Some(mount),
+            Self::VerifyCanary { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// Whether it changes files or processes that are observed.
     pub(crate) fn affects_nodes(&self) -> bool {
         match self {
@@ -368,7 +380,7 @@ mod tests {
                 smoke_path: Some("login/alice".into()),
                 smoke_data: data.clone(),
             },
-            Step::SmokeTestMount { path: path.join("login/alice"), data: data.clone() },
+            Step::SmokeTestMount { mount: path.clone(), path: path.join("login/alice"), data: data.clone() },
             Step::Write { path: path.join("config"), data },
         ];
         for step in &steps {

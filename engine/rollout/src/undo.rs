@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use vault_api::catalog::{Deregister, PluginRef, PluginType};
-use vault_api::mounts::Disable;
 use vault_api::pins::{Pin, Set};
 use vault_api::{CallError, Client, Endpoint};
 
@@ -269,7 +268,8 @@ impl UndoContext<'_> {
 
     /// Disables the canary mount, and verifies that it is gone. It may have been enabled by a request whose response was lost.
     async fn remove_canary(&self, path: &Consumer) -> Result<(), String> {
-        let disabled = self.send_change(&Disable { path: path.to_string() }).await;
+        let disable = || consumer_requests::disable(&self.client, path);
+        let disabled = self.with_failover(disable, || self.check_lock()).await;
         match self.running_version(path).await {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(match disabled {
@@ -298,6 +298,7 @@ impl UndoContext<'_> {
     ) -> Result<(), String> {
         let query = Query {
             plugin_directory: PluginDirectory::At(directory.to_owned()),
+            namespaces: BTreeSet::new(),
             plugin: None,
             binary: None,
             detail: Detail::Deep { files: BTreeSet::new() },

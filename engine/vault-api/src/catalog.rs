@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
-use crate::{ApiError, SecretString};
+use crate::{ApiError, CallError, Client, SecretString};
 
 /// Type of a plugin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +93,11 @@ pub struct PluginRef {
 /// `GET sys/plugins/catalog/:type/:name`.
 #[derive(Clone, Debug)]
 pub struct Read(pub PluginRef);
+
+/// Whether a request for an entry has failed because the client is in a child namespace, in which OpenBao shows only the list of the catalog.
+pub fn is_of_root_namespace(client: &Client, error: &CallError) -> bool {
+    client.namespace().is_some() && error.api_error_is(|error| error.has_message("unsupported path"))
+}
 
 /// An entry with the fields that the list leaves out. The server never returns the environment of an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

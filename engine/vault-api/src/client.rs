@@ -14,6 +14,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::client_config::{ClientConfig, ClientError, RedirectPolicy, TlsVerification};
+use crate::endpoint::encode_path;
 use crate::{CallError, Endpoint, Idempotency, Proxies, RequestScope, SecretString, TransportErrorKind};
 
 /// A client of one server. Cheap to clone.
@@ -26,6 +27,8 @@ pub struct Client {
     address: String,
     base: Url,
     headers: HeaderMap,
+    /// Encoded path of a child namespace with a trailing slash, before the path of each request.
+    child_namespace: String,
     max_retries: usize,
     redirects: RedirectPolicy,
 }
@@ -71,7 +74,18 @@ impl Client {
         });
         let address = config.address.trim_end_matches('/').to_owned();
         let ClientConfig { max_retries, redirects, .. } = *config;
-        Ok(Self { http, route, redirect_clients, address, base, headers, max_retries, redirects })
+        let child_namespace = String::new();
+        Ok(Self {
+            http,
+            route,
+            redirect_clients,
+            address,
+            base,
+            headers,
+            child_namespace,
+            max_retries,
+            redirects,
+        })
     }
 
     /// The configured address.
@@ -94,6 +108,17 @@ impl Client {
         let mut other = self.clone();
         other.headers.insert(TOKEN, token_header(token)?);
         Ok(other)
+    }
+
+    /// Returns a client of a child namespace, whose path is relative to the namespace of this client. An empty path is that namespace itself.
+    #[must_use]
+    pub fn in_namespace(&self, child: &str) -> Self {
+        let mut other = self.clone();
+        if !child.is_empty() {
+            other.child_namespace.push_str(&encode_path(child.trim_matches('/')));
+            other.child_namespace.push('/');
+        }
+        other
     }
 
     /// Sends one endpoint and parses the reply.
@@ -132,7 +157,7 @@ impl Client {
         reply: Response<Bytes>,
     ) -> Result<E::Response, CallError> {
         E::response(reply).map_err(|error| {
-            let error = error.with_request(request.method().clone(), request.uri().path());
+            let error = error.with_request(request.method().clone(), &self.path(request, E::SCOPE));
             if error.is_sealed() {
                 CallError::Sealed { address: self.address.clone(), source: Box::new(error) }
             } else {
@@ -147,7 +172,7 @@ impl Client {
         request: &Request<Bytes>,
         scope: RequestScope,
     ) -> Result<Response<Bytes>, CallError> {
-        let mut url = self.url(request);
+        let mut url = self.url(request, &self.path(request, scope));
         let mut headers = self.headers.clone();
         if scope == RequestScope::Public {
             headers.remove(TOKEN);
@@ -195,9 +220,20 @@ impl Client {
         Ok(reply)
     }
 
-    fn url(&self, request: &Request<Bytes>) -> Url {
+    /// The path of a request, in the child namespace.
+    fn path(&self, request: &Request<Bytes>, scope: RequestScope) -> String {
+        let path = request.uri().path();
+        match path.strip_prefix(API_PREFIX) {
+            Some(path) if scope == RequestScope::Namespace => {
+                format!("{API_PREFIX}{}{path}", self.child_namespace)
+            }
+            _ => path.to_owned(),
+        }
+    }
+
+    fn url(&self, request: &Request<Bytes>, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), request.uri().path()));
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         url.set_query(request.uri().query());
         url
     }
@@ -211,6 +247,9 @@ impl Client {
         CallError::Transport { address: self.address.clone(), kind, cause: root_cause(&error) }
     }
 }
+
+/// Prefix of the path of every request.
+const API_PREFIX: &str = "/v1/";
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -479,14 +518,37 @@ mod tests {
     #[test]
     fn a_path_in_the_address_is_kept() {
         let request = crate::endpoint::get("sys/health?standbycode=200");
-        let url = client("https://example.com/vault/").url(&request);
+        let client = client("https://example.com/vault/");
+        let url = client.url(&request, &client.path(&request, RequestScope::Public));
         assert_eq!(url.as_str(), "https://example.com/vault/v1/sys/health?standbycode=200");
     }
 
     #[test]
+    fn a_child_namespace_is_part_of_the_path() {
+        let request = crate::endpoint::get("sys/mounts?a=b");
+        let parent = client("https://example.com/vault/");
+        let url = |client: &Client, scope| client.url(&request, &client.path(&request, scope)).to_string();
+        for (child, expected) in [
+            ("", "https://example.com/vault/v1/sys/mounts?a=b"),
+            ("team/", "https://example.com/vault/v1/team/sys/mounts?a=b"),
+            ("a b/sub", "https://example.com/vault/v1/a%20b/sub/sys/mounts?a=b"),
+        ] {
+            assert_eq!(url(&parent.in_namespace(child), RequestScope::Namespace), expected);
+        }
+        let child = parent.in_namespace("team").in_namespace("sub");
+        assert_eq!(
+            url(&child, RequestScope::Namespace),
+            "https://example.com/vault/v1/team/sub/sys/mounts?a=b"
+        );
+        assert_eq!(url(&child, RequestScope::Server), "https://example.com/vault/v1/sys/mounts?a=b");
+    }
+
+    #[test]
     fn encoded_paths_are_not_encoded_again() {
-        let request = crate::endpoint::get(&crate::endpoint::encode_path("custom/a b%"));
-        assert_eq!(client("http://h:8200").url(&request).as_str(), "http://h:8200/v1/custom/a%20b%25");
+        let request = crate::endpoint::get(&encode_path("custom/a b%"));
+        let client = client("http://h:8200");
+        let url = client.url(&request, &client.path(&request, RequestScope::Namespace));
+        assert_eq!(url.as_str(), "http://h:8200/v1/custom/a%20b%25");
     }
 
     #[test]

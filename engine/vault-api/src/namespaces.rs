@@ -1,34 +1,14 @@
-//! Child namespaces and their mounts.
-
-use std::collections::BTreeMap;
+//! The child namespaces of a namespace. [`Client::in_namespace`](crate::Client::in_namespace) sends requests to one.
 
 use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
-use crate::mounts::MountInfo;
+use crate::endpoint::{self, Endpoint, Idempotency};
 
 /// `LIST sys/namespaces`: the children of a namespace.
-#[derive(Clone, Debug)]
-pub struct List {
-    /// Path relative to the namespace of the client, with a trailing slash; empty for that namespace itself.
-    pub namespace: String,
-}
-
-/// `GET sys/mounts` of a namespace.
-#[derive(Clone, Debug)]
-pub struct ListMounts {
-    /// Path relative to the namespace of the client, with a trailing slash.
-    pub namespace: String,
-}
-
-/// `GET sys/auth` of a namespace.
-#[derive(Clone, Debug)]
-pub struct ListAuthMounts {
-    /// Path relative to the namespace of the client, with a trailing slash.
-    pub namespace: String,
-}
+#[derive(Clone, Copy, Debug)]
+pub struct List;
 
 impl Endpoint for List {
     /// Names with a trailing slash; empty if the server does not support namespaces.
@@ -36,7 +16,7 @@ impl Endpoint for List {
     const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&format!("{}sys/namespaces?list=true", encode_path(&self.namespace)))
+        endpoint::get("sys/namespaces?list=true")
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -47,44 +27,10 @@ impl Endpoint for List {
     }
 }
 
-impl Endpoint for ListMounts {
-    type Response = BTreeMap<String, MountInfo>;
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn request(&self) -> Request<Bytes> {
-        endpoint::get(&format!("{}sys/mounts", encode_path(&self.namespace)))
-    }
-
-    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
-        endpoint::data(reply)
-    }
-}
-
-impl Endpoint for ListAuthMounts {
-    type Response = BTreeMap<String, MountInfo>;
-    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
-
-    fn request(&self) -> Request<Bytes> {
-        endpoint::get(&format!("{}sys/auth", encode_path(&self.namespace)))
-    }
-
-    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
-        endpoint::data(reply)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{reply, request_line};
-
-    #[test]
-    fn a_namespace_is_named_in_the_path() {
-        let list = List { namespace: "team/sub/".into() };
-        assert_eq!(request_line(&list.request()), "GET /v1/team/sub/sys/namespaces?list=true");
-        let mounts = ListMounts { namespace: "a b/".into() };
-        assert_eq!(request_line(&mounts.request()), "GET /v1/a%20b/sys/mounts");
-    }
+    use crate::endpoint::tests::reply;
 
     #[test]
     fn a_server_without_namespaces_has_none() {

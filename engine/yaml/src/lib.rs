@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
-use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
+use serde_saphyr::{Error, MessageFormatter, Options, UserMessageFormatter};
 
 /// Why a text could not be read or written. It names the position, and never quotes the text, which may contain a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,20 @@ impl From<Error> for YamlError {
 /// # Errors
 /// [`YamlError`] if the text is not YAML, has more than one document, or does not describe a `T`.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
-    let options = serde_saphyr::options! {
+    Ok(serde_saphyr::from_str_with_options(text, strict_options())?)
+}
+
+/// As [`from_str`], for a file of several documents. Empty ones are left out.
+///
+/// # Errors
+/// [`YamlError`] if the text is not YAML, or a document does not describe a `T`.
+pub fn from_str_multiple<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, YamlError> {
+    let documents: Vec<Option<T>> = serde_saphyr::from_multiple_with_options(text, strict_options())?;
+    Ok(documents.into_iter().flatten().collect())
+}
+
+fn strict_options() -> Options {
+    serde_saphyr::options! {
         // The limit on nodes already refuses aliases that multiply; a hundred mounts may share one anchor.
         budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false },
         with_snippet: false,
@@ -44,8 +57,7 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
         underscored_numbers_as_strings: true,
         ignore_binary_tag_for_string: true,
         reject_unsupported_tags: true,
-    };
-    Ok(serde_saphyr::from_str_with_options(text, options)?)
+    }
 }
 
 /// Reads all documents of a file that other programs write and read, and accepts what they accept.
@@ -124,6 +136,18 @@ mod tests {
     #[track_caller]
     fn check_refused(text: &str) {
         assert!(from_str::<Value>(text).is_err(), "{text:?}");
+    }
+
+    #[test]
+    fn a_file_can_have_several_documents() {
+        let read = |text: &str| from_str_multiple::<BTreeMap<String, Value>>(text);
+        let of = |value: &str| BTreeMap::from([("a".to_owned(), json!(value))]);
+        assert_eq!(read("a: yes\n---\na: 010\n"), Ok(vec![of("yes"), of("010")]));
+        assert_eq!(read("# c\n---\na: b\n---\n---\n"), Ok(vec![of("b")]));
+        assert_eq!(read(""), Ok(Vec::new()));
+        for text in ["a: b\n---\na: b\na: c\n", "a: b\n---\n- c\n", "a: b\n---\na: !x c\n"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

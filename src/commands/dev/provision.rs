@@ -25,7 +25,7 @@ pub(super) async fn register_and_smoke_test(
     for mount in &register.mounts {
         let Some(smoke) = &mount.smoke else { continue };
         let path = mount.path.join(&smoke.path);
-        let tested = run_smoke_test(&environment.client, &path, &smoke.data, &mut |_| {}).await;
+        let tested = run_smoke_test(&environment.client, &mount.path, &path, &smoke.data, &mut |_| {}).await;
         reports.push(tested.map_err(|error| {
             CommandError::failed(format!("the smoke test of {path} failed")).caused_by(error)
         })?);

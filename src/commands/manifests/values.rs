@@ -7,7 +7,8 @@ use rollout::Consumer;
 use vault_api::catalog::PluginType;
 
 use super::object_name::{ContainerDirectory, ImageRef, MetricsPrefix, ObjectName, PodSelector};
-use crate::config::PluginYaml;
+use crate::commands::plugin_inputs::{parse_mount, parse_namespace};
+use crate::config::{MountSection, PluginYaml};
 use crate::context::KubernetesArgs;
 use crate::error::CommandError;
 
@@ -205,7 +206,7 @@ pub(super) fn resolve(
     flags: ManifestFlags,
     cluster: &KubernetesArgs,
 ) -> Result<ManifestValues, CommandError> {
-    let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
+    let yaml = PluginYaml::read_one(flags.file.as_deref(), flags.name.as_deref(), None)?;
     let product = flags.product;
     let plugin = flags.name.or(yaml.plugin.name).unwrap_or_else(|| DEFAULT_PLUGIN.to_owned());
     check_policy_safe("the name of the plugin", &plugin)?;
@@ -223,7 +224,7 @@ pub(super) fn resolve(
             .map_err(|error| CommandError::usage("invalid plugin.type in the file").caused_by(error))?,
         None => PluginType::Secret,
     };
-    let mounts = resolve_mounts(flags.mount, yaml.mounts.iter().map(|mount| mount.path.as_str()))?;
+    let mounts = resolve_mounts(flags.mount, &yaml.mounts, kind)?;
     let file = yaml.deployment.and_then(|deployment| deployment.kubernetes).unwrap_or_default();
     let word = |flag: &Option<String>, file: Option<String>| -> Result<ObjectName, CommandError> {
         parse_name(flag.as_deref().or(file.as_deref()).unwrap_or(product.chart_name()))
@@ -281,13 +282,18 @@ pub(super) fn suffixed_name(name: &ObjectName, ending: &str) -> Result<ObjectNam
     })
 }
 
-fn resolve_mounts<'a>(
+fn resolve_mounts(
     flags: Vec<Consumer>,
-    file: impl Iterator<Item = &'a str>,
+    file: &[MountSection],
+    kind: PluginType,
 ) -> Result<Vec<Consumer>, CommandError> {
     let mut mounts = flags;
     if mounts.is_empty() {
-        mounts = file.map(parse_mount).collect::<Result<_, _>>()?;
+        let mount = |section: &MountSection| -> Result<Consumer, CommandError> {
+            let namespace = parse_namespace(section.namespace.as_deref().unwrap_or_default())?;
+            Ok(parse_mount(&section.path)?.of_kind(kind).in_namespace(namespace))
+        };
+        mounts = file.iter().map(mount).collect::<Result<_, _>>()?;
     }
     if mounts.is_empty() {
         mounts = vec![parse_mount(DEFAULT_MOUNT)?];
@@ -296,10 +302,6 @@ fn resolve_mounts<'a>(
         check_policy_safe("a mount", mount.as_str())?;
     }
     Ok(mounts)
-}
-
-fn parse_mount(text: &str) -> Result<Consumer, CommandError> {
-    text.parse().map_err(|error| CommandError::usage("invalid mount path").caused_by(error))
 }
 
 fn resolve_application(flags: ApplicationFlags, mounts: &[Consumer]) -> Result<Application, CommandError> {

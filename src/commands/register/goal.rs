@@ -19,13 +19,14 @@ use crate::commands::plugin_inputs::{missing_value, parse_mount, plugin_type};
 use crate::commands::plugin_request::{PluginRequest, PreparedPlugin, Registration};
 use crate::commands::preset_data::{self, ConnectionFields, PresetArgs};
 use crate::commands::smoke_args::{SmokeArgs, check_smoke_data};
+use crate::config::PluginYaml;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::key_value;
 use crate::ui::Ui;
 
 /// The flags of `register` that describe the goal.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct RegisterFlags {
     #[command(flatten)]
     plugin: PluginArgs,
@@ -54,16 +55,51 @@ const DEFAULT_NAME: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
 const CONFIG: &str = "config";
 
+impl RegisterFlags {
+    /// The documents of plugin.yaml to register: that of PLUGIN, or all.
+    ///
+    /// # Errors
+    /// If the file is invalid, or a flag could be meant for any of several plugins.
+    pub(super) fn documents(&self) -> Result<Vec<PluginYaml>, CommandError> {
+        let PluginArgs { file, plugin, .. } = &self.plugin;
+        let (Some(file), None) = (file, plugin) else {
+            return Ok(vec![self.plugin.document(self.kind)?]);
+        };
+        let documents = PluginYaml::read(file)?;
+        match self.flag_for_one_plugin().filter(|_| documents.len() > 1) {
+            Some(flag) => Err(CommandError::usage(format!(
+                "{} describes several plugins, and {flag} is about one",
+                file.display()
+            ))
+            .hint("Name the plugin: `vault-token-plugin register PLUGIN -f FILE`.")),
+            None => Ok(documents),
+        }
+    }
+
+    fn flag_for_one_plugin(&self) -> Option<&'static str> {
+        let given = [
+            ("--type", self.kind.is_some()),
+            ("--mount", self.mount.is_some()),
+            ("--smoke", !self.smoke.is_empty()),
+            ("--preset", !self.preset.is_empty()),
+            ("--config, --role or --write", !self.data.is_empty()),
+        ];
+        let own = given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag);
+        self.plugin.flag_for_one_plugin().or(own)
+    }
+}
+
 /// Combines flags, file and prompts. Changes nothing; the binary is started once. The last part of the result keeps a binary that was
 /// extracted from an image.
 pub(super) async fn resolve(
+    yaml: PluginYaml,
     flags: RegisterFlags,
     context: &Context,
     ui: &mut Ui,
 ) -> Result<(Environment, RegisterGoal, Option<ExtractedBinary>), CommandError> {
     let RegisterFlags { plugin, kind, mount, smoke, rewrite, other_nodes, restarts, preset, data } = flags;
     let smoke = smoke.parse()?;
-    let request = PluginRequest::parse(plugin, &data, context)?.with_preset(preset)?;
+    let request = PluginRequest::parse(yaml, plugin, &data, context)?.with_preset(preset)?;
     let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
         Some(name) => name,
@@ -83,10 +119,10 @@ pub(super) async fn resolve(
     let PreparedPlugin { plugin, launch: _, mut mounts, writes, downgrade, durability, extracted } = prepared;
 
     let mount = match mount {
-        Some(mount) => Some(mount.of_kind(kind)),
+        Some(mount) => Some(observed.resolve(mount, kind)),
         None if mounts.is_empty() && kind != PluginType::Database && ui.is_interactive() => {
             let default = default_mount(&observed, kind, &name);
-            Some(parse_mount(&ui.prompt("Mount path", Some(&default))?)?.of_kind(kind))
+            Some(observed.resolve(parse_mount(&ui.prompt("Mount path", Some(&default))?)?, kind))
         }
         None if has_data && mounts.len() == 1 => mounts.first().map(|mount| mount.path.clone()),
         None if has_data => return Err(missing_value("the mount that the data is for", "--mount")),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rollout::{
-    CatalogEntry, ConsumerObserved, DeploymentObserved, NodeName, NodeObserved, NodeRole, Observed, Pins,
-    PluginDirectory, PluginStorage, Readiness, Version,
+    CatalogEntry, Consumer, ConsumerObserved, DeploymentObserved, NodeName, NodeObserved, NodeRole, Observed,
+    Pins, PluginDirectory, PluginStorage, Readiness, Version,
 };
 use vault_api::catalog::PluginType;
 
@@ -25,7 +25,7 @@ pub(super) fn render_status(observed: &Observed) -> String {
         text.push_str("\nNodes\n");
         text.push_str(&render_nodes(deployment));
     }
-    let others = observed.all_consumers().filter(|(_, mount)| !is_external(observed, mount)).count();
+    let others = observed.consumers.values().filter(|mount| !is_external(observed, mount)).count();
     if others > 0 {
         let _ = writeln!(text, "\n{} of built-in engines", pluralize(others, "mount"));
     }
@@ -85,8 +85,8 @@ fn describe_storage(deployment: &DeploymentObserved) -> String {
 /// External plugins: in the catalog, pinned, or mounted with a checksum.
 fn external_plugins(observed: &Observed) -> BTreeSet<(PluginType, String)> {
     let registered = observed.catalog.iter().map(|entry| (entry.kind, entry.name.clone()));
-    let mounted = observed.all_consumers().filter(|(_, mount)| !mount.running_sha256.is_empty());
-    let mounted = mounted.map(|(_, mount)| (mount.kind, mount.plugin.clone()));
+    let mounted = observed.consumers.values().filter(|mount| !mount.running_sha256.is_empty());
+    let mounted = mounted.map(|mount| (mount.kind, mount.plugin.clone()));
     let pins = match &observed.pins {
         Pins::Set(pins) => pins.as_slice(),
         Pins::Unsupported => &[],
@@ -106,8 +106,8 @@ fn render_plugin(observed: &Observed, (kind, name): &(PluginType, String)) -> St
         let _ = write!(text, ", pinned to {version}");
     }
     text.push('\n');
-    let mounts: Vec<(&str, &ConsumerObserved)> =
-        observed.all_consumers().filter(|(_, mount)| mount.kind == *kind && mount.plugin == *name).collect();
+    let mounts: Vec<(&Consumer, &ConsumerObserved)> =
+        observed.consumers.iter().filter(|(_, mount)| mount.kind == *kind && mount.plugin == *name).collect();
     let rows: Vec<Vec<String>> = known_versions(observed, *kind, name, &mounts)
         .iter()
         .rev()
@@ -126,7 +126,7 @@ fn known_versions(
     observed: &Observed,
     kind: PluginType,
     name: &str,
-    mounts: &[(&str, &ConsumerObserved)],
+    mounts: &[(&Consumer, &ConsumerObserved)],
 ) -> Vec<String> {
     let entries = observed.catalog.iter().filter(|entry| entry.kind == kind && entry.name == name);
     let mut all: BTreeSet<String> = entries.map(|entry| entry.version.clone()).collect();
@@ -151,7 +151,7 @@ fn version_row(
     kind: PluginType,
     name: &str,
     version: &str,
-    mounts: &[(&str, &ConsumerObserved)],
+    mounts: &[(&Consumer, &ConsumerObserved)],
 ) -> Vec<String> {
     let entry = observed.catalog_entry(kind, name, version);
     let file = entry.map_or_else(
@@ -237,14 +237,14 @@ fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -
 }
 
 /// Mounts grouped by configured and running version; deviations come first.
-fn render_mount_groups(observed: &Observed, mounts: &[(&str, &ConsumerObserved)]) -> String {
+fn render_mount_groups(observed: &Observed, mounts: &[(&Consumer, &ConsumerObserved)]) -> String {
     let mut groups: BTreeMap<(bool, bool, &str, &str), Vec<String>> = BTreeMap::new();
     for (path, mount) in mounts {
         let (configured, runs) = (observed.configured_version(mount), mount.running_version.as_str());
         groups
             .entry((mount.may_answer(), configured == runs, configured, runs))
             .or_default()
-            .push(show_path(path, mount));
+            .push(show_path(path));
     }
     let mut text = String::new();
     for ((responds, same, configured, runs), paths) in groups {
@@ -261,13 +261,10 @@ fn render_mount_groups(observed: &Observed, mounts: &[(&str, &ConsumerObserved)]
 }
 
 /// The path in its namespace, because the API path alone does not show where that ends.
-fn show_path(path: &str, mount: &ConsumerObserved) -> String {
-    match &mount.namespace {
-        Some(namespace) => {
-            let below = path.strip_prefix(namespace.as_str()).unwrap_or(path);
-            format!("{below} (namespace {})", namespace.trim_end_matches('/'))
-        }
-        None => path.to_owned(),
+fn show_path(path: &Consumer) -> String {
+    match path.namespace() {
+        "" => path.to_string(),
+        namespace => format!("{} (namespace {})", path.local_path(), namespace.trim_end_matches('/')),
     }
 }
 

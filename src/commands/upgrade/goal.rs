@@ -79,7 +79,8 @@ pub(super) async fn resolve(
     ui: &mut Ui,
 ) -> Result<(Environment, UpgradeGoal, Option<ExtractedBinary>), CommandError> {
     let smoke = flags.smoke.parse()?;
-    let request = PluginRequest::parse(flags.plugin, &flags.data, context)?;
+    let yaml = flags.plugin.document(flags.kind)?;
+    let request = PluginRequest::parse(yaml, flags.plugin, &flags.data, context)?;
     let given_kind = given_type(flags.kind, &request.yaml)?;
     let (mut environment, observed) = request.connect().await?;
     let name = match request.name() {
@@ -88,7 +89,8 @@ pub(super) async fn resolve(
     };
     let kind = plugin_name::kind_of(&observed, &name, given_kind)?;
     check_smoke_data(kind, smoke.as_ref())?;
-    let only_mounts: Vec<Consumer> = flags.mounts.into_iter().map(|path| path.of_kind(kind)).collect();
+    let only_mounts: Vec<Consumer> =
+        flags.mounts.into_iter().map(|path| observed.resolve(path, kind)).collect();
     let running = observed
         .consumers_of(kind, &name)
         .find(|(path, _)| only_mounts.is_empty() || only_mounts.contains(path));
@@ -150,7 +152,7 @@ pub(super) async fn resolve(
     Ok((environment, upgrade, extracted))
 }
 
-/// The command of the running version; `None` for a built-in plugin.
+/// The command of the running version; `None` for a built-in plugin, and in a namespace that does not show it.
 async fn running_catalog_entry(
     environment: &Environment,
     kind: PluginType,
@@ -159,10 +161,13 @@ async fn running_catalog_entry(
 ) -> Result<Option<PluginDetails>, CommandError> {
     let version = Some(version.to_owned()).filter(|version| !version.is_empty());
     let name = PluginRef { kind, name: name.to_owned(), version };
-    let entry = environment.client.send(&catalog::Read(name)).await.map_err(|error| {
-        CommandError::failed("could not read the arguments of the running version").caused_by(error)
-    })?;
-    Ok(entry.filter(|entry| !entry.builtin))
+    match environment.client.send(&catalog::Read(name)).await {
+        Ok(entry) => Ok(entry.filter(|entry| !entry.builtin)),
+        Err(error) if catalog::is_of_root_namespace(&environment.client, &error) => Ok(None),
+        Err(error) => {
+            Err(CommandError::failed("could not read the arguments of the running version").caused_by(error))
+        }
+    }
 }
 
 /// The smoke test of each mount: from the flag, or else from the file.

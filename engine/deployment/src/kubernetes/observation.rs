@@ -61,7 +61,7 @@ impl Inner {
                 None => Ok(PodSnapshot::not_ready("its plugin directory is unknown")),
             }
         };
-        let (files, server) = tokio::join!(files, self.servers.read_node_server(name));
+        let (files, server) = tokio::join!(files, self.servers.read_node_server(name, &query.namespaces));
         let PodSnapshot { mut node, init_files } = match files {
             Ok(snapshot) => snapshot,
             Err(error) if error.is_cluster_wide() => return Err(error),

@@ -1,6 +1,6 @@
 //! Clients of the servers, each through a forwarded port, and one for the active server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,8 +102,12 @@ impl Servers {
         Ok(())
     }
 
-    /// Reads the state of one server, or why it could not be read.
-    pub(super) async fn read_node_server(&self, node: &NodeName) -> Result<NodeServer, String> {
+    /// Reads the state of one server, with the mounts of these child namespaces, or why it could not be read.
+    pub(super) async fn read_node_server(
+        &self,
+        node: &NodeName,
+        namespaces: &BTreeSet<String>,
+    ) -> Result<NodeServer, String> {
         let client = self.node_client(node).await.map_err(|error| error_chain(&error))?;
         let health = read_health(&client).await?;
         let runs_plugins =
@@ -113,34 +117,19 @@ impl Servers {
         if runs_plugins && !health.sealed {
             let requests = async {
                 tokio::join!(
-                    client.send(&mounts::List),
-                    client.send(&mounts::ListAuth),
+                    running_versions(&client, namespaces),
                     client.send(&seal_status::Read),
                     client.send(&leader::Read)
                 )
             };
-            if let Ok((listed, auth_mounts, status, log)) =
-                tokio::time::timeout(HEALTH_TIMEOUT, requests).await
-            {
+            if let Ok((mounted, status, log)) = tokio::time::timeout(HEALTH_TIMEOUT, requests).await {
                 seal = match status {
                     Ok(status) if status.is_shamir() => SealType::Shamir,
                     Ok(_) => SealType::Auto,
                     Err(_) => SealType::Unknown,
                 };
                 applied_index = log.ok().and_then(|log| log.raft_applied_index);
-                // Not every token may list auth mounts.
-                let auth_mounts = auth_mounts.unwrap_or_default().into_iter();
-                running = listed
-                    .unwrap_or_default()
-                    .into_iter()
-                    .chain(auth_mounts.map(|(path, mount)| (format!("auth/{path}"), mount)))
-                    .map(|(path, mount)| {
-                        (
-                            path,
-                            RunningVersion { version: mount.running_version, sha256: mount.running_sha256 },
-                        )
-                    })
-                    .collect();
+                running = mounted;
             }
         }
         Ok(NodeServer {
@@ -181,6 +170,27 @@ impl Servers {
             let _found = self.find_active(nodes).await;
         }
     }
+}
+
+/// Reads what a server runs, by API path; nothing of a list that the token may not read.
+async fn running_versions(
+    client: &Client,
+    namespaces: &BTreeSet<String>,
+) -> BTreeMap<String, RunningVersion> {
+    let mut running = BTreeMap::new();
+    for namespace in std::iter::once("").chain(namespaces.iter().map(String::as_str)) {
+        let client = client.in_namespace(namespace);
+        let (mounts, auth_mounts) = tokio::join!(client.send(&mounts::List), client.send(&mounts::ListAuth));
+        let auth_mounts = auth_mounts.unwrap_or_default().into_iter();
+        let all = auth_mounts
+            .map(|(path, mount)| (format!("auth/{path}"), mount))
+            .chain(mounts.unwrap_or_default());
+        running.extend(all.map(|(path, mount)| {
+            let running = RunningVersion { version: mount.running_version, sha256: mount.running_sha256 };
+            (format!("{namespace}{path}"), running)
+        }));
+    }
+    running
 }
 
 async fn open_tunnel(

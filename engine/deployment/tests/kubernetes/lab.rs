@@ -1,5 +1,6 @@
 //! Vaults in pods, and the deployment of them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use deployment::{ClusterOptions, KubernetesError, KubernetesOptions, PodSelector, StatefulSetDeployment};
@@ -82,6 +83,7 @@ pub(crate) async fn plugin() -> Binary {
 pub(crate) fn query() -> Query {
     Query {
         plugin_directory: PluginDirectory::At(DIRECTORY.into()),
+        namespaces: BTreeSet::new(),
         plugin: Some("kv".into()),
         binary: None,
         detail: Detail::Versions,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use vault_api::catalog::{Deregister, PluginRef, Register as RegisterEntry};
 use vault_api::logical::{LogicalData, Write};
-use vault_api::mounts::{Disable, Enable};
 use vault_api::pins::{Pin, Set};
 use vault_api::step_down::StepDown;
 use vault_api::{CallError, TransportErrorKind};
@@ -115,17 +114,16 @@ impl Run<'_> {
             Step::EnableMount { path, plugin, version, version_from }
             | Step::MountCanary { path, plugin, version, version_from } => {
                 let version = (*version_from == VersionFrom::Mount).then(|| version.v_prefixed());
-                let (path, plugin) = (path.to_string(), plugin.clone());
                 let is_canary = matches!(step, Step::MountCanary { .. });
                 let max_lease_ttl = is_canary.then_some(CANARY_MAX_LEASE_TTL);
-                client.send(&Enable { path, plugin, version, max_lease_ttl }).await?
+                consumer_requests::enable(&client, path, plugin.clone(), version, max_lease_ttl).await?
             }
             Step::VerifyCanary { path, writes, smoke_path, smoke_data, source_mount: _ } => {
                 self.verify_canary(path, writes, smoke_path.as_deref().map(|path| (path, smoke_data)))
                     .await?;
                 Vec::new()
             }
-            Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
+            Step::RemoveCanary { path } => consumer_requests::disable(&client, path).await?,
             Step::TuneMount { path, to, .. } => {
                 consumer_requests::set_version(&client, path, to.v_prefixed()).await?
             }
@@ -136,8 +134,8 @@ impl Run<'_> {
             Step::Write { path, data } => {
                 client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }
-            Step::SmokeTestMount { path, data } => {
-                run_smoke_test(&client, path, data, self.listener).await?;
+            Step::SmokeTestMount { mount, path, data } => {
+                run_smoke_test(&client, mount, path, data, self.listener).await?;
                 Vec::new()
             }
             Step::DeregisterVersion { kind, name, version } => {
@@ -206,8 +204,8 @@ impl Run<'_> {
             self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
         if let Some((smoke_path, data)) = smoke {
-            let path = path.join(smoke_path);
-            run_smoke_test(&self.environment.client, &path, data, self.listener).await?;
+            let smoke_path = path.join(smoke_path);
+            run_smoke_test(&self.environment.client, path, &smoke_path, data, self.listener).await?;
         }
         Ok(())
     }

@@ -140,7 +140,11 @@ mod tests {
     fn effects_for_clients_are_described_and_others_are_not() {
         let reload = |text| Step::ReloadMount { path: path(text) };
         let write = Step::Write { path: "custom/config".into(), data: BTreeMap::new() };
-        let test = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+        let test = Step::SmokeTestMount {
+            mount: path("custom"),
+            path: "custom/creds/dev".into(),
+            data: BTreeMap::new(),
+        };
         let done = [test, reload("custom"), write, reload("team")];
         assert_eq!(
             describe_effects(&done, &[path("custom")]),

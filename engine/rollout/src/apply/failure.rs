@@ -1,12 +1,11 @@
 //! Ends a run that cannot continue: undoes its changes, and reports those that remain.
 
-use vault_api::mounts::Disable;
-
 use super::{Outcome, Run, StepEffect, effect, outcome};
+use crate::consumer_requests;
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::Goal;
-use crate::smoke::revoke_hint;
+use crate::smoke::UnrevokedLease;
 use crate::step::Step;
 use crate::undo::{Failover, UndoContext, VersionSwitch, switched_mounts};
 
@@ -20,7 +19,7 @@ impl<'a> Run<'a> {
         if let Some(path) = new_mount {
             let error = format!("{path} does not run the version that was mounted");
             let last = self.done.pop();
-            let removed = self.environment.client.send(&Disable { path: path.to_string() }).await;
+            let removed = consumer_requests::disable(&self.environment.client, &path).await;
             let mut remaining = effect::describe_effects(&self.done, &[]);
             if let Err(cause) = removed {
                 remaining
@@ -81,7 +80,7 @@ impl<'a> Run<'a> {
             }
             _ => effect::describe_effects(&self.done, &mounts),
         };
-        remaining.extend(self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)));
+        remaining.extend(self.unrevoked_leases.iter().map(UnrevokedLease::hint));
         remaining.extend(uncertain.filter(|_| !effect::affects_mounts(step.as_ref(), &mounts)));
         if self.switched.is_empty() {
             return outcome::failed_or_manual_intervention(self.done, step, error, remaining);
@@ -133,8 +132,7 @@ impl<'a> Run<'a> {
         effect: StepEffect,
     ) -> Outcome {
         self.revoke_left_leases().await;
-        let mut remaining: Vec<String> =
-            self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)).collect();
+        let mut remaining: Vec<String> = self.unrevoked_leases.iter().map(UnrevokedLease::hint).collect();
         for done in &self.done {
             remaining.extend(effect::describe_effect(done).or_else(|| effect::describe_unused_effect(done)));
         }
@@ -170,7 +168,7 @@ impl<'a> Run<'a> {
                 .await
                 .filter(|_| matches!(&step, Some(Step::ReloadMount { path }) if !mounts.contains(path))),
         );
-        let leases: Vec<String> = self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)).collect();
+        let leases: Vec<String> = self.unrevoked_leases.iter().map(UnrevokedLease::hint).collect();
         let mut attempted = self.done.clone();
         attempted.extend(step.clone().filter(|step| self.done.last() != Some(step)));
         if !mounts.is_empty() {

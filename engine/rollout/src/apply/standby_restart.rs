@@ -12,7 +12,7 @@ use crate::goal::{Goal, UpgradeGoal};
 use crate::observed::Observed;
 use crate::observed::deployment::{NodeName, NodeRole, NodeServer};
 use crate::poll::Poll;
-use crate::smoke::revoke_hint;
+use crate::smoke::UnrevokedLease;
 use crate::step::Step;
 use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT};
 use crate::undo::VersionSwitch;
@@ -98,7 +98,7 @@ impl Run<'_> {
                 stale.join(", ")
             ));
         }
-        left.extend(self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)));
+        left.extend(self.unrevoked_leases.iter().map(UnrevokedLease::hint));
         Outcome::ManualIntervention { done: self.done, step, error, remaining_effects: left }
     }
 

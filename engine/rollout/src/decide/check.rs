@@ -260,6 +260,16 @@ fn pin(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
     }
 }
 
+/// Checks that the namespace of a mount exists, unless the token cannot see that.
+fn namespace(observed: &Observed, path: &Consumer) -> Result<(), Refusal> {
+    let namespace = path.namespace();
+    let is_hidden = !observed.caller.hidden_namespaces().is_empty();
+    if namespace.is_empty() || observed.namespaces.contains(namespace) || is_hidden {
+        return Ok(());
+    }
+    Err(Refusal::NamespaceNotFound { namespace: namespace.trim_end_matches('/').to_owned() })
+}
+
 fn mount(
     observed: &Observed,
     register: &RegisterGoal,
@@ -269,6 +279,7 @@ fn mount(
     let plugin = &register.plugin;
     let path = goal.path.clone();
     // A connection needs settings of its database, with which it is created.
+    namespace(observed, &path)?;
     if path.kind() != plugin.kind
         || (plugin.kind == PluginType::Database && !observed.consumers.contains_key(path.as_str()))
     {

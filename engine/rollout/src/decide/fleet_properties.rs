@@ -91,7 +91,7 @@ fn build_fleet(
         let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: format!("v{version}") };
         observed.pins = Pins::Set(vec![pin]);
     }
-    let running: std::collections::BTreeMap<String, RunningVersion> = observed
+    let running: BTreeMap<String, RunningVersion> = observed
         .consumers
         .iter()
         .map(|(path, mount)| {

@@ -310,10 +310,10 @@ fn refuse_staying_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Optio
 fn refuse_losing_file(observed: &Observed, progress: &Progress, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node, .. } = step else { return None };
     let files = &observed.deployment.as_ref()?.nodes.get(node)?.files;
-    observed.all_consumers().find_map(|(path, mount)| {
+    observed.consumers.iter().find_map(|(path, mount)| {
         let file = observed.file_of(mount).filter(|file| files.iter().any(|other| other.name == *file))?;
         let reason = observed.lost_at_restart(&file, progress)?;
-        Some(Refusal::LostAtRestart { file, path: path.to_owned(), reason }.on_node(node))
+        Some(Refusal::LostAtRestart { file, path: path.to_string(), reason }.on_node(node))
     })
 }
 

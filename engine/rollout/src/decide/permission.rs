@@ -5,14 +5,13 @@ use std::fmt::Write as _;
 
 use vault_api::catalog::PluginType;
 
-use crate::consumer::AUTH_PREFIX;
-use crate::consumer::Consumer;
+use super::reload_targets;
+use crate::consumer::{Consumer, RELOAD_PATH};
 use crate::goal::{Canary, Goal, UpgradeGoal};
 use crate::observed::{CATALOG_PREFIX, ConsumerObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
-const RELOAD_PATH: &str = "sys/plugins/reload/backend";
 const PINS_PREFIX: &str = "sys/plugins/pins/";
 const STEP_DOWN_PATH: &str = "sys/step-down";
 
@@ -27,13 +26,16 @@ pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<Consumer, Consumer
         Goal::Register(register) => {
             paths.push(catalog_api_path(register.plugin.kind, &register.plugin.name));
             for mount in &register.mounts {
-                paths.push(mount_api_path(&mount.path));
-                paths.push(tune_api_path(&mount.path));
+                paths.push(mount.path.mount_api_path());
+                paths.push(mount.path.tune_api_path());
+                paths.push(mount.path.reload_api_path());
                 paths.extend(mount.writes.iter().map(|write| mount.path.join(&write.path)));
             }
         }
         Goal::Upgrade(upgrade) => add_upgrade_paths(upgrade, mounts, &mut paths),
-        Goal::Reload(_) => {}
+        Goal::Reload(reload) => {
+            paths.extend(reload_targets(&reload.target, mounts).iter().map(Consumer::reload_api_path))
+        }
         Goal::Deregister(deregister) => paths = vec![catalog_api_path(deregister.kind, &deregister.name)],
         Goal::GarbageCollect(collect) => {
             let ours = mounts
@@ -63,20 +65,10 @@ fn add_upgrade_paths(
     paths.push(STEP_DOWN_PATH.to_owned());
     let ours =
         mounts.iter().filter(|(_, mount)| mount.kind == upgrade.kind() && mount.plugin == upgrade.name());
-    paths.extend(ours.map(|(path, _)| tune_api_path(path)));
+    paths.extend(ours.flat_map(|(path, _)| [path.tune_api_path(), path.reload_api_path()]));
     if let Canary::Mount { .. } = upgrade.canary {
-        paths.push(mount_api_path(&upgrade.canary_path()));
+        paths.push(upgrade.canary_path().mount_api_path());
         paths.push(catalog_api_path(upgrade.kind(), &upgrade.canary_plugin_name()));
-    }
-}
-
-/// The path at which a mount is enabled and disabled.
-fn mount_api_path(path: &Consumer) -> String {
-    match path.kind() {
-        PluginType::Auth => format!("sys/{}", path.as_str().trim_end_matches('/')),
-        PluginType::Secret | PluginType::Database => {
-            format!("sys/mounts/{}", path.as_str().trim_end_matches('/'))
-        }
     }
 }
 
@@ -86,20 +78,6 @@ fn mount_capabilities(path: &Consumer, capabilities: &[&'static str]) -> Vec<&'s
     capabilities.iter().copied().chain(sudo).collect()
 }
 
-/// The path at which the version of a consumer is configured.
-fn tune_api_path(path: &Consumer) -> String {
-    match path.kind() {
-        PluginType::Database => path.to_string(),
-        PluginType::Secret | PluginType::Auth => {
-            format!("sys/mounts/{}/tune", path.as_str().trim_end_matches('/'))
-        }
-    }
-}
-
-fn reload_api_path(path: &Consumer) -> String {
-    if path.kind() == PluginType::Database { path.reset_path() } else { RELOAD_PATH.to_owned() }
-}
-
 fn pin_api_path(kind: PluginType, name: &str) -> String {
     format!("sys/plugins/pins/{kind}/{name}")
 }
@@ -107,11 +85,15 @@ fn pin_api_path(kind: PluginType, name: &str) -> String {
 /// Refuses if a required path could not be read without permission. The policy in the refusal contains everything that the goal could need, so
 /// that one change is enough.
 pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Refusal> {
-    if observed.caller.denied.is_empty() {
+    let hidden = observed.caller.hidden_namespaces();
+    let is_hidden = |path: &String| hidden.values().flatten().any(|list| list == path);
+    let requires_all = requires_all_namespaces(observed, goal);
+    let denied = observed.caller.denied.iter().filter(|path| requires_all || !is_hidden(path));
+    let mut needs: BTreeMap<String, Vec<&'static str>> =
+        denied.map(|path| (path.clone(), vec![read_capability(path)])).collect();
+    if needs.is_empty() {
         return None;
     }
-    let mut needs: BTreeMap<String, Vec<&'static str>> =
-        observed.caller.denied.iter().map(|path| (path.clone(), vec![read_capability(path)])).collect();
     let smoke_paths = read_smoke_paths(goal);
     for path in capability_paths(goal, &observed.consumers) {
         let lacks = |capability| match observed
@@ -128,7 +110,7 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
             // Only required by some plans.
             STEP_DOWN_PATH => continue,
             path if path.starts_with(PINS_PREFIX) => continue,
-            path if path.starts_with("sys/auth/") => &["update", "sudo"],
+            path if path.starts_with("sys/auth/") || path.contains("/sys/auth/") => &["update", "sudo"],
             _ if smoke_paths.contains(&path) => &["read"],
             _ => &["update"],
         };
@@ -137,6 +119,15 @@ pub(super) fn refuse_denied_reads(observed: &Observed, goal: &Goal) -> Option<Re
         }
     }
     not_permitted(needs)
+}
+
+/// Whether a goal may change what the mounts of every namespace run. Other goals leave those that they do not see as they are.
+fn requires_all_namespaces(observed: &Observed, goal: &Goal) -> bool {
+    match goal {
+        Goal::Deregister(_) | Goal::GarbageCollect(_) => true,
+        Goal::Upgrade(upgrade) => observed.pinned_version(upgrade.kind(), upgrade.name()).is_some(),
+        Goal::Register(_) | Goal::Reload(_) => false,
+    }
 }
 
 /// The capability to read a path.
@@ -174,16 +165,16 @@ fn required_capabilities(step: &Step) -> Vec<(String, Vec<&'static str>)> {
         | Step::VerifyCanary { .. } => Vec::new(),
         Step::RegisterVersion { kind, name, .. } => one(catalog_api_path(*kind, name), &CATALOG_CAPABILITIES),
         Step::DeregisterVersion { kind, name, .. } => one(catalog_api_path(*kind, name), &["delete", "sudo"]),
-        Step::EnableMount { path, .. } => vec![(mount_api_path(path), mount_capabilities(path, &["update"]))],
+        Step::EnableMount { path, .. } => vec![(path.mount_api_path(), mount_capabilities(path, &["update"]))],
         Step::MountCanary { path, .. } => {
-            vec![(mount_api_path(path), mount_capabilities(path, &["update", "delete"]))]
+            vec![(path.mount_api_path(), mount_capabilities(path, &["update", "delete"]))]
         }
-        Step::RemoveCanary { path } => vec![(mount_api_path(path), mount_capabilities(path, &["delete"]))],
-        Step::TuneMount { path, .. } => one(tune_api_path(path), &["update"]),
+        Step::RemoveCanary { path } => vec![(path.mount_api_path(), mount_capabilities(path, &["delete"]))],
+        Step::TuneMount { path, .. } => one(path.tune_api_path(), &["update"]),
         Step::SetPin { kind, name, .. } => one(pin_api_path(*kind, name), &["update"]),
-        Step::ReloadMount { path } => one(reload_api_path(path), &["update"]),
+        Step::ReloadMount { path } => one(path.reload_api_path(), &["update"]),
         Step::Write { path, .. } => one(path.clone(), &["update"]),
-        Step::SmokeTestMount { path, .. } if path.starts_with(AUTH_PREFIX) => Vec::new(),
+        Step::SmokeTestMount { mount, .. } if mount.kind() == PluginType::Auth => Vec::new(),
         Step::SmokeTestMount { path, .. } => one(path.clone(), &["read"]),
         Step::StepDown { .. } => one(STEP_DOWN_PATH.to_owned(), &["update", "sudo"]),
     }

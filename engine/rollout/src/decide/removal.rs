@@ -157,8 +157,8 @@ fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
 /// taken for that of a secrets engine.
 fn kinds_of(observed: &Observed, name: &str) -> BTreeSet<PluginType> {
     let registered = observed.catalog.iter().filter(|entry| entry.name == name).map(|entry| entry.kind);
-    let consumers = observed.all_consumers().map(|(_, consumer)| consumer);
-    let mounted = consumers.filter(|consumer| consumer.plugin == name).map(|consumer| consumer.kind);
+    let mounted =
+        observed.consumers.values().filter(|consumer| consumer.plugin == name).map(|consumer| consumer.kind);
     let kinds: BTreeSet<PluginType> = registered.chain(mounted).collect();
     if kinds.is_empty() { [PluginType::Secret].into() } else { kinds }
 }
@@ -168,8 +168,8 @@ fn find_use(observed: &Observed, named: &PluginVersion) -> Option<InUse> {
     let PluginVersion { kind, name, version } = named;
     let mount = |condition: &dyn Fn(&ConsumerObserved) -> bool| {
         let is_of_plugin = |mount: &ConsumerObserved| mount.kind == *kind && mount.plugin == *name;
-        let mut mounts = observed.all_consumers().filter(|(_, mount)| is_of_plugin(mount));
-        mounts.find(|(_, mount)| condition(mount)).map(|(path, _)| path.to_owned())
+        let mut mounts = observed.consumers.iter().filter(|(_, mount)| is_of_plugin(mount));
+        mounts.find(|(_, mount)| condition(mount)).map(|(path, _)| path.to_string())
     };
     if let Some(path) = mount(&|mount| mount.running_version == *version) {
         return Some(InUse::RunningAt { path });
@@ -358,7 +358,8 @@ mod tests {
             running_version: "v0.7.0".into(),
             ..observed.consumers["custom/"].clone()
         };
-        observed.child_namespace_mounts.insert("team/custom/".into(), mount);
+        let path: Consumer = "custom".parse().expect("a path");
+        observed.consumers.insert(path.in_namespace("team"), mount);
         assert_eq!(step_texts(&observed, &gc(0)).len(), 2);
         let these = VersionSelector::Only(vec!["0.7.0".parse().expect("a version")]);
         let Decision::Refuse(refusal) = decide(&observed, &deregister(these)) else {

@@ -1,6 +1,6 @@
 //! Observed states and goals that tests vary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -106,7 +106,7 @@ pub(crate) fn bare_server() -> Observed {
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         consumers: BTreeMap::new(),
-        child_namespace_mounts: BTreeMap::new(),
+        namespaces: BTreeSet::new(),
         namespace: None,
         irrevocable_leases: None,
         raft: Raft::NotAsked,
@@ -137,7 +137,7 @@ pub(crate) fn empty_node() -> NodeObserved {
         free_bytes: Some(1 << 30),
         interpreter_present: true,
         files: Vec::new(),
-        links: std::collections::BTreeSet::new(),
+        links: BTreeSet::new(),
         processes: Vec::new(),
         file_issues: FileIssues::default(),
         server: None,

@@ -462,6 +462,23 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     assert_eq!(refusal.to_string(), "custom v1.10.0 is in use: custom/ is configured to run it");
 }
 
+#[test]
+fn a_mount_in_a_namespace_that_does_not_exist_is_refused() {
+    let mut observed = bare_server();
+    let mut register = register();
+    let mount = &mut register.mounts[0];
+    mount.path = mount.path.clone().in_namespace("team");
+    let Decision::Refuse(refusal) = decide(&observed, &goal(register.clone())) else { panic!("not refused") };
+    assert_eq!(refusal.to_string(), "there is no namespace team");
+    observed.namespaces.insert("team/".into());
+    let steps = plan(&observed, &goal(register.clone())).expect("a plan").steps;
+    assert!(steps.iter().any(|step| step.to_string() == "mount custom v1.2.3 at team/custom/"), "{steps:?}");
+    // A token without permission to list namespaces may have it to use one.
+    observed.namespaces.clear();
+    observed.caller.denied.insert("sys/namespaces".into());
+    assert!(plan(&observed, &goal(register)).is_ok());
+}
+
 /// OpenBao's own words for it are "unsupported path".
 #[test]
 fn a_version_is_not_registered_in_a_namespace_whose_server_has_one_catalog() {
@@ -475,7 +492,7 @@ fn a_version_is_not_registered_in_a_namespace_whose_server_has_one_catalog() {
         "custom 1.2.3 cannot be registered in the namespace team: the plugin catalog belongs to the root namespace"
     );
     assert!(
-        refusal.hint().contains("-namespace=team -path=PATH -plugin-version=v1.2.3 custom"),
+        refusal.hint().contains("put the namespace before the path of each mount: team/PATH"),
         "{}",
         refusal.hint()
     );

@@ -107,8 +107,8 @@ impl UpgradeView<'_> {
             let (name, pinned) = (upgrade.name().to_owned(), pinned.to_owned());
             return Err(Refusal::PinAffectsOtherMounts { name, pinned, path });
         }
-        if let Some(pinned) = self.pinned().filter(|pinned| *pinned != self.version_tag) {
-            self.check_pin(pinned)?;
+        if self.pinned().is_some_and(|pinned| pinned != self.version_tag) {
+            self.check_pin()?;
         }
         for (path, mount) in self.mounts() {
             self.check_downgrade(&path, mount)?;
@@ -118,22 +118,11 @@ impl UpgradeView<'_> {
         check::canary(observed, progress, &upgrade.canary_path(), &self.version_tag, self.sha256())
     }
 
-    /// Checks that a pin affects no mounts of other namespaces, because only those of this one are verified and undone.
-    fn check_pin(&self, pinned: &str) -> Result<(), Refusal> {
-        if let Some(namespace) = &self.observed.namespace {
-            return Err(Refusal::NotRootNamespace { namespace: namespace.clone() });
-        }
-        let mut other_namespaces =
-            self.observed.child_namespace_mounts.iter().filter(|(_, mount)| {
-                mount.kind == self.upgrade.kind() && mount.plugin == self.upgrade.name()
-            });
-        match other_namespaces.next() {
-            Some((path, _)) => Err(Refusal::PinAffectsOtherNamespaces {
-                kind: self.upgrade.kind(),
-                name: self.upgrade.name().to_owned(),
-                pinned: pinned.to_owned(),
-                path: path.clone(),
-            }),
+    /// Checks that a pin is moved from the root namespace: it affects the mounts of all namespaces, and only from there all are verified and
+    /// undone.
+    fn check_pin(&self) -> Result<(), Refusal> {
+        match &self.observed.namespace {
+            Some(namespace) => Err(Refusal::NotRootNamespace { namespace: namespace.clone() }),
             None => Ok(()),
         }
     }

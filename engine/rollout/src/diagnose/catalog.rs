@@ -172,7 +172,7 @@ fn is_used(observed: &Observed, entry: &CatalogEntry) -> bool {
         PluginType::Auth => observed.caller.denied.contains("sys/auth"),
         PluginType::Database => observed.caller.denied.iter().any(|path| is_connection_path(path)),
     };
-    unobserved || observed.all_consumers().any(|(_, mount)| needs(mount))
+    unobserved || observed.consumers.values().any(needs)
 }
 
 /// Returns whether a path lists or shows connections of a database secrets engine.
@@ -182,7 +182,7 @@ fn is_connection_path(path: &str) -> bool {
 
 /// Returns whether a mount that runs this entry is not responding, so that a start failure breaks requests now.
 fn breaks_requests(observed: &Observed, entry: &CatalogEntry) -> bool {
-    observed.all_consumers().any(|(_, mount)| {
+    observed.consumers.values().any(|mount| {
         mount.kind == entry.kind
             && mount.plugin == entry.name
             && observed.effective_version(mount) == entry.version

@@ -282,8 +282,9 @@ fn unversioned_mounts(observed: &Observed) -> Vec<Finding> {
 }
 
 /// The API path that lists a mount.
-fn list_path(consumer: &Consumer) -> &'static str {
-    if consumer.kind() == PluginType::Auth { "sys/auth" } else { "sys/mounts" }
+fn list_path(consumer: &Consumer) -> String {
+    let list = if consumer.kind() == PluginType::Auth { "sys/auth" } else { "sys/mounts" };
+    format!("{}{list}", consumer.namespace())
 }
 
 fn leftover_canaries(observed: &Observed) -> Vec<Finding> {

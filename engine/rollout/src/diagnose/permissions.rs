@@ -1,7 +1,5 @@
 //! Checks of the permissions of the token, and the list of what could not be observed.
 
-use std::collections::BTreeMap;
-
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
 use crate::observed::deployment::{DirectoryState, PluginStorage};
@@ -32,25 +30,10 @@ const NAMESPACE_NOT_VISIBLE: FindingKind = FindingKind {
 pub(super) const ALL: &[&FindingKind] = &[&NO_SUDO, &NAMESPACE_NOT_VISIBLE];
 pub(super) const CHECKS: &[Check] = &[sudo, invisible_namespaces];
 
-/// The lists of a namespace that tell what runs in it and below.
-const NAMESPACE_LISTS: [&str; 3] = ["sys/namespaces", "sys/mounts", "sys/auth"];
-
 /// One finding for each namespace of which a list is denied. Without the mounts of the client's own namespace, doctor reports that.
 fn invisible_namespaces(observed: &Observed) -> Vec<Finding> {
     if !observed.server.has_active_node {
         return Vec::new();
-    }
-    let mut denied: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for path in &observed.caller.denied {
-        let Some(namespace) = NAMESPACE_LISTS.iter().find_map(|list| path.strip_suffix(list)) else {
-            continue;
-        };
-        if namespace.is_empty() && path != "sys/namespaces" {
-            continue;
-        }
-        if namespace.is_empty() || namespace.ends_with('/') {
-            denied.entry(namespace).or_default().push(path);
-        }
     }
     let finding = |(namespace, paths): (&str, Vec<&str>)| {
         let subject = match (namespace, &observed.namespace) {
@@ -61,7 +44,7 @@ fn invisible_namespaces(observed: &Observed) -> Vec<Finding> {
         NAMESPACE_NOT_VISIBLE
             .finding(subject, format!("the server denies this token access to {}", paths.join(", ")))
     };
-    denied.into_iter().map(finding).collect()
+    observed.caller.hidden_namespaces().into_iter().map(finding).collect()
 }
 
 fn sudo(observed: &Observed) -> Vec<Finding> {

@@ -38,10 +38,12 @@ const PARTS_OF_SERVER: [&str; 8] =
 
 /// Returns a finding for each consumer that would not work on a server with the catalog `target`, and what could not be read.
 pub fn diagnose_move(observed: &Observed, target: &[ListedPlugin]) -> (Vec<Finding>, Vec<Unobserved>) {
-    let of_plugins =
-        observed.all_consumers().filter(|(_, consumer)| !PARTS_OF_SERVER.contains(&consumer.plugin.as_str()));
+    let of_plugins = observed
+        .consumers
+        .iter()
+        .filter(|(_, consumer)| !PARTS_OF_SERVER.contains(&consumer.plugin.as_str()));
     let mut findings: Vec<Finding> =
-        of_plugins.filter_map(|(path, consumer)| check(observed, path, consumer, target)).collect();
+        of_plugins.filter_map(|(path, consumer)| check(observed, path.as_str(), consumer, target)).collect();
     findings.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     (findings, permissions::unread(observed))
 }

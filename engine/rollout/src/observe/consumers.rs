@@ -6,7 +6,7 @@ use vault_api::catalog::PluginType;
 use vault_api::{database, mounts, namespaces};
 
 use super::query::{ObserveScope, StandbyRestarts};
-use super::{INTERNAL_MOUNTS, ObserveError, Observer, ServerSnapshot};
+use super::{ObserveError, Observer, ServerSnapshot};
 use crate::consumer::Consumer;
 use crate::goal::{Goal, ReloadTarget};
 use crate::observed::{CatalogEntry, ConsumerObserved};
@@ -31,7 +31,7 @@ impl Observer<'_> {
         }
         if self.needs(PluginType::Database, &snapshot.catalog) {
             let engines = snapshot.consumers.iter().filter(|(_, mount)| is_database_engine(mount));
-            let engines: Vec<String> = engines.map(|(path, _)| path.to_string()).collect();
+            let engines: Vec<Consumer> = engines.map(|(path, _)| path.clone()).collect();
             for engine in engines {
                 let connections = self.connections(&engine).await?;
                 snapshot.consumers.extend(connections);
@@ -41,9 +41,12 @@ impl Observer<'_> {
     }
 
     /// Reads the connections of a database secrets engine.
-    async fn connections(&mut self, engine: &str) -> Result<Vec<(Consumer, ConsumerObserved)>, ObserveError> {
-        let list = database::List { mount: engine.to_owned() };
-        let names = self.request(&format!("{engine}config"), &list).await?.unwrap_or_default();
+    async fn connections(
+        &mut self,
+        engine: &Consumer,
+    ) -> Result<Vec<(Consumer, ConsumerObserved)>, ObserveError> {
+        let list = database::List { mount: engine.to_string() };
+        let names = self.request(&engine.join("config"), &list).await?.unwrap_or_default();
         let mut connections = Vec::new();
         for name in names {
             let consumer = Consumer::connection(engine, &name);
@@ -57,9 +60,8 @@ impl Observer<'_> {
 
     /// Adds the checksums of connections, which servers do not show: a connection runs the registered binary of its version.
     pub(super) fn add_connection_checksums(snapshot: &mut ServerSnapshot) {
-        let ServerSnapshot { consumers, child_namespace_mounts, catalog, .. } = snapshot;
-        let all = consumers.values_mut().chain(child_namespace_mounts.values_mut());
-        for connection in all.filter(|consumer| consumer.kind == PluginType::Database) {
+        let ServerSnapshot { consumers, catalog, .. } = snapshot;
+        for connection in consumers.values_mut().filter(|consumer| consumer.kind == PluginType::Database) {
             let is_it = |entry: &&CatalogEntry| {
                 entry.kind == connection.kind
                     && entry.name == connection.plugin
@@ -70,54 +72,41 @@ impl Observer<'_> {
         }
     }
 
-    /// Reads the mounts of all child namespaces, recursively.
-    pub(super) async fn child_namespace_mounts(
+    /// Reads all child namespaces, recursively, with their consumers.
+    pub(super) async fn read_child_namespaces(
         &mut self,
-        catalog: &[CatalogEntry],
-    ) -> Result<BTreeMap<String, ConsumerObserved>, ObserveError> {
-        let mut all = BTreeMap::new();
+        snapshot: &mut ServerSnapshot,
+    ) -> Result<(), ObserveError> {
         let mut pending = vec![String::new()];
-        let needs_auth = self.needs(PluginType::Auth, catalog);
+        let needs_auth = self.needs(PluginType::Auth, &snapshot.catalog);
+        let needs_connections = self.needs(PluginType::Database, &snapshot.catalog);
         while let Some(parent) = pending.pop() {
-            let path = format!("{parent}sys/namespaces");
-            let list = namespaces::List { namespace: parent.clone() };
-            let children = self.request(&path, &list).await?.unwrap_or_default();
-            for child in children {
+            let children = self.request_in(&parent, "sys/namespaces", &namespaces::List).await?;
+            for child in children.unwrap_or_default() {
                 let child = format!("{parent}{}/", child.trim_end_matches('/'));
-                let in_child = |observed: ConsumerObserved| ConsumerObserved {
-                    namespace: Some(child.clone()),
-                    ..observed
-                };
-                let path = format!("{child}sys/mounts");
-                let list = namespaces::ListMounts { namespace: child.clone() };
-                let listed = self.request(&path, &list).await?.unwrap_or_default();
+                let listed = self.request_in(&child, "sys/mounts", &mounts::List).await?.unwrap_or_default();
                 let mut found: Vec<_> = consumers(PluginType::Secret, listed).collect();
                 if needs_auth {
-                    let path = format!("{child}sys/auth");
-                    let list = namespaces::ListAuthMounts { namespace: child.clone() };
-                    let listed = self.request(&path, &list).await?.unwrap_or_default();
+                    let listed =
+                        self.request_in(&child, "sys/auth", &mounts::ListAuth).await?.unwrap_or_default();
                     found.extend(consumers(PluginType::Auth, listed));
                 }
-                if self.needs(PluginType::Database, catalog) {
+                let mut found: BTreeMap<_, _> =
+                    found.into_iter().map(|(path, mount)| (path.in_namespace(&child), mount)).collect();
+                if needs_connections {
                     let engines = found.iter().filter(|(_, mount)| is_database_engine(mount));
-                    let engines: Vec<String> = engines.map(|(path, _)| format!("{child}{path}")).collect();
+                    let engines: Vec<Consumer> = engines.map(|(path, _)| path.clone()).collect();
                     for engine in engines {
-                        let connections = self.connections(&engine).await?.into_iter();
-                        all.extend(
-                            connections.map(|(path, observed)| (path.to_string(), in_child(observed))),
-                        );
+                        found.extend(self.connections(&engine).await?);
                     }
                 }
-                all.extend(
-                    found
-                        .into_iter()
-                        .filter(|(consumer, _)| !INTERNAL_MOUNTS.contains(&consumer.as_str()))
-                        .map(|(consumer, observed)| (format!("{child}{consumer}"), in_child(observed))),
-                );
+                found.values_mut().for_each(|consumer| consumer.namespace = Some(child.clone()));
+                snapshot.consumers.extend(found);
+                snapshot.namespaces.insert(child.clone());
                 pending.push(child);
             }
         }
-        Ok(all)
+        Ok(())
     }
 
     /// Whether the consumers of a kind can matter.

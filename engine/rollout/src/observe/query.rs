@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use vault_api::health::Product;
 
-use super::ServerSnapshot;
+use super::{ServerSnapshot, is_external};
+use crate::consumer::Consumer;
 use crate::deployment::{Deployment, Detail, Freshness, Query};
-use crate::goal::{Goal, Plugin};
+use crate::goal::{Goal, Plugin, ReloadTarget, UpgradeGoal};
 use crate::observed::{CATALOG_PREFIX, CatalogEntry, ConsumerObserved, Pins};
 
 /// Scope of a snapshot.
@@ -35,20 +36,25 @@ impl<'a> ObserveScope<'a> {
 }
 
 impl ObserveScope<'_> {
-    /// Whether the mounts of other namespaces are needed: to show them, to remove versions, to move mounts by a pin, and to move all of
-    /// them to another server.
-    pub(super) fn needs_namespaces(self, pins: &Pins) -> bool {
-        if let Self::Consumers | Self::Health | Self::Deep = self {
-            return true;
-        }
-        match self.goal() {
-            Some(Goal::Deregister(_) | Goal::GarbageCollect(_)) => true,
-            Some(Goal::Upgrade(upgrade)) => {
-                let Pins::Set(pins) = pins else { return false };
-                pins.iter().any(|pin| pin.kind == upgrade.kind() && pin.name == upgrade.name())
+    /// Whether the mounts of child namespaces are needed. Not for a goal that names its mounts, all of which are in this namespace.
+    pub(super) fn needs_namespaces(self, pins: &Pins, restarts: StandbyRestarts) -> bool {
+        let Some(goal) = self.goal() else { return true };
+        let is_in_child = |path: &Consumer| !path.namespace().is_empty();
+        let is_needed = match goal {
+            Goal::Deregister(_) | Goal::GarbageCollect(_) => true,
+            Goal::Upgrade(upgrade) => {
+                upgrade.only_mounts.is_empty()
+                    || upgrade.only_mounts.iter().any(is_in_child)
+                    || is_pinned(pins, upgrade)
             }
-            Some(Goal::Register(_) | Goal::Reload(_)) | None => false,
-        }
+            Goal::Register(register) => register.mounts.iter().any(|mount| is_in_child(&mount.path)),
+            Goal::Reload(reload) => match &reload.target {
+                ReloadTarget::Plugin { .. } => true,
+                ReloadTarget::Mounts(paths) => paths.iter().any(is_in_child),
+            },
+        };
+        // A restarted standby runs the plugins of all mounts.
+        is_needed || restarts == StandbyRestarts::Possible
     }
 
     /// Whether the nodes on other machines are needed.
@@ -59,6 +65,11 @@ impl ObserveScope<'_> {
             Self::Server | Self::All | Self::Health | Self::Consumers => false,
         }
     }
+}
+
+fn is_pinned(pins: &Pins, upgrade: &UpgradeGoal) -> bool {
+    let Pins::Set(pins) = pins else { return false };
+    pins.iter().any(|pin| pin.kind == upgrade.kind() && pin.name == upgrade.name())
 }
 
 /// Whether a goal may restart standbys. Standbys of OpenBao run the plugins of all mounts, so that a restart also needs the files of other plugins.
@@ -98,7 +109,9 @@ pub(super) fn build_query(
         | ObserveScope::Consumers
         | ObserveScope::Goal(_) => Detail::Versions,
     };
+    let of_plugins = snapshot.consumers.values().filter(|mount| is_external(mount, &snapshot.catalog));
     Query {
+        namespaces: of_plugins.filter_map(|mount| mount.namespace.clone()).collect(),
         detail,
         freshness,
         needed_files: goal.and_then(|goal| needed_files(snapshot, goal)),
@@ -140,8 +153,7 @@ fn needed_files(snapshot: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<Strin
 
 /// Whether a mount runs the version of an entry.
 fn is_running(snapshot: &ServerSnapshot, entry: &CatalogEntry) -> bool {
-    let mut mounts = snapshot.consumers.values().chain(snapshot.child_namespace_mounts.values());
-    mounts.any(|mount| {
+    snapshot.consumers.values().any(|mount| {
         mount.kind == entry.kind && mount.plugin == entry.name && mount.running_version == entry.version
     })
 }
@@ -189,7 +201,7 @@ pub(super) fn deep_capability_paths(catalog: &[CatalogEntry]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::decide::samples::{server_with, upgrade};
-    use crate::goal::{Durability, UpgradeGoal};
+    use crate::goal::Durability;
 
     /// Any command can be registered; the usual file name is only a default.
     #[test]

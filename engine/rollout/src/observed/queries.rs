@@ -22,10 +22,10 @@ impl Observed {
         consumers.filter(|(path, _)| !path.is_canary()).map(|(path, mount)| (path.clone(), mount))
     }
 
-    /// All consumers, with their paths relative to this namespace; those of child namespaces too.
-    pub fn all_consumers(&self) -> impl Iterator<Item = (&str, &ConsumerObserved)> {
-        let own = self.consumers.iter().map(|(path, consumer)| (path.as_str(), consumer));
-        own.chain(self.child_namespace_mounts.iter().map(|(path, consumer)| (path.as_str(), consumer)))
+    /// The consumer of a plugin of `kind` that users mean with a path.
+    #[must_use]
+    pub fn resolve(&self, path: Consumer, kind: PluginType) -> Consumer {
+        path.resolve(kind, &self.namespaces)
     }
 
     /// File names on all nodes.

@@ -11,9 +11,10 @@ use super::{SmokeError, SmokeReport, SmokeToken};
 use crate::event::Event;
 use crate::goal::DesiredValue;
 
-/// Logs in at a full path. Revokes the token also if the test fails.
+/// Logs in at a full path of a mount in a child namespace, to which the token belongs. Revokes the token also if the test fails.
 pub(super) async fn run(
     client: &Client,
+    namespace: &str,
     path: &str,
     data: &BTreeMap<String, DesiredValue>,
     listener: &mut dyn FnMut(&Event),
@@ -25,6 +26,7 @@ pub(super) async fn run(
         .map_err(|source| SmokeError::Login { path: path.to_owned(), source })?
         .ok_or_else(|| SmokeError::NoToken { path: path.to_owned() })?;
     listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
+    let client = &client.in_namespace(namespace);
     let holder =
         client.with_token(&token.token).map_err(|_| SmokeError::NoToken { path: path.to_owned() })?;
     let known = look_up(&holder, path).await;

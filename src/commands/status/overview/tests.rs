@@ -25,7 +25,7 @@ fn server() -> Observed {
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
         deployment: None,
         other_nodes: OtherNodes::NotAsked,
-        child_namespace_mounts: BTreeMap::new(),
+        namespaces: BTreeSet::new(),
         namespace: None,
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),

@@ -103,7 +103,11 @@ async fn a_version_that_a_standby_still_runs_stays_registered_and_in_place() {
     // A standby that was restarted by its cluster after the mount was moved.
     let done = [moved_steps(), vec![restart_step("vault-1")]].concat();
     cluster.with_state(|state| done.iter().for_each(|step| state.apply_step(step)));
-    let step = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+    let step = Step::SmokeTestMount {
+        mount: "custom".parse().expect("a path"),
+        path: "custom/creds/dev".into(),
+        data: BTreeMap::new(),
+    };
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     for words in ["vault-1 still run", "1.2.3", "vault-token-plugin reload custom"] {
         assert!(left.contains(words), "{words:?} is not in: {left}");
@@ -118,7 +122,11 @@ async fn a_version_that_a_standby_still_runs_stays_registered_and_in_place() {
 #[tokio::test]
 async fn what_no_node_runs_is_undone() {
     let cluster = FakeCluster::new();
-    let step = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+    let step = Step::SmokeTestMount {
+        mount: "custom".parse().expect("a path"),
+        path: "custom/creds/dev".into(),
+        data: BTreeMap::new(),
+    };
     let outcome = fail_after(&cluster, moved_steps(), Some(step)).await;
     assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
     assert!(!is_installed(&cluster));
@@ -155,7 +163,11 @@ async fn a_node_that_is_away_while_files_are_removed_is_waited_for() {
     let cluster = FakeCluster::new();
     // The mount is moved back and reloaded, and the entry removed.
     cluster.with_state(|state| (state.absent_after, state.absent_observations) = (3, 2));
-    let step = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+    let step = Step::SmokeTestMount {
+        mount: "custom".parse().expect("a path"),
+        path: "custom/creds/dev".into(),
+        data: BTreeMap::new(),
+    };
     let outcome = fail_after(&cluster, moved_steps(), Some(step)).await;
     assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
     cluster.with_state(|state| {
@@ -168,7 +180,11 @@ async fn a_node_that_is_away_while_files_are_removed_is_waited_for() {
 async fn a_mount_that_does_not_run_the_version_before_after_its_reload_is_left_to_a_person() {
     let cluster = FakeCluster::new();
     cluster.with_state(|state| state.ignored_reloads = 1);
-    let step = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+    let step = Step::SmokeTestMount {
+        mount: "custom".parse().expect("a path"),
+        path: "custom/creds/dev".into(),
+        data: BTreeMap::new(),
+    };
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     assert_eq!(left, "custom/ runs \"v1.2.3\", expected v1.0.0");
     assert!(is_installed(&cluster), "what runs keeps its file and its entry");
@@ -178,7 +194,11 @@ async fn a_mount_that_does_not_run_the_version_before_after_its_reload_is_left_t
 async fn an_undo_that_the_loss_of_the_active_node_cuts_off_goes_on_at_its_successor() {
     let cluster = FakeCluster::new();
     cluster.with_state(|state| state.dropped_responses = 1);
-    let step = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+    let step = Step::SmokeTestMount {
+        mount: "custom".parse().expect("a path"),
+        path: "custom/creds/dev".into(),
+        data: BTreeMap::new(),
+    };
     let outcome = fail_after(&cluster, moved_steps(), Some(step)).await;
     assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
     assert!(!is_installed(&cluster));
@@ -188,7 +208,11 @@ async fn an_undo_that_the_loss_of_the_active_node_cuts_off_goes_on_at_its_succes
 async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let cluster = FakeCluster::new();
     cluster.with_state(|state| state.lock_lost_after = Some(1));
-    let step = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+    let step = Step::SmokeTestMount {
+        mount: "custom".parse().expect("a path"),
+        path: "custom/creds/dev".into(),
+        data: BTreeMap::new(),
+    };
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     let changes = cluster.with_state(|state| state.changes.clone());
     assert_eq!(changes, ["POST sys/mounts/custom/tune {\"plugin_version\":\"v1.0.0\"}"]);
@@ -198,7 +222,11 @@ async fn an_undo_stops_when_the_right_to_change_is_lost() {
     // The mounts are moved back, but the version is not removed.
     let cluster = FakeCluster::new();
     cluster.with_state(|state| state.lock_lost_after = Some(3));
-    let step = Step::SmokeTestMount { path: "custom/creds/dev".into(), data: BTreeMap::new() };
+    let step = Step::SmokeTestMount {
+        mount: "custom".parse().expect("a path"),
+        path: "custom/creds/dev".into(),
+        data: BTreeMap::new(),
+    };
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     assert!(left.contains("could not be undone: copy custom-1.2.3"), "{left}");
     assert_eq!(cluster.with_state(|state| state.changes.len()), 3);

@@ -441,18 +441,57 @@ fn refusals_name_what_is_wrong() {
     }
 }
 
-#[test]
-fn a_pin_is_not_moved_for_namespaces_whose_mounts_are_not_proven() {
+/// The fleet, with one more mount of the plugin in a child namespace.
+fn fleet_with_namespace() -> Observed {
     let mut observed = old_fleet();
-    let mount = observed.consumers["custom/"].clone();
-    observed.child_namespace_mounts.insert("team/custom/".into(), mount);
-    assert!(matches!(decide(&observed, &goal(upgrade())), Decision::Do(_)), "mounts are moved one by one");
+    let mount = ConsumerObserved { namespace: Some("team/".into()), ..observed.consumers["custom/"].clone() };
+    observed.consumers.insert(path("custom").in_namespace("team"), mount);
+    observed.namespaces.insert("team/".into());
+    let running = observed.consumers["custom/"].clone();
+    let running = RunningVersion { version: running.running_version, sha256: running.running_sha256 };
+    let nodes = observed.deployment.iter_mut().flat_map(|deployment| deployment.nodes.values_mut());
+    for server in nodes.filter_map(|node| node.server.as_mut()) {
+        server.running.insert("team/custom/".into(), running.clone());
+    }
+    observed
+}
+
+#[test]
+fn the_mounts_of_child_namespaces_are_moved_too() {
+    let steps = |observed: &Observed, upgrade| -> Vec<String> {
+        let steps = plan(observed, &goal(upgrade)).expect("a plan").steps;
+        steps.iter().map(ToString::to_string).filter(|step| step.contains("team/custom")).collect()
+    };
+    let mut observed = fleet_with_namespace();
+    let moved = ["move team/custom/ from v1.0.0 to v1.2.3", "reload team/custom/"];
+    assert_eq!(steps(&observed, upgrade()), moved);
+    let only = |mount: Consumer| UpgradeGoal { only_mounts: vec![mount], ..upgrade() };
+    assert!(steps(&observed, only(path("custom"))).is_empty());
+    assert_eq!(steps(&observed, only(observed.resolve(path("team/custom"), PluginType::Secret))), moved);
+
     set_pin(&mut observed, "v1.0.0");
-    let refusal = refusal_of(&observed, upgrade());
-    assert!(refusal.to_string().contains("team/custom/ of another namespace"), "{refusal}");
-    observed.child_namespace_mounts.clear();
+    assert_eq!(steps(&observed, upgrade()), ["reload team/custom/"], "the pin moves them");
+    let refusal = refusal_of(&observed, only(path("custom")));
+    assert!(matches!(refusal, Refusal::PinAffectsOtherMounts { .. }), "{refusal}");
     observed.namespace = Some("team".into());
     assert!(matches!(refusal_of(&observed, upgrade()), Refusal::NotRootNamespace { .. }));
+}
+
+#[test]
+fn mounts_that_the_token_cannot_see_are_named_and_a_pin_that_moves_them_is_not_changed() {
+    let mut observed = fleet_with_namespace();
+    observed.caller.denied = ["other/sys/mounts".to_owned(), "team/sys/namespaces".to_owned()].into();
+    let notices = plan(&observed, &goal(upgrade())).expect("a plan").notices;
+    let notice = notices.iter().map(ToString::to_string).find(|notice| notice.contains("namespaces"));
+    assert_eq!(
+        notice.as_deref(),
+        Some(
+            "the token has no permission to read other/sys/mounts, team/sys/namespaces: mounts of these namespaces are not changed"
+        )
+    );
+    set_pin(&mut observed, "v1.0.0");
+    let refusal = refusal_of(&observed, upgrade());
+    assert!(refusal.to_string().contains("read on other/sys/mounts"), "{refusal}");
 }
 
 #[test]
