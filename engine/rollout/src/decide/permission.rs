@@ -34,7 +34,7 @@ pub(crate) fn capability_paths(goal: &Goal, mounts: &BTreeMap<Consumer, Consumer
         }
         Goal::Upgrade(upgrade) => add_upgrade_paths(upgrade, mounts, &mut paths),
         Goal::Reload(reload) => {
-            paths.extend(reload_targets(&reload.target, mounts).iter().map(Consumer::reload_api_path))
+            paths.extend(reload_targets(&reload.target, mounts).iter().map(Consumer::reload_api_path));
         }
         Goal::Deregister(deregister) => paths = vec![catalog_api_path(deregister.kind, &deregister.name)],
         Goal::GarbageCollect(collect) => {
