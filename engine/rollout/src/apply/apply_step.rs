@@ -121,9 +121,7 @@ impl Run<'_> {
                 client.send(&Enable { path, plugin, version, max_lease_ttl }).await?
             }
             Step::VerifyCanary { path, writes, smoke_path, smoke_data, source_mount: _ } => {
-                self.verify_canary(path, writes, smoke_path.as_deref().map(|path| (path, smoke_data)))
-                    .await?;
-                Vec::new()
+                self.verify_canary(path, writes, smoke_path.as_deref().map(|path| (path, smoke_data))).await?
             }
             Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
             Step::TuneMount { path, to, .. } => {
@@ -137,8 +135,7 @@ impl Run<'_> {
                 client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }
             Step::SmokeTestMount { path, data } => {
-                run_smoke_test(&client, path, data, self.listener).await?;
-                Vec::new()
+                run_smoke_test(&client, path, data, self.listener).await?.warnings
             }
             Step::DeregisterVersion { kind, name, version } => {
                 let version = Some(version.clone()).filter(|version| !version.is_empty());
@@ -200,16 +197,14 @@ impl Run<'_> {
         path: &Consumer,
         writes: &[DesiredWrite],
         smoke: Option<(&str, &BTreeMap<String, DesiredValue>)>,
-    ) -> Result<(), StepError> {
+    ) -> Result<Vec<String>, StepError> {
         for write in writes {
             let data = logical_data(&write.data);
             self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
-        if let Some((smoke_path, data)) = smoke {
-            let path = path.join(smoke_path);
-            run_smoke_test(&self.environment.client, &path, data, self.listener).await?;
-        }
-        Ok(())
+        let Some((smoke_path, data)) = smoke else { return Ok(Vec::new()) };
+        let path = path.join(smoke_path);
+        Ok(run_smoke_test(&self.environment.client, &path, data, self.listener).await?.warnings)
     }
 
     /// Makes nodes step down until one is active that was not active in this run.
