@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use harness::{LoginLoad, Output, Product, Program, TicketRequest, VaultServer, build};
-use serde_json::{Value, json};
+use harness::{ClientLoad, Credentials, Output, Product, TicketRequest, VaultServer, build};
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::lab::BINARY;
+use crate::operator::{Operator, findings, report_of};
 
 const SERVERS: [Product; 2] = [Product::Vault, Product::OpenBao];
 
@@ -31,15 +31,15 @@ async fn an_auth_method_is_registered_upgraded_rolled_back_and_collected_like_a_
         let smoke = format!("login:ticket=@{}", ticket.display());
         let new = door.binary(NEW);
         let line = ["upgrade", "doorman", "--binary", new.to_str().unwrap(), "--smoke", &smoke];
-        let upgraded = result(door.run(&line).await);
+        let upgraded = report_of(door.run(&line).await);
         assert_eq!(upgraded["mounts"]["auth/door/"]["running_version"], "v9.9.9", "{upgraded}");
         door.log_in().await;
         assert_eq!(door.tokens_of_tests().await, 0);
-        let status = door.program.run(["status"]).await.success();
+        let status = door.operator.program.run(["status"]).await.success();
         assert!(status.contains("doorman (auth)") && status.contains("v9.9.9: auth/door/"), "{status}");
-        assert_eq!(door.program.run(["doctor"]).await.code, Some(0));
+        assert_eq!(door.operator.program.run(["doctor"]).await.code, Some(0));
 
-        let rolled_back = result(door.run(&["rollback", "doorman"]).await);
+        let rolled_back = report_of(door.run(&["rollback", "doorman"]).await);
         assert_eq!(rolled_back["mounts"]["auth/door/"]["running_version"], "v1.0.0", "{rolled_back}");
         door.run(&["reload", "doorman"]).await.success();
         door.log_in().await;
@@ -93,7 +93,7 @@ async fn the_canary_mount_of_an_auth_method_grants_nothing_and_is_removed() {
         ];
         let planned = door.run(&[&line[..], &["--dry-run"]].concat()).await;
         assert_eq!(planned.code, Some(3), "{planned:?}");
-        let upgraded = result(door.run(&line).await);
+        let upgraded = report_of(door.run(&line).await);
         let steps = upgraded["done"].as_array().unwrap();
         let canary = "auth/vault-token-plugin-canary/doorman-9.9.9/";
         let touched: Vec<&str> = steps
@@ -116,12 +116,12 @@ async fn doctor_reports_an_auth_mount_whose_version_is_missing() {
         door.run(&["upgrade", "doorman", "--binary", new.to_str().unwrap()]).await.success();
 
         std::fs::remove_file(door.file(NEW)).unwrap();
-        let report = door.doctor().await;
+        let report = door.operator.doctor().await;
         assert_eq!(findings(&report), [("VTP-301", "breaks_at_restart")], "{report}");
 
         let entry = format!("sys/plugins/catalog/auth/doorman?version=v{NEW}");
         door.server.request("DELETE", &entry, None).await.success();
-        let report = door.doctor().await;
+        let report = door.operator.doctor().await;
         assert_eq!(findings(&report), [("VTP-501", "breaks_at_restart")], "{report}");
         assert_eq!(report["findings"][0]["subject"], "auth/door/");
     }
@@ -134,7 +134,7 @@ async fn nobody_who_logs_in_notices_the_upgrade_of_an_auth_method() {
         door.register(OLD, &["--mount", "door"]).await.success();
         door.set_role().await;
         let ticket = TicketRequest { path: TICKETS.to_owned(), body: json!({"name": "ann"}) };
-        let visitors = LoginLoad::start(&door.server, LOGIN, ticket);
+        let visitors = ClientLoad::logins(&door.server, LOGIN, Credentials::Ticket(ticket));
         visitors.wait_progress().await;
         let new = door.binary(NEW);
         door.run(&["upgrade", "doorman", "--binary", new.to_str().unwrap()]).await.success();
@@ -142,33 +142,23 @@ async fn nobody_who_logs_in_notices_the_upgrade_of_an_auth_method() {
         door.run(&["rollback", "doorman"]).await.success();
         visitors.wait_progress().await;
         let report = visitors.stop().await;
-        assert!(report.logins > 0 && report.failed.is_empty(), "{product:?}: {report:?}");
+        report.assert_served(&[]);
+        report.assert_known(&door.server, "auth/token/lookup", "token").await;
     }
-}
-
-fn findings(report: &Value) -> Vec<(&str, &str)> {
-    let all = report["findings"].as_array().unwrap().iter();
-    all.map(|one| (one["id"].as_str().unwrap(), one["severity"].as_str().unwrap())).collect()
-}
-
-/// The report at the end of a stream of events.
-fn result(output: Output) -> Value {
-    let events = output.success();
-    serde_json::from_str(events.lines().last().unwrap()).unwrap()
 }
 
 /// A server, and two versions of the SDK's example of an auth method.
 struct Door {
     server: VaultServer,
-    program: Program,
+    operator: Operator,
     folder: TempDir,
 }
 
 impl Door {
     async fn start(product: Product) -> Door {
         let server = VaultServer::builder().product(product).start().await;
-        let program = Program::new(BINARY).vault(&server);
-        Door { server, program, folder: tempfile::tempdir().unwrap() }
+        let operator = Operator::of(&server);
+        Door { server, operator, folder: tempfile::tempdir().unwrap() }
     }
 
     fn binary(&self, version: &str) -> PathBuf {
@@ -177,7 +167,7 @@ impl Door {
     }
 
     fn file(&self, version: &str) -> PathBuf {
-        self.server.plugin_directory().join(format!("doorman-{version}"))
+        self.operator.file("doorman", version)
     }
 
     async fn register(&self, version: &str, more: &[&str]) -> Output {
@@ -187,19 +177,7 @@ impl Door {
     }
 
     async fn run(&self, line: &[&str]) -> Output {
-        let plugin_dir = self.server.plugin_directory().to_str().unwrap().to_owned();
-        let takes_directory = line[0] != "reload";
-        let directory = ["--plugin-dir", &plugin_dir];
-        let directory = if takes_directory { &directory[..] } else { &[] };
-        let dry_run = line.contains(&"--dry-run");
-        let consent = if dry_run { &[][..] } else { &["--yes"][..] };
-        self.program.run([line, directory, consent, &["--output", "json"]].concat()).await
-    }
-
-    async fn doctor(&self) -> Value {
-        let plugin_dir = self.server.plugin_directory().to_str().unwrap();
-        let report = self.program.run(["doctor", "--plugin-dir", plugin_dir, "--output", "json"]).await;
-        serde_json::from_str(&report.stdout).unwrap_or_else(|error| panic!("{error}: {report:?}"))
+        self.operator.run(line).await
     }
 
     async fn set_role(&self) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::lab::BINARY;
+use crate::operator::{Operator, report_of};
 
 const SERVERS: [Product; 2] = [Product::Vault, Product::OpenBao];
 
@@ -23,7 +24,7 @@ async fn a_database_plugin_is_registered_upgraded_rolled_back_and_collected_like
 
         let new = build::go_redis(&format!("v{NEW}")).await;
         let line = ["upgrade", "redis-x", "--binary", new.to_str().unwrap(), "--smoke", "creds/app"];
-        let upgraded = result(lab.run(&line).await);
+        let upgraded = report_of(lab.run(&line).await);
         assert_eq!(upgraded["mounts"][CONNECTION]["running_version"], "v0.8.0", "{upgraded}");
         assert_eq!(lab.configured().await, "v0.8.0");
         assert_eq!(lab.users(), 1, "the credential of the smoke test is revoked");
@@ -32,15 +33,15 @@ async fn a_database_plugin_is_registered_upgraded_rolled_back_and_collected_like
         lab.server.request("PUT", "sys/leases/revoke", Some(revoked)).await.success();
         assert_eq!(lab.users(), 1);
 
-        let status = lab.program.run(["status"]).await.success();
+        let status = lab.operator.program.run(["status"]).await.success();
         assert!(status.contains("redis-x (database)"), "{status}");
         assert!(status.contains(&format!("v0.8.0: {CONNECTION}")), "{status}");
-        let doctor = lab.doctor().await;
+        let doctor = lab.operator.doctor().await;
         assert_eq!(doctor["findings"], json!([]), "{doctor}");
 
         let again = lab.run(&[&line[..4], &["--dry-run"]].concat()).await;
         assert_eq!(again.code, Some(0), "{again:?}");
-        let rolled_back = result(lab.run(&["rollback", "redis-x"]).await);
+        let rolled_back = report_of(lab.run(&["rollback", "redis-x"]).await);
         assert_eq!(rolled_back["mounts"][CONNECTION]["running_version"], "v0.7.0", "{rolled_back}");
         lab.run(&["reload", "redis-x"]).await.success();
         lab.run(&["reload", "--mount", CONNECTION]).await.success();
@@ -81,7 +82,7 @@ async fn a_pinned_database_plugin_moves_with_its_pin() {
     lab.server.request("POST", "sys/plugins/pins/database/redis-x", Some(pin)).await.success();
     let new = build::go_redis(&format!("v{NEW}")).await;
     let line = ["upgrade", "redis-x", "--binary", new.to_str().unwrap(), "--smoke", "creds/app"];
-    let upgraded = result(lab.run(&line).await);
+    let upgraded = report_of(lab.run(&line).await);
     assert_eq!(upgraded["mounts"][CONNECTION]["running_version"], "v0.8.0", "{upgraded}");
     let shown = lab.server.request("GET", CONNECTION, None).await.success();
     assert_eq!(shown["data"]["running_plugin_version"], "v0.8.0", "{shown}");
@@ -96,7 +97,7 @@ async fn doctor_reports_a_connection_whose_version_is_missing() {
         lab.run(&["upgrade", "redis-x", "--binary", new.to_str().unwrap()]).await.success();
         let entry = format!("sys/plugins/catalog/database/redis-x?version=v{NEW}");
         lab.server.request("DELETE", &entry, None).await.success();
-        let report = lab.doctor().await;
+        let report = lab.operator.doctor().await;
         let found: Vec<_> = report["findings"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
         assert_eq!(found, ["VTP-501"], "{report}");
         assert_eq!(report["findings"][0]["subject"], CONNECTION);
@@ -124,12 +125,6 @@ async fn a_database_plugin_is_not_registered_as_a_secrets_engine() {
     let refused = lab.run(&["register", "redis-x", "--binary", binary.to_str().unwrap()]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("is a plugin of type database, expected secret"), "{}", refused.stderr);
-}
-
-/// The report at the end of a stream of events.
-fn result(output: Output) -> Value {
-    let events = output.success();
-    serde_json::from_str(events.lines().last().unwrap()).unwrap()
 }
 
 /// A Redis with a password. It listens on a port of this machine.
@@ -190,15 +185,15 @@ impl Redis {
 /// A server, and a Redis.
 struct DatabaseLab {
     server: VaultServer,
-    program: Program,
+    operator: Operator,
     redis: Redis,
 }
 
 impl DatabaseLab {
     async fn start(product: Product) -> DatabaseLab {
         let server = VaultServer::builder().product(product).start().await;
-        let program = Program::new(BINARY).vault(&server);
-        DatabaseLab { server, program, redis: Redis::new().await }
+        let operator = Operator::of(&server);
+        DatabaseLab { server, operator, redis: Redis::new().await }
     }
 
     /// With a connection that runs the registered plugin.
@@ -224,21 +219,11 @@ impl DatabaseLab {
     }
 
     fn file(&self, version: &str) -> PathBuf {
-        self.server.plugin_directory().join(format!("redis-x-{version}"))
+        self.operator.file("redis-x", version)
     }
 
     async fn run(&self, line: &[&str]) -> Output {
-        let plugin_dir = self.server.plugin_directory().to_str().unwrap().to_owned();
-        let directory = ["--plugin-dir", &plugin_dir];
-        let directory = if line[0] == "reload" { &[][..] } else { &directory[..] };
-        let consent = if line.contains(&"--dry-run") { &[][..] } else { &["--yes"][..] };
-        self.program.run([line, directory, consent, &["--output", "json"]].concat()).await
-    }
-
-    async fn doctor(&self) -> Value {
-        let plugin_dir = self.server.plugin_directory().to_str().unwrap();
-        let report = self.program.run(["doctor", "--plugin-dir", plugin_dir, "--output", "json"]).await;
-        serde_json::from_str(&report.stdout).unwrap_or_else(|error| panic!("{error}: {report:?}"))
+        self.operator.run(line).await
     }
 
     async fn credential(&self) -> Value {

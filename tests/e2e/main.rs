@@ -5,6 +5,7 @@
 mod exit_codes;
 mod failing_server;
 mod lab;
+mod operator;
 mod pausing_proxy;
 mod token_accounting;
 mod volume_kinds;
@@ -25,6 +26,7 @@ mod estate;
 mod events;
 mod interrupts;
 mod invalid_requests;
+mod jwt_auth_method;
 mod loader;
 mod metrics;
 mod multi_node;

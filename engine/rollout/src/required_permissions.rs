@@ -94,6 +94,13 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[Consumer]) -> Vec<Po
     if kind != PluginType::Database {
         rules.extend(canary_rules(kind, name));
     }
+    if kind == PluginType::Auth {
+        rules.push(rule(
+            "identity/entity/id/+",
+            &["read", "delete"],
+            "remove the entity of the login at the canary mount; an entity with another name is left alone",
+        ));
+    }
     for consumer in mounts {
         let consumer = consumer.clone().of_kind(kind);
         for rule in consumer_rules(&consumer).into_iter().chain(namespace_rules(&consumer)) {

@@ -27,6 +27,16 @@ pub struct SmokeReport {
     /// The token, if it was a login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<SmokeToken>,
+    /// What the test has left on the server, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl SmokeReport {
+    /// A test that has left nothing.
+    fn of(path: &str, fields: Vec<String>, lease: Option<SmokeLease>) -> Self {
+        Self { path: path.to_owned(), fields, lease, token: None, warnings: Vec::new() }
+    }
 }
 
 /// A token that a login has created. It is revoked, unless it is a batch token.
@@ -218,7 +228,7 @@ pub async fn run_smoke_test(
         return if fields.is_empty() {
             Err(SmokeError::NoData { path: path.to_owned() })
         } else {
-            Ok(SmokeReport { path: path.to_owned(), fields, lease: None, token: None })
+            Ok(SmokeReport::of(path, fields, None))
         };
     }
     listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
@@ -228,12 +238,12 @@ pub async fn run_smoke_test(
     match revoke_and_verify(client, &lease_id).await {
         Ok(()) => {}
         Err(SmokeError::RevokeFailed { source, .. }) if is_unrevocable_data_lease(&source) => {
-            return Ok(SmokeReport { path: path.to_owned(), fields, lease: None, token: None });
+            return Ok(SmokeReport::of(path, fields, None));
         }
         Err(error) => return Err(error),
     }
     listener(&Event::SmokeCredentialRevoked { path: path.to_owned() });
-    Ok(SmokeReport { path: path.to_owned(), fields, lease: Some(lease?), token: None })
+    Ok(SmokeReport::of(path, fields, Some(lease?)))
 }
 
 /// Whether a lease that could not be revoked is not of a credential: the server also creates leases for the data of a key-value engine that is

@@ -29,7 +29,7 @@
 //! - Plugins: [`catalog`], [`pins`], [`mounts`], [`database`], [`reload`], [`help`].
 //! - Secrets: [`logical`] for any path, [`leases`], [`token`], [`login`] for any auth method, [`auth_kubernetes`] for the login of a pod.
 //! - The server: [`health`], [`seal_status`], [`leader`], [`ha`], [`raft`], [`step_down`], [`config_state`].
-//! - Access: [`capabilities`], [`namespaces`].
+//! - Access: [`capabilities`], [`identity`], [`namespaces`].
 
 pub mod auth_kubernetes;
 pub mod capabilities;
@@ -39,6 +39,7 @@ pub mod database;
 pub mod ha;
 pub mod health;
 pub mod help;
+pub mod identity;
 pub mod leader;
 pub mod leases;
 pub mod logical;

@@ -33,6 +33,8 @@ pub struct LoginToken {
     pub ttl: Duration,
     /// Its type. Only a service token can be revoked.
     pub kind: TokenType,
+    /// The entity that logged in; empty if the auth method names none.
+    pub entity_id: String,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +54,8 @@ struct Auth {
     lease_duration: u64,
     #[serde(default)]
     token_type: String,
+    #[serde(default)]
+    entity_id: String,
 }
 
 impl Endpoint for Login {
@@ -72,10 +76,10 @@ impl Endpoint for Login {
         }
         let auth = endpoint::parse_json::<Body>(&reply)?.auth.filter(|auth| !auth.client_token.is_empty());
         Ok(auth.map(|auth| {
-            let Auth { client_token, accessor, policies, lease_duration, token_type } = auth;
+            let Auth { client_token, accessor, policies, lease_duration, token_type, entity_id } = auth;
             let kind = if token_type == "batch" { TokenType::Batch } else { TokenType::Service };
             let ttl = Duration::from_secs(lease_duration);
-            LoginToken { token: SecretString::new(client_token), accessor, policies, ttl, kind }
+            LoginToken { token: SecretString::new(client_token), accessor, policies, ttl, kind, entity_id }
         }))
     }
 }

@@ -132,6 +132,11 @@ pub async fn go_redis(version: &str) -> PathBuf {
     build_once("go-redis", &[version]).await
 }
 
+/// The path of the JWT auth method, which reports `version` with its `v`.
+pub async fn go_jwt(version: &str) -> PathBuf {
+    build_once("go-jwt", &[version]).await
+}
+
 /// The path of Debian's Redis server.
 pub async fn redis_server() -> PathBuf {
     build_once("redis", &[]).await

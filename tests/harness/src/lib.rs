@@ -7,6 +7,7 @@
 mod absence_recorder;
 pub mod build;
 mod chroot;
+mod client_load;
 mod cluster;
 mod copy_program;
 mod doctor_runner;
@@ -15,10 +16,10 @@ mod faulty_proxy;
 mod holding_proxy;
 mod http_client;
 mod interruptions;
+mod jwt_issuer;
 mod kubernetes_auth_proxy;
 mod leadership;
 mod load;
-mod login_load;
 mod network;
 mod output;
 mod plugin_yaml;
@@ -40,6 +41,7 @@ mod vault;
 mod wait;
 
 pub use absence_recorder::AbsenceRecorder;
+pub use client_load::{ClientLoad, ClientReport, Credentials, FailedAttempt, TicketRequest};
 pub use cluster::{
     Cluster, ImageArchive, ImageContent, ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,
@@ -49,10 +51,10 @@ pub use doctor_runner::{DoctorRunner, set_mode};
 pub use faulty_proxy::FaultyProxy;
 pub use holding_proxy::{HoldPoint, HoldingProxy};
 pub use interruptions::interrupt_at_every_request;
+pub use jwt_issuer::JwtIssuer;
 pub use kubernetes_auth_proxy::KubernetesAuthProxy;
 pub use leadership::{Leader, LeadershipRecorder};
 pub use load::{FailedRequest, LoadGenerator, LoadReport, Retries};
-pub use login_load::{LoginLoad, LoginReport, TicketRequest};
 pub use network::PortForward;
 pub use output::Output;
 pub use plugin_yaml::PluginYamlBuilder;

@@ -36,6 +36,24 @@ pub enum Retries {
     Never,
 }
 
+impl Retries {
+    /// Number of attempts in all.
+    pub(crate) fn attempts(self) -> u32 {
+        if self == Retries::Official { 3 } else { 1 }
+    }
+
+    /// Whether the official client repeats a request that got this status.
+    pub(crate) fn is_temporary(status: u16) -> bool {
+        matches!(status, 412 | 429) || status >= 500 && status != 501
+    }
+
+    /// The pause of the official client after an attempt.
+    pub(crate) async fn pause(after_attempt: u32) {
+        let second = rand::rng().random_range(1.0..1.5);
+        tokio::time::sleep(Duration::from_secs_f64(second * f64::from(after_attempt))).await;
+    }
+}
+
 /// Running clients: eight of each kind, spread over the servers and the mounts. A client whose server does not respond switches to the next
 /// one, as behind a service.
 #[must_use = "stop it, and look at its account"]
@@ -289,7 +307,7 @@ impl LoadClient {
         tokio::time::sleep(self.request_interval).await;
         self.report.requests += 1;
         let started = Instant::now();
-        let tries = if self.retries == Retries::Official { 3 } else { 1 };
+        let tries = self.retries.attempts();
         let (mut got, mut asked) = (String::new(), Vec::new());
         for number in 1..=tries {
             asked.push(self.servers[self.server].name.clone());
@@ -300,7 +318,7 @@ impl LoadClient {
                 }
                 Ok(reply) => {
                     got = format!("{} {}", reply.status, reply.body);
-                    matches!(reply.status, 307 | 412 | 429) || reply.status >= 500 && reply.status != 501
+                    reply.status == 307 || Retries::is_temporary(reply.status)
                 }
                 Err(error) => {
                     got = format!("{:#}", error.without_url());
@@ -312,8 +330,7 @@ impl LoadClient {
                 break;
             }
             if number < tries {
-                let second = rand::rng().random_range(1.0..1.5);
-                tokio::time::sleep(Duration::from_secs_f64(second * f64::from(number))).await;
+                Retries::pause(number).await;
             }
         }
         let request = format!("{method} {path}");

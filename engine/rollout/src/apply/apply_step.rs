@@ -119,9 +119,7 @@ impl Run<'_> {
                 consumer_requests::enable(&client, path, plugin.clone(), version, max_lease_ttl).await?
             }
             Step::VerifyCanary { path, writes, smoke_path, smoke_data, source_mount: _ } => {
-                self.verify_canary(path, writes, smoke_path.as_deref().map(|path| (path, smoke_data)))
-                    .await?;
-                Vec::new()
+                self.verify_canary(path, writes, smoke_path.as_deref().map(|path| (path, smoke_data))).await?
             }
             Step::RemoveCanary { path } => consumer_requests::disable(&client, path).await?,
             Step::TuneMount { path, to, .. } => {
@@ -135,8 +133,7 @@ impl Run<'_> {
                 client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }
             Step::SmokeTestMount { mount, path, data } => {
-                run_smoke_test(&client, mount, path, data, self.listener).await?;
-                Vec::new()
+                run_smoke_test(&client, mount, path, data, self.listener).await?.warnings
             }
             Step::DeregisterVersion { kind, name, version } => {
                 let version = Some(version.clone()).filter(|version| !version.is_empty());
@@ -198,16 +195,15 @@ impl Run<'_> {
         path: &Consumer,
         writes: &[DesiredWrite],
         smoke: Option<(&str, &BTreeMap<String, DesiredValue>)>,
-    ) -> Result<(), StepError> {
+    ) -> Result<Vec<String>, StepError> {
         for write in writes {
             let data = logical_data(&write.data);
             self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
-        if let Some((smoke_path, data)) = smoke {
-            let smoke_path = path.join(smoke_path);
-            run_smoke_test(&self.environment.client, path, &smoke_path, data, self.listener).await?;
-        }
-        Ok(())
+        let Some((smoke_path, data)) = smoke else { return Ok(Vec::new()) };
+        let smoke_path = path.join(smoke_path);
+        let report = run_smoke_test(&self.environment.client, path, &smoke_path, data, self.listener).await?;
+        Ok(report.warnings)
     }
 
     /// Makes nodes step down until one is active that was not active in this run.

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use vault_api::identity::{Alias, DeleteEntity, ReadEntity};
 use vault_api::logical::LogicalData;
 use vault_api::login::{Login, LoginToken};
 use vault_api::token::{LookupSelf, RevokeAccessor, RevokeSelf, TokenType};
 use vault_api::{ApiError, CallError, Client};
 
 use super::{SmokeError, SmokeReport, SmokeToken};
+use crate::consumer::{AUTH_PREFIX, CANARY_MOUNT_PREFIX};
+use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::DesiredValue;
 
@@ -35,10 +38,36 @@ pub(super) async fn run(
         revoke(client, &holder, &token).await?;
         listener(&Event::SmokeCredentialRevoked { path: path.to_owned() });
     }
+    let left = remove_canary_entity(client, path, &token.entity_id).await;
     known?;
     let LoginToken { policies, ttl, .. } = token;
     let token = Some(SmokeToken { ttl_seconds: ttl.as_secs(), policies });
-    Ok(SmokeReport { path: path.to_owned(), fields: Vec::new(), lease: None, token })
+    Ok(SmokeReport { token, warnings: left.into_iter().collect(), ..SmokeReport::of(path, Vec::new(), None) })
+}
+
+/// Removes the entity that the server creates for a login at a canary mount: it would stay when the mount is disabled, and each upgrade would
+/// add another one. An entity with other names is not removed. Returns a warning if it may be left.
+async fn remove_canary_entity(client: &Client, path: &str, id: &str) -> Option<String> {
+    let is_canary = |path: &str| {
+        path.strip_prefix(AUTH_PREFIX).is_some_and(|mount| mount.starts_with(CANARY_MOUNT_PREFIX))
+    };
+    if id.is_empty() || !is_canary(path) {
+        return None;
+    }
+    let removed = async {
+        let entity = client.send(&ReadEntity { id: id.to_owned() }).await?.unwrap_or_default();
+        let is_of_canary =
+            |alias: &Alias| is_canary(&alias.mount_path) && path.starts_with(&alias.mount_path);
+        if !entity.aliases.is_empty() && entity.aliases.iter().all(is_of_canary) {
+            client.send(&DeleteEntity { id: id.to_owned() }).await?;
+        }
+        Ok::<(), CallError>(())
+    };
+    let error = removed.await.err()?;
+    let reason = error_chain(&error);
+    Some(format!(
+        "the entity {id} of the login is left: {reason}; `vault delete identity/entity/id/{id}` removes it"
+    ))
 }
 
 /// Looks a token up with itself. One whose policies do not allow that is known to the server too: an unknown one is reported differently.
