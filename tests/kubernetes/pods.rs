@@ -8,7 +8,7 @@ use harness::{
     Cluster, Fault, LoadGenerator, Operation, PluginVolume, PluginYamlBuilder, Product, Program, Stream,
     Upstream, VaultPods, VaultPodsBuilder, build, eventually,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{BINARY, NAME};
@@ -118,17 +118,29 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
     let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
+    let request = async |path: &str, body: Value| {
+        lab.pods.request(lab.pods.active().await, "POST", path, Some(body)).await.success()
+    };
+    request("sys/namespaces/team", json!({})).await;
+    let mount = json!({"type": NAME, "config": {"plugin_version": format!("v{VERSION}")}});
+    request("team/sys/mounts/custom", mount).await;
+    let in_namespace = async |pod: &str| {
+        let mounts = lab.pods.request(pod, "GET", "team/sys/mounts", None).await.success();
+        mounts["data"]["custom/"]["running_plugin_version"].as_str().unwrap().to_owned()
+    };
     let binary = build::with_next_version(&static_binary, VERSION, lab.folder.path());
     let file = lab.description(&binary);
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
     for pod in lab.pods.names() {
         assert_eq!(lab.running_on(pod).await, only(&next()), "{pod}");
+        assert_eq!(in_namespace(pod).await, format!("v{}", next()), "{pod}");
     }
 
     let namespace = lab.pods.namespace();
     lab.program.run(["rollback", NAME, "-n", namespace]).await.success();
     for pod in lab.pods.names() {
         assert_eq!(lab.running_on(pod).await, only(VERSION), "{pod}");
+        assert_eq!(in_namespace(pod).await, format!("v{VERSION}"), "{pod}");
         // A request to a standby returns a credential that the active node has leased.
         let credential = eventually("a standby knows who is active, and passes it on", async || {
             let reply = lab.pods.request(pod, "GET", "first/creds/developer", None).await;
