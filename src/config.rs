@@ -151,7 +151,7 @@ impl PluginYaml {
     /// Reads the documents of a file that describe a plugin, or all of them. A file of one document describes any plugin.
     ///
     /// # Errors
-    /// As [`PluginYaml::read`], and if there is none.
+    /// As [`PluginYaml::read`], or if no document describes the plugin.
     pub fn read_plugin(path: &Path, name: Option<&str>) -> Result<Vec<Self>, CommandError> {
         let mut documents = Self::read(path)?;
         let Some(name) = name.filter(|_| documents.len() > 1) else { return Ok(documents) };

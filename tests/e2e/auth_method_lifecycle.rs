@@ -128,7 +128,7 @@ async fn doctor_reports_an_auth_mount_whose_version_is_missing() {
 }
 
 #[tokio::test]
-async fn nobody_who_logs_in_notices_the_upgrade_of_an_auth_method() {
+async fn no_login_fails_during_the_upgrade_of_an_auth_method() {
     for product in SERVERS {
         let door = Door::start(product).await;
         door.register(OLD, &["--mount", "door"]).await.success();

@@ -106,7 +106,7 @@ async fn a_file_of_three_plugins_is_applied_once_and_shows_drift() {
         let planned = estate.run(&["register", "--dry-run"]).await;
         assert_eq!(planned.code, Some(0), "{planned:?}");
 
-        // Somebody changes a role of one plugin.
+        // A role of one plugin is changed by hand.
         let role = match product {
             Product::OpenBao => "team/auth/door/roles/guest",
             Product::Vault => "auth/door/roles/guest",

@@ -46,7 +46,7 @@ impl Stored for Role {
     const SEAL_WRAP: bool = false;
 }
 
-/// A role as it is cached, with its parsed template.
+/// A cached role, with its parsed template.
 pub(crate) struct CachedRole {
     pub(crate) role: Role,
     /// `None` for names of the engine.

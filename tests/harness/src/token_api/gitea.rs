@@ -23,7 +23,7 @@ pub(super) async fn start() -> TokenServer {
     let directory = new_directory();
     let program = build::gitea().await;
     let port = port::free_port();
-    // It accepts root only if it is told to. It hashes the password at each request with basic authentication.
+    // Without the first setting it does not start as root. It hashes the password at each request with basic authentication.
     let configuration = format!(
         "I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true
 WORK_PATH = {work}
