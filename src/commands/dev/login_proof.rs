@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use rollout::{Consumer, DesiredValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ pub(super) struct LoginArgs {
     ///
     /// For an auth method. The path is below the mount, and the data follow as KEY=VALUE. The token is looked up, renewed if it can be renewed, and revoked. KEY=@FILE reads a file, and KEY=-
     /// reads standard input; pass secrets in one of these two ways.
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., action = ArgAction::Set, value_name = "PATH")]
     login: Vec<String>,
 }
 

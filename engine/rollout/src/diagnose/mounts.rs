@@ -10,19 +10,19 @@ use vault_api::catalog::PluginType;
 
 const VERSION_NOT_REGISTERED: FindingKind = FindingKind {
     id: "VTP-501",
-    title: "the configured version of a mount is not registered",
+    title: "the configured version of a mount or connection is not registered",
     severity: Severity::BreaksAtRestart,
-    consequence: "The plugin cannot be started again. After the next restart the mount returns 404 and its leases are not revoked.",
+    consequence: "The plugin cannot be started again. After the next restart the mount returns 404, or the connection an error, and its leases are not revoked.",
     remediation: "Register that version again, with the arguments that it was registered with. Or move the mount to another version with `vault-token-plugin upgrade`.",
     log_patterns: &["plugin not found in the catalog"],
     verified_by: VerifiedBy::E2eTest("doctor::mounts::vtp_501_the_version_of_a_mount_is_not_registered"),
 };
 const NOT_RELOADED: FindingKind = FindingKind {
     id: "VTP-502",
-    title: "a mount runs a different version than it will run after a restart",
+    title: "a mount or connection runs a different version than it will run after a restart",
     severity: Severity::Risk,
     consequence: "The next restart or failover changes the version at an unplanned time.",
-    remediation: "Reload the mount.",
+    remediation: "Reload it.",
     log_patterns: &["Plugin version is configured as *, but running"],
     verified_by: VerifiedBy::E2eTest(
         "doctor::mounts::vtp_502_a_mount_does_not_run_the_version_that_it_is_configured_for",
@@ -30,10 +30,10 @@ const NOT_RELOADED: FindingKind = FindingKind {
 };
 const RUNNING_CHECKSUM_MISMATCH: FindingKind = FindingKind {
     id: "VTP-503",
-    title: "a mount runs a different binary than the one registered for its version",
+    title: "a mount or connection runs a different binary than the one registered for its version",
     severity: Severity::Risk,
     consequence: "The version was registered again while it ran. The next restart changes the running binary under the same version.",
-    remediation: "Reload the mount. Give each new build a new version.",
+    remediation: "Reload it. Give each new build a new version.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest(
         "doctor::mounts::vtp_503_a_version_was_registered_again_with_another_checksum",
@@ -83,9 +83,9 @@ const CANARY_LEFT_BEHIND: FindingKind = FindingKind {
 };
 const PLUGIN_NOT_REGISTERED: FindingKind = FindingKind {
     id: "VTP-508",
-    title: "the plugin of a mount is not registered at all",
+    title: "the plugin of a mount or connection is not registered at all",
     severity: Severity::BreaksAtRestart,
-    consequence: "The plugin cannot be started again. After the next restart the mount returns 404.",
+    consequence: "The plugin cannot be started again. After the next restart the mount returns 404, or the connection an error.",
     remediation: "Register the plugin again, with the arguments that it was registered with.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::mounts::vtp_508_no_version_of_a_mounted_plugin_is_registered"),
