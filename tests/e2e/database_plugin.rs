@@ -8,6 +8,7 @@ use harness::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::killed_commands::kill_at_every_change;
 use crate::lab::BINARY;
 use crate::operator::{Operator, report_of};
 
@@ -87,6 +88,39 @@ async fn clients_that_retry_get_credentials_while_a_database_plugin_moves_on_and
             lab.server.request("PUT", "sys/leases/revoke", Some(lease)).await.success();
         }
         assert_eq!(lab.users(), users - revoked.len());
+    }
+}
+
+#[tokio::test]
+async fn a_command_on_a_database_plugin_that_is_killed_at_any_change_is_completed_by_the_next_run() {
+    for product in SERVERS {
+        let lab = DatabaseLab::with_connection(product).await;
+        let new = build::go_redis(&format!("v{NEW}")).await;
+        let new = new.to_str().unwrap();
+        let upgrade = ["upgrade", "redis-x", "--binary", new, "--smoke", "creds/app"];
+        let rollback = ["rollback", "redis-x", "--version", OLD, "--smoke", "creds/app"];
+        let register = ["register", "redis-x", "--type", "database", "--binary", new];
+        let deregister = ["deregister", "redis-x", "--version", NEW];
+
+        let restore = async || drop(lab.run(&deregister).await.success());
+        let changes = kill_at_every_change(&lab.server, product, &register, restore).await;
+        assert_eq!(changes, 1, "the version");
+
+        let restore = async || {
+            lab.assert_runs(NEW).await;
+            lab.run(&rollback).await.success();
+            lab.run(&deregister).await.success();
+        };
+        let changes = kill_at_every_change(&lab.server, product, &upgrade, restore).await;
+        assert!(changes >= 4, "{changes}: the version, the connection, a credential and its end");
+
+        lab.run(&upgrade).await.success();
+        let restore = async || {
+            lab.assert_runs(OLD).await;
+            lab.run(&upgrade).await.success();
+        };
+        let changes = kill_at_every_change(&lab.server, product, &rollback, restore).await;
+        assert!(changes >= 3, "{changes}: the connection, a credential and its end");
     }
 }
 
@@ -250,6 +284,12 @@ impl DatabaseLab {
         let role = json!({"db_name": "orders", "creation_statements": r#"["+@read"]"#, "default_ttl": "1h"});
         lab.server.request("POST", "database/roles/app", Some(role)).await.success();
         lab
+    }
+
+    /// Requires that the connection is of a version, and that it has credentials.
+    async fn assert_runs(&self, version: &str) {
+        assert_eq!(self.configured().await, format!("v{version}"));
+        self.credential().await;
     }
 
     fn file(&self, version: &str) -> PathBuf {
