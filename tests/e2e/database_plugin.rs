@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use harness::{Output, Product, Program, RunningProgram, VaultServer, build, eventually, free_port};
+use harness::{
+    ClientLoad, Output, Product, Program, RunningProgram, VaultServer, build, eventually, free_port,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::killed_commands::kill_at_every_change;
 use crate::lab::BINARY;
 use crate::operator::{Operator, report_of};
 
@@ -13,6 +16,9 @@ const SERVERS: [Product; 2] = [Product::Vault, Product::OpenBao];
 
 const OLD: &str = "0.7.0";
 const NEW: &str = "0.8.0";
+
+/// The response to a request under which the server has closed the connection of the plugin. See docs/limits.md.
+const CLOSED_UNDER_REQUEST: &str = ": 500 ";
 
 const CONNECTION: &str = "database/config/orders";
 
@@ -53,6 +59,68 @@ async fn a_database_plugin_is_registered_upgraded_rolled_back_and_collected_like
         lab.run(&["gc", "--keep", "0"]).await.success();
         assert!(!lab.file(OLD).exists() && lab.file(NEW).exists());
         lab.credential().await;
+    }
+}
+
+#[tokio::test]
+async fn clients_that_retry_get_credentials_while_a_database_plugin_moves_on_and_back() {
+    for product in SERVERS {
+        let lab = DatabaseLab::with_connection(product).await;
+        let clients = ClientLoad::reads(&lab.server, "database/creds/app");
+        clients.wait_progress().await;
+        let new = build::go_redis(&format!("v{NEW}")).await;
+        let line = ["upgrade", "redis-x", "--binary", new.to_str().unwrap(), "--smoke", "creds/app"];
+        lab.run(&line).await.success();
+        clients.wait_progress().await;
+        lab.run(&["rollback", "redis-x"]).await.success();
+        clients.wait_progress().await;
+        lab.run(&["reload", "redis-x"]).await.success();
+        clients.wait_progress().await;
+        let report = clients.stop().await;
+        report.assert_served(&[CLOSED_UNDER_REQUEST]);
+        report.assert_known(&lab.server, "sys/leases/renew", "lease_id").await;
+
+        // Not all of them: the plugin takes a fifth of a second for each.
+        let users = lab.users();
+        let revoked: Vec<&String> = report.issued.iter().step_by(report.issued.len() / 8).collect();
+        for lease in &revoked {
+            let lease = json!({"lease_id": lease, "sync": true});
+            lab.server.request("PUT", "sys/leases/revoke", Some(lease)).await.success();
+        }
+        assert_eq!(lab.users(), users - revoked.len());
+    }
+}
+
+#[tokio::test]
+async fn a_command_on_a_database_plugin_that_is_killed_at_any_change_is_completed_by_the_next_run() {
+    for product in SERVERS {
+        let lab = DatabaseLab::with_connection(product).await;
+        let new = build::go_redis(&format!("v{NEW}")).await;
+        let new = new.to_str().unwrap();
+        let upgrade = ["upgrade", "redis-x", "--binary", new, "--smoke", "creds/app"];
+        let rollback = ["rollback", "redis-x", "--version", OLD, "--smoke", "creds/app"];
+        let register = ["register", "redis-x", "--type", "database", "--binary", new];
+        let deregister = ["deregister", "redis-x", "--version", NEW];
+
+        let restore = async || drop(lab.run(&deregister).await.success());
+        let changes = kill_at_every_change(&lab.server, product, &register, restore).await;
+        assert_eq!(changes, 1, "the version");
+
+        let restore = async || {
+            lab.assert_runs(NEW).await;
+            lab.run(&rollback).await.success();
+            lab.run(&deregister).await.success();
+        };
+        let changes = kill_at_every_change(&lab.server, product, &upgrade, restore).await;
+        assert!(changes >= 4, "{changes}: the version, the connection, a credential and its end");
+
+        lab.run(&upgrade).await.success();
+        let restore = async || {
+            lab.assert_runs(OLD).await;
+            lab.run(&upgrade).await.success();
+        };
+        let changes = kill_at_every_change(&lab.server, product, &rollback, restore).await;
+        assert!(changes >= 3, "{changes}: the connection, a credential and its end");
     }
 }
 
@@ -216,6 +284,12 @@ impl DatabaseLab {
         let role = json!({"db_name": "orders", "creation_statements": r#"["+@read"]"#, "default_ttl": "1h"});
         lab.server.request("POST", "database/roles/app", Some(role)).await.success();
         lab
+    }
+
+    /// Requires that the connection is of a version, and that it has credentials.
+    async fn assert_runs(&self, version: &str) {
+        assert_eq!(self.configured().await, format!("v{version}"));
+        self.credential().await;
     }
 
     fn file(&self, version: &str) -> PathBuf {

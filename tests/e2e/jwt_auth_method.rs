@@ -7,6 +7,7 @@ use harness::{ClientLoad, Credentials, JwtIssuer, Output, Product, VaultServer, 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::killed_commands::kill_at_every_change;
 use crate::operator::{Operator, findings, report_of};
 
 const SERVERS: [Product; 2] = [Product::Vault, Product::OpenBao];
@@ -109,6 +110,50 @@ async fn a_login_that_the_new_version_refuses_leaves_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_command_on_an_auth_method_that_is_killed_at_any_change_is_completed_by_the_next_run() {
+    kill_commands_on(Product::Vault).await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_killed_at_any_change_is_completed_by_the_next_run_on_openbao() {
+    kill_commands_on(Product::OpenBao).await;
+}
+
+async fn kill_commands_on(product: Product) {
+    let lab = JwtLab::start(product).await;
+    let (server, operator) = (&lab.server, &lab.operator);
+    let (old, new) = (lab.description(OLD).await, lab.description(NEW).await);
+
+    let register = ["register", "-f", &old];
+    let restore = async || {
+        lab.assert_runs(OLD).await;
+        server.cli(["auth", "disable", "jwt"]).await.success();
+        operator.run(&["deregister", NAME, "--version", OLD]).await.success();
+    };
+    let changes = kill_at_every_change(server, product, &register, restore).await;
+    assert!(changes >= 5, "{changes}: the version, the mount, its configuration, its role, and a login");
+
+    operator.run(&register).await.success();
+    let upgrade = ["upgrade", "-f", &new];
+    let rollback = ["rollback", NAME, "--version", OLD];
+    let restore = async || {
+        lab.assert_runs(NEW).await;
+        operator.run(&rollback).await.success();
+        operator.run(&["deregister", NAME, "--version", NEW]).await.success();
+    };
+    let changes = kill_at_every_change(server, product, &upgrade, restore).await;
+    assert!(changes >= 9, "{changes}: the version, the canary mount with its login, the move, and a login");
+
+    operator.run(&upgrade).await.success();
+    let restore = async || {
+        lab.assert_runs(OLD).await;
+        operator.run(&["upgrade", "-f", &new, "--no-canary"]).await.success();
+    };
+    let changes = kill_at_every_change(server, product, &rollback, restore).await;
+    assert!(changes >= 2, "{changes}: the move, and the reload");
+}
+
+#[tokio::test]
 async fn doctor_finds_the_missing_file_and_the_missing_version_of_a_go_auth_method() {
     for product in SERVERS {
         let lab = JwtLab::start(product).await;
@@ -149,6 +194,15 @@ impl JwtLab {
         path
     }
 
+    /// Requires that the mount runs a version, that users can log in, and that there is no canary mount.
+    async fn assert_runs(&self, version: &str) {
+        assert_eq!(self.running().await, format!("v{version}"));
+        self.log_in().await;
+        let mounts = self.server.request("GET", "sys/auth", None).await.success();
+        let paths: Vec<&String> = mounts["data"].as_object().unwrap().keys().collect();
+        assert_eq!(paths, ["jwt/", "token/"]);
+    }
+
     /// The `plugin.yaml` of a version, with the configuration of the mount, a role, and a login as a smoke test.
     async fn description(&self, version: &str) -> String {
         let binary = build::go_jwt(&format!("v{version}")).await;
@@ -163,7 +217,7 @@ impl JwtLab {
                smoke: {{path: login, data: {{role: reader, jwt: {{file: ./probe}}}}}}\n",
             Path::new(&binary).display(),
         );
-        self.file("plugin.yaml", &content).to_str().unwrap().to_owned()
+        self.file(&format!("plugin-{version}.yaml"), &content).to_str().unwrap().to_owned()
     }
 
     async fn register(&self, version: &str) -> Output {

@@ -4,6 +4,7 @@
 
 mod exit_codes;
 mod failing_server;
+mod killed_commands;
 mod lab;
 mod operator;
 mod pausing_proxy;

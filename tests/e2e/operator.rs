@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harness::{Output, Program, VaultServer};
+use harness::{HoldingProxy, Output, Program, VaultServer};
 use serde_json::Value;
 
 use crate::lab::BINARY;
@@ -16,6 +16,12 @@ impl Operator {
     pub(crate) fn of(server: &VaultServer) -> Operator {
         let plugin_directory = server.plugin_directory().to_owned();
         Operator { program: Program::new(BINARY).vault(server), plugin_directory }
+    }
+
+    /// The same, reaching the server only through a proxy.
+    pub(crate) fn through(proxy: &HoldingProxy, server: &VaultServer) -> Operator {
+        let operator = Operator::of(server);
+        Operator { program: operator.program.env("VAULT_ADDR", proxy.address()), ..operator }
     }
 
     /// The file of a version of a plugin.

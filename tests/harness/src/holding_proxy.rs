@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -38,6 +38,8 @@ pub enum HoldPoint {
 struct ProxyState {
     /// The number of requests that pass before the held one, and where that one is held.
     next: Option<(usize, HoldPoint)>,
+    /// Whether only requests that can change something count.
+    only_changes: bool,
     is_held: bool,
     /// The number of exchanges that have not ended.
     running: usize,
@@ -82,7 +84,12 @@ impl HoldingProxy {
 
     /// Holds the exchange that begins after `passing` others. One exchange is held at a time.
     pub fn hold(&self, passing: usize, point: HoldPoint) {
-        self.state.send_modify(|state| state.next = Some((passing, point)));
+        self.state.send_modify(|state| (state.next, state.only_changes) = (Some((passing, point)), false));
+    }
+
+    /// The same among the requests that can change something in a Vault: also a read of a credential does.
+    pub fn hold_change(&self, passing: usize, point: HoldPoint) {
+        self.state.send_modify(|state| (state.next, state.only_changes) = (Some((passing, point)), true));
     }
 
     /// Waits until the exchange is held.
@@ -127,11 +134,13 @@ async fn exchange(
     let path = head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
     let mut headers = head.headers;
     headers.remove(HOST);
+    let is_change = can_change(&head.method, &path);
     let sent = client.request(head.method, format!("{server}{path}")).headers(headers).body(body);
     let mut point = None;
     state.send_modify(|state| {
         state.running += 1;
         match state.next {
+            Some(_) if state.only_changes && !is_change => {}
             Some((0, at)) => (point, state.next) = (Some(at), None),
             Some((passing, at)) => state.next = Some((passing - 1, at)),
             None => {}
@@ -165,6 +174,12 @@ async fn exchange(
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// A query of capabilities or of a lease is a POST and changes nothing.
+fn can_change(method: &Method, path: &str) -> bool {
+    let is_query = path.ends_with("sys/capabilities-self") || path.ends_with("sys/leases/lookup");
+    (*method != Method::GET && !is_query) || path.contains("/creds/")
 }
 
 async fn wait_released(state: &watch::Sender<ProxyState>) {
