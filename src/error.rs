@@ -238,8 +238,12 @@ fn error_chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a
 
 /// The finding that matches the text of an error or of its causes, if they are of a plugin.
 fn known_finding_hint(error: &(dyn Error + 'static)) -> Option<String> {
-    let finding = error_chain(error)
-        .find_map(|cause| explain(&cause.to_string()).first().map(|finding| finding.kind))?;
+    let finding = error_chain(error).find_map(|cause| {
+        let text = cause.to_string();
+        let finding = explain(&text).first()?.kind;
+        // Without its path, "permission denied" could be about the catalog. A request to another path is not.
+        (!text.contains("403 Forbidden") || text.contains("sys/plugins/catalog")).then_some(finding)
+    })?;
     Some(format!(
         "{}: {}. {} More: `{}`.",
         finding.id,
@@ -252,6 +256,12 @@ fn known_finding_hint(error: &(dyn Error + 'static)) -> Option<String> {
 fn call_error_hint(error: &CallError) -> Option<&'static str> {
     match error {
         CallError::Sealed { .. } => Some("Unseal it with `vault operator unseal`, and run this again."),
+        // The credentials are wrong, not the token of this command.
+        CallError::Api(api_error)
+            if api_error.is_permission_denied() && api_error.path.contains("/login") =>
+        {
+            None
+        }
         CallError::Api(api_error) if api_error.is_permission_denied() => Some(
             "Check that the token is valid, and that its policy permits this path. It is taken from VAULT_TOKEN, or else from ~/.vault-token.",
         ),
@@ -308,6 +318,20 @@ mod tests {
         assert_eq!(error.kind(), CommandErrorKind::ManualIntervention);
         assert!(error.render().contains("caused by: permission denied"), "{}", error.render());
         assert!(error.render().contains("custom/ runs v1.0.0"), "{}", error.render());
+    }
+
+    #[test]
+    fn a_denied_request_is_about_the_catalog_only_if_it_was_sent_there() {
+        let render = |path: &str| {
+            let error =
+                format!("PUT v1/{path} returned 403 Forbidden: 1 error occurred: * permission denied");
+            let outcome = Outcome::Failed { done: vec![], step: None, error };
+            CommandError::from_outcome(outcome).expect("an error").render()
+        };
+        assert!(render("sys/plugins/catalog/secret/custom").contains("VTP-901"));
+        for path in ["auth/door/login", "sys/leases/revoke"] {
+            assert!(!render(path).contains("VTP-901"), "{path}");
+        }
     }
 
     #[test]
