@@ -57,7 +57,7 @@ async fn a_go_auth_method_is_registered_with_its_configuration_and_operated_like
 }
 
 #[tokio::test]
-async fn nobody_who_logs_in_notices_that_a_go_auth_method_moves_on_and_back() {
+async fn no_login_fails_while_a_go_auth_method_moves_on_and_back() {
     for product in SERVERS {
         let lab = JwtLab::start(product).await;
         lab.register(OLD).await.success();

@@ -35,6 +35,7 @@ mod namespaces;
 mod no_leaked_tokens;
 mod no_secret_exposed;
 mod openbao;
+mod openldap;
 mod outage;
 mod package;
 mod package_refusals;

@@ -345,7 +345,9 @@ impl Refusal {
                  {namespace}/PATH."
             ),
             Self::NamespaceNotFound { namespace } => {
-                format!("Create it with `bao namespace create {namespace}`, or correct the path.")
+                format!(
+                    "Create it with `bao namespace create {namespace}`, or correct the path. Vault's community edition has no namespaces."
+                )
             }
             Self::NodeSealed => "Unseal it, or remove the node.".into(),
             Self::NotDurable { .. } => {

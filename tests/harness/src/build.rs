@@ -137,6 +137,17 @@ pub async fn go_jwt(version: &str) -> PathBuf {
     build_once("go-jwt", &[version]).await
 }
 
+/// The path of the LDAP secrets engine, which reports `version` with its `v`.
+pub async fn go_openldap(version: &str) -> PathBuf {
+    build_once("go-openldap", &[version]).await
+}
+
+/// The path of a starter of Debian's OpenLDAP server and its tools, of which the first argument is the name. With `root` it prints the
+/// directory into which they are unpacked.
+pub async fn slapd() -> PathBuf {
+    build_once("slapd", &[]).await
+}
+
 /// The path of Debian's Redis server.
 pub async fn redis_server() -> PathBuf {
     build_once("redis", &[]).await
