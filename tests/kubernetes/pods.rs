@@ -125,9 +125,15 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
     let mount = json!({"type": NAME, "config": {"plugin_version": format!("v{VERSION}")}});
     request("team/sys/mounts/custom", mount).await;
     let in_namespace = async |pod: &str| {
-        let mounts = lab.pods.request(pod, "GET", "team/sys/mounts", None).await.success();
-        mounts["data"]["custom/"]["running_plugin_version"].as_str().unwrap().to_owned()
+        let mounts = lab.pods.request(pod, "GET", "team/sys/mounts", None).await.body;
+        mounts["data"]["custom/"]["running_plugin_version"].as_str().unwrap_or_default().to_owned()
     };
+    for pod in lab.pods.names() {
+        eventually("a standby has the new mount", async || {
+            (!in_namespace(pod).await.is_empty()).then_some(())
+        })
+        .await;
+    }
     let binary = build::with_next_version(&static_binary, VERSION, lab.folder.path());
     let file = lab.description(&binary);
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
@@ -155,7 +161,7 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
 }
 
 #[tokio::test]
-async fn an_auth_method_is_moved_on_every_pod_of_openbao_and_tested_by_a_login() {
+async fn long_an_auth_method_is_moved_on_every_pod_of_openbao_and_tested_by_a_login() {
     let lab = Pods::with_product(Product::OpenBao, PluginVolume::Persistent).await;
     let example = build::prebuilt_example("doorman");
     let doorman = |version| build::with_patched_version(&example, "1.0.0", version, lab.folder.path());
