@@ -161,42 +161,6 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
 }
 
 #[tokio::test]
-async fn long_an_auth_method_is_moved_on_every_pod_of_openbao_and_tested_by_a_login() {
-    let lab = Pods::with_product(Product::OpenBao, PluginVolume::Persistent).await;
-    let example = build::prebuilt_example("doorman");
-    let doorman = |version| build::with_patched_version(&example, "1.0.0", version, lab.folder.path());
-    let pods = ["-n", lab.pods.namespace()];
-    let (old, new) = (doorman("1.0.0"), doorman("9.9.9"));
-    let register =
-        ["register", "doorman", "--type", "auth", "--mount", "door", "--binary", old.to_str().unwrap()];
-    lab.program.run([&register[..], &pods].concat()).await.success();
-    let active = lab.pods.active().await.to_owned();
-    let write =
-        async |path: &str, body: Value| lab.pods.request(&active, "POST", path, Some(body)).await.success();
-    write("auth/door/roles/guest", json!({"token_ttl": "1h"})).await;
-    let ticket_file = lab.folder.path().join("ticket");
-    // A ticket is good for one login.
-    let new_ticket = async || {
-        let issued = write("auth/door/tickets/guest", json!({"name": "test"})).await;
-        fs::write(&ticket_file, issued["data"]["ticket"].as_str().unwrap()).unwrap();
-    };
-    let runs = async |version: &str| {
-        for pod in lab.pods.names() {
-            let mounts = lab.pods.request(pod, "GET", "sys/auth", None).await.success();
-            assert_eq!(mounts["data"]["door/"]["running_plugin_version"], version, "{pod}: {mounts}");
-        }
-    };
-    let smoke = format!("login:ticket=@{}", ticket_file.display());
-    let upgrade = ["upgrade", "doorman", "--binary", new.to_str().unwrap(), "--smoke", &smoke];
-    new_ticket().await;
-    lab.program.run([&upgrade[..], &pods].concat()).await.success();
-    runs("v9.9.9").await;
-    new_ticket().await;
-    lab.program.run([&["rollback", "doorman", "--smoke", &smoke][..], &pods].concat()).await.success();
-    runs("v1.0.0").await;
-}
-
-#[tokio::test]
 async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
     let lab = Pods::with_volume(PluginVolume::EmptyDir).await;
     let static_binary = build::static_binary(PACKAGE).await;
