@@ -214,7 +214,7 @@ pub async fn run_smoke_test(
     listener: &mut dyn FnMut(&Event),
 ) -> Result<SmokeReport, SmokeError> {
     if mount.kind() == PluginType::Auth {
-        return login::run(client, mount.namespace(), path, data, listener).await;
+        return login::run(client, mount, path, data, listener).await;
     }
     let reply = client
         .send(&logical::Read { path: path.to_owned() })

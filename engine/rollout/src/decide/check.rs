@@ -23,6 +23,14 @@ pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Checks that the client is in the root namespace: all namespaces share catalog and pins, and only from there all mounts are visible.
+pub(super) fn root_namespace(observed: &Observed) -> Result<(), Refusal> {
+    match &observed.namespace {
+        Some(namespace) => Err(Refusal::NotRootNamespace { namespace: namespace.clone() }),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn register(
     observed: &Observed,
     register: &RegisterGoal,
@@ -278,8 +286,8 @@ fn mount(
 ) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     let path = goal.path.clone();
-    // A connection needs settings of its database, with which it is created.
     namespace(observed, &path)?;
+    // A connection needs settings of its database, with which it is created.
     if path.kind() != plugin.kind
         || (plugin.kind == PluginType::Database && !observed.consumers.contains_key(path.as_str()))
     {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use vault_api::catalog::PluginType;
 
+use super::check;
 use crate::goal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 use crate::observed::deployment::NodeName;
 use crate::observed::{CatalogEntry, ConsumerObserved, Observed};
@@ -22,7 +23,7 @@ struct PluginVersion {
 
 pub(super) fn deregister_step(observed: &Observed, goal: &DeregisterGoal) -> Result<Option<Step>, Refusal> {
     let DeregisterGoal { kind, name, versions } = goal;
-    check_root_namespace(observed)?;
+    check::root_namespace(observed)?;
     let known =
         known_versions(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
     let unused: Vec<PluginVersion> = match versions {
@@ -45,7 +46,7 @@ pub(super) fn garbage_collect_step(
     observed: &Observed,
     goal: &GarbageCollectGoal,
 ) -> Result<Option<Step>, Refusal> {
-    check_root_namespace(observed)?;
+    check::root_namespace(observed)?;
     let plugins: BTreeSet<(PluginType, String)> = known_versions(observed)
         .into_iter()
         .filter(|known| goal.name.as_ref().is_none_or(|only| *only == known.name))
@@ -54,14 +55,6 @@ pub(super) fn garbage_collect_step(
     let unused: Vec<PluginVersion> =
         plugins.iter().flat_map(|(kind, name)| prunable_versions(observed, *kind, name, goal.keep)).collect();
     Ok(removal_step(observed, &unused))
-}
-
-/// All namespaces share one catalog, and only the root namespace sees all mounts.
-fn check_root_namespace(observed: &Observed) -> Result<(), Refusal> {
-    match &observed.namespace {
-        Some(namespace) => Err(Refusal::NotRootNamespace { namespace: namespace.clone() }),
-        None => Ok(()),
-    }
 }
 
 /// The versions of a plugin that can be removed: unused, older than the newest one in use, and not among the `keep` before it.

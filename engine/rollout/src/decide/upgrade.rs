@@ -108,7 +108,7 @@ impl UpgradeView<'_> {
             return Err(Refusal::PinAffectsOtherMounts { name, pinned, path });
         }
         if self.pinned().is_some_and(|pinned| pinned != self.version_tag) {
-            self.check_pin()?;
+            check::root_namespace(self.observed)?;
         }
         for (path, mount) in self.mounts() {
             self.check_downgrade(&path, mount)?;
@@ -116,15 +116,6 @@ impl UpgradeView<'_> {
             check::has_process(observed, progress, &path)?;
         }
         check::canary(observed, progress, &upgrade.canary_path(), &self.version_tag, self.sha256())
-    }
-
-    /// Checks that a pin is moved from the root namespace: it affects the mounts of all namespaces, and only from there all are verified and
-    /// undone.
-    fn check_pin(&self) -> Result<(), Refusal> {
-        match &self.observed.namespace {
-            Some(namespace) => Err(Refusal::NotRootNamespace { namespace: namespace.clone() }),
-            None => Ok(()),
-        }
     }
 
     fn check_registered(&self) -> Result<(), Refusal> {

@@ -9,15 +9,15 @@ use vault_api::token::{LookupSelf, RevokeAccessor, RevokeSelf, TokenType};
 use vault_api::{ApiError, CallError, Client};
 
 use super::{SmokeError, SmokeReport, SmokeToken};
-use crate::consumer::{AUTH_PREFIX, CANARY_MOUNT_PREFIX};
+use crate::consumer::Consumer;
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::DesiredValue;
 
-/// Logs in at a full path of a mount in a child namespace, to which the token belongs. Revokes the token also if the test fails.
+/// Logs in at a full path of a mount, to whose namespace the token belongs. Revokes the token also if the test fails.
 pub(super) async fn run(
     client: &Client,
-    namespace: &str,
+    mount: &Consumer,
     path: &str,
     data: &BTreeMap<String, DesiredValue>,
     listener: &mut dyn FnMut(&Event),
@@ -29,7 +29,7 @@ pub(super) async fn run(
         .map_err(|source| SmokeError::Login { path: path.to_owned(), source })?
         .ok_or_else(|| SmokeError::NoToken { path: path.to_owned() })?;
     listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
-    let client = &client.in_namespace(namespace);
+    let client = &client.in_namespace(mount.namespace());
     let holder =
         client.with_token(&token.token).map_err(|_| SmokeError::NoToken { path: path.to_owned() })?;
     let known = look_up(&holder, path).await;
@@ -38,7 +38,7 @@ pub(super) async fn run(
         revoke(client, &holder, &token).await?;
         listener(&Event::SmokeCredentialRevoked { path: path.to_owned() });
     }
-    let left = remove_canary_entity(client, path, &token.entity_id).await;
+    let left = remove_canary_entity(client, mount, &token.entity_id).await;
     known?;
     let LoginToken { policies, ttl, .. } = token;
     let token = Some(SmokeToken { ttl_seconds: ttl.as_secs(), policies });
@@ -47,17 +47,13 @@ pub(super) async fn run(
 
 /// Removes the entity that the server creates for a login at a canary mount: it would stay when the mount is disabled, and each upgrade would
 /// add another one. An entity with other names is not removed. Returns a warning if it may be left.
-async fn remove_canary_entity(client: &Client, path: &str, id: &str) -> Option<String> {
-    let is_canary = |path: &str| {
-        path.strip_prefix(AUTH_PREFIX).is_some_and(|mount| mount.starts_with(CANARY_MOUNT_PREFIX))
-    };
-    if id.is_empty() || !is_canary(path) {
+async fn remove_canary_entity(client: &Client, mount: &Consumer, id: &str) -> Option<String> {
+    if id.is_empty() || !mount.is_canary() {
         return None;
     }
     let removed = async {
         let entity = client.send(&ReadEntity { id: id.to_owned() }).await?.unwrap_or_default();
-        let is_of_canary =
-            |alias: &Alias| is_canary(&alias.mount_path) && path.starts_with(&alias.mount_path);
+        let is_of_canary = |alias: &Alias| alias.mount_path == mount.local_path();
         if !entity.aliases.is_empty() && entity.aliases.iter().all(is_of_canary) {
             client.send(&DeleteEntity { id: id.to_owned() }).await?;
         }
